@@ -1,0 +1,1 @@
+"""What every folder agrees on: columns, tables, features, windows, settings."""

@@ -1,0 +1,375 @@
+"""Every column of the platform, declared once.
+
+A table (`contracts/tables.py`) is an ordered list of these names. Engines never restate a type, a
+unit or an allowed value: `contracts/render/` derives them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class LogicalType(StrEnum):
+    """Engine-neutral column types; `contracts/render/` maps them to each engine."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    LONG = "long"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"  # an instant, UTC, microseconds
+    MONEY = "decimal(18,2)"
+    STRINGS = "array<string>"
+    DATES = "array<date>"
+    JSON = "json"
+
+
+class PersonalData(StrEnum):
+    """What a value says about a person, and so what happens to it between Raw and Processed."""
+
+    NONE = "none"
+    DIRECT = "direct identifier, a keyed token beyond Raw"
+    ONLINE = "online identifier, a keyed token beyond Raw"
+    QUASI = "quasi-identifier, coarsened beyond Raw"
+    FINANCIAL = "financial"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name is its identity on the whole platform."""
+
+    name: str
+    type: LogicalType
+    description: str
+    nullable: bool = False
+    unit: str | None = None
+    allowed: tuple[str, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    personal: PersonalData = PersonalData.NONE
+
+
+_T = LogicalType
+_P = PersonalData
+
+COUNTERPARTY_TYPES: Final = ("merchant", "terminal", "customer", "bank", "unknown")
+TRANSACTION_TYPES: Final = ("purchase", "transfer", "cash_out", "cash_in", "debit", "payment")
+CHANNELS: Final = ("web", "app", "pos", "atm", "transfer", "unknown")
+PAYMENT_METHODS: Final = ("card", "sepa", "crypto", "wallet", "unknown")
+PRECISIONS: Final = ("second", "minute", "hour", "ordinal")
+LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst")
+RISK_LEVELS: Final = ("low", "medium", "high", "critical")
+DECISIONS: Final = ("approve", "review", "decline")
+SEVERITIES: Final = ("critical", "warning", "info")
+
+_COLUMNS: Final = (
+    # --- the payment -----------------------------------------------------------------------
+    Column("event_id", _T.STRING, "Identifier of the payment in its source system."),
+    Column("source_system", _T.STRING, "Source system that delivered the payment."),
+    Column("source_sequence", _T.LONG, "Position of the row in its delivery.", minimum=0),
+    Column("schema_version", _T.INTEGER, "Version of the source layout that was read.", minimum=1),
+    Column("event_at", _T.TIMESTAMP, "When the payment happened."),
+    Column(
+        "event_at_precision",
+        _T.STRING,
+        "How finely the source tells the time of the payment.",
+        allowed=PRECISIONS,
+    ),
+    Column("event_date", _T.DATE, "UTC business date of the payment."),
+    Column("ingested_at", _T.TIMESTAMP, "When the delivery of this row landed in Raw."),
+    Column("customer_id", _T.STRING, "Payer, as a keyed token.", personal=_P.DIRECT),
+    Column(
+        "instrument_id",
+        _T.STRING,
+        "Card or account that paid, as a keyed token.",
+        nullable=True,
+        personal=_P.DIRECT,
+    ),
+    Column("counterparty_id", _T.STRING, "Merchant, terminal or payee paid.", nullable=True),
+    Column(
+        "counterparty_type", _T.STRING, "Kind of counterparty.", allowed=COUNTERPARTY_TYPES
+    ),
+    Column("merchant_category", _T.STRING, "Category of the merchant.", nullable=True),
+    Column("transaction_type", _T.STRING, "Kind of payment.", allowed=TRANSACTION_TYPES),
+    Column("channel", _T.STRING, "Way the payment was made.", allowed=CHANNELS),
+    Column("payment_method", _T.STRING, "Means of payment.", allowed=PAYMENT_METHODS),
+    Column(
+        "amount",
+        _T.MONEY,
+        "Amount of the payment, in `currency`.",
+        unit="currency",
+        minimum=0,
+        personal=_P.FINANCIAL,
+    ),
+    Column("currency", _T.STRING, "ISO 4217 code of the amount, XXX where the source has none."),
+    Column("country", _T.STRING, "ISO 3166 code of the country of the payment.", nullable=True),
+    Column(
+        "region",
+        _T.STRING,
+        "State or province of the payer, what is left of the address beyond Raw.",
+        nullable=True,
+        personal=_P.QUASI,
+    ),
+    Column(
+        "transaction_lat",
+        _T.DOUBLE,
+        "Latitude of the payment, rounded to 0.1 degree beyond Raw.",
+        nullable=True,
+        unit="degree",
+        minimum=-90,
+        maximum=90,
+        personal=_P.QUASI,
+    ),
+    Column(
+        "transaction_lon",
+        _T.DOUBLE,
+        "Longitude of the payment, rounded to 0.1 degree beyond Raw.",
+        nullable=True,
+        unit="degree",
+        minimum=-180,
+        maximum=180,
+        personal=_P.QUASI,
+    ),
+    Column(
+        "home_lat",
+        _T.DOUBLE,
+        "Latitude of the payer's home, rounded to 0.1 degree beyond Raw.",
+        nullable=True,
+        unit="degree",
+        minimum=-90,
+        maximum=90,
+        personal=_P.QUASI,
+    ),
+    Column(
+        "home_lon",
+        _T.DOUBLE,
+        "Longitude of the payer's home, rounded to 0.1 degree beyond Raw.",
+        nullable=True,
+        unit="degree",
+        minimum=-180,
+        maximum=180,
+        personal=_P.QUASI,
+    ),
+    Column(
+        "device_id",
+        _T.STRING,
+        "Device that paid, as a keyed token.",
+        nullable=True,
+        personal=_P.ONLINE,
+    ),
+    Column(
+        "ip_hash",
+        _T.STRING,
+        "Network address that paid, as a keyed token.",
+        nullable=True,
+        personal=_P.ONLINE,
+    ),
+    *(
+        Column(
+            f"{party}_balance_{moment}",
+            _T.MONEY,
+            f"Balance of the {party} {moment} the payment, in `currency`.",
+            nullable=True,
+            unit="currency",
+            personal=_P.FINANCIAL,
+        )
+        for party in ("payer", "payee")
+        for moment in ("before", "after")
+    ),
+    Column("source_flags", _T.STRINGS, "Flags that the source set on the payment.", nullable=True),
+    # --- where a row came from -------------------------------------------------------------
+    Column("content_hash", _T.STRING, "SHA-256 over the mapped source row, tells a repeat."),
+    Column("raw_object", _T.STRING, "Key of the Raw object that holds the row."),
+    Column("raw_position", _T.LONG, "Row number inside the Raw object, from 0.", minimum=0),
+    Column("window_key", _T.STRING, "Window of business dates that the run handled."),
+    # --- labels ----------------------------------------------------------------------------
+    Column("is_fraud", _T.BOOLEAN, "Whether the payment was fraud, by this statement."),
+    Column("scenario", _T.STRING, "Fraud scenario, where the source names one.", nullable=True),
+    Column("label_source", _T.STRING, "Who stated the label.", allowed=LABEL_SOURCES),
+    Column("known_at", _T.TIMESTAMP, "When the label became known."),
+    # --- parties ---------------------------------------------------------------------------
+    Column("first_event_at", _T.TIMESTAMP, "First payment seen of this party."),
+    Column("last_event_at", _T.TIMESTAMP, "Latest payment seen of this party."),
+    # --- quarantine ------------------------------------------------------------------------
+    Column("reasons", _T.STRINGS, "Codes of why, most important first."),
+    Column("first_seen_at", _T.TIMESTAMP, "When the row was first refused."),
+    # --- features: names, windows and formulas are in contracts/features.py ------------------
+    Column("is_weekend", _T.BOOLEAN, "Whether the payment fell on a Saturday or Sunday, UTC."),
+    Column("is_night", _T.BOOLEAN, "Whether the payment fell at 00:00 to 06:59, UTC."),
+    Column("hour_of_day", _T.INTEGER, "UTC hour of the payment.", minimum=0, maximum=23),
+    *(
+        column
+        for days in (1, 7, 30)
+        for column in (
+            Column(
+                f"customer_transaction_count_{days}d",
+                _T.LONG,
+                f"Payments of the customer in the {days} days up to and with this one.",
+                minimum=1,
+            ),
+            Column(
+                f"customer_amount_mean_{days}d",
+                _T.DOUBLE,
+                f"Mean amount of the customer in the {days} days up to and with this one.",
+                unit="currency",
+                minimum=0,
+            ),
+            Column(
+                f"merchant_transaction_count_{days}d",
+                _T.LONG,
+                f"Payments at the counterparty in the {days} days that ended 7 days before.",
+                minimum=0,
+            ),
+            Column(
+                f"merchant_fraud_share_{days}d",
+                _T.DOUBLE,
+                f"Share of those {days} days' payments at the counterparty known to be fraud by"
+                " the time of this one; 0 when there were none.",
+                unit="ratio",
+                minimum=0,
+                maximum=1,
+            ),
+        )
+    ),
+    Column(
+        "time_since_last_seconds",
+        _T.LONG,
+        "Seconds since the customer's previous payment; null when none in 30 days.",
+        nullable=True,
+        unit="seconds",
+        minimum=0,
+    ),
+    Column(
+        "home_distance_km",
+        _T.DOUBLE,
+        "Great-circle distance from the payer's home to the payment.",
+        nullable=True,
+        unit="kilometres",
+        minimum=0,
+    ),
+    Column(
+        "amount_to_mean_ratio",
+        _T.DOUBLE,
+        "Amount over the customer's 30-day mean; 1 when the mean is 0.",
+        unit="ratio",
+        minimum=0,
+    ),
+    Column(
+        "is_new_merchant",
+        _T.BOOLEAN,
+        "Whether the customer had not paid this counterparty in the 30 days before.",
+    ),
+    Column(
+        "is_new_category",
+        _T.BOOLEAN,
+        "Whether the customer had not paid in this category in the 30 days before.",
+    ),
+    # --- masked sample ---------------------------------------------------------------------
+    Column(
+        "amount_rounded",
+        _T.LONG,
+        "Amount rounded to ten units of `currency`.",
+        unit="currency",
+        minimum=0,
+    ),
+    # --- scores ----------------------------------------------------------------------------
+    Column("model_name", _T.STRING, "Registered name of the model."),
+    Column("model_version", _T.INTEGER, "Registered version of the model.", minimum=1),
+    Column("feature_list_version", _T.STRING, "Version of the ordered feature list."),
+    Column("feature_snapshot_id", _T.LONG, "Iceberg snapshot of sandbox.features that was read."),
+    Column("score", _T.DOUBLE, "Fraud score of the model.", minimum=0, maximum=1),
+    Column("risk_level", _T.STRING, "Band of the score.", allowed=RISK_LEVELS),
+    Column("decision", _T.STRING, "Recommended decision.", allowed=DECISIONS),
+    Column("score_reasons", _T.STRINGS, "Features that raised the score most, strongest first."),
+    Column("scored_at", _T.TIMESTAMP, "When the score was computed."),
+    # --- runs and gates --------------------------------------------------------------------
+    Column("run_id", _T.STRING, "Identifier of the run that wrote the row."),
+    Column("stage", _T.STRING, "Stage of the line."),
+    Column("started_at", _T.TIMESTAMP, "When the run started."),
+    Column("finished_at", _T.TIMESTAMP, "When the run finished."),
+    Column("duration_seconds", _T.DOUBLE, "Seconds the run took.", unit="seconds", minimum=0),
+    Column("dates_touched", _T.DATES, "Business dates the run wrote."),
+    Column("details", _T.JSON, "What else the stage reports: snapshots, model, objects."),
+    *(
+        column
+        for flow, meaning in (
+            ("in", "that came in"),
+            ("out", "that went on to the next stage"),
+            ("quarantined", "set aside with a reason"),
+            ("duplicate", "dropped as an exact repeat"),
+        )
+        for column in (
+            Column(f"rows_{flow}", _T.LONG, f"Rows {meaning}.", minimum=0),
+            Column(
+                f"amount_{flow}",
+                _T.MONEY,
+                f"Money {meaning}, in `currency`.",
+                unit="currency",
+                personal=_P.FINANCIAL,
+            ),
+        )
+    ),
+    Column("gate", _T.STRING, "Gate that judged."),
+    Column("check_name", _T.STRING, "Check inside the gate."),
+    Column("table_name", _T.STRING, "Table that was checked."),
+    Column("column_name", _T.STRING, "Column that was checked.", nullable=True),
+    Column("severity", _T.STRING, "What a failure means.", allowed=SEVERITIES),
+    Column("is_passed", _T.BOOLEAN, "Whether the check passed."),
+    Column("observed", _T.STRING, "What was seen.", nullable=True),
+    Column("expected", _T.STRING, "What was expected.", nullable=True),
+    Column("check_reason", _T.STRING, "Why the check's number is what it is.", nullable=True),
+    Column("checked_at", _T.TIMESTAMP, "When the gate judged."),
+    # --- PRODUCTION: dates and reports -----------------------------------------------------
+    Column("calendar_date", _T.DATE, "Calendar date."),
+    Column("calendar_year", _T.INTEGER, "Calendar year."),
+    Column("calendar_month", _T.INTEGER, "Month of the year.", minimum=1, maximum=12),
+    Column("iso_week", _T.INTEGER, "ISO week of the year.", minimum=1, maximum=53),
+    Column("day_of_week", _T.INTEGER, "ISO day of the week, 1 is Monday.", minimum=1, maximum=7),
+    Column("as_of_date", _T.DATE, "Last business date whose knowledge the figures use."),
+    Column("transaction_count", _T.LONG, "Payments.", minimum=0),
+    Column("known_fraud_count", _T.LONG, "Payments known to be fraud as of the date.", minimum=0),
+    Column(
+        "known_fraud_amount",
+        _T.MONEY,
+        "Money of payments known to be fraud as of the date.",
+        unit="currency",
+        personal=_P.FINANCIAL,
+    ),
+    Column(
+        "known_fraud_ratio",
+        _T.DOUBLE,
+        "Known frauds over payments.",
+        unit="ratio",
+        minimum=0,
+        maximum=1,
+    ),
+    Column("customer_count", _T.LONG, "Distinct customers.", minimum=0),
+    Column("alert_count", _T.LONG, "Payments recommended for review or decline.", minimum=0),
+    Column("true_positive_count", _T.LONG, "Alerts known to be fraud.", minimum=0),
+    Column("false_positive_count", _T.LONG, "Alerts known to be legitimate.", minimum=0),
+    Column("missed_fraud_count", _T.LONG, "Known frauds without an alert.", minimum=0),
+    Column(
+        "alert_precision_ratio",
+        _T.DOUBLE,
+        "Alerts known to be fraud over alerts with a known label; null when there are none.",
+        nullable=True,
+        unit="ratio",
+        minimum=0,
+        maximum=1,
+    ),
+    Column(
+        "alert_recall_ratio",
+        _T.DOUBLE,
+        "Known frauds with an alert over known frauds; null when there are none.",
+        nullable=True,
+        unit="ratio",
+        minimum=0,
+        maximum=1,
+    ),
+    Column("score_mean", _T.DOUBLE, "Mean score.", minimum=0, maximum=1),
+)
+
+COLUMNS: Final[dict[str, Column]] = {column.name: column for column in _COLUMNS}
+if len(COLUMNS) != len(_COLUMNS):
+    raise ValueError("a column is declared twice in contracts/columns.py")

@@ -1,0 +1,34 @@
+"""Why a row is refused: the closed list of quarantine reasons."""
+
+from enum import StrEnum
+
+
+class RejectReason(StrEnum):
+    """A reason code, as it stands in `processed.quarantine.reasons`."""
+
+    MISSING_EVENT_ID = "missing_event_id"
+    MISSING_CUSTOMER = "missing_customer"
+    UNREADABLE_TIME = "unreadable_time"
+    FUTURE_TIME = "future_time"
+    UNREADABLE_AMOUNT = "unreadable_amount"
+    NEGATIVE_AMOUNT = "negative_amount"
+    ABSURD_AMOUNT = "absurd_amount"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    IMPOSSIBLE_PLACE = "impossible_place"
+    UNKNOWN_CODE = "unknown_code"
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+
+
+DESCRIPTIONS: dict[RejectReason, str] = {
+    RejectReason.MISSING_EVENT_ID: "the row has no payment identifier",
+    RejectReason.MISSING_CUSTOMER: "the row has no payer",
+    RejectReason.UNREADABLE_TIME: "the time of the payment is missing or cannot be read",
+    RejectReason.FUTURE_TIME: "the payment is dated after the delivery that holds it",
+    RejectReason.UNREADABLE_AMOUNT: "the amount is missing, not a number, or finer than a cent",
+    RejectReason.NEGATIVE_AMOUNT: "the amount is below zero",
+    RejectReason.ABSURD_AMOUNT: "the amount is above the declared limit of the source",
+    RejectReason.UNKNOWN_CURRENCY: "the currency is not an ISO 4217 code",
+    RejectReason.IMPOSSIBLE_PLACE: "a latitude or longitude lies outside the globe",
+    RejectReason.UNKNOWN_CODE: "a coded column holds a value outside its declared list",
+    RejectReason.CONFLICTING_DUPLICATE: "the payment is known already, with other content",
+}

@@ -1,0 +1,153 @@
+"""What a stage and a gate report: plain values that travel between tasks and into the ledger."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Self
+
+
+class ConservationError(RuntimeError):
+    """Raised when rows or money that went into a stage are not all accounted for."""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Rows and money through one stage, for one source system and currency."""
+
+    source_system: str
+    currency: str
+    rows_in: int
+    rows_out: int
+    rows_quarantined: int = 0
+    rows_duplicate: int = 0
+    amount_in: Decimal = Decimal("0.00")
+    amount_out: Decimal = Decimal("0.00")
+    amount_quarantined: Decimal = Decimal("0.00")
+    amount_duplicate: Decimal = Decimal("0.00")
+
+    def check(self, stage: str) -> None:
+        """Prove that in = out + quarantined + duplicate, in rows and to the cent.
+
+        Raises:
+            ConservationError: naming the stage and by how much it is off.
+        """
+        rows = self.rows_in - self.rows_out - self.rows_quarantined - self.rows_duplicate
+        money = self.amount_in - self.amount_out - self.amount_quarantined - self.amount_duplicate
+        if rows or money:
+            raise ConservationError(
+                f"{stage} does not balance for {self.source_system} in {self.currency}:"
+                f" {rows} rows and {money} of money are unaccounted for."
+            )
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage did to a window.
+
+    `dates` are the business dates it wrote, `snapshots` the Iceberg snapshot of each table that the
+    next stage has to read, `branch` the audit branch while it is not yet published.
+    """
+
+    stage: str
+    window: str
+    run_id: str
+    dates: tuple[date, ...] = ()
+    snapshots: dict[str, int] = field(default_factory=dict)
+    branch: str | None = None
+    balances: tuple[Balance, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> Self:
+        """Prove that every balance holds and return self.
+
+        Raises:
+            ConservationError: when one does not.
+        """
+        for balance in self.balances:
+            balance.check(self.stage)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe form: dates as ISO text, money as text."""
+        plain = asdict(self)
+        plain["dates"] = [day.isoformat() for day in self.dates]
+        plain["balances"] = [
+            {k: str(v) if isinstance(v, Decimal) else v for k, v in balance.items()}
+            for balance in plain["balances"]
+        ]
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """Rebuild a result from `to_dict`."""
+        return cls(
+            **{
+                **plain,
+                "dates": tuple(date.fromisoformat(day) for day in plain["dates"]),
+                "balances": tuple(
+                    Balance(
+                        **{
+                            k: Decimal(v) if k.startswith("amount_") else v
+                            for k, v in balance.items()
+                        }
+                    )
+                    for balance in plain["balances"]
+                ),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of a gate."""
+
+    name: str
+    table: str
+    severity: str
+    passed: bool
+    column: str | None = None
+    observed: str | None = None
+    expected: str | None = None
+    reason: str | None = None
+
+
+class GateFailed(RuntimeError):  # noqa: N818 - it names the event, as the UI shows it
+    """Raised when a gate closes; never retried, since the data will not heal by waiting."""
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The judgement of a gate on a window."""
+
+    gate: str
+    window: str
+    run_id: str
+    checks: tuple[CheckResult, ...]
+    report: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Return whether no critical check failed; a gate without checks never passes."""
+        return bool(self.checks) and all(
+            check.passed for check in self.checks if check.severity == "critical"
+        )
+
+    def require(self) -> None:
+        """Let the line go on only when the gate passed.
+
+        Raises:
+            GateFailed: in one sentence, with the failed checks and where the report is.
+        """
+        if self.passed:
+            return
+        failed = [c for c in self.checks if not c.passed and c.severity == "critical"]
+        what = "; ".join(
+            f"{c.name} on {c.table}{'.' + c.column if c.column else ''}"
+            f" (observed {c.observed}, expected {c.expected})"
+            for c in failed[:5]
+        )
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        raise GateFailed(
+            f"gate {self.gate} closed on window {self.window}:"
+            f" {what or 'it ran no check'}{more}. Report: {self.report or 'staging.gate_results'}."
+        )

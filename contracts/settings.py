@@ -1,0 +1,283 @@
+"""The one settings object of the platform, read once at the edge.
+
+Order of precedence: ``TOLLGATE_*`` environment variables (nested with ``__``, for example
+``TOLLGATE_WAREHOUSE__HOST``), then ``<repo>/.env``, then the embedded platform's own values:
+ports counted from ``port_base`` and the passwords in ``<state_dir>/secrets``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+REPO = Path(__file__).resolve().parent.parent
+PORT_OFFSETS: Mapping[str, int] = {
+    "postgres": 0,
+    "s3": 1,
+    "spark": 2,
+    "mlflow": 3,
+    "airflow-api": 4,
+    "airflow-scheduler": 5,
+    "airflow-triggerer": 6,
+}
+"""Port of each service, counted from ``port_base`` (the last two serve task logs)."""
+
+WarehouseRole = Literal["loader", "transformer", "reader"]
+CatalogRole = Literal["writer", "reader"]
+S3Role = Literal["lander", "processor", "reader", "platform"]
+HOST = "127.0.0.1"
+
+
+class SettingsError(RuntimeError):
+    """A setting that is needed now has no value."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _need(value: SecretStr | None, what: str) -> SecretStr:
+    if value is None:
+        raise SettingsError(f"No secret is known for {what}: run `make up` once to create it.")
+    return value
+
+
+class _Database(_Section):
+    host: str = HOST
+    port: int
+    database: str
+    passwords: dict[str, SecretStr] = Field(default_factory=dict)
+
+    def _uri(self, driver: str, user: str, password: str) -> str:
+        login = f"{user}:{quote(password, safe='')}"
+        return f"{driver}://{login}@{self.host}:{self.port}/{self.database}"
+
+
+class Warehouse(_Database):
+    """The warehouse: STAGING is the loader's, PRODUCTION the transformer's."""
+
+    def user(self, role: WarehouseRole) -> str:
+        """Return the database user of a role."""
+        return f"warehouse_{role}"
+
+    def password(self, role: WarehouseRole) -> SecretStr:
+        """Return the password of a role."""
+        return _need(self.passwords.get(role), f"warehouse role {role}")
+
+    def dsn(self, role: WarehouseRole) -> str:
+        """Return a libpq URI with the password in it: never log it."""
+        return self._uri("postgresql", self.user(role), self.password(role).get_secret_value())
+
+
+class Catalog(_Database):
+    """The Iceberg JDBC catalog."""
+
+    @property
+    def jdbc_url(self) -> str:
+        """Return the JDBC URL without login."""
+        return f"jdbc:postgresql://{self.host}:{self.port}/{self.database}"
+
+    def user(self, role: CatalogRole) -> str:
+        """Return the database user of a role."""
+        return f"lake_{role}"
+
+    def password(self, role: CatalogRole) -> SecretStr:
+        """Return the password of a role."""
+        return _need(self.passwords.get(role), f"catalog role {role}")
+
+    def dsn(self, role: CatalogRole) -> str:
+        """Return a libpq URI with the password in it: never log it."""
+        return self._uri("postgresql", self.user(role), self.password(role).get_secret_value())
+
+    def sqlalchemy_uri(self, role: CatalogRole) -> str:
+        """Return the URI that pyiceberg's SqlCatalog takes."""
+        password = self.password(role).get_secret_value()
+        return self._uri("postgresql+psycopg", self.user(role), password)
+
+
+class S3(_Section):
+    """The object store: one key a role, one bucket a purpose."""
+
+    endpoint: str
+    region: str = "us-east-1"
+    raw_bucket: str = "tollgate-raw"
+    lake_bucket: str = "tollgate-lake"
+    artifacts_bucket: str = "tollgate-models"
+    docs_bucket: str = "tollgate-docs"
+    logs_bucket: str = "tollgate-logs"
+    secret_keys: dict[str, SecretStr] = Field(default_factory=dict)
+
+    def keys(self, role: S3Role) -> tuple[str, SecretStr]:
+        """Return (access key, secret key) of a role."""
+        return role, _need(self.secret_keys.get(role), f"S3 role {role}")
+
+
+class Spark(_Section):
+    """Where Spark runs: a Connect server, or in this process when ``remote`` is None."""
+
+    remote: SecretStr | None = None
+
+
+class MLflow(_Section):
+    """The tracking server."""
+
+    tracking_uri: str
+    username: str = "admin"
+    reader_username: str = "reader"
+    admin_password: SecretStr | None = None
+    reading_password: SecretStr | None = None
+
+    @property
+    def password(self) -> SecretStr:
+        """Return the password of the user that logs and registers."""
+        return _need(self.admin_password, "MLflow's admin")
+
+    @property
+    def reader_password(self) -> SecretStr:
+        """Return the password of the read-only user."""
+        return _need(self.reading_password, "MLflow's reader")
+
+
+class Airflow(_Section):
+    """The Airflow web server and its one user."""
+
+    url: str
+    username: str = "admin"
+    admin_password: SecretStr | None = None
+
+    @property
+    def password(self) -> SecretStr:
+        """Return the admin's password."""
+        return _need(self.admin_password, "Airflow's admin")
+
+
+class _EmbeddedDefaults(PydanticBaseSettingsSource):
+    """Values of the platform on this machine, below everything an operator sets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Satisfy the base class; all fields come from `__call__` together."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Count ports from the base and read the secrets that exist."""
+        state = Path(self.current_state.get("state_dir", REPO / "var")).expanduser()
+        base = int(self.current_state.get("port_base", 15400))
+        folder = (state if state.is_absolute() else REPO / state) / "secrets"
+
+        def secret(name: str) -> str | None:
+            file = folder / name
+            return file.read_text().strip() if file.is_file() else None
+
+        def known(prefix: str, roles: tuple[str, ...]) -> dict[str, str]:
+            pairs = ((role, secret(f"{prefix}_{role}")) for role in roles)
+            return {role: value for role, value in pairs if value}
+
+        port = {name: base + offset for name, offset in PORT_OFFSETS.items()}
+        token = secret("spark_token")
+        # The client sends a token without TLS to this very name only.
+        remote = f"sc://localhost:{port['spark']}/;token={token}" if token else None
+        return {
+            "warehouse": {
+                "port": port["postgres"],
+                "database": "warehouse",
+                "passwords": known("warehouse", ("loader", "transformer", "reader")),
+            },
+            "catalog": {
+                "port": port["postgres"],
+                "database": "lake",
+                "passwords": known("lake", ("writer", "reader")),
+            },
+            "s3": {
+                "endpoint": f"http://{HOST}:{port['s3']}",
+                "secret_keys": known("s3", ("lander", "processor", "reader", "platform")),
+            },
+            "spark": {"remote": remote},
+            "mlflow": {
+                "tracking_uri": f"http://{HOST}:{port['mlflow']}",
+                "admin_password": secret("mlflow_admin"),
+                "reading_password": secret("mlflow_reader"),
+            },
+            "airflow": {
+                "url": f"http://{HOST}:{port['airflow-api']}",
+                "admin_password": secret("airflow_admin"),
+            },
+        }
+
+
+class Settings(BaseSettings):
+    """Everything the platform can be told. Frozen; unknown keys are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOLLGATE_",
+        env_nested_delimiter="__",
+        env_file=REPO / ".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    state_dir: Path = REPO / "var"
+    port_base: int = Field(default=15400, ge=1024, le=65500)
+    data_dir: Path = REPO / "data"
+    slack_webhook_url: SecretStr | None = None
+    warehouse: Warehouse
+    catalog: Catalog
+    s3: S3
+    spark: Spark
+    mlflow: MLflow
+    airflow: Airflow
+
+    @field_validator("state_dir", "data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        value = value.expanduser()
+        return value if value.is_absolute() else REPO / value
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Return the folder of generated secrets (mode 0700, one file a secret)."""
+        return self.state_dir / "secrets"
+
+    @property
+    def pseudonym_key_file(self) -> Path:
+        """Return the file of the pseudonymisation key: 32 random bytes as hex text."""
+        return self.secrets_dir / "pseudonym.key"
+
+    def port(self, service: str) -> int:
+        """Return the port of an embedded service."""
+        return self.port_base + PORT_OFFSETS[service]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the embedded platform's values below the operator's."""
+        return init_settings, env_settings, dotenv_settings, _EmbeddedDefaults(settings_cls)
+
+
+def load_settings() -> Settings:
+    """Read the settings now, refusing a ``TOLLGATE_*`` variable that means nothing."""
+    known = {f"TOLLGATE_{name.upper()}" for name in Settings.model_fields}
+    given = {key.split("__")[0].upper() for key in os.environ if key.startswith("TOLLGATE_")}
+    if unknown := sorted(given - known):
+        raise SettingsError(f"Unknown settings {unknown}: see .env.example for those that exist.")
+    return Settings()  # type: ignore[call-arg]  # the sources fill the sections
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return load_settings()

@@ -1,0 +1,72 @@
+"""Generate the platform's secrets once, one file each, readable by their owner only."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+_MAKERS: dict[str, Callable[[], str]] = {
+    **dict.fromkeys(
+        (
+            "postgres_superuser",
+            "airflow_db",
+            "mlflow_db",
+            "warehouse_loader",
+            "warehouse_transformer",
+            "warehouse_reader",
+            "lake_writer",
+            "lake_reader",
+            "s3_root",
+            "s3_lander",
+            "s3_processor",
+            "s3_reader",
+            "s3_platform",
+            "spark_token",
+            "mlflow_admin",
+            "mlflow_reader",
+            "mlflow_session_key",
+            "airflow_admin",
+            "airflow_jwt",
+            "airflow_session_key",
+        ),
+        _password,
+    ),
+    "airflow_fernet": _fernet_key,
+    "pseudonym.key": lambda: secrets.token_hex(32),
+}
+
+
+def ensure(folder: Path) -> None:
+    """Create the secrets that do not exist yet; never change one that does."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    for name, make in _MAKERS.items():
+        target = folder / name
+        if not target.exists():
+            write_private(target, make() + "\n")
+
+
+def read(folder: Path, name: str) -> str:
+    """Return one secret."""
+    return (folder / name).read_text().strip()
+
+
+def write_private(target: Path, text: str) -> None:
+    """Write a file that is never readable by others, not even for a moment, nor half there."""
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    part.replace(target)

@@ -1,0 +1,34 @@
+from datetime import date
+
+import pytest
+
+from contracts.windows import Window, WindowError
+
+
+def test_a_day_and_a_range_keep_their_keys() -> None:
+    assert Window.parse("2024-03-01").key == "2024-03-01"
+    assert Window.parse("2024-01-01--2024-04-30").key == "2024-01-01--2024-04-30"
+    assert Window.parse("2024-03-01--2024-03-01").key == "2024-03-01"
+
+
+def test_a_range_holds_both_its_ends() -> None:
+    window = Window.parse("2024-02-28--2024-03-01")
+    assert list(window.dates()) == [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)]
+    assert date(2024, 3, 1) in window
+    assert date(2024, 3, 2) not in window
+    assert len(window) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2024-13-01", "20240301", "2024-3-1", "2024-03-01--", "--2024-03-01",
+     "2024-03-01..2024-03-02", "2024-03-01--2024-03-02--2024-03-03", "2024-W01-1"],
+)  # fmt: skip
+def test_a_malformed_window_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(WindowError, match="2024-01-01--2024-04-30"):
+        Window.parse(text)
+
+
+def test_a_range_the_wrong_way_round_is_refused() -> None:
+    with pytest.raises(WindowError, match="earlier date first"):
+        Window.parse("2024-03-02--2024-03-01")

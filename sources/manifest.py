@@ -1,0 +1,116 @@
+"""The manifest of a landed window: which objects of Raw it is made of, and what they hold."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from contracts.windows import Window
+from sources.errors import WindowNotLandedError
+from sources.store import explained
+
+
+@dataclass(frozen=True)
+class RawObject:
+    """An object of Raw. `rows` and `amount` are None, and `problem` says why, when unreadable."""
+
+    key: str
+    name: str
+    bytes: int
+    sha256: str
+    currency: str
+    landed_at: datetime
+    rows: int | None = None
+    amount: Decimal | None = None
+    columns: dict[str, str] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The objects of a window, in the order of their names."""
+
+    source: str
+    schema_version: int
+    window: str
+    sequence: int
+    landed_at: datetime
+    objects: tuple[RawObject, ...]
+
+    @property
+    def key(self) -> str:
+        """Return where the manifest lies in Raw."""
+        return f"{manifest_prefix(self.source, self.window)}{self.sequence:04d}.json"
+
+    @property
+    def rows(self) -> int:
+        """Return the rows that can be read."""
+        return sum(held.rows or 0 for held in self.objects)
+
+    @property
+    def amount(self) -> Decimal:
+        """Return the money that can be read."""
+        return sum((held.amount or Decimal(0) for held in self.objects), Decimal("0.00"))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong, an object a sentence."""
+        return tuple(f"{held.name}: {held.problem}" for held in self.objects if held.problem)
+
+    def to_json(self) -> bytes:
+        """Return the text that is kept in Raw."""
+        return json.dumps(asdict(self), indent=1, default=_plain).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Rebuild a manifest from `to_json`."""
+        plain = json.loads(text)
+        objects = tuple(
+            RawObject(
+                **{
+                    **held,
+                    "landed_at": datetime.fromisoformat(held["landed_at"]),
+                    "amount": None if held["amount"] is None else Decimal(held["amount"]),
+                }
+            )
+            for held in plain["objects"]
+        )
+        landed_at = datetime.fromisoformat(plain["landed_at"])
+        return cls(**{**plain, "landed_at": landed_at, "objects": objects})
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def manifest_prefix(source: str, window_key: str) -> str:
+    """Return the prefix of a window's manifests."""
+    return f"{source}/manifests/{window_key}/"
+
+
+def find_latest(s3_client: Any, bucket: str, source: str, window: Window) -> Manifest | None:
+    """Return the latest manifest of a window, or None when it never landed."""
+    prefix = manifest_prefix(source, window.key)
+    with explained(bucket):
+        pages = s3_client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = sorted(held["Key"] for page in pages for held in page.get("Contents", ()))
+        if not keys:
+            return None
+        body = s3_client.get_object(Bucket=bucket, Key=keys[-1])["Body"].read()
+    return Manifest.from_json(body)
+
+
+def latest(s3_client: Any, bucket: str, source: str, window: Window) -> Manifest:
+    """Return the latest manifest of a window.
+
+    Raises:
+        WindowNotLandedError: when the window never landed.
+    """
+    found = find_latest(s3_client, bucket, source, window)
+    if found is None:
+        raise WindowNotLandedError(
+            f"the window {window.key} of {source} was never landed:"
+            " run land_transactions for it first."
+        )
+    return found

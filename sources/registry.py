@@ -1,0 +1,21 @@
+"""The source systems that the platform knows."""
+
+from typing import Final
+
+from sources.declaration import Source
+from sources.errors import UnknownSourceError
+from sources.sparkov import SPARKOV
+
+SOURCES: Final[dict[str, Source]] = {declared.name: declared for declared in (SPARKOV,)}
+
+
+def source(name: str) -> Source:
+    """Return the declaration of a source.
+
+    Raises:
+        UnknownSourceError: naming the sources that exist.
+    """
+    if name not in SOURCES:
+        known = ", ".join(sorted(SOURCES))
+        raise UnknownSourceError(f"No source is called {name!r}: the declared ones are {known}.")
+    return SOURCES[name]

@@ -1,0 +1,32 @@
+"""One-shot jobs that make a fresh service ours: ``python -m embedded.bootstrap <service>``."""
+
+from __future__ import annotations
+
+import sys
+
+from contracts.settings import get_settings
+
+
+def spark() -> None:
+    """Create the lake's namespaces by a query, which also warms the server."""
+    from pyspark.sql import SparkSession
+
+    remote = get_settings().spark.remote
+    if remote is None:
+        raise RuntimeError("no Spark remote is configured")
+    session = SparkSession.builder.remote(remote.get_secret_value()).getOrCreate()
+    for namespace in ("processed", "sandbox"):
+        session.sql(f"CREATE NAMESPACE IF NOT EXISTS lake.{namespace}").collect()
+    session.sql("SELECT count(*) FROM range(1000) GROUP BY id % 7").collect()
+    session.stop()
+
+
+def s3() -> None:
+    """Create users, buckets and policies."""
+    from embedded.services.s3 import create
+
+    create(get_settings())
+
+
+if __name__ == "__main__":
+    {"spark": spark, "s3": s3}[sys.argv[1]]()

@@ -1,0 +1,181 @@
+"""Fetch the jars named in ``jars.lock`` with Ivy, verify them, keep them outside the repository.
+
+Ivy comes with the pyspark wheel and finds artefacts where this machine's owner says: a mirror in
+``~/.m2/settings.xml``, the file ``~/.ivy2/ivysettings.xml``, or else Ivy's own defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+import threading
+import time
+import xml.etree.ElementTree as ET  # noqa: S405  the owner's own settings file
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+
+from embedded.places import REPO, cache_dir, java_environment, site_packages
+
+LOCK = REPO / "jars.lock"
+_LANES = 4
+
+
+class JarError(RuntimeError):
+    """A jar is missing or is not the one that was locked."""
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One line of ``jars.lock``: ``group:artifact:version size sha256``."""
+
+    group: str
+    artifact: str
+    version: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Return the name under which the jar is kept."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def read_lock(lock: Path = LOCK) -> list[Jar]:
+    """Return the locked jars."""
+    jars = []
+    for line in lock.read_text().splitlines():
+        if line and not line.startswith("#"):
+            coordinates, size, digest = line.split()
+            group, artifact, version = coordinates.split(":")
+            jars.append(Jar(group, artifact, version, int(size), digest.removeprefix("sha256:")))
+    return jars
+
+
+def folder() -> Path:
+    """Return the jars' folder in the cache."""
+    return cache_dir() / "jars"
+
+
+def class_path() -> str:
+    """Return the class path of all locked jars; raise `JarError` when one is not there."""
+    files = [folder() / jar.file_name for jar in read_lock()]
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise JarError(f"Jars are missing ({', '.join(missing)}): run `make setup`.")
+    return ":".join(map(str, files))
+
+
+def verify(file: Path, jar: Jar) -> None:
+    """Raise `JarError`, and remove the file, when it is not the locked jar."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != jar.sha256:
+        file.unlink()
+        raise JarError(
+            f"{jar.file_name} has SHA-256 {digest}, jars.lock says {jar.sha256}. It was removed; "
+            "run `make setup` again, and if this repeats, ask who runs your Maven mirror."
+        )
+
+
+def fetch(lock: Path = LOCK, target: Path | None = None) -> int:
+    """Fetch what is missing in parallel lanes, verify it, and return how many jars came new."""
+    target = target or folder()
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = [jar for jar in read_lock(lock) if not (target / jar.file_name).is_file()]
+    if not wanted:
+        return 0
+    lanes: list[list[Jar]] = [[] for _ in range(min(_LANES, len(wanted)))]
+    for jar in sorted(wanted, key=lambda jar: -jar.size):
+        min(lanes, key=lambda lane: sum(j.size for j in lane)).append(jar)
+    bar = Progress(
+        TextColumn("jars"), BarColumn(), DownloadColumn(), TimeElapsedColumn(), transient=False
+    )
+    with tempfile.TemporaryDirectory(dir=target) as scratch, bar:
+        done = threading.Event()
+        total = sum(jar.size for jar in wanted)
+        watcher = threading.Thread(target=_watch, args=(Path(scratch), bar, total, done))
+        watcher.start()
+        try:
+            with ThreadPoolExecutor(len(lanes)) as pool:
+                numbered = enumerate(lanes)
+                list(pool.map(lambda lane: _lane(Path(scratch), target, *lane), numbered))
+        finally:
+            done.set()
+            watcher.join()
+    return len(wanted)
+
+
+def _watch(scratch: Path, bar: Progress, total: int, done: threading.Event) -> None:
+    task = bar.add_task("jars", total=total)
+    while not done.wait(0.3):
+        files = [file for file in scratch.glob("cache-*/**/*.jar*") if file.is_file()]
+        bar.update(task, completed=min(total, sum(file.stat().st_size for file in files)))
+    bar.update(task, completed=total)
+
+
+def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
+    """Let one Ivy process fetch its share, then move the verified jars to their place."""
+    dependencies = "".join(
+        f'<dependency org="{jar.group}" name="{jar.artifact}" rev="{jar.version}" '
+        'transitive="false"/>'
+        for jar in jars
+    )
+    module = scratch / f"ivy-{number}.xml"
+    module.write_text(
+        '<ivy-module version="2.0"><info organisation="tollgate" module="jars"/>'
+        f"<dependencies>{dependencies}</dependencies></ivy-module>"
+    )
+    java = java_environment()
+    ivy = next((site_packages() / "pyspark" / "jars").glob("ivy-*.jar"))
+    command = [str(Path(java["JAVA_HOME"]) / "bin" / "java"), "-jar", str(ivy)]
+    if settings := _ivy_settings(scratch):
+        command += ["-settings", str(settings)]
+    command += ["-ivy", str(module), "-cache", str(scratch / f"cache-{number}"), "-types", "jar"]
+    command += ["-retrieve", str(scratch / f"out-{number}" / "[artifact]-[revision].[ext]")]
+    for attempt in (1, 2, 3):
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        got = [scratch / f"out-{number}" / jar.file_name for jar in jars]
+        if all(file.is_file() for file in got):
+            break
+        time.sleep(2 * attempt)
+    else:
+        reason = [line for line in run.stdout.splitlines() if "::" in line or "ERROR" in line]
+        raise JarError(
+            "Ivy could not fetch the jars. Check the network, or name your Maven mirror in "
+            "~/.m2/settings.xml.\n" + "\n".join(reason[-12:])
+        )
+    for jar, file in zip(jars, got, strict=True):
+        verify(file, jar)
+        file.replace(target / jar.file_name)
+
+
+def _ivy_settings(scratch: Path, home: Path | None = None) -> Path | None:
+    """Return the settings file for Ivy, or None for its defaults."""
+    home = home or Path.home()
+    own = home / ".ivy2" / "ivysettings.xml"
+    if own.is_file():
+        return own
+    maven = home / ".m2" / "settings.xml"
+    mirror = _mirror(maven) if maven.is_file() else None
+    if mirror is None:
+        return None
+    target = scratch / "ivysettings.xml"
+    target.write_text(
+        '<ivysettings><settings defaultResolver="mirror"/><resolvers>'
+        f'<ibiblio name="mirror" m2compatible="true" root={quoteattr(mirror)}/>'
+        "</resolvers></ivysettings>"
+    )
+    return target
+
+
+def _mirror(settings: Path) -> str | None:
+    """Return the URL of the first mirror that stands for the central repository."""
+    for mirror in ET.parse(settings).getroot().findall(".//{*}mirror"):  # noqa: S314
+        covered = (mirror.findtext("{*}mirrorOf") or "").replace(" ", "").split(",")
+        if {"central", "*", "external:*"} & set(covered) and "!central" not in covered:
+            return mirror.findtext("{*}url")
+    return None

@@ -1,0 +1,112 @@
+"""Find what would stop a start before anything is started: one sentence, with the way out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from contracts.settings import Settings
+from embedded import jars, places
+from embedded.services.common import unprivileged
+from embedded.supervisor import Service, port_is_free
+
+_DISK_MIB = 2048
+_MEMORY_MIB = {"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350}
+_OTHER_MIB = 250
+
+
+class PreflightError(RuntimeError):
+    """The platform cannot start here; the message says why and what to do."""
+
+
+def check(settings: Settings, services: Sequence[Service]) -> None:
+    """Raise `PreflightError` with the first obstacle found."""
+    names = {service.name for service in services}
+    _check_python()
+    _check_ports(services)
+    _check_disk(settings.state_dir)
+    _check_memory(names)
+    if "s3" in names and not places.s3_binary().is_file():
+        raise PreflightError("The S3 server is not built yet: run `make setup`.")
+    if "spark" in names:
+        try:
+            jars.class_path()
+            places.java_environment()
+        except (jars.JarError, FileNotFoundError) as problem:
+            raise PreflightError(str(problem)) from problem
+    if "postgres" in names:
+        _check_reachable(settings)
+
+
+def _check_python() -> None:
+    if sys.version_info[:2] not in {(3, 11), (3, 12)}:
+        raise PreflightError(
+            f"Python {sys.version_info.major}.{sys.version_info.minor} cannot run Tollgate: "
+            "install Python 3.11 or 3.12 and run `make setup`."
+        )
+
+
+def _check_ports(services: Sequence[Service]) -> None:
+    for service in services:
+        if service.port is not None and not port_is_free(service.port):
+            raise PreflightError(
+                f"Port {service.port} ({service.name}) is taken by another program{_who(service)}: "
+                "stop that program, or choose other ports with TOLLGATE_PORT_BASE "
+                "(for example 16400) and run it again."
+            )
+
+
+def _who(service: Service) -> str:
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == service.port:
+                if connection.pid:
+                    return f" ({psutil.Process(connection.pid).name()}, pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""
+
+
+def _check_disk(state_dir: Path) -> None:
+    existing = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    free = shutil.disk_usage(existing).free // 2**20
+    if free < _DISK_MIB:
+        raise PreflightError(
+            f"Only {free} MiB are free under {existing} and {_DISK_MIB} are needed: free some, "
+            "or put the state elsewhere with TOLLGATE_STATE_DIR."
+        )
+
+
+def _check_memory(names: set[str]) -> None:
+    needed = sum(_MEMORY_MIB.get(name, _OTHER_MIB) for name in names)
+    available = psutil.virtual_memory().available // 2**20
+    if available < needed:
+        raise PreflightError(
+            f"Only {available} MiB of memory are available and about {needed} are needed: close "
+            "other programs, or start a part with `python -m embedded up --only postgres,s3`."
+        )
+
+
+def _check_reachable(settings: Settings) -> None:
+    """Postgres refuses root; the user it drops to must reach its program and its data."""
+    user = unprivileged()
+    if user is None:
+        return
+    from embedded.services.postgres import bin_dir
+
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    for folder in (bin_dir(), settings.state_dir):
+        run = subprocess.run(
+            ["test", "-x", str(folder)], user=user[0], group=user[1], extra_groups=[], cwd="/"
+        )
+        if run.returncode:
+            raise PreflightError(
+                f"You are root, and the unprivileged user that Postgres must run as cannot reach "
+                f"{folder}: work as an ordinary user, or clone the repository to a folder that "
+                "others may enter."
+            )

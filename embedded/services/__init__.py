@@ -1,0 +1,18 @@
+"""The platform's services, each declared once, in the order in which they need each other."""
+
+from __future__ import annotations
+
+from contracts.settings import Settings
+from embedded.services import airflow, mlflow, postgres, s3, spark
+from embedded.supervisor import Service
+
+
+def all_services(settings: Settings) -> list[Service]:
+    """Return every service of the platform."""
+    return [
+        postgres.service(settings),
+        s3.service(settings),
+        spark.service(settings),
+        mlflow.service(settings),
+        *airflow.services(settings),
+    ]

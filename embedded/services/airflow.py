@@ -1,0 +1,1 @@
+def services(settings): return []

@@ -1,0 +1,97 @@
+"""What services share: their environment, readiness by identity, one-shot jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+
+from contracts.settings import Settings
+from embedded.places import REPO, python
+from embedded.supervisor import session_members
+
+# A value from the caller's shell must not reach into our services.
+_FOREIGN = ("AIRFLOW", "AWS_", "DBT_", "JAVA_TOOL", "MLFLOW_", "PG", "PYSPARK", "PYTHON", "SPARK_")
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TZ": "UTC",
+}
+
+
+def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a service's environment: the caller's without what would change our services."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    mac = {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "no_proxy": "*"}
+    bin_dir = str(Path(python()).parent)
+    return {
+        **kept,
+        **_QUIET,
+        **(mac if sys.platform == "darwin" else {}),
+        "PATH": f"{bin_dir}:{kept.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(REPO),
+        "TOLLGATE_STATE_DIR": str(settings.state_dir),
+        "TOLLGATE_PORT_BASE": str(settings.port_base),
+        **(extra or {}),
+    }
+
+
+def owns_port(pid: int, started: float, port: int) -> bool:
+    """Tell whether a process of this very service listens on the port."""
+    for process in session_members(pid, started):
+        try:
+            connections = process.net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        for connection in connections:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                return True
+    return False
+
+
+def http_ok(url: str, seconds: float = 3.0) -> bytes | None:
+    """Return the body of a 2xx answer, else None."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  loopback
+            body: bytes = answer.read()
+            return body
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def job(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> None:
+    """Run a one-shot job of `embedded.bootstrap`; raise with its last words when it fails."""
+    command([python(), "-m", "embedded.bootstrap", name], environ or environment(settings))
+
+
+def command(argv: list[str], environ: Mapping[str, str], seconds: float = 240.0) -> None:
+    """Run a program to its end; raise with its last words when it fails."""
+    run = subprocess.run(
+        argv, env=dict(environ), cwd=REPO, capture_output=True, text=True, timeout=seconds
+    )
+    if run.returncode:
+        tail = (run.stdout + run.stderr).strip().splitlines()[-6:]
+        raise RuntimeError(f"{Path(argv[0]).name} {' '.join(argv[1:4])}: " + " | ".join(tail))
+
+
+@lru_cache(maxsize=1)
+def unprivileged() -> tuple[int, int] | None:
+    """Return (uid, gid) for programs that refuse root, or None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid

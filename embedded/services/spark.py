@@ -1,0 +1,73 @@
+"""The Spark Connect server: one warm driver for every job."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from contracts.settings import Settings
+from embedded import jars, secrets
+from embedded.places import java_environment, python, site_packages
+from embedded.services.common import environment, job, owns_port
+from embedded.supervisor import Launch, Service
+from spark.conf import server_conf
+
+_MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
+def java_variables() -> dict[str, str]:
+    """Return what a process needs to start Spark in itself or to talk to it."""
+    return {**java_environment(), "PYSPARK_PYTHON": python(), "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def _launch(settings: Settings) -> Launch:
+    home = settings.state_dir / "spark"
+    for name in ("conf", "local"):
+        (home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Secrets go through a private file: a command line is for all to see.
+    properties = home / "conf" / "server.properties"
+    conf = {
+        **server_conf(settings),
+        "spark.local.dir": str(home / "local"),
+        "spark.connect.authenticate.token": secrets.read(settings.secrets_dir, "spark_token"),
+    }
+    secrets.write_private(properties, "".join(f"{key} {conf[key]}\n" for key in sorted(conf)))
+    spark_home = site_packages() / "pyspark"
+    argv = [
+        str(spark_home / "bin" / "spark-submit"),
+        *("--properties-file", str(properties), "--driver-class-path", jars.class_path()),
+        *("--driver-java-options", _java_options(settings)),
+        *("--class", _MAIN, "spark-internal"),
+    ]
+    variables = {
+        **java_variables(),
+        "SPARK_HOME": str(spark_home),
+        "SPARK_CONF_DIR": str(home / "conf"),
+        "SPARK_NO_DAEMONIZE": "1",
+        # Idle arenas would otherwise count for some 100 MB.
+        "MALLOC_ARENA_MAX": "2",
+    }
+    return Launch(argv, environment(settings, variables), home)
+
+
+def _java_options(settings: Settings) -> str:
+    scratch = settings.state_dir / "spark" / "local"
+    cores = min(4, os.cpu_count() or 1)
+    options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
+    options += ["-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
+    if sys.platform == "linux":
+        options.append("-XX:-UsePerfData")
+    return " ".join(options)
+
+
+def service(settings: Settings) -> Service:
+    """Declare the Spark Connect server; ready means that it answered a query of ours."""
+    return Service(
+        name="spark",
+        launch=lambda: _launch(settings),
+        ready=lambda pid, started: owns_port(pid, started, settings.port("spark")),
+        needs=("postgres", "s3"),
+        after_ready=lambda: job(settings, "spark"),
+        port=settings.port("spark"),
+        url=f"sc://localhost:{settings.port('spark')}",
+    )

@@ -1,0 +1,1 @@
+"""Spark on Iceberg: sessions, pure transformations and the jobs that use them."""

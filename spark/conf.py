@@ -1,0 +1,73 @@
+"""Spark's configuration, declared once for the Connect server and for a session in process."""
+
+from __future__ import annotations
+
+from contracts.settings import S3Role, Settings
+
+_CATALOG = "spark.sql.catalog.lake"
+
+
+def lake_conf(settings: Settings) -> dict[str, str]:
+    """Return what a session needs to read Raw and to read and write the lake."""
+    access, secret = settings.s3.keys("processor")
+    s3 = {"endpoint": settings.s3.endpoint, "access": access, "secret": secret.get_secret_value()}
+    return {
+        "spark.sql.extensions": (
+            "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+        ),
+        _CATALOG: "org.apache.iceberg.spark.SparkCatalog",
+        f"{_CATALOG}.type": "jdbc",
+        f"{_CATALOG}.uri": settings.catalog.jdbc_url,
+        f"{_CATALOG}.jdbc.user": settings.catalog.user("writer"),
+        f"{_CATALOG}.jdbc.password": settings.catalog.password("writer").get_secret_value(),
+        f"{_CATALOG}.jdbc.schema-version": "V1",
+        f"{_CATALOG}.warehouse": f"s3://{settings.s3.lake_bucket}/warehouse",
+        f"{_CATALOG}.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        f"{_CATALOG}.s3.endpoint": s3["endpoint"],
+        f"{_CATALOG}.s3.path-style-access": "true",
+        f"{_CATALOG}.s3.access-key-id": s3["access"],
+        f"{_CATALOG}.s3.secret-access-key": s3["secret"],
+        f"{_CATALOG}.client.region": settings.s3.region,
+        **_raw_conf(settings, "processor"),
+        "spark.sql.sources.partitionOverwriteMode": "dynamic",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.ui.enabled": "false",
+        "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
+    }
+
+
+def _raw_conf(settings: Settings, role: S3Role) -> dict[str, str]:
+    """Return S3A's options: fail fast on loopback, one role's key."""
+    access, secret = settings.s3.keys(role)
+    options = {
+        "endpoint": settings.s3.endpoint,
+        "endpoint.region": settings.s3.region,
+        "path.style.access": "true",
+        "connection.ssl.enabled": "false",
+        "access.key": access,
+        "secret.key": secret.get_secret_value(),
+        "aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+        "attempts.maximum": "2",
+        "retry.limit": "2",
+        "retry.interval": "200ms",
+        "connection.establish.timeout": "5s",
+        "connection.timeout": "30s",
+        "bucket.probe": "0",
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in options.items()}
+
+
+def server_conf(settings: Settings) -> dict[str, str]:
+    """Return the Connect server's configuration, secrets and token included."""
+    return {
+        **lake_conf(settings),
+        "spark.app.name": "tollgate",
+        "spark.master": "local[*]",
+        "spark.driver.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(settings.port("spark")),
+    }

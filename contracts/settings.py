@@ -25,10 +25,8 @@ PORT_OFFSETS: Mapping[str, int] = {
     "spark": 2,
     "mlflow": 3,
     "airflow-api": 4,
-    "airflow-scheduler": 5,
-    "airflow-triggerer": 6,
 }
-"""Port of each service, counted from ``port_base`` (the last two serve task logs)."""
+"""Port of each service, counted from ``port_base``."""
 
 WarehouseRole = Literal["loader", "transformer", "reader"]
 CatalogRole = Literal["writer", "reader"]
@@ -201,7 +199,7 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
             },
             "spark": {"remote": remote},
             "mlflow": {
-                "tracking_uri": f"http://{HOST}:{port['mlflow']}",
+                "tracking_uri": f"http://{HOST}:{port['mlflow']}/mlflow",
                 "admin_password": secret("mlflow_admin"),
                 "reading_password": secret("mlflow_reader"),
             },

@@ -160,9 +160,11 @@ def print_login(settings: Settings) -> None:
     """Print addresses and passwords for a person at the keyboard."""
     airflow, mlflow = settings.airflow, settings.mlflow
     say(f"Airflow  {airflow.url}  {airflow.username}  {airflow.password.get_secret_value()}")
-    say(f"MLflow   {mlflow.tracking_uri}/mlflow/#/experiments  {mlflow.username}  "
-        f"{mlflow.password.get_secret_value()}")
-    say("Warehouse, lake and MLflow for reading: eval \"$(make -s env)\"")
+    say(
+        f"MLflow   {mlflow.tracking_uri}/#/experiments  {mlflow.username}  "
+        f"{mlflow.password.get_secret_value()}"
+    )
+    say('Warehouse, lake and MLflow for reading: eval "$(make -s env)"')
 
 
 def clean(settings: Settings, yes: bool) -> int:

@@ -78,7 +78,7 @@ def wheel_java() -> Path | None:
         script.parent.mkdir(parents=True, exist_ok=True)
         part = script.with_name(f"java.{os.getpid()}")
         part.write_text(
-            "#!/bin/bash\nargs=()\nfor arg in \"$@\"; do\n"
+            '#!/bin/bash\nargs=()\nfor arg in "$@"; do\n'
             '  [ "$arg" = "--add-modules=jdk.incubator.vector" ] || args+=("$arg")\ndone\n'
             f'exec "{runtime}/bin/java" "${{args[@]}}"\n'
         )

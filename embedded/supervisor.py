@@ -25,6 +25,7 @@ _STOP_SECONDS = 15.0
 _BACKOFF_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0)
 _CALM_SECONDS = 60.0
 _GIVE_UP_AFTER = 8
+_GIVE_UP_UNBORN_AFTER = 2
 
 
 def _nothing() -> None:
@@ -67,6 +68,7 @@ class _Life:
     started: float = 0.0
     restarts: int = 0
     problem: str = ""
+    born: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
 
@@ -173,7 +175,7 @@ class Supervisor:
                 # A calm spell forgives earlier crashes.
                 calm = time.time() - life.started > _CALM_SECONDS
                 life.restarts = 1 if calm else life.restarts + 1
-                if life.restarts > _GIVE_UP_AFTER:
+                if life.restarts > (_GIVE_UP_AFTER if life.born else _GIVE_UP_UNBORN_AFTER):
                     life.state = "failed"
                     return
                 life.state = "restarting"
@@ -223,16 +225,14 @@ class Supervisor:
             life.pid, life.started = process.pid, psutil.Process(process.pid).create_time()
         return process
 
-    def _wait_ready(
-        self, service: Service, life: _Life, process: subprocess.Popen[bytes]
-    ) -> None:
+    def _wait_ready(self, service: Service, life: _Life, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + service.ready_seconds
         while not self._stopping.is_set():
             if process.poll() is not None:
                 raise RuntimeError(f"ended with code {process.returncode} before it was ready")
             if service.ready(process.pid, life.started):
                 service.after_ready()
-                life.state = "ready"
+                life.state, life.born = "ready", True
                 life.ready.set()
                 return
             if time.monotonic() > deadline:

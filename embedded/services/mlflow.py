@@ -16,7 +16,8 @@ from embedded.services.common import environment, http_ok, owns_port
 from embedded.supervisor import Launch, Service
 
 PREFIX = "/mlflow"
-"""The pages live under this path, so that Airflow can pass them on under the same one."""
+"""The pages live under this path, so that Airflow can pass them on under the same one; the API does so
+too, hence `Settings.mlflow.tracking_uri` ends in it."""
 
 
 def _database(settings: Settings, name: str) -> str:
@@ -59,7 +60,7 @@ def _launch(settings: Settings) -> Launch:
 
 
 def _ready(settings: Settings, pid: int, started: float) -> bool:
-    healthy = http_ok(f"{settings.mlflow.tracking_uri}{PREFIX}/health") is not None
+    healthy = http_ok(f"{settings.mlflow.tracking_uri}/health") is not None
     return healthy and owns_port(pid, started, settings.port("mlflow"))
 
 
@@ -101,5 +102,5 @@ def service(settings: Settings) -> Service:
         needs=("postgres", "s3"),
         after_ready=lambda: _after_ready(settings),
         port=settings.port("mlflow"),
-        url=f"{settings.mlflow.tracking_uri}{PREFIX}/#/experiments",
+        url=f"{settings.mlflow.tracking_uri}/#/experiments",
     )

@@ -29,6 +29,7 @@ def _launch(settings: Settings) -> Launch:
     conf = {
         **server_conf(settings),
         "spark.local.dir": str(home / "local"),
+        "spark.log.level": "WARN",
         "spark.connect.authenticate.token": secrets.read(settings.secrets_dir, "spark_token"),
     }
     secrets.write_private(properties, "".join(f"{key} {conf[key]}\n" for key in sorted(conf)))

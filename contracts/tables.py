@@ -174,7 +174,7 @@ _GATE_RESULT: Final = (
     "check_reason",
     "checked_at",
 )
-_GATE_KEY: Final = ("run_id", "gate", "window_key", "check_name", "checked_at")
+_GATE_KEY: Final = ("run_id", "gate", "window_key", "table_name", "check_name", "checked_at")
 
 _TRANSACTION_GRAIN: Final = "payment attempt"
 _LABEL_GRAIN: Final = "statement about whether a payment was fraud"

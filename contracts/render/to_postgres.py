@@ -1,0 +1,70 @@
+"""Postgres tables from the declarations: types, nullability, keys, partitions."""
+
+from datetime import date, timedelta
+from typing import Final
+
+from contracts.columns import LogicalType
+from contracts.tables import Table
+
+TYPES: Final[dict[LogicalType, str]] = {
+    LogicalType.STRING: "text",
+    LogicalType.INTEGER: "integer",
+    LogicalType.LONG: "bigint",
+    LogicalType.DOUBLE: "double precision",
+    LogicalType.BOOLEAN: "boolean",
+    LogicalType.DATE: "date",
+    LogicalType.TIMESTAMP: "timestamp with time zone",
+    LogicalType.MONEY: "numeric(18,2)",
+    LogicalType.STRINGS: "text[]",
+    LogicalType.DATES: "date[]",
+    LogicalType.JSON: "jsonb",
+}
+"""Each type as `format_type` of Postgres spells it, so that a stored column can be compared."""
+
+
+def columns(table: Table) -> str:
+    """Return the column list of a `create table`, in declared order."""
+    return ", ".join(
+        f"{column.name} {TYPES[column.type]}"
+        + ("" if table.is_nullable(column.name) else " not null")
+        for column in table.columns
+    )
+
+
+def signature(table: Table) -> list[tuple[str, str, bool]]:
+    """Return (name, type, nullable) of each column, to compare with what a database holds."""
+    return [(c.name, TYPES[c.type], table.is_nullable(c.name)) for c in table.columns]
+
+
+def create_parent(table: Table, name: str) -> str:
+    """Return the DDL of a table whose content is attached in pieces and never written to.
+
+    A table with `partition_by` takes one partition a day, any other a single default partition, so
+    that both are replaced by the same atomic attach and a view on them survives it.
+    """
+    scheme = f"range ({table.partition_by})" if table.partition_by else "list (source_system)"
+    return f"create table if not exists {name} ({columns(table)}) partition by {scheme}"
+
+
+def create_table(table: Table, name: str, *extra: str) -> str:
+    """Return the DDL of a plain table with its primary key and `extra` constraints."""
+    parts = ", ".join([columns(table), f"primary key ({', '.join(table.key)})", *extra])
+    return f"create table if not exists {name} ({parts})"
+
+
+def partition_name(table: Table, day: date | None) -> str:
+    """Return the name, without schema, of the partition of a day, or of the default partition."""
+    return f"{table.short_name}_p{day:%Y%m%d}" if day else f"{table.short_name}_all"
+
+
+def partition_bound(day: date | None) -> str:
+    """Return the `for values` clause of a day, or `default`."""
+    if day is None:
+        return "default"
+    return f"for values from ('{day.isoformat()}') to ('{(day + timedelta(days=1)).isoformat()}')"
+
+
+def partition_check(table: Table, day: date) -> str:
+    """Return the condition that lets Postgres attach the day without reading it again."""
+    column = table.partition_by
+    return f"{column} >= date '{day}' and {column} < date '{day + timedelta(days=1)}'"

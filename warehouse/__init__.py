@@ -1,0 +1,1 @@
+"""From the lake to PRODUCTION: loader, run ledger, roles and the runs of dbt."""

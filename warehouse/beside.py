@@ -1,0 +1,116 @@
+"""Fresh tables beside those of STAGING: named after the run, filled, judged, attached or dropped.
+
+A table with business dates gets a partitioned twin (`transactions__1a2b3c4d`) with a partition a
+day, so that one COPY fills any number of days and each day can be attached on its own. The comment
+of a partition says where its rows come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Final
+
+from contracts.render import to_postgres
+from contracts.tables import Table
+
+SCHEMA: Final = "staging"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of a partition come from; `sequence` orders the snapshots of a lake table."""
+
+    run: str
+    snapshot: int
+    sequence: int
+    staged_at: str
+
+    def comment(self) -> str:
+        """Return the text that is kept as the comment of the partition."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, comment: str | None) -> Origin | None:
+        """Read a comment back; None for a partition that nobody loaded."""
+        return cls(**json.loads(comment)) if comment else None
+
+
+DROP_ABANDONED: Final = r"""
+do $abandoned$ declare twin text; begin
+    for twin in
+        select c.oid::regclass::text from pg_class c
+        where c.relnamespace = 'staging'::regnamespace
+            and c.relkind in ('r', 'p') and not c.relispartition
+            and c.relname ~ '__[0-9a-f]{8}$'
+            and (obj_description(c.oid, 'pg_class')::jsonb ->> 'staged_at')::timestamptz
+                < now() - interval '1 day'
+    loop
+        execute 'drop table if exists ' || twin;
+    end loop;
+end $abandoned$
+"""
+"""Drops the twins of runs that died between staging and attaching, and were never run again."""
+
+
+def token(run_id: str) -> str:
+    """Return the suffix of a run's tables: the same for a retry, which then replaces them."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+def beside_name(table: Table, run: str) -> str:
+    """Return the qualified name of the twin of a table."""
+    return f"{SCHEMA}.{table.short_name}__{run}"
+
+
+def partition_beside(table: Table, day: date, run: str) -> str:
+    """Return the qualified name of the twin's partition of a day."""
+    return f"{SCHEMA}.{to_postgres.partition_name(table, day)}__{run}"
+
+
+def together(statements: Iterable[str]) -> str:
+    """Return several statements as the single one that a prepared statement can be."""
+    return "do $script$ begin " + " ".join(f"{text};" for text in statements) + " end $script$"
+
+
+def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list[str]:
+    """Return the DDL of a table's twin, dropping what an earlier attempt of the run left."""
+    name = beside_name(table, run)
+    statements = [
+        f"perform pg_advisory_xact_lock(hashtext('{name}'))",
+        f"drop table if exists {name}",
+    ]
+    comment = f"is '{origin.comment()}'"
+    if table.partition_by is None:
+        create_twin = f"create table {name} ({to_postgres.columns(table)})"
+        return [*statements, create_twin, f"comment on table {name} {comment}"]
+    statements.append(to_postgres.create_parent(table, name))
+    statements.append(f"comment on table {name} {comment}")
+    for day in sorted(days):
+        partition = partition_beside(table, day, run)
+        statements += [
+            f"drop table if exists {partition}",
+            f"create table {partition} partition of {name} {to_postgres.partition_bound(day)}",
+            f"comment on table {partition} {comment}",
+        ]
+    return statements
+
+
+def seal(table: Table, run: str, days: Iterable[date]) -> list[str]:
+    """Return what makes a filled twin ready to attach: its keys, day checks and statistics.
+
+    The keys come after the rows, since building an index once is cheaper than growing it.
+    """
+    name = beside_name(table, run)
+    key = f"add primary key ({', '.join(table.key)})"
+    if table.partition_by is None:
+        return [f"alter table {name} {key}", f"analyze {name}"]
+    statements = [
+        f"alter table {partition_beside(table, day, run)} {key},"
+        f" add check ({to_postgres.partition_check(table, day)})"
+        for day in sorted(days)
+    ]
+    return [*statements, f"analyze {name}"]

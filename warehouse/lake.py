@@ -1,0 +1,120 @@
+"""Read the lake's Iceberg tables at a recorded snapshot, as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+from contracts.render import to_arrow
+from contracts.settings import CatalogRole, Settings
+from contracts.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.expressions import BooleanExpression
+
+LakeRole = Literal["reader", "processor"]
+_CATALOG_ROLE: dict[LakeRole, CatalogRole] = {"reader": "reader", "processor": "writer"}
+
+
+class SnapshotMissing(LookupError):
+    """Raised when a recorded snapshot no longer exists in the lake."""
+
+
+def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
+    """Open the catalog `lake` with the database login and the S3 key of a role."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    access_key, secret_key = settings.s3.keys(role)
+    return SqlCatalog(
+        "lake",
+        uri=settings.catalog.sqlalchemy_uri(_CATALOG_ROLE[role]),
+        warehouse=f"s3://{settings.s3.lake_bucket}/warehouse",
+        # The catalog's tables exist already, and the reading role could not create them.
+        init_catalog_tables="false",
+        **{
+            "s3.endpoint": settings.s3.endpoint,
+            "s3.region": settings.s3.region,
+            "s3.access-key-id": access_key,
+            "s3.secret-access-key": secret_key.get_secret_value(),
+            "s3.force-virtual-addressing": "false",
+        },
+    )
+
+
+def date_ranges(dates: Iterable[date]) -> list[tuple[date, date]]:
+    """Return the inclusive runs of consecutive days.
+
+    >>> date_ranges([date(2024, 5, 2), date(2024, 5, 1), date(2024, 5, 9)])  # doctest: +ELLIPSIS
+    [(datetime.date(2024, 5, 1), datetime.date(2024, 5, 2)), (datetime.date(2024, 5, 9), ...
+    """
+    days = sorted(set(dates))
+    if not days:
+        return []
+    gaps = [(a, b) for a, b in pairwise(days) if b - a > timedelta(days=1)]
+    starts = [days[0], *(b for _, b in gaps)]
+    ends = [*(a for a, _ in gaps), days[-1]]
+    return list(zip(starts, ends, strict=True))
+
+
+def _on_dates(column: str, dates: Iterable[date]) -> str:
+    # A range prunes files however long it is; a list of days does so up to 200 only.
+    return " or ".join(
+        f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)
+    )
+
+
+def read_dates(
+    catalog: Catalog,
+    table: str,
+    snapshot_id: int | None,
+    dates: Iterable[date] | None,
+) -> pa.RecordBatchReader:
+    """Stream some business dates of a lake table, cast to the contract's Arrow schema.
+
+    `snapshot_id` None reads the current snapshot; `dates` None reads the whole table.
+
+    Raises:
+        SnapshotMissing: when the snapshot was expired or never existed.
+    """
+    import pyarrow as pa
+    from pyiceberg.expressions import AlwaysTrue
+
+    declared = TABLES[table]
+    schema = to_arrow.schema(declared)
+    lake_table = catalog.load_table(table)
+    if snapshot_id is not None and lake_table.snapshot_by_id(snapshot_id) is None:
+        raise SnapshotMissing(f"{table} has no snapshot {snapshot_id}: run its stage again.")
+    row_filter: str | BooleanExpression = AlwaysTrue()
+    if dates is not None:
+        if declared.partition_by is None:
+            raise ValueError(f"{table} has no business date: read it whole.")
+        condition = _on_dates(declared.partition_by, dates)
+        if not condition:
+            return pa.RecordBatchReader.from_batches(schema, iter(()))
+        row_filter = condition
+    scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with scan.to_arrow_batch_reader() as reader:
+            for batch in reader:
+                if batch.num_rows:
+                    yield batch.select(schema.names).cast(schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def sequence_number(catalog: Catalog, table: str, snapshot_id: int) -> int:
+    """Return the place of a snapshot in the history of its table: later ones are greater.
+
+    Raises:
+        SnapshotMissing: when the snapshot was expired or never existed.
+    """
+    snapshot = catalog.load_table(table).snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        raise SnapshotMissing(f"{table} has no snapshot {snapshot_id}: run its stage again.")
+    return snapshot.sequence_number or 0

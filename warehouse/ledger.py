@@ -1,0 +1,167 @@
+"""The run ledger in STAGING: what each stage did, handed to the next stage and to the marts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from contracts.results import CheckResult, GateResult, StageResult
+
+
+class LedgerError(LookupError):
+    """Raised when the ledger holds no run of a stage over a window."""
+
+
+def record(dsn: str, result: StageResult, started_at: datetime, finished_at: datetime) -> None:
+    """Write a run and its balances, replacing what the same run recorded before.
+
+    Raises:
+        ConservationError: when a balance does not hold; the table's own check says the same.
+    """
+    result.check()
+    details = {"snapshots": result.snapshots, "branch": result.branch, "details": result.details}
+    seconds = (finished_at - started_at).total_seconds()
+    with psycopg.connect(dsn) as connection:
+        # A retry of the run may be recording at the same moment.
+        connection.execute(
+            "select pg_advisory_xact_lock(hashtext(%s))", (f"{result.run_id} {result.stage}",)
+        )
+        run = (result.run_id, str(result.stage))
+        for table in ("run_balances", "run_ledger"):
+            delete = psycopg.sql.SQL("delete from staging.{} where run_id = %s and stage = %s")
+            connection.execute(delete.format(psycopg.sql.Identifier(table)), run)
+        connection.execute(
+            "insert into staging.run_ledger (run_id, stage, window_key, started_at, finished_at,"
+            " duration_seconds, dates_touched, details) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *run,
+                result.window,
+                started_at,
+                finished_at,
+                seconds,
+                list(result.dates),
+                Jsonb(details),
+            ),
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "insert into staging.run_balances (run_id, stage, window_key, source_system,"
+                " currency, rows_in, rows_out, rows_quarantined, rows_duplicate, amount_in,"
+                " amount_out, amount_quarantined, amount_duplicate)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (
+                        *run,
+                        result.window,
+                        balance.source_system,
+                        balance.currency,
+                        balance.rows_in,
+                        balance.rows_out,
+                        balance.rows_quarantined,
+                        balance.rows_duplicate,
+                        balance.amount_in,
+                        balance.amount_out,
+                        balance.amount_quarantined,
+                        balance.amount_duplicate,
+                    )
+                    for balance in result.balances
+                ],
+            )
+
+
+def latest(dsn: str, stage: str, window: str) -> StageResult:
+    """Return what the last finished run of a stage over a window did.
+
+    Raises:
+        LedgerError: when no run of it is recorded.
+    """
+    with psycopg.connect(dsn, row_factory=psycopg.rows.dict_row) as connection:
+        run = connection.execute(
+            "select run_id, dates_touched, details from staging.run_ledger"
+            " where stage = %s and window_key = %s order by finished_at desc limit 1",
+            (str(stage), window),
+        ).fetchone()
+        if run is None:
+            raise LedgerError(
+                f"the ledger holds no run of stage {stage} over window {window}: run it first."
+            )
+        balances = connection.execute(
+            "select source_system, currency, rows_in, rows_out, rows_quarantined, rows_duplicate,"
+            " amount_in, amount_out, amount_quarantined, amount_duplicate"
+            " from staging.run_balances where run_id = %s and stage = %s"
+            " order by source_system, currency",
+            (run["run_id"], str(stage)),
+        ).fetchall()
+    return StageResult.from_dict(
+        {
+            "stage": str(stage),
+            "window": window,
+            "run_id": run["run_id"],
+            "dates": [day.isoformat() for day in run["dates_touched"]],
+            "balances": balances,
+            **run["details"],
+        }
+    )
+
+
+def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None) -> None:
+    """Append the judgement of a gate, one row a check.
+
+    Raises:
+        ValueError: when two checks of a table share a name, which could not be told apart later.
+    """
+    at = checked_at or datetime.now(UTC)
+    names = [(check.table, check.name) for check in result.checks]
+    repeated = sorted({f"{t}: {n}" for t, n in names if names.count((t, n)) > 1})
+    if repeated:
+        raise ValueError(f"gate {result.gate} names a check twice: {', '.join(repeated)}")
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into staging.gate_results (run_id, gate, window_key, check_name, table_name,"
+            " column_name, severity, is_passed, observed, expected, check_reason, checked_at)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    result.run_id,
+                    str(result.gate),
+                    result.window,
+                    check.name,
+                    check.table,
+                    check.column,
+                    check.severity,
+                    check.passed,
+                    check.observed,
+                    check.expected,
+                    check.reason,
+                    at,
+                )
+                for check in result.checks
+            ],
+        )
+
+
+def gate_history(dsn: str, gate: str, window: str | None = None) -> list[GateResult]:
+    """Return the judgements of a gate, newest first, over one window or over all."""
+    query: LiteralString = (
+        "select run_id, window_key, checked_at, check_name, table_name, severity, is_passed,"
+        " column_name, observed, expected, check_reason from staging.gate_results"
+        " where gate = %s and (%s::text is null or window_key = %s)"
+        " order by checked_at desc, run_id, window_key, table_name, check_name"
+    )
+    with psycopg.connect(dsn) as connection:
+        rows: list[tuple[Any, ...]] = connection.execute(
+            query, (str(gate), window, window)
+        ).fetchall()
+    return [
+        GateResult(
+            gate=str(gate),
+            window=window_key,
+            run_id=run_id,
+            checks=tuple(CheckResult(*row[3:]) for row in checks),
+        )
+        for (run_id, window_key, _), checks in groupby(rows, key=lambda row: row[:3])
+    ]

@@ -1,0 +1,230 @@
+"""Lake → STAGING: copy a snapshot beside, let a gate judge it, attach it all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from contracts.render import to_postgres
+from contracts.results import Balance, StageResult
+from contracts.stages import Stage
+from contracts.tables import TABLES, Table
+from warehouse import beside, lake, reconcile
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+_LOCK_TIMEOUT: Final = "3s"
+_SOURCES: Final = {
+    "staging.transactions": "processed.transactions",
+    "staging.labels": "processed.labels",
+    "staging.features": "sandbox.features",
+    "staging.customers": "processed.customers",
+    "staging.merchants": "processed.merchants",
+    "staging.quarantine": "processed.quarantine",
+}
+_SHOWN_DIFFERENCES: Final = 50
+
+
+class LoadError(RuntimeError):
+    """Raised when what was staged cannot be attached; running the load again mends it."""
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """One table to copy: its twin's declaration, source, snapshot and, if any, dates."""
+
+    table: Table
+    source: str
+    snapshot: int
+    dates: tuple[date, ...] | None
+
+
+def _copies(processed: StageResult, prepared: StageResult) -> list[_Copy]:
+    snapshots = {**prepared.snapshots, **processed.snapshots}
+    missing = sorted(source for source in _SOURCES.values() if source not in snapshots)
+    if missing:
+        raise LoadError(f"window {processed.window} has no snapshot of {', '.join(missing)}.")
+
+    def dates(source: str) -> tuple[date, ...] | None:
+        if TABLES[source].partition_by is None:
+            return None
+        return prepared.dates if source.startswith("sandbox.") else processed.dates
+
+    return [
+        _Copy(TABLES[target], source, snapshots[source], dates(source))
+        for target, source in _SOURCES.items()
+    ]
+
+
+def stage(
+    catalog: Catalog, dsn: str, processed: StageResult, prepared: StageResult, run_id: str
+) -> StageResult:
+    """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
+
+    Everything happens in one transaction: killed anywhere, it leaves nothing. A difference to the
+    lake does not raise here, so that the gate can judge and record it; `swap` refuses it.
+
+    Raises:
+        LoadError: when a snapshot is not recorded.
+        lake.SnapshotMissing: when the lake no longer holds one.
+    """
+    import adbc_driver_postgresql.dbapi as adbc
+
+    run = beside.token(run_id)
+    tables: dict[str, dict[str, Any]] = {}
+    balances: tuple[Balance, ...] = ()
+    copies = _copies(processed, prepared)
+    with adbc.connect(dsn) as connection, connection.cursor() as cursor:
+
+        def fetch(query: str) -> list[tuple[Any, ...]]:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
+        cursor.execute(beside.DROP_ABANDONED)
+        staged_at = datetime.now(UTC).isoformat()
+        for copy in copies:
+            days = copy.dates or ()
+            name = beside.beside_name(copy.table, run)
+            sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
+            origin = beside.Origin(run, copy.snapshot, sequence, staged_at)
+            cursor.execute(beside.together(beside.create(copy.table, run, days, origin)))
+            tally = reconcile.Tally(copy.table)
+            if copy.dates != ():
+                rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
+                schema, _, short = name.partition(".")
+                cursor.adbc_ingest(short, tally.watch(rows), mode="append", db_schema_name=schema)
+            cursor.execute(beside.together(beside.seal(copy.table, run, days)))
+            ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
+            if copy.table.name == "staging.transactions":
+                balances = reconcile.balances(ours, theirs)
+            tables[copy.table.name] = {
+                "beside": name,
+                "sequence": sequence,
+                "rows": int(sum(group["rows"] for group in theirs.values())),
+                "days": len(days),
+                "differences": reconcile.differences(copy.table, ours, theirs)[:_SHOWN_DIFFERENCES],
+            }
+        connection.commit()
+    return StageResult(
+        stage=Stage.LOAD,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(sorted({*processed.dates, *prepared.dates})),
+        snapshots={copy.source: copy.snapshot for copy in copies},
+        balances=balances,
+        details={
+            "beside": {name: table["beside"] for name, table in tables.items()},
+            "tables": tables,
+            "payment_dates": [day.isoformat() for day in processed.dates],
+            "feature_dates": [day.isoformat() for day in prepared.dates],
+        },
+    )
+
+
+@retry(
+    retry=retry_if_exception_type(
+        (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+    ),
+    stop=stop_after_attempt(6),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    reraise=True,
+)
+def swap(dsn: str, staged: StageResult) -> StageResult:
+    """Attach every staged table and day in one transaction; running it again changes nothing.
+
+    A day that a later snapshot has filled meanwhile is left alone. A reader that holds a table
+    longer than the lock timeout makes the swap step back and try again.
+
+    Raises:
+        ConservationError: when the balances do not hold.
+        LoadError: when a table differs from the lake, or was never staged.
+    """
+    staged.check()
+    for name, details in staged.details["tables"].items():
+        if details["differences"]:
+            first = details["differences"][0]
+            raise LoadError(
+                f"{name} differs from the lake: {first['measure']} of {first['group']} is"
+                f" {first['staging']} instead of {first['lake']}; nothing was attached."
+            )
+    names = sorted(staged.details["tables"])
+    with psycopg.connect(dsn) as connection:
+        for name in names:
+            connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
+        connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+        parents = ", ".join(names)
+        connection.execute(f"lock table {parents} in access exclusive mode".encode())
+        script: list[str] = []
+        for name in names:
+            script += _attachments(connection, TABLES[name], staged)
+        if script:
+            connection.execute("; ".join(script).encode())
+    return staged
+
+
+def _attachments(connection: psycopg.Connection, table: Table, staged: StageResult) -> list[str]:
+    """Return the statements that put the staged partitions of a table in place."""
+    run = beside.token(staged.run_id)
+    twin = beside.beside_name(table, run)
+    held = _origins(connection, table.name)
+    days = _days(table, staged)
+    sequence = staged.details["tables"][table.name]["sequence"]
+    if connection.execute("select to_regclass(%s)", (twin,)).fetchone() == (None,):
+        for day in days:
+            origin = held.get(to_postgres.partition_name(table, day))
+            if origin is None or origin.sequence < sequence:
+                raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
+        return []
+    statements: list[str] = []
+    for day in days:
+        target = to_postgres.partition_name(table, day)
+        source = twin if day is None else beside.partition_beside(table, day, run)
+        current = held.get(target)
+        if current and current.sequence > sequence:
+            if day is None:
+                statements.append(f"drop table {source}")
+            continue
+        if day is not None:
+            statements.append(f"alter table {twin} detach partition {source}")
+        if target in held:
+            statements.append(
+                f"alter table {table.name} detach partition {beside.SCHEMA}.{target};"
+                f" drop table {beside.SCHEMA}.{target}"
+            )
+        statements.append(
+            f"alter table {source} rename to {target};"
+            f" alter table {table.name} attach partition {beside.SCHEMA}.{target}"
+            f" {to_postgres.partition_bound(day)}"
+        )
+    if table.partition_by is not None:
+        statements.append(f"drop table {twin}")
+    return statements
+
+
+def _days(table: Table, staged: StageResult) -> list[date | None]:
+    if table.partition_by is None:
+        return [None]
+    which = "feature_dates" if table.short_name == "features" else "payment_dates"
+    return [date.fromisoformat(day) for day in staged.details[which]]
+
+
+def _origins(connection: psycopg.Connection, parent: str) -> dict[str, beside.Origin | None]:
+    rows: Iterable[tuple[str, str | None]] = connection.execute(
+        "select c.relname, obj_description(c.oid, 'pg_class') from pg_inherits i"
+        " join pg_class c on c.oid = i.inhrelid where i.inhparent = %s::regclass",
+        (parent,),
+    ).fetchall()
+    return {name: beside.Origin.parse(comment) for name, comment in rows}
+
+
+def discard(dsn: str, staged: StageResult) -> None:
+    """Drop what was staged, after a gate closed; what was attached already stays."""
+    with psycopg.connect(dsn) as connection:
+        for name in staged.details["beside"].values():
+            connection.execute(f"drop table if exists {name}".encode())

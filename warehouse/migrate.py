@@ -1,0 +1,100 @@
+"""Create what the warehouse needs, once or again: schemas, grants, tables of STAGING.
+
+Run as ``python -m warehouse.migrate``. It logs in as the loader, which owns STAGING, and as the
+transformer, which owns PRODUCTION; no administrator is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from contracts.render import to_postgres
+from contracts.settings import Settings, get_settings
+from contracts.tables import TABLES, Table, zone
+
+LEDGER: Final = TABLES["staging.run_ledger"]
+BALANCES: Final = TABLES["staging.run_balances"]
+GATE_RESULTS: Final = TABLES["staging.gate_results"]
+_RECORDS: Final = (LEDGER, BALANCES, GATE_RESULTS)
+_CONSERVED: Final = tuple(
+    f"constraint {measure}_conserved check ({measure}_in ="
+    f" {measure}_out + {measure}_quarantined + {measure}_duplicate)"
+    for measure in ("rows", "amount")
+)
+_INDEXES: Final = (
+    "create index if not exists run_ledger_latest"
+    " on staging.run_ledger (stage, window_key, finished_at desc)",
+    "create index if not exists run_ledger_finished on staging.run_ledger (finished_at)",
+    "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
+)
+
+
+class MigrationError(RuntimeError):
+    """Raised when a table of STAGING differs from its declaration."""
+
+
+def loaded_tables() -> tuple[Table, ...]:
+    """Return the tables of STAGING that are filled by attaching partitions."""
+    return tuple(table for table in zone("staging") if table not in _RECORDS)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring schemas, grants and STAGING to the declared state; safe to run at every start.
+
+    Raises:
+        MigrationError: when a stored table has other columns than its declaration.
+    """
+    warehouse = settings.warehouse
+    transformer = sql.Identifier(warehouse.user("transformer"))
+    reader = sql.Identifier(warehouse.user("reader"))
+    with psycopg.connect(warehouse.dsn("loader")) as loader:
+        # Two platforms starting at once must not race for the same names.
+        loader.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
+        loader.execute("create schema if not exists staging")
+        # CREATE is for dbt's views; the tables under them stay the loader's.
+        grant = "grant usage, create on schema staging to {}"
+        loader.execute(sql.SQL(grant).format(transformer))
+        default = "alter default privileges in schema staging grant select on tables to {}"
+        loader.execute(sql.SQL(default).format(transformer))
+        for table in zone("staging"):
+            loader.execute(_create(table).encode())
+            _require_declared(loader, table)
+        for index in _INDEXES:
+            loader.execute(index.encode())
+    with psycopg.connect(warehouse.dsn("transformer")) as owner:
+        owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
+        owner.execute("create schema if not exists production_audit")
+        owner.execute("create schema if not exists production")
+        owner.execute(sql.SQL("grant usage on schema production to {}").format(reader))
+        default = "alter default privileges in schema production grant select on tables to {}"
+        owner.execute(sql.SQL(default).format(reader))
+
+
+def _create(table: Table) -> str:
+    if table in _RECORDS:
+        return to_postgres.create_table(
+            table, table.name, *(_CONSERVED if table is BALANCES else ())
+        )
+    return to_postgres.create_parent(table, table.name)
+
+
+def _require_declared(connection: psycopg.Connection, table: Table) -> None:
+    stored = connection.execute(
+        "select attname, format_type(atttypid, atttypmod), not attnotnull from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
+        (table.name,),
+    ).fetchall()
+    declared = to_postgres.signature(table)
+    if stored != declared:
+        differing = sorted({str(row[0]) for row in {*stored} ^ {*declared}}) or ["their order"]
+        raise MigrationError(
+            f"{table.name} is stored with other columns than declared ({', '.join(differing)}):"
+            " drop it and load its windows again."
+        )
+
+
+if __name__ == "__main__":
+    migrate(get_settings())

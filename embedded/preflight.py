@@ -64,11 +64,11 @@ def _check_ports(services: Sequence[Service]) -> None:
 def _who(service: Service) -> str:
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == service.port:
-                if connection.pid:
-                    return f" ({psutil.Process(connection.pid).name()}, pid {connection.pid})"
+            listens = connection.status == psutil.CONN_LISTEN and bool(connection.laddr)
+            if listens and connection.pid and connection.laddr[1] == service.port:
+                return f" ({psutil.Process(connection.pid).name()}, pid {connection.pid})"
     except psutil.Error:
-        pass
+        return ""
     return ""
 
 

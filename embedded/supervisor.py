@@ -142,8 +142,13 @@ class Supervisor:
             subreaper = 36
             ctypes.CDLL(None).prctl(subreaper, 1, 0, 0, 0)
         again = threading.Event()
+
+        def stop(*_: object) -> None:
+            self._stopping.set()
+            again.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: (self._stopping.set(), again.set()))
+            signal.signal(number, stop)
         signal.signal(signal.SIGHUP, lambda *_: again.set())
         self._logs.mkdir(parents=True, exist_ok=True)
         while not self._stopping.is_set():

@@ -16,8 +16,7 @@ from embedded.services.common import environment, http_ok, owns_port
 from embedded.supervisor import Launch, Service
 
 PREFIX = "/mlflow"
-"""The pages live under this path, so that Airflow can pass them on under the same one; the API does so
-too, hence `Settings.mlflow.tracking_uri` ends in it."""
+"""Pages and API live under this path, so that Airflow can pass them on under the same one."""
 
 
 def _database(settings: Settings, name: str) -> str:

@@ -1,0 +1,99 @@
+"""The test platform: an instance of its own, started lazily, part by part, and stopped at the end.
+
+A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflow``, ``airflow`` or
+``platform`` give the `Settings` of the running test platform, ``spark`` a Connect session on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+# Before any of our modules reads its settings: tests never touch the developer's platform.
+if "TOLLGATE_STATE_DIR" not in os.environ:
+    os.environ["TOLLGATE_STATE_DIR"] = str(REPO / "var" / "test")
+    os.environ["TOLLGATE_PORT_BASE"] = "16400"
+_OURS: list[bool] = []
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from contracts.settings import Settings
+
+
+def _up(*services: str) -> Settings:
+    """Start these services of the test platform unless they run; return its settings."""
+    from contracts.settings import get_settings, load_settings
+    from embedded import platform, secrets
+
+    settings = load_settings()
+    if not _OURS:
+        _OURS.append(not platform.read_status(settings)["running"])
+    secrets.ensure(settings.secrets_dir)
+    platform.up(settings, services)
+    get_settings.cache_clear()
+    return get_settings()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stop_test_platform() -> Iterator[None]:
+    """Stop what this run of the tests has started, and nothing that ran before."""
+    yield
+    if _OURS and _OURS[0]:
+        from contracts.settings import load_settings
+        from embedded import platform
+
+        platform.down(load_settings())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Settings:
+    """Start Postgres: warehouse, lake catalog, with their roles and empty schemas."""
+    return _up("postgres")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Settings:
+    """Start the S3 server with its buckets and users."""
+    return _up("s3")
+
+
+@pytest.fixture(scope="session")
+def spark_settings() -> Settings:
+    """Start Postgres, S3 and the Spark Connect server."""
+    return _up("postgres", "s3", "spark")
+
+
+@pytest.fixture(scope="session")
+def spark(spark_settings: Settings) -> Iterator[SparkSession]:
+    """Open a Connect session on the test platform."""
+    from pyspark.sql import SparkSession
+
+    remote = spark_settings.spark.remote
+    assert remote is not None
+    session = SparkSession.builder.remote(remote.get_secret_value()).getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def mlflow() -> Settings:
+    """Start MLflow with Postgres and S3."""
+    return _up("postgres", "s3", "mlflow")
+
+
+@pytest.fixture(scope="session")
+def airflow() -> Settings:
+    """Start Airflow's four parts with Postgres and S3."""
+    return _up("airflow")
+
+
+@pytest.fixture(scope="session")
+def platform() -> Settings:
+    """Start the whole test platform."""
+    return _up()

@@ -62,10 +62,13 @@ def _check_ports(services: Sequence[Service]) -> None:
 
 
 def _who(service: Service) -> str:
+    """Name the program that holds the port, where the system tells."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and bool(connection.laddr)
-            if listens and connection.pid and connection.laddr[1] == service.port:
+            port = connection.laddr.port if connection.laddr else None
+            if connection.status != psutil.CONN_LISTEN or port != service.port:
+                continue
+            if connection.pid:
                 return f" ({psutil.Process(connection.pid).name()}, pid {connection.pid})"
     except psutil.Error:
         return ""

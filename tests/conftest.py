@@ -15,9 +15,10 @@ import pytest
 
 REPO = Path(__file__).resolve().parent.parent
 # Before any of our modules reads its settings: tests never touch the developer's platform.
-if "TOLLGATE_STATE_DIR" not in os.environ:
-    os.environ["TOLLGATE_STATE_DIR"] = str(REPO / "var" / "test")
-    os.environ["TOLLGATE_PORT_BASE"] = "16400"
+os.environ["TOLLGATE_STATE_DIR"] = str(
+    Path(os.environ.get("TOLLGATE_STATE_DIR", REPO / "var")).absolute() / "test"
+)
+os.environ["TOLLGATE_PORT_BASE"] = str(int(os.environ.get("TOLLGATE_PORT_BASE", "15400")) + 100)
 _OURS: list[bool] = []
 
 if TYPE_CHECKING:

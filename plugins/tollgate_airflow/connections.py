@@ -1,0 +1,21 @@
+"""Airflow connections become the plain values that jobs take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.settings import S3Role, WarehouseRole
+
+
+def s3(role: S3Role) -> Any:
+    """Return a boto3 client of the connection `s3_<role>`."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    return S3Hook(aws_conn_id=f"s3_{role}").get_conn()
+
+
+def warehouse(role: WarehouseRole) -> str:
+    """Return the libpq URI of the connection `warehouse_<role>`: never log it."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    return PostgresHook(f"warehouse_{role}").get_uri()

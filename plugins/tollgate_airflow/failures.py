@@ -1,0 +1,116 @@
+"""What heals by waiting, what never does, and one sentence about what failed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Final, ParamSpec, TypeVar
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from pydantic import SecretStr
+
+from contracts.results import GateFailed
+from contracts.settings import get_settings
+
+_log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+# By name, so that no engine is imported to ask.
+_HEALING_TYPES: Final = {
+    "builtins.ConnectionError",
+    "builtins.TimeoutError",
+    "adbc_driver_manager.dbapi.OperationalError",
+    "botocore.exceptions.ConnectionError",
+    "botocore.exceptions.HTTPClientError",
+    "grpc.RpcError",
+    "psycopg.OperationalError",
+    "psycopg2.OperationalError",
+    "requests.exceptions.ConnectionError",
+    "requests.exceptions.Timeout",
+    "sources.errors.StoreUnreachable",
+    "sqlalchemy.exc.OperationalError",
+    "urllib3.exceptions.HTTPError",
+}
+# What engines wrap in their general errors when the other side is away or starting.
+_HEALING_TEXT: Final = re.compile(
+    r"connection (refused|reset|was closed|is closed)|max retries exceeded|failed to connect"
+    r"|could not (connect|receive data)|server closed the connection|StatusCode\.UNAVAILABLE"
+    r"|INVALID_HANDLE\.SESSION_(NOT_FOUND|CHANGED|CLOSED)|the database system is"
+    r"|terminating connection due to",
+    re.IGNORECASE,
+)
+_NEVER: Final = re.compile(r"password authentication failed|InvalidAccessKeyId|permission denied")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def heals(error: BaseException) -> bool:
+    """Return whether trying again later can help: the other side was away, not the data wrong."""
+    links = list(_chain(error))
+    if any(isinstance(link, GateFailed) or _NEVER.search(str(link)) for link in links):
+        return False
+    return any(
+        _HEALING_TEXT.search(str(link))
+        or any(f"{c.__module__}.{c.__qualname__}" in _HEALING_TYPES for c in type(link).__mro__)
+        for link in links
+    )
+
+
+def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let only errors that heal reach Airflow's retries."""
+
+    @functools.wraps(work)
+    def tried(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return work(*args, **kwargs)
+        except (AirflowFailException, AirflowSkipException):
+            raise
+        except Exception as error:
+            if heals(error):
+                raise
+            raise AirflowFailException(str(error) or type(error).__name__) from error
+
+    return tried
+
+
+def sentence(context: Context) -> str:
+    """Return what failed, on which window, and where the report is."""
+    instance, dag_run = context["task_instance"], context["dag_run"]
+    window = context["params"].get("window") or dag_run.partition_key or "no window"
+    why = " ".join(str(context.get("exception") or "no reason was given").split()).rstrip(". ")
+    where = "" if "Report:" in why else f" Log: {instance.log_url}"
+    return f"{instance.dag_id}.{instance.task_id} failed on window {window}: {why}.{where}"
+
+
+def tell(context: Context) -> None:
+    """Log the sentence, and post it to Slack when a webhook is configured."""
+    text = sentence(context)
+    _log.error("%s", text)
+    webhook = get_settings().slack_webhook_url
+    if webhook is not None:
+        post(webhook, text)
+
+
+def post(webhook: SecretStr, text: str) -> None:
+    """Post a message to a Slack webhook; a Slack that is away never fails a task."""
+    request = urllib.request.Request(  # noqa: S310 - the operator configures the address
+        webhook.get_secret_value(),
+        data=json.dumps({"text": text}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - as above
+            _log.info("told Slack")
+    except (OSError, ValueError) as problem:
+        _log.warning("Slack was not told: %s", type(problem).__name__)

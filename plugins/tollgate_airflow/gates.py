@@ -1,0 +1,54 @@
+"""Record what a gate judged, and let the line go on only when it passed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from contracts.results import GateResult
+from tollgate_airflow import connections
+
+_log = logging.getLogger(__name__)
+
+
+def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
+    """Write the result down; when the gate is closed, show its report, undo and raise.
+
+    Returns: one sentence for the task's result.
+
+    Raises:
+        GateFailed: when a critical check failed.
+    """
+    from warehouse.ledger import record_gate
+
+    record_gate(connections.warehouse("loader"), result)
+    failed = [check for check in result.checks if not check.passed]
+    for check in failed:
+        _log.warning(
+            "%s check %s on %s failed: observed %s, expected %s. %s",
+            check.severity,
+            check.name,
+            check.table,
+            check.observed,
+            check.expected,
+            check.reason or "",
+        )
+    if not result.passed:
+        _show_report()
+        if undo is not None:
+            undo()
+    result.require()
+    passed = len(result.checks) - len(failed)
+    return f"gate {result.gate} open on {result.window}: {passed} of {len(result.checks)} passed"
+
+
+def _show_report() -> None:
+    """Render the report now: the failure message names it."""
+    from expectations.docs import update_data_docs
+
+    from contracts.settings import get_settings
+
+    try:
+        update_data_docs(get_settings().state_dir)
+    except Exception:  # the judgement matters more than its page
+        _log.exception("the report could not be rendered")

@@ -1,0 +1,28 @@
+"""The run ledger in STAGING hands the result of one stage to the DAG of the next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from contracts.results import StageResult
+from contracts.stages import Stage
+from tollgate_airflow import connections
+from tollgate_airflow.runs import Run
+
+
+def previous(stage: Stage, run: Run) -> StageResult:
+    """Return what `stage` recorded for this window.
+
+    Raises:
+        LedgerError: when the window never passed that stage.
+    """
+    from warehouse.ledger import latest
+
+    return latest(connections.warehouse("loader"), stage, run.window.key)
+
+
+def record(run: Run, result: StageResult) -> None:
+    """Write a published result into the ledger; from now on the next stage can read it."""
+    from warehouse.ledger import record as write
+
+    write(connections.warehouse("loader"), result.check(), run.started_at, datetime.now(UTC))

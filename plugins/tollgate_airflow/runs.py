@@ -1,0 +1,53 @@
+"""Which run of which stage over which window: the values that a task takes from Airflow."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from airflow.sdk import Context
+
+from contracts.stages import Stage
+from contracts.windows import Window, WindowError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a stage; `run_id` stays the same when its tasks are retried or cleared."""
+
+    stage: Stage
+    window: Window
+    run_id: str
+    started_at: datetime
+
+    @classmethod
+    def of(cls, stage: Stage, context: Context, default: Window | None = None) -> Self:
+        """Read the run from a task's context.
+
+        The parameter `window` is what somebody asked for by hand and wins over the partition key.
+
+        Raises:
+            WindowError: when there is no window, or it cannot be read.
+        """
+        dag_run = context["dag_run"]
+        text = context["params"].get("window") or dag_run.partition_key
+        if text is None and default is None:
+            raise WindowError(
+                f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
+                " for example to 2024-03-01, or trigger it with a partition key."
+            )
+        window = Window.parse(text) if text else default
+        return cls(
+            stage=stage,
+            window=window,
+            run_id=_run_id(stage, window, dag_run.run_id),
+            started_at=dag_run.start_date or datetime.now(UTC),
+        )
+
+
+def _run_id(stage: Stage, window: Window, airflow_run_id: str) -> str:
+    """Return an id that can stand in branch and table names."""
+    days = window.key.replace("--", "_").replace("-", "")
+    return f"{stage}_{days}_{hashlib.sha256(airflow_run_id.encode()).hexdigest()[:8]}"

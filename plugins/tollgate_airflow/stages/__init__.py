@@ -1,0 +1,1 @@
+"""One module a stage: what its tasks call, in order."""

@@ -1,0 +1,54 @@
+"""Stage build: STAGING → the audit schema of PRODUCTION by dbt, gate production, publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, gates, handover
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Build and test the core marts for the touched dates; return the stage's result."""
+    from warehouse.transform import build
+
+    run = Run.of(Stage.BUILD, context)
+    loaded = handover.previous(Stage.LOAD, run)
+    return build(
+        get_settings(), window=run.window, run_id=run.run_id, dates=loaded.dates, layer="core"
+    ).to_dict()
+
+
+@guarded
+def gate(written: dict[str, Any]) -> str:
+    """Judge the audit schema against STAGING; a refused build is undone."""
+    from expectations.gates import gate_production
+    from warehouse.transform import discard
+
+    settings = get_settings()
+    result = StageResult.from_dict(written)
+    judged = gate_production(
+        connections.warehouse("transformer"),
+        result.window,
+        result.run_id,
+        result.dates,
+        settings.state_dir,
+    )
+    return gates.judge(judged, undo=lambda: discard(settings, result))
+
+
+@guarded
+def publish(context: Any, written: dict[str, Any]) -> str:
+    """Show the build to readers in one transaction; return the window that may go on."""
+    from warehouse.transform import publish as show
+
+    run = Run.of(Stage.BUILD, context)
+    result = StageResult.from_dict(written)
+    show(get_settings(), result)
+    handover.record(run, result)
+    return run.window.key

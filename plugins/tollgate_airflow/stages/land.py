@@ -1,0 +1,48 @@
+"""Stage land: a window of a source into Raw, and gate raw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, gates, handover
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Land the window's deliveries; return the stage's result."""
+    from sources.deliver import deliveries
+    from sources.land import land
+
+    settings = get_settings()
+    run = Run.of(Stage.LAND, context)
+    source = context["params"]["source"]
+    result = land(
+        source,
+        run.window,
+        connections.s3("lander"),
+        settings.s3.raw_bucket,
+        deliveries(source, run.window, settings.data_dir),
+        run_id=run.run_id,
+    )
+    return replace(result, details={**result.details, "source": source}).to_dict()
+
+
+@guarded
+def gate(context: Any, landed: dict[str, Any]) -> str:
+    """Judge what landed; put it into the ledger and return the window that may go on."""
+    from expectations.gates import gate_raw
+
+    settings = get_settings()
+    run = Run.of(Stage.LAND, context)
+    result = StageResult.from_dict(landed)
+    gates.judge(
+        gate_raw(result, connections.s3("lander"), settings.s3.raw_bucket, settings.state_dir)
+    )
+    handover.record(run, result)
+    return run.window.key

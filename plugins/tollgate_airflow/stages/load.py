@@ -1,0 +1,53 @@
+"""Stage load: Processed and Sandbox → tables beside STAGING, gate staging, atomic swap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, gates, handover
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Copy the touched dates into fresh tables; return the stage's result."""
+    from warehouse.lake import open_catalog
+    from warehouse.load import stage
+
+    run = Run.of(Stage.LOAD, context)
+    return stage(
+        open_catalog(get_settings(), "reader"),
+        connections.warehouse("loader"),
+        handover.previous(Stage.PROCESS, run),
+        handover.previous(Stage.PREPARE, run),
+        run.run_id,
+    ).to_dict()
+
+
+@guarded
+def gate(written: dict[str, Any]) -> str:
+    """Judge the fresh tables against the lake; refused ones are dropped."""
+    from expectations.gates import gate_staging
+
+    from warehouse.lake import open_catalog
+    from warehouse.load import discard
+
+    settings = get_settings()
+    result = StageResult.from_dict(written)
+    dsn = connections.warehouse("loader")
+    judged = gate_staging(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
+    return gates.judge(judged, undo=lambda: discard(dsn, result))
+
+
+@guarded
+def publish(context: Any, written: dict[str, Any]) -> str:
+    """Swap the fresh tables in; return the window that may go on."""
+    from warehouse.load import swap
+
+    run = Run.of(Stage.LOAD, context)
+    handover.record(run, swap(connections.warehouse("loader"), StageResult.from_dict(written)))
+    return run.window.key

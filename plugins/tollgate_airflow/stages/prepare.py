@@ -1,0 +1,43 @@
+"""Stage prepare: Processed → the audit branch of Sandbox, gate sandbox, publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import gates, handover, lake
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Compute the window's features on the audit branch; return the stage's result."""
+    from spark.jobs.prepare import prepare
+
+    run = Run.of(Stage.PREPARE, context)
+    processed = handover.previous(Stage.PROCESS, run)
+    return prepare(lake.spark(), processed, run_id=run.run_id).to_dict()
+
+
+@guarded
+def gate(context: Any, written: dict[str, Any]) -> str:
+    """Judge the audit branch; a refused one is dropped."""
+    from expectations.gates import gate_sandbox
+
+    run = Run.of(Stage.PREPARE, context)
+    result = StageResult.from_dict(written)
+    processed = handover.previous(Stage.PROCESS, run)
+    spark = lake.spark()
+    judged = gate_sandbox(spark, result, processed, get_settings().state_dir)
+    return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+
+
+@guarded
+def publish(context: Any, written: dict[str, Any]) -> str:
+    """Move `main` to what was judged; return the window that may go on."""
+    run = Run.of(Stage.PREPARE, context)
+    lake.publish(run, StageResult.from_dict(written))
+    return run.window.key

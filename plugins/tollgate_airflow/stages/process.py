@@ -1,0 +1,54 @@
+"""Stage process: Raw → the audit branch of Processed, gate processed, publish."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, gates, handover, lake
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Write the window to the audit branch; return the stage's result."""
+    from spark.jobs.process import process
+
+    from sources.manifest import latest
+
+    settings = get_settings()
+    run = Run.of(Stage.PROCESS, context)
+    landed = handover.previous(Stage.LAND, run)
+    manifest = latest(
+        connections.s3("processor"), settings.s3.raw_bucket, landed.details["source"], run.window
+    )
+    return process(
+        lake.spark(),
+        [manifest],
+        run.window,
+        run_id=run.run_id,
+        raw_bucket=settings.s3.raw_bucket,
+        key_file=settings.pseudonym_key_file,
+    ).to_dict()
+
+
+@guarded
+def gate(written: dict[str, Any]) -> str:
+    """Judge the audit branch; a refused one is dropped."""
+    from expectations.gates import gate_processed
+
+    result = StageResult.from_dict(written)
+    spark = lake.spark()
+    judged = gate_processed(spark, result, get_settings().state_dir)
+    return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+
+
+@guarded
+def publish(context: Any, written: dict[str, Any]) -> str:
+    """Move `main` to what was judged; return the window that may go on."""
+    run = Run.of(Stage.PROCESS, context)
+    lake.publish(run, StageResult.from_dict(written))
+    return run.window.key

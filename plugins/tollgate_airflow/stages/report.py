@@ -1,0 +1,24 @@
+"""After the line: fresh run and gate marts, dbt docs and data docs, off the critical path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def refresh(context: Any) -> None:
+    """Bring `fct_runs`, `fct_gate_results`, the dbt docs and the data docs up to date."""
+    from expectations.docs import update_data_docs, upload
+    from warehouse.transform import generate_docs, publish_operations
+
+    settings = get_settings()
+    publish_operations(settings, Run.of(Stage.SCORE, context).run_id)
+    generate_docs(settings)
+    update_data_docs(settings.state_dir)
+    upload(settings.state_dir, connections.s3("platform"), settings.s3.docs_bucket)

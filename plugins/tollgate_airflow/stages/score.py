@@ -1,0 +1,78 @@
+"""Stage score: the champion's scores → STAGING, gate scores, the score marts by dbt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from contracts.results import StageResult
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, gates, handover
+from tollgate_airflow.failures import guarded
+from tollgate_airflow.runs import Run
+
+
+@guarded
+def write(context: Any) -> dict[str, Any]:
+    """Score the window into a table beside STAGING; without a champion, skip with a sentence."""
+    from ml.jobs.score import NoChampion, score
+
+    from warehouse.lake import open_catalog
+    from warehouse.scores import stage_scores
+
+    settings = get_settings()
+    run = Run.of(Stage.SCORE, context)
+    prepared = handover.previous(Stage.PREPARE, run)
+    try:
+        scored, table = score(
+            settings,
+            open_catalog(settings, "reader"),
+            dates=prepared.dates,
+            snapshots=prepared.snapshots,
+            window=run.window,
+            run_id=run.run_id,
+        )
+    except NoChampion as nobody:
+        raise AirflowSkipException(str(nobody)) from nobody
+    staged = stage_scores(
+        connections.warehouse("loader"), table, window=run.window.key, run_id=run.run_id
+    )
+    return replace(scored, details={**scored.details, **staged.details}).to_dict()
+
+
+@guarded
+def gate(written: dict[str, Any]) -> str:
+    """Judge the scores; refused ones are dropped."""
+    from expectations.gates import gate_scores
+
+    from warehouse.lake import open_catalog
+    from warehouse.load import discard
+
+    settings = get_settings()
+    result = StageResult.from_dict(written)
+    dsn = connections.warehouse("loader")
+    judged = gate_scores(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
+    return gates.judge(judged, undo=lambda: discard(dsn, result))
+
+
+@guarded
+def publish(context: Any, written: dict[str, Any]) -> str:
+    """Put the scores into STAGING, build their marts and show them to readers."""
+    from warehouse.transform import build
+    from warehouse.transform import publish as show
+
+    from warehouse.scores import swap_scores
+
+    settings = get_settings()
+    run = Run.of(Stage.SCORE, context)
+    result = StageResult.from_dict(written)
+    swap_scores(connections.warehouse("loader"), result)
+    built = build(
+        settings, window=run.window, run_id=run.run_id, dates=result.dates, layer="scores"
+    )
+    show(settings, built)
+    handover.record(run, result)
+    return run.window.key

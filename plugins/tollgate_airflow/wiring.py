@@ -1,0 +1,71 @@
+"""What a DAG file is made of: assets, the window parameter and the defaults of every task.
+
+Imported at each parse, so nothing heavier than Airflow's task SDK belongs here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from airflow.sdk import Asset, Context, Param, PartitionedAssetTimetable
+
+from contracts import assets
+from contracts.stages import Stage
+
+ASSET: Final = {name: Asset(name=name) for name in assets.ASSETS}
+
+_WINDOW_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}(--\d{4}-\d{2}-\d{2})?$"
+
+
+def tell(context: Context) -> None:
+    """Say in one sentence what failed (see `failures`)."""
+    from tollgate_airflow.failures import tell as tell_failure
+
+    tell_failure(context)
+
+
+# Every task has them. Whether an error heals is decided where it is raised: `failures.guarded`
+# turns what cannot heal into AirflowFailException, which no retry follows.
+TASK_DEFAULTS: Final[dict[str, Any]] = {
+    "owner": "tollgate",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=2),
+    "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": tell,
+}
+
+DAG_OPTIONS: Final[dict[str, Any]] = {
+    "start_date": datetime(2024, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    # Two windows must not write the same tables together.
+    "max_active_runs": 1,
+    "default_args": TASK_DEFAULTS,
+    "fail_fast": False,
+}
+
+
+def after(asset: str) -> PartitionedAssetTimetable:
+    """Return a schedule: once for each window of `asset`."""
+    return PartitionedAssetTimetable(assets=ASSET[asset])
+
+
+def window_param(what: str) -> Param:
+    """Return the parameter that names the window when no partition key does."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=_WINDOW_PATTERN,
+        title="Window",
+        description=(
+            f"{what}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
+            " Leave empty when the run has a partition key."
+        ),
+    )
+
+
+def tags(stage: Stage, *more: str) -> list[str]:
+    """Return the tags of a stage's DAG: its place in the line and the stores it joins."""
+    return [f"{list(Stage).index(stage) + 1} {stage}", *more]

@@ -1,0 +1,78 @@
+"""The model as it is stored: library objects in skops format, with what scoring needs beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
+from ml.threshold import Bands
+
+TRUSTED_TYPES: Final = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+"""All that our models hold beyond what skops trusts by itself; nothing else is ever loaded."""
+_REQUIRED: Final = ("scikit-learn", "skops", "numpy", "pandas")
+_FILE: Final = "model.skops"
+
+
+@dataclass(frozen=True)
+class Passport:
+    """What travels with a model, in the metadata of its MLmodel file."""
+
+    bands: Bands
+    typical: Mapping[str, float]
+    feature_list_version: str = FEATURE_LIST_VERSION
+    feature_names: tuple[str, ...] = FEATURE_NAMES
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for MLflow."""
+        return {
+            "bands": asdict(self.bands),
+            "typical_values": dict(self.typical),
+            "feature_list_version": self.feature_list_version,
+            "feature_names": list(self.feature_names),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Passport:
+        """Read what `to_dict` wrote."""
+        return cls(
+            bands=Bands(**plain["bands"]),
+            typical=plain["typical_values"],
+            feature_list_version=plain["feature_list_version"],
+            feature_names=tuple(plain["feature_names"]),
+        )
+
+    @property
+    def is_current(self) -> bool:
+        """Return whether the model reads the features that the platform computes now."""
+        return (self.feature_list_version, self.feature_names) == (
+            FEATURE_LIST_VERSION,
+            FEATURE_NAMES,
+        )
+
+
+def requirements() -> list[str]:
+    """Return the pinned packages that loading the artefact needs: none of them is ours."""
+    return [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIRED]
+
+
+def load(folder: Path) -> tuple[Any, Passport]:
+    """Load a downloaded MLflow model, trusting `TRUSTED_TYPES` and not what the file asks for.
+
+    Raises:
+        skops.io.exceptions.UntrustedTypesFoundException: when the file holds anything else.
+    """
+    import skops.io
+    from mlflow.models import Model
+
+    described = Model.load(str(folder))
+    model = skops.io.load(folder / _FILE, trusted=list(TRUSTED_TYPES))
+    return model, Passport.from_dict(described.metadata or {})

@@ -1,0 +1,60 @@
+"""The champion: find it, load it once."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ml import artefact
+from ml.tracking import CHAMPION, MODEL_NAME
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+
+class NoChampion(LookupError):
+    """Raised when no model may score; only training heals it."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A loaded model and what travels with it."""
+
+    name: str
+    version: int
+    model: Any
+    passport: artefact.Passport
+
+    @property
+    def title(self) -> str:
+        """Return how reports call it."""
+        return f"{self.name} version {self.version}"
+
+
+def load_champion(client: MlflowClient) -> Champion:
+    """Return the model behind the alias `champion`.
+
+    Raises:
+        NoChampion: when none was ever promoted.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        version = client.get_model_version_by_alias(MODEL_NAME, CHAMPION)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise NoChampion(
+            f"the model {MODEL_NAME} has no {CHAMPION} yet: run the DAG train_fraud_model; if it"
+            " ran, its gate closed, and staging.gate_results says why."
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        # Through the version, not the alias, which could move between the two calls.
+        local = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"models:/{MODEL_NAME}/{version.version}", dst_path=folder
+        )
+        model, passport = artefact.load(Path(local))
+    return Champion(MODEL_NAME, int(version.version), model, passport)

@@ -1,0 +1,98 @@
+"""Features at a recorded snapshot of the lake, with the labels known by a point in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from contracts.columns import LABEL_SOURCES
+from ml.matrix import to_matrix
+from warehouse.lake import read_dates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+
+FEATURES_TABLE: Final = "sandbox.features"
+LABELS_TABLE: Final = "processed.labels"
+_KEY: Final = ["source_system", "event_id"]
+_ORDER: Final = [(name, "ascending") for name in ("event_at", "source_system", "event_id")]
+_STATEMENT: Final = (*_KEY, "is_fraud", "label_source", "known_at")
+_ABOUT: Final = ("event_at", "event_date", "customer_id", "amount")
+
+
+class DuplicateEvents(ValueError):
+    """Raised when a payment occurs twice: it could stand on both sides of a split."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled payments in time order; `matrix` and `rows` match line by line.
+
+    `rows` has source_system, event_id, event_at, event_date, customer_id, amount (float), is_fraud,
+    known_at; `unlabelled` counts payments whose label was not known in time.
+    """
+
+    rows: pd.DataFrame
+    matrix: pd.DataFrame
+    unlabelled: int
+
+
+def snapshot_of(catalog: Catalog, table: str, snapshots: Mapping[str, int]) -> int:
+    """Return the recorded snapshot of `table`, or the one that is published now.
+
+    Raises:
+        LookupError: when the table has never been published.
+    """
+    if table in snapshots:
+        return snapshots[table]
+    current = catalog.load_table(table).current_snapshot()
+    if current is None:
+        raise LookupError(f"{table} was never published: run the stage that writes it first.")
+    return int(current.snapshot_id)
+
+
+def read_features(catalog: Catalog, snapshot: int, dates: Sequence[date] | None = None) -> pa.Table:
+    """Return the feature rows of a snapshot, of `dates` or all, in time order."""
+    return read_dates(catalog, FEATURES_TABLE, snapshot, dates).read_all().sort_by(_ORDER)
+
+
+def read_labels(catalog: Catalog, snapshot: int) -> pa.Table:
+    """Return the statements about payments that a snapshot holds."""
+    return read_dates(catalog, LABELS_TABLE, snapshot, None).read_all()
+
+
+def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:
+    """Join features with what was known about them at `as_of`.
+
+    Payments from `as_of` on and statements known later take no part, whatever the tables hold. Of
+    several statements about a payment the one known last counts; known at the same instant, the
+    source that is declared first in `LABEL_SOURCES`.
+
+    Raises:
+        DuplicateEvents: naming a payment that occurs more than once.
+    """
+    import pyarrow.compute as pc
+
+    known = labels.select(list(_STATEMENT)).to_pandas()
+    known = known[known["known_at"] <= as_of]
+    known["trust"] = -known["label_source"].map(LABEL_SOURCES.index)
+    known = known.sort_values(["known_at", "trust"], kind="stable").drop_duplicates(
+        _KEY, keep="last"
+    )
+    past = features.filter(pc.less(features["event_at"], as_of)).sort_by(_ORDER)
+    rows = past.select([*_KEY, *_ABOUT]).to_pandas()
+    if rows.duplicated(_KEY).any():
+        twice = rows.loc[rows.duplicated(_KEY), "event_id"].iloc[0]
+        raise DuplicateEvents(f"payment {twice} occurs more than once in {FEATURES_TABLE}.")
+    rows["amount"] = rows["amount"].astype("float64")
+    rows = rows.merge(known[[*_KEY, "is_fraud", "known_at"]], on=_KEY, how="left", sort=False)
+    has_label = rows["known_at"].notna().to_numpy()
+    rows = rows[has_label].reset_index(drop=True)
+    rows["is_fraud"] = rows["is_fraud"].astype(bool)
+    matrix = to_matrix(past)[has_label].reset_index(drop=True)
+    return Dataset(rows, matrix, int((~has_label).sum()))

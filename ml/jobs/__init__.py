@@ -1,0 +1,1 @@
+"""The two jobs that DAGs, tests and the demo call: train and score."""

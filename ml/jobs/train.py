@@ -1,0 +1,135 @@
+"""Train, register as challenger, and promote what passes the evaluation gate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
+from typing import TYPE_CHECKING
+
+from contracts.features import FEATURE_LIST_VERSION
+from contracts.results import GateResult, StageResult
+from contracts.stages import Stage
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+    from pyiceberg.catalog import Catalog
+
+    from contracts.settings import Settings
+    from contracts.windows import Window
+    from ml.promotion import Evidence
+    from ml.training import Trained
+
+
+def as_of_window_end(window: Window) -> datetime:
+    """Return the first instant after a window, UTC: what was known when its last day was over."""
+    return datetime.combine(window.end + timedelta(days=1), clock.min, tzinfo=UTC)
+
+
+def train(
+    settings: Settings,
+    catalog: Catalog,
+    *,
+    as_of: datetime,
+    snapshots: Mapping[str, int],
+    window: Window,
+    run_id: str,
+) -> tuple[StageResult, GateResult]:
+    """Train on all features before `as_of` with the labels known by then.
+
+    A closed gate is no failure: the challenger stays registered, the champion stays champion, and
+    the returned gate says why.
+
+    Args:
+        settings: where MLflow is.
+        catalog: the lake, for reading.
+        as_of: an instant, UTC.
+        snapshots: recorded snapshots by table; a table that is not named is read as published now.
+        window: the key that the run is recorded under.
+        run_id: the same over all retries of one run.
+
+    Raises:
+        NotEnoughHistory: when too little is known to train; do not retry.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    from ml import dataset, register, tracking, training
+    from ml.promotion import judge
+
+    started = time.monotonic()
+    read = {
+        table: dataset.snapshot_of(catalog, table, snapshots)
+        for table in (dataset.FEATURES_TABLE, dataset.LABELS_TABLE)
+    }
+    data = dataset.labelled(
+        dataset.read_features(catalog, read[dataset.FEATURES_TABLE]),
+        dataset.read_labels(catalog, read[dataset.LABELS_TABLE]),
+        as_of,
+    )
+    client = tracking.connect(settings)
+    # One thread: the work is small, and on shared cores spinning threads cost ten times the time.
+    with threadpool_limits(limits=1):
+        trained = training.train(data, as_of)
+        evidence = _evidence(trained, client)
+        mlflow_run_id, version = register.record(
+            trained, read, run_id=run_id, as_of=as_of.isoformat()
+        )
+    report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
+    gate = judge(evidence, window=window.key, run_id=run_id, report=report)
+    if gate.passed:
+        register.promote(client, version)
+    details = {
+        "model_name": tracking.MODEL_NAME,
+        "model_version": version,
+        "promoted": gate.passed,
+        "refused_because": [c.name for c in gate.checks if not c.passed],
+        "candidate": trained.name,
+        "candidates": {
+            name: {
+                "validation_average_precision": trial.mean,
+                "validation_average_precision_sd": trial.deviation,
+                "training_average_precision": trial.training_average_precision,
+                "test_average_precision": trial.test.average_precision,
+            }
+            for name, trial in trained.trials.items()
+        },
+        "metrics": register.headline(trained),
+        "mlflow_run_id": mlflow_run_id,
+        "feature_list_version": FEATURE_LIST_VERSION,
+        "as_of": as_of.isoformat(),
+        "rows_unlabelled": data.unlabelled,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    return StageResult(Stage.TRAIN, window.key, run_id, snapshots=read, details=details), gate
+
+
+def _evidence(trained: Trained, client: MlflowClient) -> Evidence:
+    """Gather what the gate judges, the champion's figures on the very same rows included."""
+    from ml import evaluate
+    from ml.candidates import BASELINE
+    from ml.champion import NoChampion, load_champion
+    from ml.promotion import Evidence
+
+    champion = None
+    score = None
+    try:
+        champion = load_champion(client)
+    except NoChampion:
+        pass
+    else:
+        if champion.passport.is_current:
+            score = champion.model.predict_proba(trained.test_matrix)[:, 1]
+    return Evidence(
+        test=trained.test,
+        everyone=trained.everyone,
+        by_source=trained.by_source,
+        training_average_precision=trained.trials[trained.name].training_average_precision,
+        baseline_training_average_precision=trained.trials[BASELINE].training_average_precision,
+        champion_average_precision=None
+        if score is None
+        else evaluate.average_precision(trained.judged.with_scores(score).where(trained.unknown)),
+        champion=champion.title if champion else None,
+        champion_is_comparable=champion is None or champion.passport.is_current,
+        alert_share=float((trained.judged.score >= trained.bands.high).mean()),
+    )

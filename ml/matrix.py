@@ -1,0 +1,37 @@
+"""The one way from feature rows to what a model reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from contracts.features import FEATURE_NAMES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def to_matrix(table: pa.Table) -> pd.DataFrame:
+    """Return the features of `table` as float64, in the order of `FEATURE_NAMES`.
+
+    Training, batch scoring and the API all call this, so that none of them can read a feature
+    differently. Money and flags become plain numbers, a missing value becomes NaN; rows keep their
+    order.
+
+    Raises:
+        ValueError: naming every feature that `table` lacks.
+    """
+    missing = [name for name in FEATURE_NAMES if name not in table.column_names]
+    if missing:
+        raise ValueError(f"the feature rows lack {', '.join(missing)}: run prepare_sandbox first.")
+    return pd.DataFrame(
+        {
+            name: np.asarray(
+                table.column(name).cast("float64").to_numpy(zero_copy_only=False), dtype="float64"
+            )
+            for name in FEATURE_NAMES
+        },
+        columns=list(FEATURE_NAMES),
+    )

@@ -1,0 +1,53 @@
+"""Pictures that go with a registered model; drawn off screen, without pyplot's global state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import PrecisionRecallDisplay
+
+from ml.evaluate import Judged
+
+
+def precision_recall(judged: Judged, threshold: float, title: str) -> Figure:
+    """Draw precision against recall, and where the deployed threshold stands."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    PrecisionRecallDisplay.from_predictions(
+        judged.is_fraud, judged.score, ax=axes, name=title, plot_chance_level=True
+    )
+    alerts = judged.score >= threshold
+    if alerts.any():
+        axes.plot(
+            judged.is_fraud[alerts].sum() / judged.is_fraud.sum(),
+            judged.is_fraud[alerts].mean(),
+            "o",
+            label=f"threshold {threshold:.3f}",
+        )
+    axes.legend()
+    return figure
+
+
+def calibration(judged: Judged, title: str) -> Figure:
+    """Draw the observed share of fraud against the stated one, in bins of equal size."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    CalibrationDisplay.from_predictions(
+        judged.is_fraud, judged.score, n_bins=20, strategy="quantile", ax=axes, name=title
+    )
+    return figure
+
+
+def importances(values: dict[str, float], title: str) -> Figure:
+    """Draw how much average precision is lost when a feature is shuffled, largest on top."""
+    ranked = sorted(values.items(), key=lambda item: item[1])
+    figure = Figure(figsize=(7, 8), layout="constrained")
+    axes: Any = figure.subplots()
+    axes.barh(np.arange(len(ranked)), [value for _, value in ranked])
+    axes.set_yticks(np.arange(len(ranked)), [name for name, _ in ranked])
+    axes.set_xlabel("average precision lost when shuffled")
+    axes.set_title(title)
+    return figure

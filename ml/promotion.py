@@ -1,0 +1,195 @@
+"""The evaluation gate: what a challenger has to show before it becomes champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from contracts.results import CheckResult, GateResult
+from contracts.stages import Gate
+from ml.evaluate import REVIEW_SHARE, Metrics
+
+COLLAPSE_TOLERANCE: Final = 0.02
+MINIMUM_TEST_FRAUDS: Final = 5
+MINIMUM_AUC: Final = 0.6
+CALIBRATION_FACTOR: Final = 3.0
+
+
+@dataclass(frozen=True)
+class LeakBound:
+    """Figures of a source that are too good to be true until explained."""
+
+    average_precision: float
+    auc: float
+    reason: str
+
+
+LEAK_BOUNDS: Final[Mapping[str, LeakBound]] = MappingProxyType(
+    {
+        "sparkov": LeakBound(
+            0.985,
+            0.9999,
+            "the generator's frauds are easy: tuned boosting reaches 0.97 without any leak",
+        ),
+        "handbook": LeakBound(
+            0.80,
+            0.93,
+            "best honest model 0.71 and 0.89; no label delay gives 0.89, a random split 0.80",
+        ),
+    }
+)
+DEFAULT_BOUND: Final = LeakBound(
+    0.80, 0.97, "an undeclared source: real card fraud is found at 0.1 to 0.7"
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gate judges; metrics are of the test fold.
+
+    Attributes:
+        test: of customers not known as compromised before.
+        everyone: of all customers, since all of them will be scored.
+        by_source: as `test`, by source system.
+        training_average_precision: of the challenger, on its own training rows.
+        baseline_training_average_precision: of the logistic regression, on the same rows.
+        champion_average_precision: on the rows of `test`; None when there is no champion.
+        champion: what it is called in the report.
+        champion_is_comparable: False when it reads another feature list.
+        alert_share: share of all test payments at or above the threshold.
+    """
+
+    test: Metrics
+    everyone: Metrics
+    by_source: Mapping[str, Metrics]
+    training_average_precision: float
+    baseline_training_average_precision: float
+    champion_average_precision: float | None
+    champion: str | None
+    champion_is_comparable: bool
+    alert_share: float
+
+
+def judge(evidence: Evidence, *, window: str, run_id: str, report: str | None) -> GateResult:
+    """Decide whether the challenger may become champion; a figure that is NaN never passes."""
+    checks = [
+        *_learnt(evidence),
+        *_plausible(evidence.by_source),
+        *_calibrated(evidence),
+        _not_worse(evidence),
+    ]
+    return GateResult(Gate.MODEL, window, run_id, tuple(checks), report)
+
+
+def _check(
+    name: str, passed: bool, observed: float, expected: str, reason: str, severity: str = "critical"
+) -> CheckResult:
+    return CheckResult(
+        name=name,
+        table="sandbox.features",
+        severity=severity,
+        passed=bool(passed),
+        observed=f"{observed:.4f}" if isinstance(observed, float) else str(observed),
+        expected=expected,
+        reason=reason,
+    )
+
+
+def _learnt(evidence: Evidence) -> list[CheckResult]:
+    floor = evidence.baseline_training_average_precision - COLLAPSE_TOLERANCE
+    return [
+        _check(
+            "not_collapsed",
+            evidence.training_average_precision >= floor,
+            evidence.training_average_precision,
+            f"training average precision >= {floor:.4f}",
+            "boosting that collapsed on rare positives falls below logistic regression in training",
+        ),
+        _check(
+            "enough_frauds_to_judge",
+            evidence.test.frauds >= MINIMUM_TEST_FRAUDS,
+            evidence.test.frauds,
+            f">= {MINIMUM_TEST_FRAUDS}",
+            "with fewer, average precision says nothing",
+        ),
+        _check(
+            "better_than_chance",
+            evidence.test.auc >= MINIMUM_AUC
+            and evidence.test.average_precision > evidence.test.prevalence,
+            evidence.test.auc,
+            f"AUC >= {MINIMUM_AUC} and average precision above the prevalence",
+            "the handbook's weakest model, an Isolation Forest, has AUC 0.83",
+        ),
+    ]
+
+
+def _plausible(by_source: Mapping[str, Metrics]) -> list[CheckResult]:
+    checks = []
+    for source, metrics in sorted(by_source.items()):
+        if not metrics.frauds:
+            continue
+        bound = LEAK_BOUNDS.get(source, DEFAULT_BOUND)
+        for name, observed, limit in (
+            ("average_precision", metrics.average_precision, bound.average_precision),
+            ("auc", metrics.auc, bound.auc),
+        ):
+            checks.append(
+                _check(
+                    f"no_leak_{name}_{source}",
+                    observed <= limit,
+                    observed,
+                    f"<= {limit}",
+                    bound.reason,
+                )
+            )
+    return checks
+
+
+def _calibrated(evidence: Evidence) -> list[CheckResult]:
+    everyone = evidence.everyone
+    ratio = everyone.mean_score / everyone.prevalence if everyone.prevalence else float("nan")
+    return [
+        _check(
+            "scores_say_more_than_prevalence",
+            everyone.brier_skill > 0,
+            everyone.brier_skill,
+            "Brier skill > 0",
+            "below 0, stating the base rate for every payment would be the better score",
+        ),
+        _check(
+            "mean_score_near_prevalence",
+            1 / CALIBRATION_FACTOR <= ratio <= CALIBRATION_FACTOR,
+            ratio,
+            f"mean score over prevalence within a factor of {CALIBRATION_FACTOR:g}",
+            "fraud comes in bursts: two quiet weeks halve the prevalence",
+            "warning",
+        ),
+        _check(
+            "alerts_within_capacity",
+            evidence.alert_share <= 2 * REVIEW_SHARE,
+            evidence.alert_share,
+            f"alerts <= {2 * REVIEW_SHARE:g} of payments",
+            "twice what the threshold was set for",
+            "warning",
+        ),
+    ]
+
+
+def _not_worse(evidence: Evidence) -> CheckResult:
+    name = "not_worse_than_champion"
+    if evidence.champion_average_precision is None:
+        reason = (
+            "there is no champion yet"
+            if evidence.champion_is_comparable
+            else f"{evidence.champion} reads another feature list and cannot score these rows"
+        )
+        return _check(name, True, evidence.test.average_precision, "any", reason, "info")
+    return _check(
+        name,
+        evidence.test.average_precision >= evidence.champion_average_precision,
+        evidence.test.average_precision,
+        f">= {evidence.champion_average_precision:.4f}, {evidence.champion} on the same rows",
+        "both scored the same test rows; equal means that fresher data wins",
+    )

@@ -1,0 +1,162 @@
+"""Record a training run in MLflow and register its model; move aliases only when told."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES, FEATURES
+from ml import artefact, plots
+from ml.evaluate import calibration_table, stability_index
+from ml.tracking import CHALLENGER, CHAMPION, EXPERIMENT, MODEL_NAME
+from ml.training import Trained
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def code_version() -> str:
+    """Return the commit of this code, with `-changed` when files differ, or `unknown`."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=-changed", "--exclude=*"],
+            cwd=_REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def record(
+    trained: Trained, snapshots: Mapping[str, int], *, run_id: str, as_of: str
+) -> tuple[str, int]:
+    """Log the run, its candidates as nested runs, and register the model as challenger.
+
+    Returns the MLflow run id and the registered version.
+    """
+    import mlflow
+
+    common = {
+        "as_of": as_of,
+        "feature_list_version": FEATURE_LIST_VERSION,
+        **{f"snapshot_{table}": str(snapshot) for table, snapshot in snapshots.items()},
+    }
+    mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(
+        run_name=run_id, tags={"run_id": run_id, "code_version": code_version(), **common}
+    ) as run:
+        mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
+        mlflow.log_metrics(headline(trained))
+        mlflow.log_dict(
+            [{"name": f.name, "known": f.known.value} for f in FEATURES], "features.json"
+        )
+        mlflow.log_dict(
+            [asdict(line) for line in calibration_table(trained.judged)], "calibration.json"
+        )
+        _log_plots(trained)
+        _log_candidates(trained, run_id)
+        version = _log_model(trained)
+    client = mlflow.MlflowClient()
+    client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
+    return run.info.run_id, version
+
+
+def promote(client: MlflowClient, version: int) -> None:
+    """Make a version the champion; only the job calls this, after the gate passed."""
+    client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+
+
+def headline(trained: Trained) -> dict[str, float]:
+    """Return the figures of the test fold by name; `_with_known` ones are of all customers."""
+    return {
+        **trained.test.to_dict(),
+        **{
+            f"{name}_with_known": value
+            for name, value in trained.everyone.to_dict().items()
+            if name != "threshold"
+        },
+        "score_stability_index": stability_index(trained.validation.score, trained.judged.score),
+        "rows_train": trained.rows_train,
+        "frauds_train": trained.frauds_train,
+    }
+
+
+def _plan_params(trained: Trained) -> dict[str, str]:
+    last, test = trained.plan.folds[-1], trained.plan.test
+    return {
+        "train_before": str(test.train_end),
+        "validation": f"{last.start} to {last.end}, end excluded",
+        "test": f"{test.start} to {test.end}, end excluded",
+        **{f"band_{name}": f"{value:.6f}" for name, value in asdict(trained.bands).items()},
+    }
+
+
+def _log_plots(trained: Trained) -> None:
+    import mlflow
+    from sklearn.inspection import permutation_importance
+
+    shown = trained.judged
+    if not shown.is_fraud.any():
+        return
+    mlflow.log_figure(
+        plots.precision_recall(shown, trained.bands.high, trained.name), "precision_recall.png"
+    )
+    mlflow.log_figure(plots.calibration(shown, trained.name), "calibration.png")
+    shuffled = permutation_importance(
+        trained.model,
+        trained.test_matrix,
+        shown.is_fraud,
+        scoring="average_precision",
+        n_repeats=2,
+        random_state=0,
+    )
+    values = {
+        name: float(value)
+        for name, value in zip(FEATURE_NAMES, shuffled.importances_mean, strict=True)
+    }
+    mlflow.log_figure(plots.importances(values, trained.name), "importances.png")
+    mlflow.log_dict(values, "importances.json")
+
+
+def _log_candidates(trained: Trained, run_id: str) -> None:
+    import mlflow
+
+    for name, trial in trained.trials.items():
+        with mlflow.start_run(run_name=f"{run_id}_{name}", nested=True, tags={"candidate": name}):
+            mlflow.log_metrics(
+                {
+                    "validation_average_precision_mean": trial.mean,
+                    "validation_average_precision_sd": trial.deviation,
+                    "training_average_precision": trial.training_average_precision,
+                    **{f"test_{key}": value for key, value in trial.test.to_dict().items()},
+                }
+            )
+
+
+def _log_model(trained: Trained) -> int:
+    import mlflow
+
+    sample = trained.test_matrix.head(5)
+    signature = mlflow.models.infer_signature(sample, trained.model.predict_proba(sample))
+    passport = artefact.Passport(trained.bands, trained.typical)
+    info: Any = mlflow.sklearn.log_model(
+        trained.model,
+        name="model",
+        serialization_format="skops",
+        skops_trusted_types=list(artefact.TRUSTED_TYPES),
+        pip_requirements=artefact.requirements(),
+        signature=signature,
+        metadata=passport.to_dict(),
+        pyfunc_predict_fn="predict_proba",
+        registered_model_name=MODEL_NAME,
+    )
+    return int(info.registered_model_version)

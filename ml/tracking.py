@@ -1,0 +1,35 @@
+"""Where runs and models are kept: the MLflow server of the platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from contracts.settings import Settings
+
+MODEL_NAME: Final = "fraud_detector"
+EXPERIMENT: Final = "fraud_detector"
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """Point MLflow at the platform's server and return a client.
+
+    The login goes through MLflow's own configuration objects, never into the server's address,
+    which MLflow prints. Retries are few: the orchestrator retries the whole task.
+    """
+    import mlflow
+    from mlflow import environment_variables as options
+
+    options.MLFLOW_TRACKING_USERNAME.set(settings.mlflow.username)
+    options.MLFLOW_TRACKING_PASSWORD.set(settings.mlflow.password.get_secret_value())
+    options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(2)
+    options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(30)
+    options.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    options.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    mlflow.set_tracking_uri(settings.mlflow.tracking_uri)
+    mlflow.set_registry_uri(settings.mlflow.tracking_uri)
+    return mlflow.MlflowClient()

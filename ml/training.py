@@ -1,0 +1,201 @@
+"""Fit the candidates, choose between them on earlier folds, test the chosen one once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+
+from ml import candidates, evaluate, reasons, split, threshold
+from ml.dataset import Dataset
+from ml.evaluate import Judged, Metrics
+
+ANOMALY: Final = "isolation_forest"
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one candidate did: a figure a fold, oldest first, then on its final fit."""
+
+    fold_average_precision: tuple[float, ...]
+    training_average_precision: float
+    test: Metrics
+
+    @property
+    def mean(self) -> float:
+        """Return the mean average precision over the validation folds."""
+        return float(np.nanmean(self.fold_average_precision))
+
+    @property
+    def deviation(self) -> float:
+        """Return the standard deviation over the validation folds."""
+        return float(np.nanstd(self.fold_average_precision))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The chosen model and all that is known about it.
+
+    Attributes:
+        test: figures on payments of customers not known as compromised before: the headline.
+        everyone: the same on all customers.
+        validation: the last validation fold, scored by the model fitted before it.
+        judged: the test rows of all customers with the deployed scores; `unknown` marks those of
+            `test` among them.
+    """
+
+    name: str
+    model: Any
+    bands: threshold.Bands
+    typical: Mapping[str, float]
+    plan: split.Plan
+    trials: Mapping[str, Trial]
+    test: Metrics
+    everyone: Metrics
+    by_source: Mapping[str, Metrics]
+    validation: Judged
+    judged: Judged
+    unknown: Flags
+    test_matrix: pd.DataFrame
+    rows_train: int
+    frauds_train: int
+
+
+def judged(data: Dataset, mask: Flags, score: Floats) -> Judged:
+    """Put scores beside what is known about the payments of `mask`."""
+    rows = data.rows[mask]
+    return Judged(
+        score=score,
+        is_fraud=rows["is_fraud"].to_numpy(dtype=bool),
+        amount=rows["amount"].to_numpy(dtype=np.float64),
+        customer=rows["customer_id"].to_numpy(),
+        day=rows["event_date"].to_numpy(),
+    )
+
+
+def fit_and_score(
+    name: str, data: Dataset, train: Flags, wanted: Flags
+) -> tuple[Any, Floats, Floats]:
+    """Fit a candidate on `train`; return it with its scores of `train` and of `wanted`.
+
+    The anomaly detector sees no label; its scores are ranks among its training rows, in [0, 1].
+    """
+    matrix = data.matrix[train]
+    if name == ANOMALY:
+        model = candidates.isolation_forest(matrix).fit(matrix)
+        raw = -model.score_samples(matrix)
+        ladder = np.sort(raw)
+
+        def rank(values: Floats) -> Floats:
+            return np.searchsorted(ladder, values, side="right") / len(ladder)
+
+        return model, rank(raw), rank(-model.score_samples(data.matrix[wanted]))
+    model = candidates.SUPERVISED[name](matrix).fit(matrix, data.rows["is_fraud"][train])
+    return (
+        model,
+        model.predict_proba(matrix)[:, 1],
+        model.predict_proba(data.matrix[wanted])[:, 1],
+    )
+
+
+def train(data: Dataset, as_of: datetime) -> Trained:
+    """Run the whole contest.
+
+    Candidates are compared by mean average precision over prequential folds. Calibration and risk
+    bands come from the last of these folds, with the model fitted before it; the chosen candidate
+    is then fitted again on everything known at the start of the test fold.
+
+    Raises:
+        NotEnoughHistory: when too few days or frauds are known.
+    """
+    if data.rows.empty:
+        raise split.NotEnoughHistory(
+            f"no label was known by {as_of:%Y-%m-%d}: process a window of history first."
+        )
+    plan = split.plan(data.rows["event_date"].iloc[0], as_of)
+    final_train = plan.test.train(data.rows)
+    last_train = plan.folds[-1].train(data.rows)
+    frauds = int(data.rows["is_fraud"][last_train].sum())
+    if frauds < split.MINIMUM_TRAIN_FRAUDS:
+        raise split.NotEnoughHistory(
+            f"only {frauds} frauds were known by {plan.folds[-1].start}, training needs"
+            f" {split.MINIMUM_TRAIN_FRAUDS}: process a longer window of history first."
+        )
+    tested = plan.test.evaluation(data.rows)
+    unknown = split.of_unknown_customers(data.rows, tested)[tested]
+
+    trials: dict[str, Trial] = {}
+    fitted: dict[str, tuple[Any, Any]] = {}
+    for name in (*candidates.SUPERVISED, ANOMALY):
+        per_fold: list[float] = []
+        model: Any = None
+        for fold in plan.folds:
+            mask = fold.evaluation(data.rows)
+            known = fold.train(data.rows)
+            if not data.rows["is_fraud"][known].any():
+                continue
+            model, _, score = fit_and_score(name, data, known, mask)
+            per_fold.append(evaluate.average_precision(judged(data, mask, score)))
+        final, on_train, on_test = fit_and_score(name, data, final_train, tested)
+        fitted[name] = (model, final)
+        trials[name] = Trial(
+            tuple(per_fold),
+            evaluate.average_precision(judged(data, final_train, on_train)),
+            evaluate.report(judged(data, tested, on_test).where(unknown), 0.5),
+        )
+    chosen = max(candidates.SUPERVISED, key=lambda name: trials[name].mean)
+
+    validated = plan.folds[-1].evaluation(data.rows)
+    model, validation_score = _calibrated(*fitted[chosen], data, validated)
+    validation = judged(data, validated, validation_score)
+    bands = threshold.choose(validation)
+    everyone = judged(data, tested, model.predict_proba(data.matrix[tested])[:, 1])
+    source = data.rows["source_system"][tested].to_numpy()
+    return Trained(
+        name=chosen,
+        model=model,
+        bands=bands,
+        typical=reasons.typical_values(data.matrix[final_train]),
+        plan=plan,
+        trials=trials,
+        test=evaluate.report(everyone.where(unknown), bands.high),
+        everyone=evaluate.report(everyone, bands.high),
+        by_source={
+            str(name): evaluate.report(everyone.where(unknown & (source == name)), bands.high)
+            for name in np.unique(source[unknown])
+        },
+        validation=validation,
+        judged=everyone,
+        unknown=unknown,
+        test_matrix=data.matrix[tested],
+        rows_train=int(final_train.sum()),
+        frauds_train=int(data.rows["is_fraud"][final_train].sum()),
+    )
+
+
+def _calibrated(before: Any, final: Any, data: Dataset, mask: Flags) -> tuple[Any, Floats]:
+    """Learn the calibration where `before` has not been trained, then apply it to `final`.
+
+    Returns the calibrated final model and the calibrated scores of `before` on `mask`. Without both
+    classes in `mask` there is nothing to learn, and the scores of a log-loss model stand as they
+    are.
+    """
+    labels = data.rows["is_fraud"][mask]
+    matrix = data.matrix[mask]
+    if labels.nunique() < 2:
+        return final, before.predict_proba(matrix)[:, 1]
+    frozen = FrozenEstimator(before)
+    model = CalibratedClassifierCV(frozen, method="sigmoid").fit(matrix, labels)
+    score = model.predict_proba(matrix)[:, 1]
+    frozen.estimator = final
+    return model, score

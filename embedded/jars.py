@@ -179,3 +179,10 @@ def _mirror(settings: Path) -> str | None:
         if {"central", "*", "external:*"} & set(covered) and "!central" not in covered:
             return mirror.findtext("{*}url")
     return None
+
+
+if __name__ == "__main__":
+    try:
+        fetch()
+    except JarError as trouble:
+        raise SystemExit(str(trouble)) from trouble

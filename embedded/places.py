@@ -97,7 +97,7 @@ def java_environment() -> dict[str, str]:
 
 def find_go() -> Path | None:
     """Return a Go command that is new enough, on the PATH or from the wheel, or None."""
-    for place in (shutil.which("go"), toolchain_dir() / "bin" / "go"):
+    for place in (shutil.which("go"), toolchain_dir() / "go" / "bin" / "go"):
         if place is None or not Path(place).exists():
             continue
         run = subprocess.run([str(place), "env", "GOVERSION"], capture_output=True, text=True)

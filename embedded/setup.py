@@ -121,12 +121,19 @@ def _set_up() -> None:
         server.result()
 
 
-def _run(argv: list[str], what: str, *, show: bool = False, **variables: str) -> str:
+def _run(
+    argv: list[str], what: str, variables: dict[str, str] | None = None, *, show: bool = False
+) -> str:
     """Run a program; raise `SetupError` with its last words when it fails."""
     run = subprocess.run(
         argv,
         cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO), "UV_PYTHON_DOWNLOADS": "never", **variables},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(REPO),
+            "UV_PYTHON_DOWNLOADS": "never",
+            **(variables or {}),
+        },
         stdout=None if show else subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -207,12 +214,12 @@ def _install_some(
     with _requirements(_pick(lock, names)) as file:
         argv = [str(uv), "pip", "install", "--quiet", "--no-deps", "--require-hashes", *where]
         what = f"The installation of {', '.join(names)}"
-        _run([*argv, "-r", str(file)], what, **_index_settings(python))
+        _run([*argv, "-r", str(file)], what, _index_settings(python))
 
 
 def _sync(uv: Path, python: Path) -> None:
     argv = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python)]
-    _run([*argv, str(_LOCK)], "The installation of the wheels", **_index_settings(python))
+    _run([*argv, str(_LOCK)], "The installation of the wheels", _index_settings(python))
 
 
 def _unpack_toolchain(uv: Path, python: Path, names: list[str]) -> None:
@@ -238,7 +245,7 @@ def _build_s3(uv: Path, python: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         package = f"github.com/versity/versitygw/cmd/versitygw@{places.VERSITYGW}"
         argv = [str(go), "install", "-trimpath", "-ldflags=-s -w", package]
-        _run(argv, "The build of the S3 server", GOBIN=folder, CGO_ENABLED="0")
+        _run(argv, "The build of the S3 server", {"GOBIN": folder, "CGO_ENABLED": "0"})
         (Path(folder) / "versitygw").replace(target)
     _say("S3 server is built")
 

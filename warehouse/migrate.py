@@ -53,7 +53,7 @@ def migrate(settings: Settings) -> None:
     with psycopg.connect(warehouse.dsn("loader")) as loader:
         # Two platforms starting at once must not race for the same names.
         loader.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
-        loader.execute("create schema if not exists staging")
+        _require_schema(loader, "staging")
         # CREATE is for dbt's views; the tables under them stay the loader's.
         grant = "grant usage, create on schema staging to {}"
         loader.execute(sql.SQL(grant).format(transformer))
@@ -66,11 +66,17 @@ def migrate(settings: Settings) -> None:
             loader.execute(index.encode())
     with psycopg.connect(warehouse.dsn("transformer")) as owner:
         owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
-        owner.execute("create schema if not exists production_audit")
-        owner.execute("create schema if not exists production")
+        _require_schema(owner, "production_audit")
+        _require_schema(owner, "production")
         owner.execute(sql.SQL("grant usage on schema production to {}").format(reader))
         default = "alter default privileges in schema production grant select on tables to {}"
         owner.execute(sql.SQL(default).format(reader))
+
+
+def _require_schema(connection: psycopg.Connection, name: str) -> None:
+    # `if not exists` would ask for the right to create even where the schema stands.
+    if connection.execute("select to_regnamespace(%s)", (name,)).fetchone() == (None,):
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
 
 
 def _create(table: Table) -> str:

@@ -1,0 +1,189 @@
+"""A warehouse and a small lake of their own for these tests, on the test platform's Postgres."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from psycopg import sql
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.transforms import IdentityTransform
+
+from contracts.columns import LogicalType
+from contracts.render import to_arrow
+from contracts.results import StageResult
+from contracts.settings import Settings
+from contracts.stages import Stage
+from contracts.tables import TABLES, Table
+from contracts.windows import Window
+from warehouse.migrate import migrate
+
+_TYPICAL: dict[LogicalType, Any] = {
+    LogicalType.STRING: "text",
+    LogicalType.INTEGER: 1,
+    LogicalType.LONG: 1,
+    LogicalType.DOUBLE: 0.25,
+    LogicalType.BOOLEAN: False,
+    LogicalType.MONEY: Decimal("1.00"),
+    LogicalType.STRINGS: ["one", "two"],
+}
+
+
+def payment_row(table: Table, day: date, number: int, **given: Any) -> dict[str, Any]:
+    """Return a plausible row of a table for payment `number` of a day."""
+    event_at = datetime.combine(day, time(12, number % 60), UTC)
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        if column.type is LogicalType.TIMESTAMP:
+            row[column.name] = event_at
+        elif column.type is LogicalType.DATE:
+            row[column.name] = day
+        else:
+            row[column.name] = column.allowed[0] if column.allowed else _TYPICAL[column.type]
+        if column.nullable and number % 3 == 0:
+            row[column.name] = None
+    row |= {
+        "event_id": f"{day}/{number}",
+        "source_system": "sparkov",
+        "customer_id": f"customer {number % 5}",
+        "counterparty_id": f"merchant {number % 3}",
+        "amount": Decimal(number) + Decimal("0.37"),
+        "currency": "EUR" if number % 4 == 0 else "USD",
+        "is_fraud": number % 7 == 0,
+        "known_at": event_at + timedelta(days=number % 4),
+        "raw_object": f"raw/{day}",
+        "raw_position": number,
+        **given,
+    }
+    return {name: row[name] for name in table.column_names}
+
+
+@dataclass
+class Lake:
+    """A small lake: tables that are replaced as wholes, the snapshot of each, and the rows."""
+
+    catalog: Catalog
+    rows: dict[date, int] = field(default_factory=dict)
+
+    def write(self, name: str, rows: list[dict[str, Any]]) -> int:
+        """Replace the rows of a table and return the snapshot."""
+        declared = TABLES[name]
+        table = self.catalog.load_table(name)
+        table.overwrite(pa.Table.from_pylist(rows, to_arrow.schema(declared)))
+        snapshot = self.catalog.load_table(name).current_snapshot()
+        assert snapshot is not None
+        return snapshot.snapshot_id
+
+    def publish(
+        self, window: str, rows: dict[date, int] | None = None, **given: Any
+    ) -> tuple[StageResult, StageResult]:
+        """Add days of `rows` payments each and return what Processed and Sandbox report."""
+        dates = tuple(Window.parse(window).dates())
+        self.rows |= rows or dict.fromkeys(dates, 12)
+
+        def content(name: str) -> list[dict[str, Any]]:
+            return [
+                payment_row(TABLES[name], day, number, **(given if day in dates else {}))
+                for day, count in sorted(self.rows.items())
+                for number in range(count)
+            ]
+
+        parties = {
+            "customer_id": [f"customer {n}" for n in range(5)],
+            "counterparty_id": [f"merchant {n}" for n in range(3)],
+        }
+        first = min(self.rows)
+        snapshots = {
+            name: self.write(name, content(name))
+            for name in ("processed.transactions", "processed.labels", "sandbox.features")
+        }
+        for name, key in (
+            ("processed.customers", "customer_id"),
+            ("processed.merchants", "counterparty_id"),
+        ):
+            snapshots[name] = self.write(
+                name,
+                [payment_row(TABLES[name], first, 1, **{key: value}) for value in parties[key]],
+            )
+        refused = payment_row(
+            TABLES["processed.quarantine"],
+            first,
+            1,
+            event_id=None,
+            amount=Decimal("-5.00"),
+            window_key=window,
+        )
+        snapshots["processed.quarantine"] = self.write("processed.quarantine", [refused])
+        sandbox = {"sandbox.features": snapshots.pop("sandbox.features")}
+        return (
+            StageResult(Stage.PROCESS, window, f"process {window}", dates, snapshots),
+            StageResult(Stage.PREPARE, window, f"prepare {window}", dates, sandbox),
+        )
+
+
+@pytest.fixture(scope="module")
+def warehouse(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A migrated warehouse in a database of its own, dropped after the module."""
+    name = f"warehouse_test_{secrets.token_hex(4)}"
+    password = (postgres.secrets_dir / "postgres_superuser").read_text().strip()
+    own = postgres.model_copy(
+        update={
+            "state_dir": tmp_path_factory.mktemp("state"),
+            "warehouse": postgres.warehouse.model_copy(update={"database": name}),
+        }
+    )
+    with psycopg.connect(
+        host=postgres.warehouse.host,
+        port=postgres.warehouse.port,
+        user="postgres",
+        password=password,
+        dbname="postgres",
+        autocommit=True,
+    ) as admin:
+        database = sql.Identifier(name)
+        admin.execute(sql.SQL("create database {}").format(database))
+        for role in ("loader", "transformer"):
+            user = sql.Identifier(own.warehouse.user(role))
+            admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
+        migrate(own)
+        yield own
+        admin.execute(sql.SQL("drop database {} with (force)").format(database))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake in a folder: pyiceberg's own catalog over local files."""
+    (tmp_path / "lake").mkdir()
+    catalog = SqlCatalog(
+        "lake", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake"
+    )
+    for table in TABLES.values():
+        if table.zone in ("processed", "sandbox"):
+            catalog.create_namespace_if_not_exists(table.zone)
+            created = catalog.create_table(table.name, to_arrow.schema(table))
+            if table.partition_by:
+                with created.update_spec() as update:
+                    update.add_field(table.partition_by, IdentityTransform())
+    return Lake(catalog)
+
+
+@pytest.fixture
+def loader(warehouse: Settings) -> Iterator[psycopg.Connection]:
+    """A connection of the loader to an emptied STAGING."""
+    with psycopg.connect(warehouse.warehouse.dsn("loader"), autocommit=True) as connection:
+        leaves = connection.execute(
+            "select c.oid::regclass::text from pg_class c where relkind = 'r'"
+            " and relnamespace = 'staging'::regnamespace order by relispartition desc"
+        ).fetchall()
+        keep = {"staging.run_ledger", "staging.run_balances", "staging.gate_results"}
+        for (name,) in leaves:
+            verb = "truncate" if name in keep else "drop table"
+            connection.execute(f"{verb} {name}".encode())
+        yield connection

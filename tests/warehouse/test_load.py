@@ -1,0 +1,271 @@
+"""Lake → STAGING: whole, exact, atomic, and safe to run again."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from contracts.results import ConservationError
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from warehouse import lake as lake_reader
+from warehouse import load
+from warehouse.beside import token
+from warehouse.migrate import loaded_tables
+
+pytestmark = pytest.mark.postgres
+_HISTORY = "2024-05-01--2024-05-04"
+_DAY = "2024-05-05"
+
+
+@pytest.fixture
+def dsn(warehouse: Settings, loader: psycopg.Connection) -> str:
+    return warehouse.warehouse.dsn("loader")
+
+
+def _rows(connection: psycopg.Connection, name: str) -> list[tuple[Any, ...]]:
+    return sorted(connection.execute(f"select * from {name}".encode()).fetchall(), key=repr)
+
+
+def _everything(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...]]]:
+    return {table.name: _rows(connection, table.name) for table in loaded_tables()}
+
+
+def _twins(connection: psycopg.Connection) -> list[Any]:
+    return connection.execute(
+        "select relname from pg_class where relname ~ '__[0-9a-f]{8}$'"
+        " and relnamespace = 'staging'::regnamespace and relkind in ('r', 'p')"
+    ).fetchall()
+
+
+def test_a_window_arrives_with_every_value_as_it_was(lake, dsn, loader) -> None:
+    processed, prepared = lake.publish(_HISTORY)
+    staged = load.stage(lake.catalog, dsn, processed, prepared, "load 1")
+    assert all(not rows for rows in _everything(loader).values())
+    assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
+    assert load.swap(dsn, staged).check() == staged
+    for name, source in load._SOURCES.items():
+        expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all()
+        assert _rows(loader, name) == sorted(
+            (tuple(row.values()) for row in expected.to_pylist()), key=repr
+        )
+    assert not _twins(loader)
+
+
+def test_the_balance_is_the_money_of_each_currency(lake, dsn) -> None:
+    processed, prepared = lake.publish(_DAY)
+    staged = load.stage(lake.catalog, dsn, processed, prepared, "load 1")
+    euros, dollars = staged.balances
+    assert (euros.currency, euros.rows_in, euros.rows_out) == ("EUR", 3, 3)
+    assert euros.amount_in == euros.amount_out == Decimal("13.11")  # 0.37 + 4.37 + 8.37
+    assert (dollars.currency, dollars.rows_in, dollars.amount_out) == ("USD", 9, Decimal("57.33"))
+
+
+def test_swapping_twice_changes_nothing(lake, dsn, loader) -> None:
+    staged = load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1")
+    load.swap(dsn, staged)
+    before = _everything(loader)
+    load.swap(dsn, staged)
+    assert _everything(loader) == before
+
+
+def test_a_day_replaces_that_day_only(lake, dsn, loader) -> None:
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    oids = "select relname, oid from pg_class where relname like 'transactions_p%'"
+    before = dict(loader.execute(oids).fetchall())
+    late = lake.publish("2024-05-02", {date(2024, 5, 2): 15})
+    load.swap(dsn, load.stage(lake.catalog, dsn, *late, "load 2"))
+    after = dict(loader.execute(oids).fetchall())
+    changed = {name for name in after if before.get(name) != after[name]} - {
+        name for name in after if "pkey" in name
+    }
+    assert changed == {"transactions_p20240502"}
+    count = "select count(*) from staging.transactions where event_date = '2024-05-02'"
+    assert loader.execute(count).fetchone() == (15,)
+
+
+def test_a_reader_never_sees_half_a_swap(lake, dsn, loader) -> None:
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    bigger = lake.publish(_HISTORY, dict.fromkeys(lake.rows, 30))
+    staged = load.stage(lake.catalog, dsn, *bigger, "load 2")
+    seen: set[Any] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        query = (
+            "select (select count(*) from staging.transactions),"
+            " (select count(*) from staging.labels), (select count(*) from staging.features)"
+        )
+        with psycopg.connect(dsn, autocommit=True) as reader:
+            while not stop.is_set():
+                seen.add(reader.execute(query).fetchone())
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        load.swap(dsn, staged)
+    finally:
+        stop.set()
+        reading.join()
+    assert seen <= {(48, 48, 48), (120, 120, 120)}
+    assert loader.execute("select count(*) from staging.transactions").fetchone() == (120,)
+
+
+def test_a_snapshot_that_was_overtaken_does_not_come_back(lake, dsn, loader) -> None:
+    old = lake.publish(_DAY)
+    new = lake.publish(_DAY, {date(2024, 5, 5): 20})
+    first = load.stage(lake.catalog, dsn, *old, "load old")
+    load.swap(dsn, load.stage(lake.catalog, dsn, *new, "load new"))
+    after = _everything(loader)
+    load.swap(dsn, first)
+    assert _everything(loader) == after
+    assert not _twins(loader)
+
+
+def test_the_same_window_twice_at_once_ends_as_once(lake, dsn, loader) -> None:
+    processed, prepared = lake.publish(_HISTORY)
+    problems: list[BaseException] = []
+
+    def run(run_id: str) -> None:
+        try:
+            load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, run_id))
+        except BaseException as error:
+            problems.append(error)
+
+    runs = [threading.Thread(target=run, args=(name,)) for name in ("one", "two", "one")]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join()
+    # The same run twice over may find its table taken by its twin, which has then attached it.
+    assert [e for e in problems if not isinstance(e, load.LoadError)] == []
+    assert loader.execute("select count(*) from staging.transactions").fetchone() == (48,)
+    assert not _twins(loader)
+
+
+def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishes(
+    lake, dsn, loader, monkeypatch
+) -> None:
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    before = _everything(loader)
+    processed, prepared = lake.publish(_DAY)
+    read = lake_reader.read_dates
+
+    def cut_off(catalog: Any, name: str, *rest: Any) -> pa.RecordBatchReader:
+        reader = read(catalog, name, *rest)
+
+        def batches() -> Any:
+            for batch in reader:
+                if name == "processed.labels":
+                    loader.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity"
+                        " where datname = current_database() and pid <> pg_backend_pid()"
+                    )
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_reader, "read_dates", cut_off)
+        with pytest.raises(Exception, match="terminat|closed|lost|SSL|COPY"):
+            load.stage(lake.catalog, dsn, processed, prepared, "load 2")
+    assert _everything(loader) == before
+    assert not _twins(loader)
+    load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, "load 2"))
+    assert loader.execute("select count(*) from staging.transactions").fetchone() == (60,)
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "delete from {} where event_id = '2024-05-05/3'",
+        "update {} set amount = amount + 0.01 where event_id = '2024-05-05/3'",
+        "update {} set region = null where event_id = '2024-05-05/4'",
+    ],
+)
+def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
+    lake, dsn, loader, monkeypatch, tamper: str
+) -> None:
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    before = _everything(loader)
+    seal = load.beside.seal
+    twin = f"staging.transactions__{token('load 2')}"
+
+    def tampered(table: Any, *rest: Any) -> list[str]:
+        extra = [tamper.format(twin)] if table.short_name == "transactions" else []
+        return [*extra, *seal(table, *rest)]
+
+    monkeypatch.setattr(load.beside, "seal", tampered)
+    staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 2")
+    assert staged.details["tables"]["staging.transactions"]["differences"]
+    with pytest.raises((ConservationError, load.LoadError)):
+        load.swap(dsn, staged)
+    assert _everything(loader) == before
+    load.discard(dsn, staged)
+    assert not _twins(loader)
+    assert _everything(loader) == before
+
+
+def test_a_key_twice_in_the_lake_is_refused_before_anything_changes(lake, dsn, loader) -> None:
+    processed, prepared = lake.publish(_DAY, event_id="the same")
+    with pytest.raises(Exception, match="could not create unique index"):
+        load.stage(lake.catalog, dsn, processed, prepared, "load 1")
+    assert not _twins(loader)
+
+
+def test_a_day_without_rows_is_a_day(lake, dsn, loader) -> None:
+    staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY, {date(2024, 5, 4): 4}), "load 1")
+    load.swap(dsn, staged)
+    assert loader.execute("select count(*) from staging.transactions").fetchone() == (0,)
+    assert staged.balances == ()
+
+
+def test_a_window_of_repeats_only_touches_no_day(lake, dsn, loader) -> None:
+    processed, prepared = lake.publish(_DAY)
+    staged = load.stage(
+        lake.catalog, dsn, replace(processed, dates=()), replace(prepared, dates=()), "load 1"
+    )
+    load.swap(dsn, staged)
+    assert loader.execute("select count(*) from staging.transactions").fetchone() == (0,)
+    assert loader.execute("select count(*) from staging.customers").fetchone() == (5,)
+
+
+def test_a_snapshot_that_is_gone_is_named(lake, dsn) -> None:
+    processed, prepared = lake.publish(_DAY)
+    gone = replace(processed, snapshots={**processed.snapshots, "processed.labels": 7})
+    with pytest.raises(lake_reader.SnapshotMissing, match=r"processed\.labels has no snapshot 7"):
+        load.stage(lake.catalog, dsn, gone, prepared, "load 1")
+
+
+def test_a_window_without_its_snapshots_is_refused(lake, dsn) -> None:
+    processed, prepared = lake.publish(_DAY)
+    with pytest.raises(load.LoadError, match=r"no snapshot of sandbox\.features"):
+        load.stage(lake.catalog, dsn, processed, replace(prepared, snapshots={}), "load 1")
+
+
+def test_the_twin_of_a_run_that_died_long_ago_is_dropped(lake, dsn, loader) -> None:
+    processed, prepared = lake.publish(_DAY)
+    load.stage(lake.catalog, dsn, processed, prepared, "died")
+    loader.execute(
+        f"comment on table staging.labels__{token('died')} is"  # the others stay young
+        """ '{"run": "x", "snapshot": 1, "sequence": 1, "staged_at": "2024-01-01T00:00:00Z"}'"""
+        .encode()
+    )
+    load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, "living"))
+    left = {name for (name,) in _twins(loader)}
+    assert f"labels__{token('died')}" not in left
+    assert f"transactions__{token('died')}" in left
+
+
+def test_every_lake_table_of_staging_has_its_source() -> None:
+    copied: set[str] = {t.name for t in loaded_tables()} - {"staging.scores"}
+    assert set(load._SOURCES) == copied
+    check: Callable[[str], Any] = TABLES.__getitem__
+    for target, source in load._SOURCES.items():
+        assert check(target).column_names == check(source).column_names

@@ -1,0 +1,46 @@
+"""Render tables for Spark."""
+
+from typing import Any, Final
+
+from contracts.columns import COLUMNS, LogicalType
+from contracts.tables import Table
+
+SPARK_TYPES: Final[dict[LogicalType, str]] = {
+    LogicalType.STRING: "string",
+    LogicalType.INTEGER: "int",
+    LogicalType.LONG: "bigint",
+    LogicalType.DOUBLE: "double",
+    LogicalType.BOOLEAN: "boolean",
+    LogicalType.DATE: "date",
+    LogicalType.TIMESTAMP: "timestamp",
+    LogicalType.MONEY: "decimal(18,2)",
+    LogicalType.STRINGS: "array<string>",
+    LogicalType.DATES: "array<date>",
+    LogicalType.JSON: "string",
+}
+"""The Spark SQL name of each type, as `DataFrame.dtypes` writes it."""
+
+
+def dtypes(table: Table) -> list[tuple[str, str]]:
+    """Return the columns of a frame that is `table`, as `DataFrame.dtypes` writes them.
+
+    >>> from contracts.tables import TABLES
+    >>> dtypes(TABLES["processed.labels"])[2:4]
+    [('event_date', 'date'), ('is_fraud', 'boolean')]
+    """
+    return [(name, SPARK_TYPES[COLUMNS[name].type]) for name in table.column_names]
+
+
+def ddl(table: Table) -> str:
+    """Return the columns as a DDL string, as `spark.createDataFrame(schema=…)` takes it."""
+    return ", ".join(
+        f"{name} {kind}{'' if table.is_nullable(name) else ' NOT NULL'}"
+        for name, kind in dtypes(table)
+    )
+
+
+def struct(table: Table) -> Any:
+    """Return the columns as a pyspark `StructType`."""
+    from pyspark.sql.types import StructType
+
+    return StructType.fromDDL(ddl(table))

@@ -1,0 +1,1 @@
+"""Jobs: load, transform, check, publish. Only they touch storage."""

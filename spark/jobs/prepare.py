@@ -1,0 +1,105 @@
+"""Processed to Sandbox: point-in-time features and a masked sample, on an audit branch."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.features import LOOKBACK_DAYS
+from contracts.results import Balance, StageResult
+from contracts.stages import Stage
+from spark.tables import (
+    branch_name,
+    ensure_tables,
+    open_branch,
+    read,
+    references,
+    spans,
+    within,
+    write,
+)
+from spark.transforms.features import features
+from spark.transforms.mask import masked_sample
+
+
+def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> StageResult:
+    """Compute the features that a processed window changes, onto the audit branch of the run.
+
+    A payment on day t enters features up to t + `LOOKBACK_DAYS`, so those days are computed anew
+    where they exist, each from the `LOOKBACK_DAYS` before it. Processed is read at the snapshots
+    of `processed`, which the result carries on for the load.
+
+    Raises:
+        ConservationError: when a payment has no features, or features no payment.
+    """
+    tables = ensure_tables(spark, "sandbox")
+    branch = branch_name(run_id)
+    open_branch(spark, tables, branch)
+
+    transactions = read(
+        spark, "processed.transactions", processed.snapshots["processed.transactions"]
+    )
+    came_in = _counted(transactions, spans(processed.dates, after=LOOKBACK_DAYS))
+    dates = sorted({day for _, _, day in came_in})
+    if dates:
+        needed = within("event_date", spans(dates, before=LOOKBACK_DAYS))
+        wanted = within("event_date", spans(dates))
+        labels = read(spark, "processed.labels", processed.snapshots["processed.labels"])
+        computed = features(transactions.filter(needed), labels.filter(needed)).filter(wanted)
+        sample = masked_sample(transactions.filter(wanted))
+        with ThreadPoolExecutor(len(tables)) as pool:
+            for done in (
+                pool.submit(write, computed, "sandbox.features", branch),
+                pool.submit(write, sample, "sandbox.transactions_masked", branch),
+            ):
+                done.result()
+    held = references(spark, tables)
+    snapshots = {name: branches[branch] for name, branches in held.items()}
+    went_out = _counted(
+        read(spark, "sandbox.features", snapshots["sandbox.features"]), spans(dates)
+    )
+    return StageResult(
+        stage=Stage.PREPARE,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(dates),
+        snapshots={**processed.snapshots, **snapshots},
+        branch=branch,
+        balances=_balances(came_in, went_out),
+    ).check()
+
+
+_Counts = dict[tuple[str, str, date], tuple[int, Decimal]]
+
+
+def _counted(df: DataFrame, ranges: list[tuple[date, date]]) -> _Counts:
+    """Return rows and money by source, currency and day."""
+    rows = (
+        df.filter(within("event_date", ranges))
+        .groupBy("source_system", "currency", "event_date")
+        .agg(F.count(F.lit(1)).alias("row_count"), F.sum("amount").alias("total"))
+        .collect()
+    )
+    return {
+        (row["source_system"], row["currency"], row["event_date"]): (row["row_count"], row["total"])
+        for row in rows
+    }
+
+
+def _balances(came_in: _Counts, went_out: _Counts) -> tuple[Balance, ...]:
+    def total(counts: _Counts, key: tuple[str, str]) -> tuple[int, Decimal]:
+        mine = [
+            value for (system, currency, _), value in counts.items() if (system, currency) == key
+        ]
+        return sum(rows for rows, _ in mine), sum((money for _, money in mine), Decimal("0.00"))
+
+    balances = []
+    for key in sorted({(system, currency) for system, currency, _ in {**came_in, **went_out}}):
+        rows_in, amount_in = total(came_in, key)
+        rows_out, amount_out = total(went_out, key)
+        balances.append(
+            Balance(*key, rows_in, rows_out, amount_in=amount_in, amount_out=amount_out)
+        )
+    return tuple(balances)

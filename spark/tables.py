@@ -1,0 +1,109 @@
+"""Lake tables: created from the contracts, written on branches, read at snapshots."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from functools import reduce
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.render.to_iceberg import create_table, qualified
+from contracts.tables import TABLES, Table, zone
+from spark.conform import conform, require
+
+_COMMITS_AT_ONCE: Final = 3
+MAIN: Final = "main"
+
+
+def branch_name(run_id: str) -> str:
+    """Return the audit branch of a run: its id in plain letters, and a hash against clashes.
+
+    >>> branch_name("manual__2024-05-01T00:00:00+00:00")
+    'audit_manual__2024_05_01t00_00_00_00_00_7a7d63'
+    """
+    plain = re.sub(r"[^a-z0-9_]", "_", run_id.lower())[:60]
+    return f"audit_{plain}_{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
+
+
+def in_parallel(spark: SparkSession, statements: Iterable[str]) -> None:
+    """Run statements that do not touch one another's tables."""
+    with ThreadPoolExecutor(_COMMITS_AT_ONCE) as pool:
+        list(pool.map(spark.sql, statements))
+
+
+def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
+    """Create the tables of a zone that do not exist yet, and return them all."""
+    tables = zone(of_zone)
+    there = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
+    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in there])
+    return tables
+
+
+def open_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:
+    """Start the branch of a run from main in each table; what a killed run left is replaced."""
+    in_parallel(
+        spark,
+        [
+            f"ALTER TABLE {qualified(table.name)} CREATE OR REPLACE BRANCH {branch}"
+            for table in tables
+        ],
+    )
+
+
+def drop_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:
+    """Remove the branch of a run from each table that has it."""
+    in_parallel(
+        spark,
+        [f"ALTER TABLE {qualified(table.name)} DROP BRANCH IF EXISTS {branch}" for table in tables],
+    )
+
+
+def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
+    """Return a lake table at a branch or a snapshot."""
+    at = str(version) if isinstance(version, int) else f"'{version}'"
+    return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
+
+
+def write(df: DataFrame, table: str, branch: str) -> None:
+    """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table."""
+    declared = TABLES[table]
+    frame = require(conform(df, declared), declared)
+    frame.writeTo(f"{qualified(table)}.branch_{branch}").overwritePartitions()
+
+
+def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[str, int]]:
+    """Return the snapshot of each branch of each table, by table and branch."""
+    query = " UNION ALL ".join(
+        f"SELECT '{table.name}' AS table, name, snapshot_id FROM {qualified(table.name)}.refs"  # noqa: S608 - our own names
+        for table in tables
+    )
+    found: dict[str, dict[str, int]] = {table.name: {} for table in tables}
+    for row in spark.sql(query).collect():
+        found[row["table"]][row["name"]] = row["snapshot_id"]
+    return found
+
+
+def spans(days: Iterable[date], before: int = 0, after: int = 0) -> list[tuple[date, date]]:
+    """Return the ranges that cover each day with so many days before and after it, merged.
+
+    >>> [[str(day) for day in span] for span in spans([date(2024, 5, 1), date(2024, 5, 3)], 1, 1)]
+    [['2024-04-30', '2024-05-04']]
+    """
+    merged: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        start, end = day - timedelta(days=before), day + timedelta(days=after)
+        if merged and start <= merged[-1][1] + timedelta(days=1):
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def within(column: str, ranges: Sequence[tuple[date, date]]) -> Column:
+    """Return whether a date lies in one of the ranges, in a form that prunes partitions."""
+    inside = [F.col(column).between(F.lit(start), F.lit(end)) for start, end in ranges]
+    return reduce(lambda left, right: left | right, inside, F.lit(False))

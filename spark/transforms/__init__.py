@@ -1,0 +1,1 @@
+"""Pure transformations: no session, path, clock or settings inside."""

@@ -1,0 +1,213 @@
+"""Great Expectations rules from the declarations: the rules that every copy of a table must obey.
+
+A `Rule` is data, so that suites are read and tested without the engine; `to_expectation` is the one
+place where a rule becomes an expectation.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from contracts.columns import COLUMNS, LogicalType, PersonalData
+from contracts.tables import Table
+
+CRITICAL: Final = "critical"
+WARNING: Final = "warning"
+
+_NUMBERS: Final = (
+    LogicalType.INTEGER,
+    LogicalType.LONG,
+    LogicalType.DOUBLE,
+    LogicalType.MONEY,
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation: `kind` is its class, `what` its short name, `expected` and `reason` words.
+
+    A `private` rule judges values that may be personal: what it saw is counted, never quoted.
+    """
+
+    kind: str
+    what: str
+    expected: str
+    reason: str
+    column: str | None = None
+    severity: str = CRITICAL
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False
+
+
+def is_private(column: str) -> bool:
+    """Return whether values of a column must not be quoted in a report."""
+    return column in COLUMNS and COLUMNS[column].personal is not PersonalData.NONE
+
+
+def base_rules(table: Table) -> tuple[Rule, ...]:
+    """Return what the declaration of a table says: columns, nulls, values, ranges, key."""
+    return (
+        _columns_rule(table),
+        *(_not_null(name) for name in table.column_names if not table.is_nullable(name)),
+        *_value_rules(table),
+        _key_rule(table),
+    )
+
+
+def _columns_rule(table: Table) -> Rule:
+    return Rule(
+        "ExpectTableColumnsToMatchOrderedList",
+        "columns",
+        f"the {len(table.column_names)} declared columns, in order",
+        "contracts/tables.py declares the columns and their order",
+        arguments={"column_list": list(table.column_names)},
+    )
+
+
+def _not_null(name: str) -> Rule:
+    return Rule(
+        "ExpectColumnValuesToNotBeNull",
+        "not_null",
+        "no null",
+        "declared not nullable",
+        name,
+        private=is_private(name),
+    )
+
+
+def _value_rules(table: Table) -> tuple[Rule, ...]:
+    rules = []
+    for column in table.columns:
+        if column.allowed:
+            rules.append(
+                Rule(
+                    "ExpectColumnValuesToBeInSet",
+                    "in_set",
+                    f"one of {', '.join(column.allowed)}",
+                    "the declared list is closed",
+                    column.name,
+                    arguments={"value_set": list(column.allowed)},
+                )
+            )
+        if column.type in _NUMBERS and (column.minimum, column.maximum) != (None, None):
+            rules.append(between(column.name, column.minimum, column.maximum, "the declared range"))
+    return tuple(rules)
+
+
+def _key_rule(table: Table) -> Rule:
+    if len(table.key) == 1:
+        kind, column, arguments = "ExpectColumnValuesToBeUnique", table.key[0], {}
+    else:
+        kind, column = "ExpectCompoundColumnsToBeUnique", None
+        arguments = {"column_list": list(table.key)}
+    return Rule(
+        kind,
+        "key_unique",
+        f"one row per ({', '.join(table.key)})",
+        "the declared key",
+        column,
+        arguments=arguments,
+        private=any(is_private(name) for name in table.key),
+    )
+
+
+def between(
+    column: str,
+    minimum: float | None,
+    maximum: float | None,
+    reason: str,
+    severity: str = CRITICAL,
+) -> Rule:
+    """Return the rule that each value of a column lies in an inclusive range."""
+    low = "" if minimum is None else f"at least {minimum:g}"
+    high = "" if maximum is None else f"at most {maximum:g}"
+    return Rule(
+        "ExpectColumnValuesToBeBetween",
+        "between",
+        " and ".join(part for part in (low, high) if part),
+        reason,
+        column,
+        severity,
+        {"min_value": minimum, "max_value": maximum},
+        private=is_private(column),
+    )
+
+
+def matches(column: str, regex: str, expected: str, reason: str, severity: str = CRITICAL) -> Rule:
+    """Return the rule that each value of a text column has a form; values are never quoted."""
+    return Rule(
+        "ExpectColumnValuesToMatchRegex",
+        "form",
+        expected,
+        reason,
+        column,
+        severity,
+        {"regex": regex},
+        private=True,
+    )
+
+
+def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
+    """Return the rule that no value of a text column holds a pattern; values are never quoted."""
+    return Rule(
+        "ExpectColumnValuesToNotMatchRegex",
+        "free_of",
+        expected,
+        reason,
+        column,
+        CRITICAL,
+        {"regex": regex},
+        private=True,
+    )
+
+
+def equal(observed: str, wanted: str, reason: str, severity: str = CRITICAL) -> Rule:
+    """Return the rule that two columns of a comparison agree in every row."""
+    return Rule(
+        "ExpectColumnPairValuesToBeEqual",
+        f"equals_{wanted}",
+        f"equal to {wanted}",
+        reason,
+        observed,
+        severity,
+        {"column_A": observed, "column_B": wanted, "ignore_row_if": "never"},
+    )
+
+
+def not_below(larger: str, smaller: str, reason: str) -> Rule:
+    """Return the rule that one column is never below another."""
+    return Rule(
+        "ExpectColumnPairValuesAToBeGreaterThanB",
+        f"not_below_{smaller}",
+        f"at least {smaller}",
+        reason,
+        larger,
+        CRITICAL,
+        {"column_A": larger, "column_B": smaller, "or_equal": True},
+    )
+
+
+def not_empty(reason: str = "a gate that saw no row has judged nothing") -> Rule:
+    """Return the rule that a batch holds a row."""
+    return Rule(
+        "ExpectTableRowCountToBeBetween",
+        "not_empty",
+        "at least 1 row",
+        reason,
+        arguments={"min_value": 1},
+    )
+
+
+def to_expectation(rule: Rule, name: str) -> Any:
+    """Return the Great Expectations object of a rule; `name` is the check's name in the gate."""
+    import great_expectations.expectations as catalogue
+
+    arguments = dict(rule.arguments)
+    if rule.column is not None and "column_A" not in arguments:
+        arguments["column"] = rule.column
+    return getattr(catalogue, rule.kind)(
+        **arguments,
+        severity=rule.severity,
+        meta={"check": name},
+        notes=f"{rule.expected}: {rule.reason}",
+    )

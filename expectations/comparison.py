@@ -1,0 +1,48 @@
+"""Small frames in which two stores are laid side by side, a row a group."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from contracts.render.to_gx import is_private
+from contracts.tables import Table
+from expectations.run import Batch
+from expectations.suites.comparisons import schema_rules
+from warehouse.lake import date_ranges
+
+
+def schema_batch(
+    table: str, declared: Iterable[tuple[str, str]], stored: Iterable[tuple[str, str]]
+) -> Batch:
+    """Return the declared and the stored full type of each column, for a gate to compare."""
+    import pandas as pd
+
+    want, have = dict(declared), dict(stored)
+    rows = [
+        {"column": c, "declared_type": want.get(c, "none"), "stored_type": have.get(c, "missing")}
+        for c in dict.fromkeys([*want, *have])
+    ]
+    frame = pd.DataFrame(rows, columns=["column", "declared_type", "stored_type"])
+    return Batch(table, frame, schema_rules(), ("column",), part="types")
+
+
+def side_by_side(before: Any, after: Any, groups: Sequence[str], measures: Sequence[str]) -> Any:
+    """Return one row a group with each measure after, and before as `<measure>_before`.
+
+    A group that one side does not have counts zero there.
+    """
+    joined = after.merge(before, "outer", list(groups), suffixes=("", "_before"))
+    compared = [name for m in measures for name in (m, f"{m}_before")]
+    # Frames of decimals hold objects: fill first, then compare as they are.
+    return joined.assign(**{name: joined[name].fillna(0) for name in compared})
+
+
+def quotable_key(table: Table) -> tuple[str, ...]:
+    """Return the key columns of a table that a report may quote."""
+    return tuple(name for name in table.key if not is_private(name))
+
+
+def in_dates(column: str, dates: Iterable[date]) -> str:
+    """Return a condition, in the SQL that Postgres and Iceberg share, for a set of days."""
+    runs = [f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)]
+    return " or ".join(runs) if runs else f"{column} < '0001-01-01'"

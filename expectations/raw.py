@@ -1,0 +1,171 @@
+"""Judge what landed in Raw: the manifest against the store, the source's promises, the calendar."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.results import GateResult
+from contracts.stages import Gate
+from contracts.windows import Window
+from expectations.run import Batch, judge
+from expectations.suites import raw
+from sources.registry import SOURCES
+
+if TYPE_CHECKING:
+    from sources.manifest import Manifest, RawObject
+
+_TABLE: Final = "raw.transactions"
+_READERS: Final = 8
+_CHUNK: Final = 1 << 20
+
+
+def gate_raw(
+    manifests: "Sequence[Manifest]",
+    window: Window,
+    run_id: str,
+    s3: Any,
+    bucket: str,
+    state_dir: Path,
+    *,
+    now: datetime | None = None,
+    is_empty_declared: bool = False,
+) -> GateResult:
+    """Judge whether a window arrived in Raw whole, as declared and unchanged.
+
+    Each object is read again and its SHA-256 computed; `now` defaults to the clock.
+    """
+    import pandas as pd
+
+    held = [(m, o) for m in manifests for o in m.objects]
+    with ThreadPoolExecutor(_READERS) as readers:
+        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), held))
+    objects = [
+        {
+            "source": manifest.source,
+            "name": item.name,
+            "key": item.key,
+            "bytes": item.bytes,
+            "bytes_stored": size,
+            "sha256": item.sha256,
+            "sha256_stored": sha256,
+            "rows": item.rows,
+            "problem": item.problem,
+            "layout_problem": _layout_problem(manifest, item),
+        }
+        for (manifest, item), (size, sha256) in zip(held, stored, strict=True)
+    ]
+    columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
+    columns += ["rows", "problem", "layout_problem"]
+    about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
+    frames = (
+        ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
+        ("objects", objects, columns, raw.object_rules(is_empty_declared), ("name",)),
+        ("days", _days(manifests, window), _DAY, raw.day_rules(), ("date", "rows")),
+    )
+    batches = [
+        Batch(
+            _TABLE,
+            pd.DataFrame(rows, columns=names or _ABOUT, dtype=object),
+            rules,
+            label,
+            part=part,
+        )
+        for part, rows, names, rules, label in frames
+        if not (is_empty_declared and part == "days")
+    ]
+    return judge(Gate.RAW, window.key, run_id, batches, state_dir)
+
+
+def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
+    """Return the size and SHA-256 of an object as it is now; (None, None) when it is not there."""
+    from botocore.exceptions import ClientError
+
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+    except ClientError as error:
+        # A refusal or an outage says nothing about the object: it must not look like a loss.
+        if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404", "NotFound"):
+            return None, None
+        raise
+    digest, size = hashlib.sha256(), 0
+    for chunk in body.iter_chunks(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
+    source = SOURCES.get(manifest.source)
+    if source is None or item.columns is None:
+        return None
+    return source.layout_problem(item.columns)
+
+
+_ABOUT: Final = [
+    *("source", "yes", "source_known", "window", "window_asked"),
+    *("schema_version", "schema_version_declared"),
+    *("landed_after_window", "landed_before_now", "landed_fresh"),
+]
+
+
+def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any]:
+    """Return what a manifest says of itself beside what it should."""
+    source = SOURCES.get(manifest.source)
+    over = datetime.combine(window.end + timedelta(days=1), datetime.min.time(), UTC)
+    late = timedelta(days=source.freshness_days if source else 0)
+
+    def answer(is_so: bool) -> str:
+        return "yes" if is_so else "no"
+
+    return {
+        "source": manifest.source,
+        "yes": "yes",
+        "source_known": answer(source is not None),
+        "window": manifest.window,
+        "window_asked": window.key,
+        "schema_version": manifest.schema_version,
+        "schema_version_declared": source.schema_version if source else None,
+        "landed_after_window": answer(manifest.landed_at >= over),
+        "landed_before_now": answer(manifest.landed_at <= now),
+        "landed_fresh": answer(manifest.landed_at <= over + late),
+    }
+
+
+_DAY: Final = ["source", "date", "rows", "rows_missing", "rows_excess"]
+
+
+def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any]]:
+    """Return, for each source and date of the window, its rows and how far they are off."""
+    days = []
+    for manifest in manifests:
+        source = SOURCES.get(manifest.source)
+        if source is None:
+            continue
+        fewest, most = source.rows_per_day
+        rows = dict.fromkeys(window.dates(), 0)
+        for item in manifest.objects:
+            day = _day_of(item)
+            if day in rows:
+                rows[day] += item.rows or 0
+        days += [
+            {
+                "source": manifest.source,
+                "date": day.isoformat(),
+                "rows": count,
+                "rows_missing": max(fewest - count, 0),
+                "rows_excess": max(count - most, 0),
+            }
+            for day, count in rows.items()
+        ]
+    return days
+
+
+def _day_of(item: "RawObject") -> date | None:
+    """Return the business date that names a delivery, or None."""
+    try:
+        return date.fromisoformat(PurePosixPath(item.name).stem)
+    except ValueError:
+        return None

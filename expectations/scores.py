@@ -1,0 +1,91 @@
+"""Judge a batch of scores before it joins STAGING."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.render import to_arrow
+from contracts.results import GateResult, StageResult
+from contracts.stages import Gate
+from contracts.tables import TABLES
+from expectations.comparison import in_dates, quotable_key, schema_batch
+from expectations.run import Batch, judge
+from expectations.suites import scores as suite
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FEATURES: Final = "sandbox.features"
+_ALERTS: Final = ("review", "decline")
+_KEY: Final = ["source_system", "event_id"]
+
+
+def gate_scores(
+    catalog: Any, scored: StageResult, scores: "pa.Table", state_dir: Path
+) -> GateResult:
+    """Judge scores against the features of the same dates at the recorded snapshot."""
+    scan = catalog.load_table(_FEATURES).scan(
+        row_filter=in_dates("event_date", scored.dates),
+        selected_fields=tuple(_KEY),
+        snapshot_id=scored.snapshots[_FEATURES],
+    )
+    return judge_scores(scored, scores, scan.to_arrow(), state_dir)
+
+
+def judge_scores(
+    scored: StageResult, scores: "pa.Table", featured: "pa.Table", state_dir: Path
+) -> GateResult:
+    """Judge scores against `featured`, the keys of the payments that have features."""
+    table = TABLES["staging.scores"]
+    stored = [(field.name, _plain(field.type)) for field in scores.schema]
+    declared = [(field.name, _plain(field.type)) for field in to_arrow.schema(table)]
+    frame = scores.to_pandas()
+    batches = [
+        schema_batch(table.name, declared, stored),
+        Batch(table.name, frame, suite.rules(table), quotable_key(table)),
+    ]
+    if set(table.column_names) <= set(frame.columns):
+        summary = _summary(scored, frame, featured.to_pandas())
+        rules = suite.batch_rules(is_expected=featured.num_rows > 0)
+        batches.append(Batch(table.name, summary, rules, part="batch"))
+    return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
+
+
+def read_beside(dsn: str, staged: StageResult) -> "pa.Table":
+    """Read back the scores that were staged beside STAGING, for a gate in a task of its own."""
+    import adbc_driver_postgresql.dbapi as adbc
+
+    columns = ", ".join(TABLES["staging.scores"].column_names)
+    beside = staged.details["beside"]["staging.scores"]
+    with adbc.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select {columns} from {beside}")  # noqa: S608 - our own table's name
+        return cursor.fetch_arrow_table()
+
+
+def _plain(kind: Any) -> str:
+    """Return an Arrow type as text, where the two widths of text and the name of items are one."""
+    return str(kind).replace("large_", "").replace("item: ", "").replace("element: ", "")
+
+
+def _summary(scored: StageResult, scores: Any, featured: Any) -> Any:
+    """Return one row that tells how a batch of scores stands to the payments and to the model."""
+    import pandas as pd
+
+    keys = scores[_KEY].drop_duplicates()
+    matched = keys.merge(featured[_KEY], "inner", _KEY)
+    details = scored.details
+    is_model = (scores["model_name"] == details["model_name"]) & (
+        scores["model_version"] == details["model_version"]
+    )
+    is_snapshot = scores["feature_snapshot_id"] == scored.snapshots[_FEATURES]
+    rows = len(scores)
+    return pd.DataFrame(
+        {
+            "rows_featured": [len(featured)],
+            "rows_scored": [len(matched)],
+            "rows_not_featured": [len(keys) - len(matched)],
+            "rows_of_other_model": [int((~is_model).sum())],
+            "rows_of_other_snapshot": [int((~is_snapshot).sum())],
+            "distinct_scores": [scores["score"].nunique()],
+            "alert_share": [float(scores["decision"].isin(_ALERTS).mean()) if rows else 0.0],
+        }
+    )

@@ -1,0 +1,64 @@
+"""Rules of the small frames in which a gate lays two stores side by side."""
+
+from collections.abc import Iterable
+
+from contracts.render.to_gx import CRITICAL, WARNING, Rule, between, equal, not_empty
+
+NOTHING_LOST = "nothing is lost or made between two stores"
+
+
+def schema_rules() -> tuple[Rule, ...]:
+    """Return the rule on a frame of declared and stored column types."""
+    return (
+        equal("stored_type", "declared_type", "decimal(18,2) is not decimal(10,2)"),
+        not_empty(),
+    )
+
+
+def agreement_rules(measures: Iterable[str], is_expected: bool) -> tuple[Rule, ...]:
+    """Return the rules that each measure agrees with its `_before` twin, group by group."""
+    pairs = tuple(equal(name, f"{name}_before", NOTHING_LOST) for name in measures)
+    return (*pairs, not_empty()) if is_expected else pairs
+
+
+def agreement_of_loader_rules() -> tuple[Rule, ...]:
+    """Return the rule on what the loader itself saw differ: nothing."""
+    return (equal("staging", "lake", NOTHING_LOST),)
+
+
+def zero(column: str, reason: str, severity: str = CRITICAL) -> Rule:
+    """Return the rule that a count of what must not be is zero in every row."""
+    return between(column, 0, 0, reason, severity)
+
+
+def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
+    """Return the rules on the balances of a Processed batch."""
+    why = "what went in is what went on, was set aside or was a repeat"
+    share = Rule(
+        "ExpectColumnMaxToBeBetween",
+        "declared",
+        "at most 0.05",
+        "single bad rows do not stop the line: 9 of the sample's smallest day;"
+        " a source that changed breaks far more",
+        "quarantined_share",
+        arguments={"min_value": 0, "max_value": 0.05},
+    )
+    return (
+        equal("rows_in", "rows_landed", "the job read each row that the manifest counts"),
+        equal("rows_accounted", "rows_in", why),
+        equal("amount_accounted", "amount_in", why),
+        equal("rows_in_table", "rows_out", "the table holds what the job says it wrote"),
+        equal("amount_in_table", "amount_out", "to the cent"),
+        equal("rows_in_quarantine", "rows_quarantined", "each refused row is kept with its reason"),
+        share,
+        Rule(
+            "ExpectColumnMaxToBeBetween",
+            "plausible",
+            "at most 0.005",
+            "the sample quarantines nothing: one in two hundred is worth a look",
+            "quarantined_share",
+            WARNING,
+            {"min_value": 0, "max_value": 0.005},
+        ),
+        *(() if is_empty_declared else (not_empty("an empty window must be declared"),)),
+    )

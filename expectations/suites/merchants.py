@@ -1,0 +1,14 @@
+"""Counterparties that were paid."""
+
+from contracts.render.to_gx import Rule, base_rules, not_below
+from contracts.tables import Table
+from expectations.suites.transactions import token_rules
+
+
+def rules(table: Table) -> tuple[Rule, ...]:
+    """Return the rules of a table of counterparties."""
+    return (
+        *base_rules(table),
+        *token_rules(table),
+        not_below("last_event_at", "first_event_at", "the latest payment is not before the first"),
+    )

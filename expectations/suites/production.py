@@ -1,0 +1,81 @@
+"""PRODUCTION: the marts tell what STAGING holds, and every key of a fact has its dimension."""
+
+from typing import Final
+
+from contracts.render.to_gx import Rule, equal, not_empty
+from expectations.suites.comparisons import zero
+
+MARTS: Final = (
+    "production.dim_customers",
+    "production.dim_merchants",
+    "production.dim_dates",
+    "production.fct_transactions",
+    "production.fct_fraud_labels",
+    "production.rpt_fraud_daily",
+)
+FACTS: Final = (
+    ("fct_transactions", "staging.transactions", "amount"),
+    ("fct_fraud_labels", "staging.labels", "is_fraud"),
+)
+"""Each fact, where it comes from, and the measure that must agree."""
+
+ORPHANS: Final = """
+select
+    count(*) filter (where c.customer_id is null) as without_customer,
+    count(*) filter (where m.counterparty_id is null and f.counterparty_id is not null)
+        as without_merchant,
+    count(*) filter (where d.calendar_date is null) as without_date
+from production_audit.fct_transactions as f
+left join production_audit.dim_customers as c using (source_system, customer_id)
+left join production_audit.dim_merchants as m using (source_system, counterparty_id)
+left join production_audit.dim_dates as d on d.calendar_date = f.event_date
+where f.event_date = any(%(dates)s)
+"""
+
+REPORT: Final = """
+with facts as (
+    select event_date, source_system, currency, count(*) as n, sum(amount) as amount
+    from production_audit.fct_transactions
+    where event_date = any(%(dates)s) group by 1, 2, 3
+),
+report as (
+    select * from production_audit.rpt_fraud_daily where event_date = any(%(dates)s)
+)
+select
+    event_date, source_system, currency,
+    coalesce(r.transaction_count, 0) as transaction_count,
+    coalesce(f.n, 0) as transaction_count_before,
+    coalesce(r.amount, 0) as amount,
+    coalesce(f.amount, 0) as amount_before,
+    coalesce(r.known_fraud_count, 0) as known_fraud_count,
+    greatest(coalesce(r.known_fraud_count, 0) - coalesce(f.n, 0), 0) as frauds_beyond_payments
+from facts as f full join report as r using (event_date, source_system, currency)
+order by 1, 2, 3
+"""
+
+
+def fact_sums(relation: str, measure: str) -> str:
+    """Return the query of rows and measure of a relation by day and source."""
+    total = f"{measure}::int" if measure.startswith("is_") else measure
+    return (
+        f"select event_date, source_system, count(*) as rows, sum({total}) as {measure}"  # noqa: S608
+        f" from {relation} where event_date = any(%(dates)s) group by 1, 2"
+    )
+
+
+def orphan_rules() -> tuple[Rule, ...]:
+    """Return the rules on the keys of the facts."""
+    return tuple(
+        zero(f"without_{what}", "a fact that joins to nothing drops out of every report")
+        for what in ("customer", "merchant", "date")
+    )
+
+
+def report_rules(is_expected: bool) -> tuple[Rule, ...]:
+    """Return the rules on the daily report against the facts it sums."""
+    return (
+        equal("transaction_count", "transaction_count_before", "a report sums its facts"),
+        equal("amount", "amount_before", "a report sums its facts, to the cent"),
+        zero("frauds_beyond_payments", "there are no more frauds than payments"),
+        *((not_empty(),) if is_expected else ()),
+    )

@@ -1,0 +1,62 @@
+"""Raw: did the window arrive whole, as it was sent?"""
+
+from contracts.render.to_gx import WARNING, Rule, equal, not_empty
+from expectations.suites.comparisons import zero
+
+
+def object_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
+    """Return the rules on the objects of a manifest, as found in the store."""
+    return (
+        equal("bytes_stored", "bytes", "Raw keeps what arrived, unchanged"),
+        equal("sha256_stored", "sha256", "Raw keeps what arrived, unchanged"),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
+            "no problem",
+            "a file that cannot be read lands, but goes no further",
+            "problem",
+        ),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
+            "the declared layout",
+            "sources/ declares the columns and types of each file",
+            "layout_problem",
+        ),
+        Rule("ExpectColumnValuesToNotBeNull", "not_null", "a count", "a file was counted", "rows"),
+        Rule(
+            "ExpectColumnValuesToBeUnique",
+            "unique",
+            "content of its own",
+            "two days with the same bytes: a source sent an old day again",
+            "sha256",
+        ),
+        Rule("ExpectColumnValuesToBeUnique", "unique", "listed once", "a manifest is a set", "key"),
+        *(() if is_empty_declared else (not_empty("a window without objects must be declared"),)),
+    )
+
+
+def day_rules() -> tuple[Rule, ...]:
+    """Return the rules on the days of a window."""
+    return (
+        zero("rows_missing", "the source declares the fewest rows that a whole day has"),
+        zero("rows_excess", "the source declares the most rows that a day has"),
+    )
+
+
+def manifest_rules() -> tuple[Rule, ...]:
+    """Return the rules on the manifests themselves."""
+    return (
+        equal("source_known", "yes", "only declared sources are processed"),
+        equal("window", "window_asked", "the manifest is that of the window"),
+        equal("schema_version", "schema_version_declared", "the declared layout has this version"),
+        equal("landed_after_window", "yes", "a day that is not over cannot have arrived whole"),
+        equal("landed_before_now", "yes", "nothing lands in the future"),
+        equal(
+            "landed_fresh",
+            "yes",
+            "the source declares how late a window may come; history is loaded late on purpose",
+            WARNING,
+        ),
+        not_empty(),
+    )

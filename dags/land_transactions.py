@@ -28,14 +28,18 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param, task
 
 from contracts.assets import DAG_OF_STAGE, RAW
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_param
 
 with DAG(
     DAG_OF_STAGE[Stage.LAND],
     description="A window of a source into Raw, exactly as it arrived",
     doc_md=__doc__,
     schedule=CronPartitionTimetable(
-        "0 0 * * *", timezone="UTC", key_format="%Y-%m-%d", run_offset=-1
+        "0 0 * * *",
+        timezone="UTC",
+        key_format="%Y-%m-%d",
+        run_offset=-1,
+        run_immediately=NEXT_TIME,
     ),
     params={
         "window": window_param("Business dates to land"),

@@ -24,17 +24,17 @@ becomes champion only if it passes the model gate.
 
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from contracts.assets import CHAMPION, DAG_OF_STAGE
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_param
 
 with DAG(
     DAG_OF_STAGE[Stage.TRAIN],
     description="Candidates, a challenger, and a champion if the gate opens",
     doc_md=__doc__,
-    schedule="0 3 * * 1",
+    schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC", run_immediately=NEXT_TIME),
     params={"window": window_param("Prepared window at whose end training stands")},
     tags=tags(Stage.TRAIN, "sandbox", "mlflow"),
     **DAG_OPTIONS,

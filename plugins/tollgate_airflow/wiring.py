@@ -5,7 +5,7 @@ Imported at each parse, so nothing heavier than Airflow's task SDK belongs here.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from airflow.sdk import Asset, Context, Param, PartitionedAssetTimetable
@@ -38,13 +38,16 @@ TASK_DEFAULTS: Final[dict[str, Any]] = {
 }
 
 DAG_OPTIONS: Final[dict[str, Any]] = {
-    "start_date": datetime(2024, 1, 1, tzinfo=UTC),
+    # No start date: a schedule begins when it is unpaused (see `NEXT_TIME`), never with the past.
     "catchup": False,
     # Two windows must not write the same tables together.
     "max_active_runs": 1,
     "default_args": TASK_DEFAULTS,
     "fail_fast": False,
 }
+
+NEXT_TIME: Final = timedelta(0)
+"""For `run_immediately`: a DAG that is unpaused waits for the next time of its schedule."""
 
 
 def after(asset: str) -> PartitionedAssetTimetable:

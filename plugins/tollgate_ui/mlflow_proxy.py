@@ -1,6 +1,6 @@
 """Show MLflow inside Airflow: pass requests on as MLflow's read-only user.
 
-MLflow serves its pages under the same path as we do, so nothing in them is rewritten. The browser
+MLflow's pages name everything relative to themselves, so nothing in them is rewritten. The browser
 holds no MLflow password and MLflow never sees an Airflow token.
 """
 
@@ -64,7 +64,8 @@ class MLflowProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on and stream the answer back."""
         request = Request(scope, receive)
-        response = await self._answer(request, scope["path"])
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        response = await self._answer(request, path)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, path: str) -> Response:

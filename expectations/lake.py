@@ -248,9 +248,9 @@ def _balances(
     import pandas as pd
 
     held = by_day.groupby(["source_system", "currency"])[["batch_rows", "batch_amount"]].sum()
-    landed = {
-        m.source: sum(m2.rows for m2 in manifests if m2.source == m.source) for m in manifests
-    }
+    landed: Counter[str] = Counter()
+    for manifest in manifests:
+        landed[manifest.source] += manifest.rows
     rows = []
     for b in processed.balances:
         group = (b.source_system, b.currency)

@@ -117,13 +117,17 @@ def between(
     maximum: float | None,
     reason: str,
     severity: str = CRITICAL,
+    what: str = "between",
 ) -> Rule:
-    """Return the rule that each value of a column lies in an inclusive range."""
+    """Return the rule that each value of a column lies in an inclusive range.
+
+    `what` tells apart several ranges of one column, such as the possible and the plausible.
+    """
     low = "" if minimum is None else f"at least {minimum:g}"
     high = "" if maximum is None else f"at most {maximum:g}"
     return Rule(
         "ExpectColumnValuesToBeBetween",
-        "between",
+        what,
         " and ".join(part for part in (low, high) if part),
         reason,
         column,
@@ -170,7 +174,7 @@ def equal(observed: str, wanted: str, reason: str, severity: str = CRITICAL) -> 
         reason,
         observed,
         severity,
-        {"column_A": observed, "column_B": wanted, "ignore_row_if": "never"},
+        {"column_A": observed, "column_B": wanted, "ignore_row_if": "neither"},
     )
 
 

@@ -1,7 +1,5 @@
 """Processed and Sandbox by day: is a day whole, and is it the world we know?"""
 
-from dataclasses import replace
-
 from contracts.render.to_gx import WARNING, Rule, between, equal, not_empty
 from expectations.suites.comparisons import zero
 
@@ -36,9 +34,8 @@ def processed_rules(is_expected: bool) -> tuple[Rule, ...]:
             0.25,
             "the sample's worst day holds 0.08: three times that is a broken label",
         ),
-        replace(
-            between("fraud_share", 0, 0.08, "the sample's worst day holds 0.0795", WARNING),
-            what="plausible",
+        between(
+            "fraud_share", 0, 0.08, "the sample's worst day holds 0.0795", WARNING, "plausible"
         ),
         *((not_empty(),) if is_expected else ()),
     )

@@ -1,6 +1,5 @@
 """Features: what was known about a payment at its own time."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 from contracts.features import CUSTOMER_WINDOW_DAYS, HISTORY_DAYS, MERCHANT_WINDOW_DAYS
@@ -29,41 +28,34 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *token_rules(table),
         *_nested("customer_transaction_count", CUSTOMER_WINDOW_DAYS),
         *_nested("merchant_transaction_count", MERCHANT_WINDOW_DAYS),
-        _named(
-            between(
-                "time_since_last_seconds",
-                0,
-                HISTORY_DAYS * 86_400,
-                f"nothing older than {HISTORY_DAYS} days is read; the sample's longest is 8.7 days",
-            ),
-            "inside_history",
+        between(
+            "time_since_last_seconds",
+            0,
+            HISTORY_DAYS * 86_400,
+            f"nothing older than {HISTORY_DAYS} days is read; the sample's longest is 8.7 days",
+            what="inside_history",
         ),
-        _named(
-            between("home_distance_km", 0, _HALF_EARTH_KM, "half the circumference of the earth"),
-            "on_earth",
+        between(
+            "home_distance_km",
+            0,
+            _HALF_EARTH_KM,
+            "half the circumference of the earth",
+            what="on_earth",
         ),
-        _named(
-            between(
-                "home_distance_km",
-                0,
-                300,
-                "the sample's farthest payment is 150 km from home: twice that is news",
-                WARNING,
-            ),
+        between(
+            "home_distance_km",
+            0,
+            300,
+            "the sample's farthest payment is 150 km from home: twice that is news",
+            WARNING,
             "plausible",
         ),
-        _named(
-            between(
-                "customer_transaction_count_1d",
-                1,
-                66,
-                "the sample's busiest customer pays 22 times in a day: three times that is news",
-                WARNING,
-            ),
+        between(
+            "customer_transaction_count_1d",
+            1,
+            66,
+            "the sample's busiest customer pays 22 times in a day: three times that is news",
+            WARNING,
             "plausible",
         ),
     )
-
-
-def _named(rule: Rule, what: str) -> Rule:
-    return replace(rule, what=what)

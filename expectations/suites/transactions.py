@@ -52,5 +52,6 @@ def rules(table: Table) -> tuple[Rule, ...]:
             100_000,
             "the sample's largest payment is 8,402.07; sources refuse absurd amounts themselves",
             WARNING,
+            "plausible",
         ),
     )

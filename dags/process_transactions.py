@@ -47,11 +47,11 @@ with DAG(
         return stage.write(context)
 
     @task
-    def gate_processed(written: dict[str, Any]) -> str:
+    def gate_processed(written: dict[str, Any], **context: Any) -> str:
         """Judge the audit branch; a refused one never reaches a reader."""
         from tollgate_airflow.stages import process as stage
 
-        return stage.gate(written)
+        return stage.gate(context, written)
 
     @task(outlets=[ASSET[PROCESSED]])
     def publish(written: dict[str, Any], **context: Any) -> str:

@@ -18,4 +18,5 @@ def warehouse(role: WarehouseRole) -> str:
     """Return the libpq URI of the connection `warehouse_<role>`: never log it."""
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    return PostgresHook(f"warehouse_{role}").get_uri()
+    url = PostgresHook(f"warehouse_{role}").sqlalchemy_url.set(drivername="postgresql")
+    return url.render_as_string(hide_password=False)

@@ -27,18 +27,14 @@ def write(context: Any) -> dict[str, Any]:
 @guarded
 def gate(written: dict[str, Any]) -> str:
     """Judge the audit schema against STAGING; a refused build is undone."""
-    from expectations.gates import gate_production
     from warehouse.transform import discard
+
+    from expectations.gates import gate_production
 
     settings = get_settings()
     result = StageResult.from_dict(written)
-    judged = gate_production(
-        connections.warehouse("transformer"),
-        result.window,
-        result.run_id,
-        result.dates,
-        settings.state_dir,
-    )
+    dsn = connections.warehouse("transformer")
+    judged = gate_production(dsn, result, settings.state_dir)
     return gates.judge(judged, undo=lambda: discard(settings, result))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from contracts.results import StageResult
 from contracts.settings import get_settings
 from contracts.stages import Stage
-from tollgate_airflow import connections, gates, handover
+from tollgate_airflow import connections, gates, handover, raw
 from tollgate_airflow.failures import guarded
 from tollgate_airflow.runs import Run
 
@@ -41,8 +41,8 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     settings = get_settings()
     run = Run.of(Stage.LAND, context)
     result = StageResult.from_dict(landed)
-    gates.judge(
-        gate_raw(result, connections.s3("lander"), settings.s3.raw_bucket, settings.state_dir)
-    )
+    s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
+    landed_now = raw.manifests(s3, run, result)
+    gates.judge(gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir))
     handover.record(run, result)
     return run.window.key

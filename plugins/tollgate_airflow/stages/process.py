@@ -7,7 +7,7 @@ from typing import Any
 from contracts.results import StageResult
 from contracts.settings import get_settings
 from contracts.stages import Stage
-from tollgate_airflow import connections, gates, handover, lake
+from tollgate_airflow import connections, gates, handover, lake, raw
 from tollgate_airflow.failures import guarded
 from tollgate_airflow.runs import Run
 
@@ -17,17 +17,12 @@ def write(context: Any) -> dict[str, Any]:
     """Write the window to the audit branch; return the stage's result."""
     from spark.jobs.process import process
 
-    from sources.manifest import latest
-
     settings = get_settings()
     run = Run.of(Stage.PROCESS, context)
     landed = handover.previous(Stage.LAND, run)
-    manifest = latest(
-        connections.s3("processor"), settings.s3.raw_bucket, landed.details["source"], run.window
-    )
     return process(
         lake.spark(),
-        [manifest],
+        raw.manifests(connections.s3("processor"), run, landed),
         run.window,
         run_id=run.run_id,
         raw_bucket=settings.s3.raw_bucket,
@@ -36,13 +31,16 @@ def write(context: Any) -> dict[str, Any]:
 
 
 @guarded
-def gate(written: dict[str, Any]) -> str:
+def gate(context: Any, written: dict[str, Any]) -> str:
     """Judge the audit branch; a refused one is dropped."""
     from expectations.gates import gate_processed
 
+    run = Run.of(Stage.PROCESS, context)
     result = StageResult.from_dict(written)
     spark = lake.spark()
-    judged = gate_processed(spark, result, get_settings().state_dir)
+    landed = handover.previous(Stage.LAND, run)
+    manifests = raw.manifests(connections.s3("processor"), run, landed)
+    judged = gate_processed(spark, result, manifests, get_settings().state_dir)
     return gates.judge(judged, undo=lambda: lake.discard(spark, result))
 
 

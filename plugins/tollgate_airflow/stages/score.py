@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -19,7 +18,6 @@ from tollgate_airflow.runs import Run
 def write(context: Any) -> dict[str, Any]:
     """Score the window into a table beside STAGING; without a champion, skip with a sentence."""
     from ml.jobs.score import NoChampion, score
-
     from warehouse.lake import open_catalog
     from warehouse.scores import stage_scores
 
@@ -37,24 +35,23 @@ def write(context: Any) -> dict[str, Any]:
         )
     except NoChampion as nobody:
         raise AirflowSkipException(str(nobody)) from nobody
-    staged = stage_scores(
-        connections.warehouse("loader"), table, window=run.window.key, run_id=run.run_id
-    )
-    return replace(scored, details={**scored.details, **staged.details}).to_dict()
+    return stage_scores(connections.warehouse("loader"), scored, table).to_dict()
 
 
 @guarded
 def gate(written: dict[str, Any]) -> str:
     """Judge the scores; refused ones are dropped."""
     from expectations.gates import gate_scores
-
+    from expectations.scores import read_beside
     from warehouse.lake import open_catalog
     from warehouse.load import discard
 
     settings = get_settings()
     result = StageResult.from_dict(written)
     dsn = connections.warehouse("loader")
-    judged = gate_scores(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
+    judged = gate_scores(
+        open_catalog(settings, "reader"), result, read_beside(dsn, result), settings.state_dir
+    )
     return gates.judge(judged, undo=lambda: discard(dsn, result))
 
 

@@ -7,6 +7,7 @@ Ivy comes with the pyspark wheel and finds artefacts where this machine's owner 
 from __future__ import annotations
 
 import hashlib
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from embedded.places import REPO, cache_dir, java_environment, site_packages
+from embedded.places import REPO, cache_dir, find_java, java_environment, site_packages
 
 LOCK = REPO / "jars.lock"
 _LANES = 4
@@ -97,24 +98,24 @@ def fetch(lock: Path = LOCK, target: Path | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=target) as scratch, bar:
         done = threading.Event()
         total = sum(jar.size for jar in wanted)
-        watcher = threading.Thread(target=_watch, args=(Path(scratch), bar, total, done))
+        task = bar.add_task("jars", total=total)
+        watcher = threading.Thread(target=_watch, args=(Path(scratch), bar, task, done))
         watcher.start()
         try:
             with ThreadPoolExecutor(len(lanes)) as pool:
                 numbered = enumerate(lanes)
                 list(pool.map(lambda lane: _lane(Path(scratch), target, *lane), numbered))
+            bar.update(task, completed=total)
         finally:
             done.set()
             watcher.join()
     return len(wanted)
 
 
-def _watch(scratch: Path, bar: Progress, total: int, done: threading.Event) -> None:
-    task = bar.add_task("jars", total=total)
+def _watch(scratch: Path, bar: Progress, task: TaskID, done: threading.Event) -> None:
     while not done.wait(0.3):
         files = [file for file in scratch.glob("cache-*/**/*.jar*") if file.is_file()]
-        bar.update(task, completed=min(total, sum(file.stat().st_size for file in files)))
-    bar.update(task, completed=total)
+        bar.update(task, completed=sum(file.stat().st_size for file in files))
 
 
 def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
@@ -131,7 +132,8 @@ def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
     )
     java = java_environment()
     ivy = next((site_packages() / "pyspark" / "jars").glob("ivy-*.jar"))
-    command = [str(Path(java["JAVA_HOME"]) / "bin" / "java"), "-jar", str(ivy)]
+    command = [str(Path(java["JAVA_HOME"]) / "bin" / "java"), *trust_options(scratch / str(number))]
+    command += ["-jar", str(ivy)]
     if settings := _ivy_settings(scratch):
         command += ["-settings", str(settings)]
     command += ["-ivy", str(module), "-cache", str(scratch / f"cache-{number}"), "-types", "jar"]
@@ -151,6 +153,27 @@ def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
     for jar, file in zip(jars, got, strict=True):
         verify(file, jar)
         file.replace(target / jar.file_name)
+
+
+def trust_options(scratch: Path) -> list[str]:
+    """Let the wheel's Java trust the authorities that this machine trusts, as its own Java does."""
+    bundle = ssl.get_default_verify_paths().cafile
+    if find_java() or bundle is None:
+        return []
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+
+    authorities = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
+    entries = [
+        pkcs12.PKCS12Certificate(authority, f"{number}".encode())
+        for number, authority in enumerate(authorities)
+    ]
+    password = "public"  # noqa: S105  the store holds public certificates only
+    store = scratch.with_suffix(".p12")
+    encryption = BestAvailableEncryption(password.encode())
+    store.write_bytes(pkcs12.serialize_java_truststore(entries, encryption))
+    prefix = "-Djavax.net.ssl.trustStore"
+    return [f"{prefix}={store}", f"{prefix}Password={password}", f"{prefix}Type=PKCS12"]
 
 
 def _ivy_settings(scratch: Path, home: Path | None = None) -> Path | None:

@@ -191,6 +191,6 @@ def _sweep(settings: Settings, status: dict[str, Any]) -> bool:
         state = status["services"].get(service.name)
         if state and state["pid"] and session_members(state["pid"], state["started"]):
             found = True
-            empty_session(state["pid"], state["started"], service.stop_signal, 15.0)
+            empty_session(state["pid"], state["started"], service.stop_signal, 5.0)
     _status_file(settings).unlink(missing_ok=True)
     return found

@@ -29,7 +29,10 @@ _TOOLCHAIN = REPO / "embedded" / "toolchain.lock"
 _STAMP = VENV / "tollgate-stamp"
 _DISK_MIB = 6144
 # What fetching the jars needs, ahead of the rest: Ivy is in pyspark's wheel.
-_JAR_TOOLS = ("pyspark", "py4j", "rich", "markdown-it-py", "mdurl", "pygments")
+_JAR_TOOLS = (
+    *("pyspark", "py4j", "rich", "markdown-it-py", "mdurl", "pygments"),
+    *("cryptography", "cffi", "pycparser"),
+)
 
 
 class SetupError(RuntimeError):

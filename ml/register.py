@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +19,15 @@ from ml.training import Trained
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+_RANKING = (
+    "average_precision",
+    "auc",
+    "card_precision_100",
+    "card_precision_ceiling",
+    "recall_at_budget",
+    "prevalence",
+)
+"""Figures that hold for any score; the others need a probability and a threshold."""
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -37,9 +48,17 @@ def code_version() -> str:
 
 
 def record(
-    trained: Trained, snapshots: Mapping[str, int], *, run_id: str, as_of: str
+    trained: Trained,
+    client: MlflowClient,
+    snapshots: Mapping[str, int],
+    *,
+    run_id: str,
+    as_of: str,
 ) -> tuple[str, int]:
     """Log the run, its candidates as nested runs, and register the model as challenger.
+
+    Every request costs the server a password check, so what can go together does: the model before
+    the metrics (MLflow would fetch each metric again to copy it to the model), files as one folder.
 
     Returns the MLflow run id and the registered version.
     """
@@ -50,24 +69,19 @@ def record(
         "feature_list_version": FEATURE_LIST_VERSION,
         **{f"snapshot_{table}": str(snapshot) for table, snapshot in snapshots.items()},
     }
-    mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(
-        run_name=run_id, tags={"run_id": run_id, "code_version": code_version(), **common}
-    ) as run:
+    tags = {"run_id": run_id, "code_version": code_version(), **common}
+    experiment = mlflow.set_experiment(EXPERIMENT).experiment_id
+    with mlflow.start_run(run_name=run_id, tags=tags) as run:
+        parent = run.info.run_id
+        version = _log_model(trained)
         mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
         mlflow.log_metrics(headline(trained))
-        mlflow.log_dict(
-            [{"name": f.name, "known": f.known.value} for f in FEATURES], "features.json"
-        )
-        mlflow.log_dict(
-            [asdict(line) for line in calibration_table(trained.judged)], "calibration.json"
-        )
-        _log_plots(trained)
-        _log_candidates(trained, run_id)
-        version = _log_model(trained)
-    client = mlflow.MlflowClient()
+        with tempfile.TemporaryDirectory() as folder:
+            _write_files(trained, Path(folder))
+            mlflow.log_artifacts(folder)
+        _log_candidates(trained, client, experiment, parent, run_id)
     client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
-    return run.info.run_id, version
+    return parent, version
 
 
 def promote(client: MlflowClient, version: int) -> None:
@@ -100,17 +114,17 @@ def _plan_params(trained: Trained) -> dict[str, str]:
     }
 
 
-def _log_plots(trained: Trained) -> None:
-    import mlflow
+def _write_files(trained: Trained, folder: Path) -> None:
     from sklearn.inspection import permutation_importance
 
+    def write(name: str, content: Any) -> None:
+        (folder / name).write_text(json.dumps(content, indent=1))
+
     shown = trained.judged
+    write("features.json", [{"name": f.name, "known": f.known.value} for f in FEATURES])
+    write("calibration.json", [asdict(line) for line in calibration_table(shown)])
     if not shown.is_fraud.any():
         return
-    mlflow.log_figure(
-        plots.precision_recall(shown, trained.bands.high, trained.name), "precision_recall.png"
-    )
-    mlflow.log_figure(plots.calibration(shown, trained.name), "calibration.png")
     shuffled = permutation_importance(
         trained.model,
         trained.test_matrix,
@@ -123,23 +137,43 @@ def _log_plots(trained: Trained) -> None:
         name: float(value)
         for name, value in zip(FEATURE_NAMES, shuffled.importances_mean, strict=True)
     }
-    mlflow.log_figure(plots.importances(values, trained.name), "importances.png")
-    mlflow.log_dict(values, "importances.json")
+    write("importances.json", values)
+    for name, figure in (
+        ("precision_recall", plots.precision_recall(shown, trained.bands.high, trained.name)),
+        ("calibration", plots.calibration(shown, trained.name)),
+        ("importances", plots.importances(values, trained.name)),
+    ):
+        figure.savefig(folder / f"{name}.png", dpi=100)
 
 
-def _log_candidates(trained: Trained, run_id: str) -> None:
-    import mlflow
+def _log_candidates(
+    trained: Trained, client: MlflowClient, experiment: str, parent: str, run_id: str
+) -> None:
+    from mlflow.entities import Metric
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+    from mlflow.utils.time import get_current_time_millis
 
     for name, trial in trained.trials.items():
-        with mlflow.start_run(run_name=f"{run_id}_{name}", nested=True, tags={"candidate": name}):
-            mlflow.log_metrics(
-                {
-                    "validation_average_precision_mean": trial.mean,
-                    "validation_average_precision_sd": trial.deviation,
-                    "training_average_precision": trial.training_average_precision,
-                    **{f"test_{key}": value for key, value in trial.test.to_dict().items()},
-                }
-            )
+        run = client.create_run(
+            experiment,
+            tags={MLFLOW_PARENT_RUN_ID: parent, "candidate": name},
+            run_name=f"{run_id}_{name}",
+        )
+        figures = {
+            "validation_average_precision_mean": trial.mean,
+            "validation_average_precision_sd": trial.deviation,
+            "training_average_precision": trial.training_average_precision,
+            **{
+                f"test_{key}": value
+                for key, value in trial.test.to_dict().items()
+                if key in _RANKING
+            },
+        }
+        now = get_current_time_millis()
+        client.log_batch(
+            run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in figures.items()]
+        )
+        client.set_terminated(run.info.run_id)
 
 
 def _log_model(trained: Trained) -> int:
@@ -158,5 +192,6 @@ def _log_model(trained: Trained) -> int:
         metadata=passport.to_dict(),
         pyfunc_predict_fn="predict_proba",
         registered_model_name=MODEL_NAME,
+        await_registration_for=0,
     )
     return int(info.registered_model_version)

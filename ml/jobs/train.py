@@ -73,7 +73,7 @@ def train(
         trained = training.train(data, as_of)
         evidence = _evidence(trained, client)
         mlflow_run_id, version = register.record(
-            trained, read, run_id=run_id, as_of=as_of.isoformat()
+            trained, client, read, run_id=run_id, as_of=as_of.isoformat()
         )
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
     gate = judge(evidence, window=window.key, run_id=run_id, report=report)

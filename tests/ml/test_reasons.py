@@ -1,0 +1,44 @@
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from ml import reasons
+
+
+def fitted() -> Any:
+    """Return a model whose log-odds are 3a + 1b - 2c."""
+    model = LogisticRegression()
+    model.classes_ = np.array([False, True])
+    model.coef_ = np.array([[3.0, 1.0, -2.0]])
+    model.intercept_ = np.array([0.0])
+    model.feature_names_in_ = np.array(["a", "b", "c"], dtype=object)
+    model.n_features_in_ = 3
+    return model
+
+
+TYPICAL = {"a": 0.0, "b": 0.0, "c": 0.0}
+
+
+def test_features_are_named_by_how_far_the_log_odds_fall() -> None:
+    rows = pd.DataFrame({"a": [1.0, 0.1, 0.0], "b": [1.0, 1.0, 0.0], "c": [-0.1, 0.0, 1.0]})
+    assert reasons.explain(fitted(), rows, TYPICAL) == [
+        ["a", "b", "c"],  # 3, 1 and 0.2
+        ["b", "a"],  # 1 and 0.3; c is typical
+        [],  # c lowers the score
+    ]
+
+
+def test_only_the_strongest_are_named() -> None:
+    rows = pd.DataFrame({"a": [1.0], "b": [1.0], "c": [-2.0]})
+    assert reasons.explain(fitted(), rows, TYPICAL, top=1) == [["c"]]
+
+
+def test_no_rows_need_no_reasons() -> None:
+    assert reasons.explain(fitted(), pd.DataFrame({"a": [], "b": [], "c": []}), TYPICAL) == []
+
+
+def test_typical_values_are_training_medians() -> None:
+    train = pd.DataFrame({"a": [1.0, 2.0, 100.0], "b": [np.nan, 4.0, 6.0]})
+    assert reasons.typical_values(train) == {"a": 2.0, "b": 5.0}

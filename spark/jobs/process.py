@@ -10,7 +10,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from contracts.results import Balance, StageResult
+from contracts.results import Balance, ConservationError, StageResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
@@ -71,6 +71,7 @@ def process(
     known = read(spark, "processed.transactions", branch).filter(nearby).select(*_KNOWN)
     judged = deduplicate(batch, known).persist()
     groups = _counted(judged)
+    _check_arrived(groups, manifests)
     touched = tuple(sorted({row["event_date"] for row in groups if row["verdict"] == ACCEPTED}))
 
     _write(spark, source, judged, groups, touched, window, manifests, branch)
@@ -122,6 +123,18 @@ def _counted(judged: DataFrame) -> list[Row]:
         .collect()
     )
     return rows
+
+
+def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:
+    """Prove that the rows and the money that were read are those that landed."""
+    objects = {held.key: held for manifest in manifests for held in manifest.objects}.values()
+    landed = (sum(held.rows or 0 for held in objects), sum(held.amount or 0 for held in objects))
+    found = (sum(row["row_count"] for row in groups), sum(row["total"] or 0 for row in groups))
+    if landed != found:
+        raise ConservationError(
+            f"process read {found[0]} rows and {found[1]} of money from Raw,"
+            f" where the manifests hold {landed[0]} and {landed[1]}."
+        )
 
 
 def _balances(groups: Sequence[Row]) -> tuple[Balance, ...]:

@@ -1,0 +1,177 @@
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+from pydantic import SecretStr
+
+from contracts.results import StageResult
+from contracts.settings import Settings
+from contracts.windows import Window
+from sources.deliver import Delivery
+from sources.errors import StoreRefusedError, StoreUnreachableError, WindowNotLandedError
+from sources.land import land
+from sources.manifest import Manifest, latest
+from sources.store import s3_client
+
+pytestmark = pytest.mark.stack
+
+DAY = Path(__file__).resolve().parents[2] / "data/sparkov/transactions/2024-05-01.parquet"
+
+
+@pytest.fixture
+def window() -> Window:
+    """Return a window that no other test lands: a day of a far year."""
+    number = int(uuid4().hex[:4], 16)
+    return Window.parse(date.fromordinal(date(1700, 1, 1).toordinal() + number).isoformat())
+
+
+def delivery(folder: Path, window: Window, content: bytes | None = None) -> list[Delivery]:
+    """Deliver a day of its own content."""
+    path = folder / f"{window.start.isoformat()}.parquet"
+    if content is None:
+        frame = pd.read_parquet(DAY).head(5)
+        frame.assign(trans_num=[uuid4().hex for _ in range(5)]).to_parquet(path, index=False)
+    else:
+        path.write_bytes(content)
+    return [Delivery(path)]
+
+
+def objects(client: Any, bucket: str, window: Window) -> list[str]:
+    listed = [
+        client.list_objects_v2(Bucket=bucket, Prefix=f"sparkov/{kind}/{window.key}/")
+        for kind in ("transactions", "manifests")
+    ]
+    return sorted(f"{v['Key']}@{v['LastModified']}" for one in listed for v in one["Contents"])
+
+
+def test_a_delivery_lands_byte_for_byte_with_its_manifest(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    files = delivery(tmp_path, window)
+
+    result = land("sparkov", window, client, bucket, files, run_id="r1")
+
+    manifest = latest(client, bucket, "sparkov", window)
+    (held,) = manifest.objects
+    body = client.get_object(Bucket=bucket, Key=held.key)["Body"].read()
+    assert body == files[0].path.read_bytes()
+    assert held.sha256 == hashlib.sha256(body).hexdigest()
+    assert held.key == f"sparkov/transactions/{window.key}/{held.sha256[:16]}.parquet"
+    assert (held.rows, held.bytes, held.problem) == (5, len(body), None)
+    assert held.amount == Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert result.details["new_objects"] == 1
+    assert result.details["manifest"] == manifest.key
+    assert StageResult.from_dict(result.to_dict()) == result
+
+
+def test_landing_twice_adds_nothing(s3: Settings, tmp_path: Path, window: Window) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    files = delivery(tmp_path, window)
+    land("sparkov", window, client, bucket, files, run_id="r1")
+    before = objects(s3_client(s3, "lander"), bucket, window)
+
+    again = land("sparkov", window, client, bucket, files, run_id="r2")
+
+    assert objects(client, bucket, window) == before
+    assert (again.details["new_objects"], again.details["sequence"]) == (0, 1)
+
+
+def test_a_corrected_delivery_adds_an_object_and_a_manifest(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r1")
+
+    again = land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r2")
+
+    assert again.details["sequence"] == 2
+    assert len(objects(client, bucket, window)) == 4
+    assert latest(client, bucket, "sparkov", window).key == again.details["manifest"]
+
+
+def test_eight_landings_at_once_leave_one_object_and_one_manifest(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    files = delivery(tmp_path, window)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(
+            pool.map(
+                lambda n: land("sparkov", window, client, bucket, files, run_id=f"r{n}"), range(8)
+            )
+        )
+
+    assert sum(result.details["new_objects"] for result in results) == 1
+    keys = objects(client, bucket, window)
+    assert len([key for key in keys if "/transactions/" in key]) == 1
+    assert len([key for key in keys if "/manifests/" in key]) == 1
+
+
+def test_a_pointer_lands_and_the_manifest_says_so(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    text = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+    result = land("sparkov", window, client, bucket, delivery(tmp_path, window, text), run_id="r1")
+
+    (held,) = latest(client, bucket, "sparkov", window).objects
+    assert client.get_object(Bucket=bucket, Key=held.key)["Body"].read() == text
+    assert (held.rows, held.amount) == (None, None)
+    assert "Git-LFS pointer" in result.details["problems"][0]
+
+
+def test_a_wrong_key_is_one_clear_sentence(s3: Settings, tmp_path: Path, window: Window) -> None:
+    keys = {**s3.s3.secret_keys, "lander": SecretStr("wrong")}
+    wrong = s3.model_copy(update={"s3": s3.s3.model_copy(update={"secret_keys": keys})})
+
+    with pytest.raises(StoreRefusedError, match="refused us at bucket tollgate-raw") as error:
+        land(
+            "sparkov",
+            window,
+            s3_client(wrong, "lander"),
+            s3.s3.raw_bucket,
+            delivery(tmp_path, window),
+            run_id="r1",
+        )
+    assert "wrong" not in str(error.value)
+
+
+def test_a_key_that_may_not_write_raw_is_refused(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client = s3_client(s3, "processor")
+
+    with pytest.raises(StoreRefusedError, match="AccessDenied"):
+        land(
+            "sparkov",
+            window,
+            client,
+            s3.s3.raw_bucket,
+            delivery(tmp_path, window),
+            run_id="r1",
+        )
+
+
+def test_a_store_that_is_down_is_one_clear_sentence(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    section = s3.s3.model_copy(update={"endpoint": "http://127.0.0.1:9"})
+    client = s3_client(s3.model_copy(update={"s3": section}), "lander")
+
+    with pytest.raises(StoreUnreachableError, match="does not answer"):
+        land("sparkov", window, client, "tollgate-raw", delivery(tmp_path, window), run_id="r1")
+
+
+def test_a_window_never_landed_says_what_to_run(s3: Settings, window: Window) -> None:
+    with pytest.raises(WindowNotLandedError, match="run land_transactions for it first"):
+        latest(s3_client(s3, "lander"), s3.s3.raw_bucket, "sparkov", window)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ import psutil
 
 from contracts.settings import Settings
 from embedded import jars, places
-from embedded.services.common import unprivileged
+from embedded.services.common import can_enter
+from embedded.services.postgres import bin_dir
 from embedded.supervisor import Service, port_is_free
 
 _DISK_MIB = 2048
@@ -97,19 +97,11 @@ def _check_memory(names: set[str]) -> None:
 
 def _check_reachable(settings: Settings) -> None:
     """Postgres refuses root; the user it drops to must reach its program and its data."""
-    user = unprivileged()
-    if user is None:
-        return
-    from embedded.services.postgres import bin_dir
-
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     for folder in (bin_dir(), settings.state_dir):
-        run = subprocess.run(
-            ["test", "-x", str(folder)], user=user[0], group=user[1], extra_groups=[], cwd="/"
-        )
-        if run.returncode:
+        if not can_enter(folder) and not shutil.which("setpriv"):
             raise PreflightError(
                 f"You are root, and the unprivileged user that Postgres must run as cannot reach "
-                f"{folder}: work as an ordinary user, or clone the repository to a folder that "
-                "others may enter."
+                f"{folder}: work as an ordinary user, clone the repository to a folder that "
+                "others may enter, or install `setpriv` (package util-linux)."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import urllib.error
@@ -91,7 +92,29 @@ def unprivileged() -> tuple[int, int] | None:
     """Return (uid, gid) for programs that refuse root, or None when we are not root."""
     if os.geteuid() != 0:
         return None
-    import pwd
-
     nobody = pwd.getpwnam("nobody")
     return nobody.pw_uid, nobody.pw_gid
+
+
+def can_enter(folder: Path) -> bool:
+    """Tell whether the unprivileged user reaches a folder: a clone in root's home is closed."""
+    user = unprivileged()
+    if user is None:
+        return True
+    test = ["test", "-x", str(folder)]
+    run = subprocess.run(test, user=user[0], group=user[1], extra_groups=[], cwd="/", check=False)
+    return run.returncode == 0
+
+
+def dropping_root(argv: list[str], folders: list[Path]) -> tuple[list[str], tuple[int, int] | None]:
+    """Return the command and the user to run it as.
+
+    Where the folders are closed to the unprivileged user, the command keeps the one capability to
+    enter them (``setpriv``) while its user id is no longer root's.
+    """
+    user = unprivileged()
+    if user is None or all(can_enter(folder) for folder in folders):
+        return argv, user
+    keep = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
+    ids = ["--reuid", str(user[0]), "--regid", str(user[1]), "--clear-groups"]
+    return ["setpriv", *ids, *keep, "--", *argv], None

@@ -14,7 +14,7 @@ from psycopg import sql
 from contracts.settings import HOST, Settings
 from embedded import secrets
 from embedded.places import site_packages
-from embedded.services.common import environment, unprivileged
+from embedded.services.common import dropping_root, environment, unprivileged
 from embedded.supervisor import Launch, Service
 
 _CONFIGURATION = {
@@ -107,19 +107,21 @@ def _initialise(settings: Settings) -> None:
     password_file.unlink(missing_ok=True)
     password = secrets.read(settings.secrets_dir, "postgres_superuser")
     secrets.write_private(password_file, password)
-    uid, gid = unprivileged() or (None, None)
-    if uid is not None and gid is not None:
-        os.chown(home, uid, gid)
-        os.chown(password_file, uid, gid)
+    if owner := unprivileged():
+        os.chown(home, *owner)
+        os.chown(password_file, *owner)
+    argv = [
+        str(bin_dir() / "initdb"),
+        *("-D", str(part), "-U", "postgres", "-A", "scram-sha-256"),
+        *("--pwfile", str(password_file), "--data-checksums", "--no-sync"),
+        *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        "--locale=C",
+    ]
+    argv, user = dropping_root(argv, [bin_dir(), home])
+    uid, gid = user or (None, None)
     try:
         run = subprocess.run(
-            [
-                str(bin_dir() / "initdb"),
-                *("-D", str(part), "-U", "postgres", "-A", "scram-sha-256"),
-                *("--pwfile", str(password_file), "--data-checksums", "--no-sync"),
-                *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-                "--locale=C",
-            ],
+            argv,
             env=environment(settings),
             cwd=home,
             capture_output=True,
@@ -141,7 +143,8 @@ def _launch(settings: Settings) -> Launch:
     argv = [str(bin_dir() / "postgres"), "-D", str(data_dir(settings))]
     for name, value in options.items():
         argv += ["-c", f"{name}={value}"]
-    return Launch(argv, environment(settings), data_dir(settings), unprivileged())
+    argv, user = dropping_root(argv, [bin_dir(), data_dir(settings)])
+    return Launch(argv, environment(settings), data_dir(settings).parent, user)
 
 
 def _ready(settings: Settings) -> bool:

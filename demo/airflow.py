@@ -1,0 +1,150 @@
+"""A small client of Airflow's REST API: what the demo asks and nothing else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+from contracts.settings import Settings
+
+_PATIENCE_SECONDS: Final = 60.0
+_TOLD: Final = " failed on window "
+
+
+class AirflowAwayError(RuntimeError):
+    """Raised when Airflow does not answer for a while."""
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run of a DAG, as Airflow reports it."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    partition_key: str | None
+    queued_at: datetime | None
+
+    @property
+    def finished(self) -> bool:
+        """Return whether nothing more happens in it."""
+        return self.state in {"success", "failed"}
+
+
+class AirflowClient:
+    """Airflow's API, logged in as its user; one that is starting again is waited for."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare to talk to the Airflow of `settings`."""
+        self._airflow = settings.airflow
+        self._http = httpx.Client(base_url=settings.airflow.url, timeout=20, trust_env=False)
+
+    def __enter__(self) -> Self:
+        """Log in."""
+        self._log_in()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _log_in(self) -> None:
+        login = {
+            "username": self._airflow.username,
+            "password": self._airflow.password.get_secret_value(),
+        }
+        answer = self._send("POST", "/auth/token", json=login)
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                answer = self._http.request(method, path, **options)
+                if answer.status_code < 500:
+                    return answer.raise_for_status()
+                problem = f"it answers {answer.status_code}"
+            except httpx.TransportError as error:
+                problem = f"{type(error).__name__}"
+            if time.monotonic() > deadline:
+                raise AirflowAwayError(
+                    f"Airflow at {self._airflow.url} has not answered for"
+                    f" {_PATIENCE_SECONDS:.0f} s ({problem}): look at it with `make status`."
+                )
+            time.sleep(1)
+
+    def pause(self, dag_id: str, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
+
+    def known_dags(self) -> set[str]:
+        """Return the DAGs that Airflow has read."""
+        return {dag["dag_id"] for dag in self._send("GET", "/api/v2/dags").json()["dags"]}
+
+    def trigger(self, dag_id: str, window: str) -> DagRun:
+        """Start a DAG for a window by hand."""
+        body = {"logical_date": None, "conf": {"window": window}}
+        answer = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        return _dag_run(answer.json())
+
+    def run(self, dag_id: str, run_id: str) -> DagRun:
+        """Return a run as it stands now."""
+        return _dag_run(self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json())
+
+    def run_of_window(self, dag_id: str, window: str, since: datetime) -> DagRun | None:
+        """Return the first run that an asset started for `window` after `since`."""
+        options = {"order_by": "-run_after", "limit": 20, "run_after_gte": since.isoformat()}
+        answer = self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=options)
+        runs = [_dag_run(plain) for plain in answer.json()["dag_runs"]]
+        matching = [run for run in runs if run.partition_key == window]
+        return matching[-1] if matching else None
+
+    def tasks(self, run: DagRun) -> dict[str, str]:
+        """Return the state of each task of a run."""
+        answer = self._send("GET", f"{_path(run)}/taskInstances").json()
+        return {task["task_id"]: task["state"] or "waiting" for task in answer["task_instances"]}
+
+    def what_failed(self, run: DagRun) -> str:
+        """Return one sentence about the task that failed, and where its log is."""
+        for task, state in self.tasks(run).items():
+            if state == "failed":
+                answer = self._send("GET", f"{_path(run)}/taskInstances/{task}").json()
+                number = answer["try_number"]
+                log = f"{self._airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task}"
+                return f"{self._told(run, task, number)} Log: {log}"
+        return f"{run.dag_id} failed before a task ran. Log: {self._airflow.url}/dags/{run.dag_id}"
+
+    def _told(self, run: DagRun, task: str, number: int) -> str:
+        """Return the sentence that the failure callback wrote into the task's log."""
+        path = f"{_path(run)}/taskInstances/{task}/logs/{number}"
+        content = self._send("GET", path).json()["content"]
+        lines = [str(line.get("event", "")) if isinstance(line, dict) else "" for line in content]
+        for line in reversed(lines):
+            if _TOLD in line:
+                return line.partition(" Log: ")[0]
+        return f"{run.dag_id}.{task} failed."
+
+
+def _path(run: DagRun) -> str:
+    return f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}"
+
+
+def _dag_run(plain: dict[str, Any]) -> DagRun:
+    queued = plain["queued_at"]
+    return DagRun(
+        dag_id=plain["dag_id"],
+        run_id=plain["dag_run_id"],
+        state=plain["state"],
+        partition_key=plain["partition_key"],
+        queued_at=datetime.fromisoformat(queued) if queued else None,
+    )

@@ -1,0 +1,141 @@
+"""Start windows and follow them from DAG to DAG, with a line for each stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from rich.console import Console
+
+from contracts.assets import DAG_OF_STAGE
+from contracts.stages import Stage
+from contracts.windows import Window
+from demo.airflow import AirflowClient, DagRun
+
+_CHAIN: Final = (
+    Stage.LAND,
+    Stage.PROCESS,
+    Stage.PREPARE,
+    Stage.LOAD,
+    Stage.BUILD,
+    Stage.SCORE,
+)
+_LONGEST_STAGE_SECONDS: Final = 900.0
+# Airflow starts the next DAG within a second; the first time it may still be reading the files.
+_LONGEST_HOP_SECONDS: Final = 60.0
+_WORK_DONE: Final = {Stage.SCORE: "publish"}
+"""Stages whose window is through before their trailing tasks are."""
+
+
+class StageFailedError(RuntimeError):
+    """Raised with the sentence of a stage that failed."""
+
+
+class Spoken:
+    """A line that can be said anew."""
+
+    def __init__(self, what: str) -> None:
+        """Begin with `what`."""
+        self._what = what
+        self._began = time.monotonic()
+        self.update: Callable[[str], None] | None = None
+
+    def __call__(self, detail: str) -> None:
+        """Add a detail and the seconds so far."""
+        if self.update is not None:
+            seconds = time.monotonic() - self._began
+            self.update(f"{self._what}  {detail}  {seconds:.0f} s")
+
+
+@dataclass
+class Line:
+    """The line from land to score, as somebody who watches it sees it."""
+
+    client: AirflowClient
+    console: Console
+    runs: list[DagRun] = field(default_factory=list)
+
+    def window(self, window: Window) -> bool:
+        """Land a window and follow it to its scores; return whether it was scored."""
+        began = time.monotonic()
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        run = self.client.trigger(DAG_OF_STAGE[Stage.LAND], window.key)
+        scored = True
+        for stage in _CHAIN:
+            if stage is not Stage.LAND:
+                run = self._started(stage, window, since)
+            scored = self._followed(stage, run, window)
+        seconds = time.monotonic() - began
+        self.console.print(f"{seconds:6.1f} s  window {window.key} is through the line")
+        return scored
+
+    def by_hand(self, stage: Stage, window: Window) -> bool:
+        """Trigger one stage for a window and follow it; return whether it did something."""
+        return self._followed(stage, self.client.trigger(DAG_OF_STAGE[stage], window.key), window)
+
+    def finish(self) -> None:
+        """Wait for what runs after the line: docs and run marts."""
+        with self._busy("docs and run marts") as show:
+            for run in self.runs:
+                now = run
+                began = time.monotonic()
+                while not now.finished:
+                    show(f"{run.dag_id} finishes")
+                    now = self.client.run(run.dag_id, run.run_id)
+                    if not now.finished:
+                        time.sleep(0.5)
+                    if time.monotonic() - began > _LONGEST_STAGE_SECONDS:
+                        raise StageFailedError(f"{run.dag_id} does not come to an end.")
+
+    def _started(self, stage: Stage, window: Window, since: datetime) -> DagRun:
+        dag_id = DAG_OF_STAGE[stage]
+        deadline = time.monotonic() + _LONGEST_HOP_SECONDS
+        while time.monotonic() < deadline:
+            run = self.client.run_of_window(dag_id, window.key, since)
+            if run is not None:
+                return run
+            time.sleep(0.3)
+        raise StageFailedError(
+            f"{dag_id} did not start for {window.key} within {_LONGEST_HOP_SECONDS:.0f} s:"
+            " is it paused? Look at `make logs SERVICE=airflow-scheduler`."
+        )
+
+    def _followed(self, stage: Stage, run: DagRun, window: Window) -> bool:
+        began = time.monotonic()
+        self.runs.append(run)
+        with self._busy(f"{run.dag_id}  {window.key}") as show:
+            while True:
+                run = self.client.run(run.dag_id, run.run_id)
+                tasks = self.client.tasks(run)
+                if run.state == "failed" or "failed" in tasks.values():
+                    raise StageFailedError(self.client.what_failed(run))
+                if run.finished or tasks.get(_WORK_DONE.get(stage, "")) == "success":
+                    break
+                if time.monotonic() - began > _LONGEST_STAGE_SECONDS:
+                    raise StageFailedError(
+                        f"{run.dag_id} has not finished {window.key} in"
+                        f" {_LONGEST_STAGE_SECONDS / 60:.0f} minutes: look at it in Airflow."
+                    )
+                show(next((t for t, state in tasks.items() if state == "running"), run.state))
+                time.sleep(0.3)
+        skipped = tasks.get(str(stage)) == "skipped"
+        gate = next((task for task in tasks if task.startswith("gate_")), "")
+        outcome = "skipped: no champion yet" if skipped else f"{gate} {tasks.get(gate, '')}"
+        seconds = time.monotonic() - began
+        self.console.print(f"{seconds:6.1f} s  {run.dag_id:<21} {window.key:<24} {outcome}")
+        return not skipped
+
+    @contextmanager
+    def _busy(self, what: str) -> Iterator[Spoken]:
+        """Show what is going on: a moving line on a terminal, nothing in a file."""
+        spoken = Spoken(what)
+        if not self.console.is_terminal:
+            yield spoken
+            return
+        with self.console.status(what) as status:
+            spoken.update = status.update
+            yield spoken

@@ -1,0 +1,133 @@
+"""The tables at the end of the demo."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts.settings import Settings
+
+_METRICS: Final = {
+    "average_precision": "average precision",
+    "auc": "AUC",
+    "card_precision_100": "card precision at 100",
+    "threshold": "threshold",
+    "prevalence": "prevalence",
+}
+
+
+def _table(title: str, columns: dict[str, str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name, side in columns.items():
+        table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
+    return table
+
+
+def stages(found: dict[str, Any]) -> Table:
+    """Return a row for each stage and window: rows and money that came and went."""
+    table = _table(
+        "Stages",
+        {
+            "stage": "left",
+            "window": "left",
+            "rows in": "right",
+            "rows out": "right",
+            "quarantined": "right",
+            "repeated": "right",
+            "money in": "right",
+            "money out": "right",
+            "seconds": "right",
+        },
+    )
+    for row in found["stages"]:
+        counted = row["rows_in"] or row["rows_out"]
+        table.add_row(
+            row["stage"],
+            row["window"],
+            *(
+                f"{row[name]:,}" if counted else ""
+                for name in ("rows_in", "rows_out", "rows_quarantined", "rows_duplicate")
+            ),
+            *(f"{row[name]:,.2f}" if counted else "" for name in ("amount_in", "amount_out")),
+            f"{row['seconds']:.1f}",
+        )
+    return table
+
+
+def gates(found: dict[str, Any]) -> Table:
+    """Return a row for each gate and window."""
+    table = _table(
+        "Gates", {"gate": "left", "window": "left", "checks": "right", "verdict": "left"}
+    )
+    for row in found["gates"]:
+        verdict = "[green]passed[/]" if row["passed"] else "[red]closed[/]"
+        table.add_row(row["gate"], row["window"], str(row["checks"]), verdict)
+    return table
+
+
+def model(found: dict[str, Any]) -> Table:
+    """Return the champion's metrics on the payments it was tested on."""
+    champion = found["model"]
+    table = _table(
+        f"Champion: {champion['name']} version {champion['version']}, on its test days",
+        {"metric": "left", "value": "right"},
+    )
+    for key, name in _METRICS.items():
+        if key in champion["metrics"]:
+            table.add_row(name, f"{champion['metrics'][key]:.4f}")
+    return table
+
+
+def riskiest(found: dict[str, Any]) -> Table:
+    """Return the ten payments with the highest scores, and why."""
+    table = _table(
+        "The ten riskiest payments",
+        {
+            "when": "left",
+            "amount": "right",
+            "category": "left",
+            "score": "right",
+            "risk": "left",
+            "reasons": "left",
+        },
+    )
+    for row in found["riskiest"]:
+        table.add_row(
+            f"{row['event_at']:%Y-%m-%d %H:%M}",
+            f"{row['amount']:,.2f} {row['currency']}",
+            row["merchant_category"],
+            f"{row['score']:.3f}",
+            row["risk_level"],
+            ", ".join(row["reasons"]),
+        )
+    return table
+
+
+def where_to_look(settings: Settings, found: dict[str, Any]) -> Table:
+    """Return the pages, and how to log in; never a password."""
+    airflow = settings.airflow
+    together = sum(service["resident_mib"] for service in found["services"])
+    table = _table("Where to look", {"page": "left", "address": "left"})
+    table.add_row("Airflow", airflow.url)
+    table.add_row("dbt docs", f"{airflow.url}/tollgate/dbt/index.html")
+    table.add_row("Great Expectations data docs", f"{airflow.url}/tollgate/gx/index.html")
+    table.add_row("MLflow", f"{airflow.url}/mlflow/#/experiments")
+    table.add_row("log in as", f"{airflow.username}; `make login` prints the password")
+    table.add_row("warehouse, lake, MLflow for tools", 'eval "$(make -s env)"')
+    table.add_row("memory of all services", f"{together:,.0f} MiB")
+    return table
+
+
+def everything(console: Console, settings: Settings, found: dict[str, Any]) -> None:
+    """Print all tables."""
+    for table in (
+        stages(found),
+        gates(found),
+        model(found),
+        riskiest(found),
+        where_to_look(settings, found),
+    ):
+        console.print()
+        console.print(table)

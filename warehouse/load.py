@@ -158,7 +158,7 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
         for name in names:
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
-        # The parents alone: readers pass through them, and a lock on each day would cost with history.
+        # The parents alone: readers pass through them, and a lock a day would cost with history.
         parents = ", ".join(f"only {name}" for name in names)
         connection.execute(f"lock table {parents} in access exclusive mode".encode())
         script: list[str] = []

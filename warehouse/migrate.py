@@ -31,6 +31,12 @@ _INDEXES: Final = (
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
 )
 
+LAYER_STATE: Final = (
+    "create table if not exists production_audit.layer_state (layer text primary key,"
+    " published_as_of date, unpublished jsonb)"
+)
+"""How far the knowledge of a layer of marts was published, and which slices wait for their gate."""
+
 
 class MigrationError(RuntimeError):
     """Raised when a table of STAGING differs from its declaration."""
@@ -68,6 +74,7 @@ def migrate(settings: Settings) -> None:
         owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
         _require_schema(owner, "production_audit")
         _require_schema(owner, "production")
+        owner.execute(LAYER_STATE.encode())
         owner.execute(sql.SQL("grant usage on schema production to {}").format(reader))
         default = "alter default privileges in schema production grant select on tables to {}"
         owner.execute(sql.SQL(default).format(reader))

@@ -1,0 +1,31 @@
+"""Write every generated file: ``python -m contracts.render``, or ``--check`` to only compare."""
+
+import sys
+from pathlib import Path
+
+from contracts.render.to_dbt import generated
+
+_REPO = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the stale files, or with `--check` list them and return 1."""
+    files = generated(_REPO)
+    stale = [
+        path
+        for path, text in files.items()
+        if not (_REPO / path).is_file() or (_REPO / path).read_text() != text
+    ]
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path} is stale: run `make contracts`.", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        (_REPO / path).parent.mkdir(parents=True, exist_ok=True)
+        (_REPO / path).write_text(files[path])
+        print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

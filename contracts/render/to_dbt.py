@@ -1,0 +1,156 @@
+"""Files that dbt and readers need: the sources, the contracts of the marts, the dictionary."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from contracts.columns import Column, PersonalData
+from contracts.render.to_postgres import TYPES
+from contracts.tables import TABLES, Table, zone
+
+BEGIN: Final = "    # generated from contracts/ by `make contracts`: do not edit from here"
+END: Final = "    # to here"
+_MODELS: Final = Path("dbt_project/models")
+_SOURCES: Final = _MODELS / "staging/_sources.yml"
+_DICTIONARY: Final = Path("docs/data-dictionary.md")
+_ZONES: Final = {
+    "processed": "Lake, PROCESSED: typed, validated, pseudonymised",
+    "sandbox": "Lake, SANDBOX: features and a masked sample",
+    "staging": "Warehouse, STAGING: the lake's rows as loaded, scores, the run ledger",
+    "production": "Warehouse, PRODUCTION: what dashboards and people read",
+}
+
+
+def _text(value: str) -> str:
+    # JSON's quoting is YAML's, whatever the sentence holds.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _checks(column: Column) -> list[str]:
+    checks = []
+    if column.allowed:
+        values = ", ".join(f"'{value}'" for value in column.allowed)
+        checks.append(f"{column.name} in ({values})")
+    if column.minimum is not None:
+        checks.append(f"{column.name} >= {column.minimum:g}")
+    if column.maximum is not None:
+        checks.append(f"{column.name} <= {column.maximum:g}")
+    return checks
+
+
+def contract_block(table: Table) -> str:
+    """Return the constraints and columns of a mart, as they stand in its YAML."""
+    lines = [
+        BEGIN,
+        "    constraints:",
+        "      - type: primary_key",
+        f"        columns: [{', '.join(table.key)}]",
+        "    columns:",
+    ]
+    for column in table.columns:
+        lines += [
+            f"      - name: {column.name}",
+            f"        data_type: {TYPES[column.type]}",
+            f"        description: {_text(column.description)}",
+        ]
+        constraints = [] if table.is_nullable(column.name) else ["          - type: not_null"]
+        constraints += [
+            line
+            for check in _checks(column)
+            for line in ("          - type: check", f"            expression: {_text(check)}")
+        ]
+        if constraints:
+            lines += ["        constraints:", *constraints]
+    return "\n".join([*lines, END]) + "\n"
+
+
+def sources() -> str:
+    """Return the source file: every table of STAGING that the loader writes."""
+    lines = [
+        "# generated from contracts/ by `make contracts`: do not edit",
+        "version: 2",
+        "",
+        "sources:",
+        "  - name: staging",
+        "    schema: staging",
+        "    description: Filled by the loader; dbt's staging views are the only readers.",
+        "    tables:",
+    ]
+    for table in zone("staging"):
+        lines += [
+            f"      - name: {table.short_name}",
+            f"        description: {_text(f'One row per {table.grain}.')}",
+            "        columns:",
+        ]
+        for column in table.columns:
+            lines += [
+                f"          - name: {column.name}",
+                f"            data_type: {TYPES[column.type]}",
+                f"            description: {_text(column.description)}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(column: Column) -> str:
+    parts = [f"one of {', '.join(column.allowed)}"] if column.allowed else []
+    if column.minimum is not None:
+        parts.append(f"from {column.minimum:g}")
+    if column.maximum is not None:
+        parts.append(f"to {column.maximum:g}")
+    if column.unit:
+        parts.append(f"in {column.unit}")
+    return " ".join(parts)
+
+
+def dictionary() -> str:
+    """Return the data dictionary: every table and column, by zone."""
+    lines = [
+        "# Data dictionary",
+        "",
+        "Generated from `contracts/` by `make contracts`; a test fails when it is stale.",
+    ]
+    for zone_name, title in _ZONES.items():
+        lines += ["", f"## {title}"]
+        for table in zone(zone_name):
+            key = ", ".join(f"`{name}`" for name in table.key)
+            by = f" A partition a day of `{table.partition_by}`." if table.partition_by else ""
+            lines += [
+                "",
+                f"### {table.name}",
+                "",
+                f"One row per {table.grain}. Key: {key}.{by}",
+                "",
+                "| column | type | null | limits | personal data | meaning |",
+                "|---|---|---|---|---|---|",
+            ]
+            for column in table.columns:
+                personal = "" if column.personal is PersonalData.NONE else column.personal.value
+                null = "yes" if table.is_nullable(column.name) else ""
+                lines.append(
+                    f"| `{column.name}` | {column.type.value} | {null} | {_limits(column)} |"
+                    f" {personal} | {column.description} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def _with_block(text: str, block: str, path: Path) -> str:
+    before, begin, rest = text.partition(BEGIN + "\n")
+    _, end, after = rest.partition(END + "\n")
+    if not begin or not end:
+        raise ValueError(f"{path} lacks the lines between which its contract is generated.")
+    return before + block + after
+
+
+def generated(repo: Path) -> dict[Path, str]:
+    """Return every generated file, relative to the repository, with what it should hold.
+
+    Raises:
+        ValueError: when the YAML of a mart lacks the markers around its contract.
+    """
+    files = {_SOURCES: sources(), _DICTIONARY: dictionary()}
+    for found in sorted((repo / _MODELS / "marts").rglob("*.yml")):
+        table = TABLES.get(f"production.{found.stem}")
+        if table is not None:
+            path = found.relative_to(repo)
+            files[path] = _with_block(found.read_text(), contract_block(table), path)
+    return files

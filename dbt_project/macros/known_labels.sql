@@ -1,0 +1,15 @@
+{# The latest statement about each payment that was known at the end of the as-of day. #}
+{% macro known_labels(labels) -%}
+    select distinct on (source_system, event_id)
+        source_system,
+        event_id,
+        is_fraud,
+        known_at
+    from {{ labels }}
+    where known_at < {{ as_of_end() }}
+    order by
+        source_system asc,
+        event_id asc,
+        known_at desc,
+        label_source desc
+{%- endmacro %}

@@ -1,0 +1,128 @@
+{#
+    dbt run-operation publish --args '{layer: core}'
+    Copy the slices of a layer from production_audit to production, in one transaction.
+#}
+{% macro publish(layer) %}
+    {%- set statements = [
+        "begin",
+        "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
+    ] -%}
+    {%- for node in layer_models(layer) -%}
+        {%- set audit = existing(node.schema, node.alias) -%}
+        {%- set live = existing("production", node.alias) -%}
+        {%- if audit is none -%}
+            {{ exceptions.raise_compiler_error(
+                node.alias ~ " was never built: build layer " ~ layer ~ " first."
+            ) }}
+        {%- elif live is none or not same_columns(audit, live) -%}
+            {%- do statements.extend(publish_whole(node, audit, live)) -%}
+        {%- else -%}
+            {%- do statements.extend(move_slice(node, audit, live)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
+    {%- do log("published layer " ~ layer, info=true) -%}
+{% endmacro %}
+
+
+{#
+    dbt run-operation restore --args '{layer: core}'
+    Put the slices of a layer in production_audit back to what readers see.
+#}
+{% macro restore(layer) %}
+    {%- set statements = ["begin"] -%}
+    {%- for node in layer_models(layer) if node.config.meta.slice != "recent" -%}
+        {%- set audit = existing(node.schema, node.alias) -%}
+        {%- set live = existing("production", node.alias) -%}
+        {%- if audit is not none and live is none -%}
+            {%- do statements.append("delete from " ~ audit) -%}
+        {%- elif audit is not none and same_columns(audit, live) -%}
+            {%- do statements.extend(move_slice(node, live, audit)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
+{% endmacro %}
+
+
+{% macro layer_models(layer) %}
+    {%- set found = [] -%}
+    {%- for node in graph.nodes.values() | sort(attribute="name")
+        if node.resource_type == "model" and layer in node.tags -%}
+        {%- do found.append(node) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{% macro existing(schema, identifier) %}
+    {{ return(adapter.get_relation(target.database, schema, identifier)) }}
+{% endmacro %}
+
+
+{% macro same_columns(one, other) %}
+    {%- set signatures = [] -%}
+    {%- for relation in (one, other) -%}
+        {%- set signature = [] -%}
+        {%- for column in adapter.get_columns_in_relation(relation) -%}
+            {%- do signature.append(column.name ~ " " ~ column.data_type) -%}
+        {%- endfor -%}
+        {%- do signatures.append(signature) -%}
+    {%- endfor -%}
+    {{ return(signatures[0] == signatures[1]) }}
+{% endmacro %}
+
+
+{# The table as it was audited: keys, checks, indexes, comments; readers may read it. #}
+{% macro publish_whole(node, audit, live) %}
+    {%- set name = "production." ~ adapter.quote(node.alias) -%}
+    {%- set comment = node.description | trim | replace("'", "''") -%}
+    {%- set statements = [
+        "create table " ~ name ~ " (like " ~ audit ~ " including all)",
+        "comment on table " ~ name ~ " is '" ~ comment ~ "'",
+        "grant select on " ~ name ~ " to " ~ adapter.quote(var("reader")),
+        "insert into " ~ name ~ " select * from " ~ audit,
+    ] -%}
+    {%- if live is not none -%}
+        {%- do statements.insert(0, "drop table " ~ live) -%}
+    {%- endif -%}
+    {{ return(statements) }}
+{% endmacro %}
+
+
+{# Statements that make a slice of `target` equal to that of `source`. #}
+{% macro move_slice(node, source, target) %}
+    {%- set meta = node.config.meta -%}
+    {%- set columns = node.columns.keys() | join(", ") -%}
+    {%- set rows = "select " ~ columns ~ " from " -%}
+    {%- set put = "insert into " ~ target ~ " (" ~ columns ~ ") " -%}
+    {%- if meta.slice == "whole" -%}
+        {# Only what differs: most parties stay as they were. #}
+        {%- set key = (
+            node.constraints | selectattr("type", "equalto", "primary_key")
+            | map(attribute="columns") | first | join(", ")
+        ) -%}
+        {{ return([
+            "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
+            ~ " from (" ~ rows ~ target ~ " except " ~ rows ~ source ~ ") as gone)",
+            put ~ rows ~ source ~ " except " ~ rows ~ target,
+        ]) }}
+    {%- elif meta.slice == "recent" -%}
+        {%- set newest = run_query(
+            "select max(" ~ meta.slice_column ~ ") - interval '1 day' from "
+            ~ target
+        ).columns[0].values()[0] -%}
+        {%- set runs = (
+            " where run_id in (select run_id from " ~ source ~ " where "
+            ~ meta.slice_column ~ " >= '" ~ (newest or "-infinity") ~ "')"
+        ) -%}
+        {{ return(["delete from " ~ target ~ runs, put ~ rows ~ source ~ runs]) }}
+    {%- else -%}
+        {%- set condition = (
+            " where " ~ slice_condition(meta.slice, meta.slice_column)
+        ) -%}
+        {{ return([
+            "delete from " ~ target ~ condition,
+            put ~ rows ~ source ~ condition,
+        ]) }}
+    {%- endif -%}
+{% endmacro %}

@@ -1,0 +1,30 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        indexes=[{"columns": ["event_date"]}, {"columns": ["known_at"]}],
+        meta={"slice": "touched", "slice_column": "event_date"},
+    )
+}}
+
+with labels as (
+    select *
+    from {{ ref('stg_lake__labels') }}
+    where {{ touched('event_date') }}
+),
+
+final as (
+    select
+        event_id,
+        source_system,
+        event_date,
+        is_fraud,
+        scenario,
+        label_source,
+        known_at,
+        raw_object
+    from labels
+)
+
+select * from final

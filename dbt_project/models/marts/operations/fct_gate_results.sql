@@ -1,0 +1,48 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        indexes=[{"columns": ["checked_at"]}, {"columns": ["run_id"]}],
+        meta={"slice": "recent", "slice_column": "checked_at"},
+    )
+}}
+
+with gates as (
+    select * from {{ ref('stg_platform__gates') }}
+),
+
+recent as (
+    select run_id
+    from gates
+    {% if is_incremental() %}
+        where
+            checked_at >= (
+                select
+                    coalesce(
+                        max(held.checked_at) - interval '1 day', '-infinity'
+                    )
+                from {{ this }} as held
+            )
+    {% endif %}
+),
+
+final as (
+    select
+        run_id,
+        gate,
+        window_key,
+        check_name,
+        table_name,
+        column_name,
+        severity,
+        is_passed,
+        observed,
+        expected,
+        check_reason,
+        checked_at
+    from gates
+    where run_id in (select recent.run_id from recent)
+)
+
+select * from final

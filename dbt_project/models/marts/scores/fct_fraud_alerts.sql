@@ -1,0 +1,65 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        indexes=[{"columns": ["event_date"]}],
+        meta={"slice": "reported", "slice_column": "event_date"},
+    )
+}}
+
+with scores as (
+    select *
+    from {{ ref('fct_transaction_scores') }}
+    where {{ reported('event_date') }}
+),
+
+transactions as (
+    select *
+    from {{ ref('fct_transactions') }}
+    where {{ reported('event_date') }}
+),
+
+labels as (
+    select *
+    from {{ ref('fct_fraud_labels') }}
+    where {{ reported('event_date') }}
+),
+
+known_labels as (
+    {{ known_labels('labels') }}
+),
+
+final as (
+    select
+        scores.event_id,
+        scores.source_system,
+        scores.event_date,
+        transactions.event_at,
+        transactions.customer_id,
+        transactions.counterparty_id,
+        transactions.merchant_category,
+        transactions.amount,
+        transactions.currency,
+        scores.model_name,
+        scores.model_version,
+        scores.score,
+        scores.risk_level,
+        scores.decision,
+        scores.score_reasons,
+        known_labels.is_fraud,
+        known_labels.known_at,
+        scores.scored_at
+    from scores
+    inner join transactions
+        on
+            scores.source_system = transactions.source_system
+            and scores.event_id = transactions.event_id
+    left join known_labels
+        on
+            scores.source_system = known_labels.source_system
+            and scores.event_id = known_labels.event_id
+    where scores.decision in ('review', 'decline')
+)
+
+select * from final

@@ -1,0 +1,35 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        indexes=[{"columns": ["event_date"]}],
+        meta={"slice": "touched", "slice_column": "event_date"},
+    )
+}}
+
+with scores as (
+    select *
+    from {{ ref('stg_model__scores') }}
+    where {{ touched('event_date') }}
+),
+
+final as (
+    select
+        event_id,
+        source_system,
+        event_date,
+        model_name,
+        model_version,
+        feature_list_version,
+        feature_snapshot_id,
+        score,
+        risk_level,
+        decision,
+        score_reasons,
+        scored_at,
+        run_id
+    from scores
+)
+
+select * from final

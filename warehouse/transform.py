@@ -1,0 +1,286 @@
+"""STAGING → PRODUCTION by dbt: build for the gate, publish what passed, undo what did not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from contracts.results import Balance, StageResult
+from contracts.settings import REPO, Settings
+from contracts.stages import Stage
+from contracts.windows import Window
+from warehouse.lake import date_ranges
+
+Layer = Literal["core", "scores", "operations"]
+_PROJECT: Final = REPO / "dbt_project"
+_SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
+    "core": ("path:models/staging", "tag:core"),
+    "scores": ("tag:scores",),
+    "operations": ("tag:operations",),
+}
+
+
+class BuildFailed(RuntimeError):
+    """Raised when dbt could not build, test or publish; it names what failed in one sentence."""
+
+
+@dataclass(frozen=True)
+class _Knowledge:
+    """What a build may know: labels from `known_from` on are new, those after `as_of` unknown."""
+
+    known_from: date
+    as_of: date
+
+
+def build(
+    settings: Settings,
+    *,
+    window: Window,
+    run_id: str,
+    dates: Iterable[date],
+    layer: Layer = "core",
+    as_of: date | None = None,
+) -> StageResult:
+    """Build and test the marts of a layer in `production_audit`, where only the gate looks.
+
+    Written are the business dates given and, in reports, dates whose labels became known since the
+    layer was last published. Slices that an earlier run built and never published are undone first.
+    `as_of` defaults to the later of the window's end and what is published already, so a day that
+    is run again does not lose later knowledge.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+    """
+    days = tuple(sorted(set(dates)))
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        published, unpublished = _state(connection, layer)
+    if unpublished is not None:
+        _restore(settings, layer, unpublished)
+    knowledge = _knowledge(window, published, as_of)
+    variables = _variables(settings, days, knowledge)
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        connection.execute(
+            "insert into production_audit.layer_state (layer, unpublished) values (%s, %s)"
+            " on conflict (layer) do update set unpublished = excluded.unpublished",
+            (layer, Jsonb(variables)),
+        )
+    nodes = _dbt(
+        settings,
+        layer,
+        ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"],
+        variables,
+        ["--select", *_SELECTED[layer]],
+    )
+    return StageResult(
+        stage=Stage.BUILD,
+        window=window.key,
+        run_id=run_id,
+        dates=days,
+        balances=_balances(settings, days) if layer == "core" else (),
+        details={
+            "layer": layer,
+            "as_of": knowledge.as_of.isoformat(),
+            "models": sum(node.startswith("model.") for node in nodes),
+            "tests": sum(node.startswith("test.") for node in nodes),
+            "variables": variables,
+        },
+    )
+
+
+def publish(settings: Settings, built: StageResult) -> None:
+    """Copy what was built into PRODUCTION in one transaction; again changes nothing.
+
+    Raises:
+        BuildFailed: when PRODUCTION could not be written; it is then as it was.
+    """
+    layer: Layer = built.details["layer"]
+    built.check()
+    _operation(settings, "publish", layer, built.details["variables"])
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        connection.execute(
+            "insert into production_audit.layer_state as held (layer, published_as_of)"
+            " values (%s, %s) on conflict (layer) do update set unpublished = null,"
+            " published_as_of = greatest(held.published_as_of, excluded.published_as_of)",
+            (layer, date.fromisoformat(built.details["as_of"])),
+        )
+
+
+def discard(settings: Settings, built: StageResult) -> None:
+    """Put the audited slices back to what readers see, after a gate closed.
+
+    Raises:
+        BuildFailed: when they could not be put back; the next build tries again.
+    """
+    _restore(settings, built.details["layer"], built.details["variables"])
+
+
+def publish_operations(settings: Settings, run_id: str) -> None:
+    """Bring `fct_runs` and `fct_gate_results` up to the ledger's last row.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+    """
+    today = Window(date.min, date.min)
+    publish(settings, build(settings, window=today, run_id=run_id, dates=(), layer="operations"))
+
+
+def generate_docs(settings: Settings) -> Path:
+    """Write dbt's documentation as one page that needs no server, and return it.
+
+    Raises:
+        BuildFailed: when dbt could not read the project or the warehouse.
+    """
+    _dbt(settings, "core", ["docs", "generate", "--static"], {}, [], target="production")
+    page = settings.state_dir / "docs" / "dbt" / "index.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_target_path(settings, "core") / "static_index.html", page)
+    return page
+
+
+def _state(connection: psycopg.Connection, layer: str) -> tuple[date | None, dict[str, Any] | None]:
+    row = connection.execute(
+        "select published_as_of, unpublished from production_audit.layer_state where layer = %s",
+        (layer,),
+    ).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def _knowledge(window: Window, published: date | None, as_of: date | None) -> _Knowledge:
+    if published is None:
+        return _Knowledge(window.start, as_of or window.end)
+    # A day left out between two windows must not take its labels with it.
+    return _Knowledge(
+        min(window.start, published + timedelta(days=1)),
+        as_of or max(window.end, published),
+    )
+
+
+def _variables(settings: Settings, days: tuple[date, ...], knowledge: _Knowledge) -> dict[str, Any]:
+    return {
+        "dates": [[a.isoformat(), b.isoformat()] for a, b in date_ranges(days)],
+        "known_from": knowledge.known_from.isoformat(),
+        "as_of": knowledge.as_of.isoformat(),
+        "reader": settings.warehouse.user("reader"),
+    }
+
+
+def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> None:
+    _operation(settings, "restore", layer, variables)
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        connection.execute(
+            "update production_audit.layer_state set unpublished = null where layer = %s", (layer,)
+        )
+
+
+def _balances(settings: Settings, days: tuple[date, ...]) -> tuple[Balance, ...]:
+    """Return rows and money of STAGING against those of the audited fact, on the dates built."""
+    totals: dict[tuple[str, str], list[Any]] = {}
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        for side, name in enumerate(("staging.transactions", "production_audit.fct_transactions")):
+            rows = connection.execute(
+                "select source_system, currency, count(*), sum(amount)"  # noqa: S608 - our names
+                f" from {name} where event_date = any(%s) group by 1, 2".encode(),
+                (list(days),),
+            )
+            for source_system, currency, count, amount in rows:
+                total = totals.setdefault((source_system, currency), [0, 0, 0, 0])
+                total[side], total[2 + side] = count, amount
+    return tuple(
+        Balance(s, c, rows_in, rows_out, amount_in=amount_in, amount_out=amount_out)
+        for (s, c), (rows_in, rows_out, amount_in, amount_out) in sorted(totals.items())
+    )
+
+
+def _operation(settings: Settings, macro: str, layer: Layer, variables: dict[str, Any]) -> None:
+    _dbt(settings, layer, ["run-operation", macro], variables, ["--args", f"{{layer: {layer}}}"])
+
+
+def _target_path(settings: Settings, layer: Layer) -> Path:
+    # One a layer: dbt keeps its parsed project there, and two layers may run at the same time.
+    return settings.state_dir / "dbt" / layer
+
+
+def write_profile(settings: Settings) -> Path:
+    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
+    warehouse = settings.warehouse
+    login = {
+        "type": "postgres",
+        "host": warehouse.host,
+        "port": warehouse.port,
+        "dbname": warehouse.database,
+        "user": warehouse.user("transformer"),
+        "password": warehouse.password("transformer").get_secret_value(),
+        "schema": "staging",
+        "threads": 2,
+        "connect_timeout": 10,
+    }
+    profile = {"tollgate": {"target": "audit", "outputs": {"audit": login, "production": login}}}
+    folder = settings.state_dir / "dbt"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "profiles.yml"
+    text = json.dumps(profile, indent=2)  # JSON is YAML
+    if not file.is_file() or file.read_text() != text:
+        part = folder / "profiles.yml.part"
+        part.touch(mode=0o600)
+        part.write_text(text)
+        part.replace(file)
+    return folder
+
+
+def _dbt(
+    settings: Settings,
+    layer: Layer,
+    command: list[str],
+    variables: dict[str, Any],
+    selection: list[str],
+    target: str = "audit",
+) -> list[str]:
+    """Run dbt in this process and return the unique ids of the nodes that ran."""
+    from dbt.cli.main import dbtRunner
+
+    result = dbtRunner().invoke(
+        [
+            "--warn-error-options",
+            '{"error": ["Deprecations"]}',
+            "--no-use-colors",
+            "--log-path",
+            str(settings.state_dir / "logs" / "dbt"),
+            *command,
+            *("--project-dir", str(_PROJECT)),
+            *("--profiles-dir", str(write_profile(settings))),
+            *("--target-path", str(_target_path(settings, layer))),
+            *("--target", target),
+            *("--vars", json.dumps(variables)),
+            *selection,
+        ]
+    )
+    ran = list(getattr(result.result, "results", None) or [])
+    failed = [node for node in ran if str(node.status) in ("error", "fail", "runtime error")]
+    if result.success and not failed:
+        return [_unique_id(node) for node in ran]
+    raise BuildFailed(_sentence(command[0], layer, failed, result.exception))
+
+
+def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:
+    if not failed:
+        cause = " ".join(str(exception or "it gave no reason").split())
+        return f"dbt {command} of layer {layer} failed: {cause}"
+    shown = "; ".join(
+        f"{_unique_id(node).split('.')[2]} ({' '.join(str(node.message).split())})"
+        for node in failed[:5]
+    )
+    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+    return f"dbt {command} of layer {layer} failed at {shown}{more}."
+
+
+def _unique_id(result: Any) -> str:
+    """Return `<kind>.<project>.<name>`; an operation's result carries it, a node's its node."""
+    return str(getattr(result, "node", result).unique_id)

@@ -172,6 +172,9 @@ def clean(settings: Settings, yes: bool) -> int:
     if not settings.state_dir.exists():
         say(f"{settings.state_dir} does not exist.")
         return 0
+    if not settings.secrets_dir.is_dir():
+        say(f"{settings.state_dir} is not a state folder of Tollgate: remove it yourself.")
+        return 1
     if not yes:
         question = f"Remove {settings.state_dir} with all data, models and secrets? [y/N] "
         answer = input(question) if sys.stdin.isatty() else ""

@@ -82,7 +82,7 @@ def verify(file: Path, jar: Jar) -> None:
         )
 
 
-def fetch(lock: Path = LOCK, target: Path | None = None) -> int:
+def fetch(lock: Path = LOCK, target: Path | None = None, home: Path | None = None) -> int:
     """Fetch what is missing in parallel lanes, verify it, and return how many jars came new."""
     target = target or folder()
     target.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,8 @@ def fetch(lock: Path = LOCK, target: Path | None = None) -> int:
         try:
             with ThreadPoolExecutor(len(lanes)) as pool:
                 numbered = enumerate(lanes)
-                list(pool.map(lambda lane: _lane(Path(scratch), target, *lane), numbered))
+                settings = ivy_settings(Path(scratch), home or Path.home())
+                list(pool.map(lambda lane: _lane(Path(scratch), target, settings, *lane), numbered))
             bar.update(task, completed=total)
         finally:
             done.set()
@@ -118,7 +119,7 @@ def _watch(scratch: Path, bar: Progress, task: TaskID, done: threading.Event) ->
         bar.update(task, completed=sum(file.stat().st_size for file in files))
 
 
-def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
+def _lane(scratch: Path, target: Path, settings: Path | None, number: int, jars: list[Jar]) -> None:
     """Let one Ivy process fetch its share, then move the verified jars to their place."""
     dependencies = "".join(
         f'<dependency org="{jar.group}" name="{jar.artifact}" rev="{jar.version}" '
@@ -134,7 +135,7 @@ def _lane(scratch: Path, target: Path, number: int, jars: list[Jar]) -> None:
     ivy = next((site_packages() / "pyspark" / "jars").glob("ivy-*.jar"))
     command = [str(Path(java["JAVA_HOME"]) / "bin" / "java"), *trust_options(scratch / str(number))]
     command += ["-jar", str(ivy)]
-    if settings := _ivy_settings(scratch):
+    if settings:
         command += ["-settings", str(settings)]
     command += ["-ivy", str(module), "-cache", str(scratch / f"cache-{number}"), "-types", "jar"]
     command += ["-retrieve", str(scratch / f"out-{number}" / "[artifact]-[revision].[ext]")]
@@ -176,9 +177,8 @@ def trust_options(scratch: Path) -> list[str]:
     return [f"{prefix}={store}", f"{prefix}Password={password}", f"{prefix}Type=PKCS12"]
 
 
-def _ivy_settings(scratch: Path, home: Path | None = None) -> Path | None:
+def ivy_settings(scratch: Path, home: Path) -> Path | None:
     """Return the settings file for Ivy, or None for its defaults."""
-    home = home or Path.home()
     own = home / ".ivy2" / "ivysettings.xml"
     if own.is_file():
         return own

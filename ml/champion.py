@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml import artefact
-from ml.tracking import CHAMPION, MODEL_NAME
+from ml import artefact, tracking
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -43,18 +42,18 @@ def load_champion(client: MlflowClient) -> Champion:
     from mlflow.exceptions import MlflowException
 
     try:
-        version = client.get_model_version_by_alias(MODEL_NAME, CHAMPION)
+        version = client.get_model_version_by_alias(tracking.MODEL_NAME, tracking.CHAMPION)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise NoChampion(
-            f"the model {MODEL_NAME} has no {CHAMPION} yet: run the DAG train_fraud_model; if it"
-            " ran, its gate closed, and staging.gate_results says why."
+            f"the model {tracking.MODEL_NAME} has no {tracking.CHAMPION} yet: run the DAG"
+            " train_fraud_model; if it ran, its gate closed, and staging.gate_results says why."
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         # Through the version, not the alias, which could move between the two calls.
         local = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{MODEL_NAME}/{version.version}", dst_path=folder
+            artifact_uri=f"models:/{tracking.MODEL_NAME}/{version.version}", dst_path=folder
         )
         model, passport = artefact.load(Path(local))
-    return Champion(MODEL_NAME, int(version.version), model, passport)
+    return Champion(tracking.MODEL_NAME, int(version.version), model, passport)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from contracts.columns import LABEL_SOURCES
-from ml.matrix import to_matrix
+from ml.matrix import to_floats, to_matrix
 from warehouse.lake import read_dates
 
 if TYPE_CHECKING:
@@ -85,11 +85,10 @@ def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:
         _KEY, keep="last"
     )
     past = features.filter(pc.less(features["event_at"], as_of)).sort_by(_ORDER)
-    rows = past.select([*_KEY, *_ABOUT]).to_pandas()
+    rows = past.select([*_KEY, *_ABOUT]).to_pandas().assign(amount=to_floats(past["amount"]))
     if rows.duplicated(_KEY).any():
         twice = rows.loc[rows.duplicated(_KEY), "event_id"].iloc[0]
         raise DuplicateEvents(f"payment {twice} occurs more than once in {FEATURES_TABLE}.")
-    rows["amount"] = rows["amount"].astype("float64")
     rows = rows.merge(known[[*_KEY, "is_fraud", "known_at"]], on=_KEY, how="left", sort=False)
     has_label = rows["known_at"].notna().to_numpy()
     rows = rows[has_label].reset_index(drop=True)

@@ -49,6 +49,10 @@ class Judged:
         return Judged(score, self.is_fraud, self.amount, self.customer, self.day)
 
 
+def _mean(values: Floats | Flags) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
 def average_precision(judged: Judged) -> float:
     """Return the step-wise area under the precision-recall curve; NaN without a fraud.
 
@@ -142,10 +146,12 @@ def value_recall_at(judged: Judged, threshold: float) -> float:
 
 
 def brier(judged: Judged) -> float:
-    """Return the mean squared distance of score and label.
+    """Return the mean squared distance of score and label; NaN without payments.
 
     Source: Brier 1950; scikit-learn `brier_score_loss`.
     """
+    if not len(judged.score):
+        return float("nan")
     return float(brier_score_loss(judged.is_fraud.astype(int), judged.score, pos_label=1))
 
 
@@ -154,7 +160,7 @@ def brier_skill(judged: Judged) -> float:
 
     Above 0 the scores say more than the base rate. Source: Murphy 1973.
     """
-    prevalence = float(judged.is_fraud.mean())
+    prevalence = _mean(judged.is_fraud)
     constant = prevalence * (1 - prevalence)
     return 1 - brier(judged) / constant if constant else float("nan")
 
@@ -245,8 +251,8 @@ def report(judged: Judged, threshold: float) -> Metrics:
         value_recall=value_recall_at(judged, threshold),
         brier=brier(judged),
         brier_skill=brier_skill(judged),
-        prevalence=float(judged.is_fraud.mean()),
-        mean_score=float(judged.score.mean()),
+        prevalence=_mean(judged.is_fraud),
+        mean_score=_mean(judged.score),
         rows=len(judged.score),
         frauds=int(judged.is_fraud.sum()),
     )

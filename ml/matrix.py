@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from contracts.features import FEATURE_NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def to_floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Return a column as float64, null as NaN.
+
+    Decimals go through their text: Arrow's own cast is off by a unit in the last place now and
+    then, and a caller that parsed the same amount from JSON would get another score.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
+    floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(floats, dtype=np.float64)
 
 
 def to_matrix(table: pa.Table) -> pd.DataFrame:
@@ -27,11 +42,6 @@ def to_matrix(table: pa.Table) -> pd.DataFrame:
     if missing:
         raise ValueError(f"the feature rows lack {', '.join(missing)}: run prepare_sandbox first.")
     return pd.DataFrame(
-        {
-            name: np.asarray(
-                table.column(name).cast("float64").to_numpy(zero_copy_only=False), dtype="float64"
-            )
-            for name in FEATURE_NAMES
-        },
+        {name: to_floats(table.column(name)) for name in FEATURE_NAMES},
         columns=list(FEATURE_NAMES),
     )

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES, FEATURES
-from ml import artefact, plots
+from ml import artefact, plots, tracking
 from ml.evaluate import calibration_table, stability_index
-from ml.tracking import CHALLENGER, CHAMPION, EXPERIMENT, MODEL_NAME
 from ml.training import Trained
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def record(
         **{f"snapshot_{table}": str(snapshot) for table, snapshot in snapshots.items()},
     }
     tags = {"run_id": run_id, "code_version": code_version(), **common}
-    experiment = mlflow.set_experiment(EXPERIMENT).experiment_id
+    experiment = mlflow.set_experiment(tracking.EXPERIMENT).experiment_id
     with mlflow.start_run(run_name=run_id, tags=tags) as run:
         parent = run.info.run_id
         version = _log_model(trained)
@@ -80,13 +79,13 @@ def record(
             _write_files(trained, Path(folder))
             mlflow.log_artifacts(folder)
         _log_candidates(trained, client, experiment, parent, run_id)
-    client.set_registered_model_alias(MODEL_NAME, CHALLENGER, str(version))
+    client.set_registered_model_alias(tracking.MODEL_NAME, tracking.CHALLENGER, str(version))
     return parent, version
 
 
 def promote(client: MlflowClient, version: int) -> None:
     """Make a version the champion; only the job calls this, after the gate passed."""
-    client.set_registered_model_alias(MODEL_NAME, CHAMPION, str(version))
+    client.set_registered_model_alias(tracking.MODEL_NAME, tracking.CHAMPION, str(version))
 
 
 def headline(trained: Trained) -> dict[str, float]:
@@ -191,7 +190,7 @@ def _log_model(trained: Trained) -> int:
         signature=signature,
         metadata=passport.to_dict(),
         pyfunc_predict_fn="predict_proba",
-        registered_model_name=MODEL_NAME,
+        registered_model_name=tracking.MODEL_NAME,
         await_registration_for=0,
     )
     return int(info.registered_model_version)

@@ -131,6 +131,11 @@ def train(data: Dataset, as_of: datetime) -> Trained:
             f"only {frauds} frauds were known by {plan.folds[-1].start}, training needs"
             f" {split.MINIMUM_TRAIN_FRAUDS}: process a longer window of history first."
         )
+    if not any(data.rows["is_fraud"][fold.evaluation(data.rows)].any() for fold in plan.folds):
+        raise split.NotEnoughHistory(
+            f"no fraud is known from {plan.folds[0].start} to {plan.folds[-1].end}, so candidates"
+            " cannot be compared: process a longer window of history first."
+        )
     tested = plan.test.evaluation(data.rows)
     unknown = split.of_unknown_customers(data.rows, tested)[tested]
 

@@ -90,7 +90,7 @@ def train(
                 "validation_average_precision": trial.mean,
                 "validation_average_precision_sd": trial.deviation,
                 "training_average_precision": trial.training_average_precision,
-                "test_average_precision": trial.test.average_precision,
+                "test_average_precision": trial.test.to_dict().get("average_precision"),
             }
             for name, trial in trained.trials.items()
         },

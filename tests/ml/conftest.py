@@ -31,7 +31,7 @@ def _column(name: str, rows: int, random: np.random.Generator) -> list[Any]:
 
 def make_world(
     days: int = 60,
-    customers: int = 40,
+    customers: int = 600,
     a_day: int = 120,
     seed: int = 7,
     planted: bool = True,
@@ -80,6 +80,16 @@ def make_world(
         pa.table(values, schema=to_arrow.schema(TABLES["sandbox.features"])),
         pa.table(labels, schema=to_arrow.schema(TABLES["processed.labels"])),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread, as the jobs do: spinning threads crawl where tests run in parallel."""
+    import sklearn.ensemble  # noqa: F401 - limits reach only libraries that are loaded
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from contracts.features import FEATURE_NAMES
+from ml import dataset
+from ml.matrix import to_matrix
+
+World = tuple[pa.Table, pa.Table]
+
+
+def test_the_matrix_has_the_declared_features_in_order_as_floats(world: World) -> None:
+    features, _ = world
+    matrix = to_matrix(features.select(features.column_names[::-1]))
+    assert tuple(matrix.columns) == FEATURE_NAMES
+    assert (matrix.dtypes == "float64").all()
+    assert matrix["amount"].iloc[0] == float(features["amount"][0].as_py())
+    missing = features["time_since_last_seconds"].null_count
+    assert missing > 0
+    assert matrix["time_since_last_seconds"].isna().sum() == missing
+    assert set(matrix["is_night"]) == {0.0, 1.0}
+
+
+def test_a_missing_feature_is_named(world: World) -> None:
+    with pytest.raises(ValueError, match="is_night"):
+        to_matrix(world[0].drop_columns(["is_night"]))
+
+
+def test_a_label_counts_only_once_it_is_known(world: World, as_of: datetime) -> None:
+    data = dataset.labelled(*world, as_of)
+    assert (data.rows["known_at"] <= as_of).all()
+    assert data.unlabelled > 0
+    assert len(data.rows) + data.unlabelled == world[0].num_rows
+    assert len(data.matrix) == len(data.rows)
+
+
+def test_rows_and_matrix_stay_together(world: World, as_of: datetime) -> None:
+    data = dataset.labelled(*world, as_of)
+    assert np.array_equal(data.rows["amount"], data.matrix["amount"])
+    truth = dict(
+        zip(world[1]["event_id"].to_pylist(), world[1]["is_fraud"].to_pylist(), strict=True)
+    )
+    assert [truth[e] for e in data.rows["event_id"]] == data.rows["is_fraud"].tolist()
+
+
+def test_what_happens_or_becomes_known_later_changes_nothing(world: World, as_of: datetime) -> None:
+    features, labels = world
+    early = as_of - timedelta(days=10)
+    before = dataset.labelled(features, labels, early)
+    late_row = pc.greater_equal(features["event_at"], early)
+    altered = features.set_column(
+        features.column_names.index("is_night"),
+        features.schema.field("is_night"),
+        pc.if_else(late_row, pc.invert(features["is_night"]), features["is_night"]),
+    )
+    known_later = pc.greater(labels["known_at"], early)
+    flipped = labels.set_column(
+        labels.column_names.index("is_fraud"),
+        labels.schema.field("is_fraud"),
+        pc.if_else(known_later, pc.invert(labels["is_fraud"]), labels["is_fraud"]),
+    )
+    for changed in (
+        dataset.labelled(altered, flipped, early),
+        dataset.labelled(
+            features.filter(pc.invert(late_row)), labels.filter(pc.invert(known_later)), early
+        ),
+    ):
+        assert changed.rows.equals(before.rows)
+        assert changed.matrix.equals(before.matrix)
+
+
+def test_a_payment_that_occurs_twice_is_refused(world: World, as_of: datetime) -> None:
+    features, labels = world
+    with pytest.raises(dataset.DuplicateEvents, match="e000003"):
+        dataset.labelled(pa.concat_tables([features, features.slice(3, 1)]), labels, as_of)
+
+
+def test_the_statement_known_last_counts(world: World, as_of: datetime) -> None:
+    features, labels = world
+    first = labels.slice(0, 1).to_pylist()[0]
+    later = first | {
+        "is_fraud": not first["is_fraud"],
+        "label_source": "analyst",
+        "known_at": first["known_at"] + timedelta(days=1),
+    }
+    more = pa.concat_tables([labels, pa.Table.from_pylist([later], labels.schema)])
+    told = dataset.labelled(features, more, as_of).rows
+    assert told.loc[told["event_id"] == "e000000", "is_fraud"].tolist() == [later["is_fraud"]]
+    at_once = pa.Table.from_pylist([later | {"known_at": first["known_at"]}], labels.schema)
+    told = dataset.labelled(features, pa.concat_tables([at_once, labels]), as_of).rows
+    assert told.loc[told["event_id"] == "e000000", "is_fraud"].tolist() == [first["is_fraud"]]
+
+
+def test_the_recorded_snapshot_is_read(
+    lake: Any, world: World, build_world: Callable[..., World]
+) -> None:
+    recorded = lake.publish(world)
+    lake.publish(build_world(seed=8))
+    name = dataset.FEATURES_TABLE
+    snapshot = dataset.snapshot_of(lake.catalog, name, recorded)
+    assert snapshot == recorded[name]
+    assert dataset.snapshot_of(lake.catalog, name, {}) != snapshot
+    read = dataset.read_features(lake.catalog, snapshot)
+    assert read["amount"].to_pylist() == world[0]["amount"].to_pylist()
+    days = sorted(set(world[0]["event_date"].to_pylist()))[3:5]
+    some = dataset.read_features(lake.catalog, snapshot, days)
+    assert sorted(set(some["event_date"].to_pylist())) == days

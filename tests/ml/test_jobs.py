@@ -1,0 +1,163 @@
+"""Training and scoring against the real MLflow server, with its login and its S3 artefacts."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from contracts.render import to_arrow
+from contracts.results import GateResult, StageResult
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from contracts.windows import Window
+from ml import tracking
+from ml.champion import NoChampion
+from ml.jobs.score import score
+from ml.jobs.train import as_of_window_end, train
+
+pytestmark = pytest.mark.stack
+
+World = tuple[pa.Table, pa.Table]
+HISTORY = Window.parse("2024-05-01--2024-06-29")
+DAY = Window.parse("2024-06-29")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_model() -> Iterator[None]:
+    """Register under another name, so that the line's own champion is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "MODEL_NAME", f"fraud_detector_test_{uuid.uuid4().hex[:8]}")
+        patch.setattr(tracking, "EXPERIMENT", "fraud_detector_test")
+        yield
+
+
+@dataclass(frozen=True)
+class Site:
+    settings: Settings
+    lake: Any
+
+    def train(self, snapshots: dict[str, int], run_id: str) -> tuple[StageResult, GateResult]:
+        return train(
+            self.settings,
+            self.lake.catalog,
+            as_of=as_of_window_end(HISTORY),
+            snapshots=snapshots,
+            window=HISTORY,
+            run_id=run_id,
+        )
+
+    def score(self, snapshots: dict[str, int]) -> tuple[StageResult, pa.Table]:
+        return score(
+            self.settings,
+            self.lake.catalog,
+            dates=list(DAY.dates()),
+            snapshots=snapshots,
+            window=DAY,
+            run_id="score_1",
+        )
+
+    def alias(self, name: str) -> int:
+        client = tracking.connect(self.settings)
+        return int(client.get_model_version_by_alias(tracking.MODEL_NAME, name).version)
+
+
+@pytest.fixture
+def site(mlflow: Settings, lake: Any) -> Site:
+    return Site(mlflow, lake)
+
+
+def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[..., World]) -> None:
+    snapshots = site.lake.publish(world)
+    with pytest.raises(NoChampion, match="run the DAG train_fraud_model"):
+        site.score(snapshots)
+
+    result, gate = site.train(snapshots, "train_1")
+    assert gate.passed, [check for check in gate.checks if not check.passed]
+    assert result.details["promoted"]
+    assert (site.alias("challenger"), site.alias("champion")) == (1, 1)
+    assert result.snapshots == snapshots
+    assert {"average_precision", "auc", "card_precision_100", "threshold", "prevalence"} <= set(
+        result.details["metrics"]
+    )
+    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert StageResult.from_dict(plain).details == plain["details"]
+    recorded_in_mlflow(site, result)
+
+    scored, first = site.score(snapshots)
+    check_scores(scored, first, world)
+
+    # Features that say nothing: the challenger is registered, the champion stays.
+    useless = site.lake.publish(build_world(planted=False))
+    refused, closed = site.train(useless, "train_2")
+    assert not closed.passed
+    assert not refused.details["promoted"]
+    assert "not_worse_than_champion" in refused.details["refused_because"]
+    assert (site.alias("challenger"), site.alias("champion")) == (2, 1)
+    assert closed.report is not None
+    assert refused.details["mlflow_run_id"] in closed.report
+
+    # The same data again: the same model to the last bit, and no worse than the champion.
+    repeated, _ = site.train(snapshots, "train_3")
+    assert repeated.details["metrics"] == result.details["metrics"]
+    assert site.alias("champion") == 3
+    again, second = site.score(snapshots)
+    assert again.details["model_version"] == 3
+    for column in ("event_id", "score", "risk_level", "decision", "score_reasons"):
+        assert second[column].to_pylist() == first[column].to_pylist()
+
+
+def recorded_in_mlflow(site: Site, result: StageResult) -> None:
+    client = tracking.connect(site.settings)
+    run = client.get_run(result.details["mlflow_run_id"])
+    table, snapshot = next(iter(result.snapshots.items()))
+    assert run.data.params[f"snapshot_{table}"] == str(snapshot)
+    assert run.data.tags["code_version"]
+    assert run.data.metrics["average_precision"] == pytest.approx(
+        result.details["metrics"]["average_precision"]
+    )
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"precision_recall.png", "calibration.png", "importances.png"} <= files
+    children = client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
+    )
+    assert {child.data.tags["candidate"] for child in children} == {
+        "logistic_regression",
+        "boosted_trees",
+        "isolation_forest",
+    }
+
+
+def check_scores(result: StageResult, scores: pa.Table, world: World) -> None:
+    assert scores.schema.equals(to_arrow.schema(TABLES["staging.scores"]))
+    features = world[0].filter(pa.compute.equal(world[0]["event_date"], date(2024, 6, 29)))
+    assert sorted(scores["event_id"].to_pylist()) == sorted(features["event_id"].to_pylist())
+    (balance,) = result.balances
+    assert balance.rows_in == balance.rows_out == features.num_rows
+    assert balance.amount_in == balance.amount_out == sum(features["amount"].to_pylist())
+    assert not any(column.null_count for column in scores.columns)
+    told = {
+        level: [r for r, seen in zip(scores["score_reasons"].to_pylist(),
+                scores["risk_level"].to_pylist(), strict=True) if seen == level]
+        for level in ("low", "high", "critical")
+    }  # fmt: skip
+    assert not any(told["low"])
+    alerts = told["high"] + told["critical"]
+    assert alerts
+    assert all(1 <= len(reasons) <= 3 for reasons in alerts)
+
+
+def test_no_login_reaches_the_log_or_the_tracking_address(
+    site: Site, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import mlflow as library
+
+    tracking.connect(site.settings)
+    password = site.settings.mlflow.password.get_secret_value()
+    assert password not in library.get_tracking_uri()
+    assert password not in "".join(capfd.readouterr())

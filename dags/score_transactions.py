@@ -72,5 +72,4 @@ with DAG(
         report.refresh(context)
 
     written = score()
-    published = publish(written)
-    gate_scores(written) >> published >> refresh_reports()
+    gate_scores(written) >> publish(written) >> refresh_reports()

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.assets import DAG_OF_STAGE
+from contracts.stages import Gate, Stage
+
+HERE = Path(__file__).resolve().parent
+REPO = HERE.parent.parent
+FILES = sorted((REPO / "dags").glob("*.py"))
+GRAPH = HERE / "graph.txt"
+MANUAL = ("**When", "**Run it again**", "**When it fails**")
+
+pytestmark = pytest.mark.airflow
+
+
+def parse(file: Path, home: Path) -> dict[str, Any]:
+    """Parse a DAG file in an interpreter of its own."""
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'plugins'}",
+    }
+    run = subprocess.run(
+        [sys.executable, str(HERE / "parse_one.py"), str(file)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stderr.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Parse every file of dags/; keyed by file stem."""
+    home = tmp_path_factory.mktemp("airflow")
+    # The first one writes Airflow's configuration, the others would race it.
+    first = parse(FILES[0], home)
+    with ThreadPoolExecutor(2) as pool:
+        others = pool.map(lambda file: parse(file, home), FILES[1:])
+        return dict(zip((file.stem for file in FILES), [first, *others], strict=True))
+
+
+@pytest.fixture(scope="module")
+def dags(parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return every DAG that was found, by id."""
+    return {dag_id: dag for file in parsed.values() for dag_id, dag in file["dags"].items()}
+
+
+def as_text(dags: dict[str, dict[str, Any]]) -> str:
+    """Draw DAGs, tasks, edges and assets, in flow order."""
+    lines = []
+    for dag_id in DAG_OF_STAGE.values():
+        dag = dags[dag_id]
+        lines.append(f"{dag_id}: {dag['schedule']}, {dag['max_active_runs']} run at a time")
+        for name, task in dag["tasks"].items():
+            arrows = [f" -> {', '.join(task['downstream'])}"] if task["downstream"] else []
+            arrows += [f" => {', '.join(task['outlets'])}"] if task["outlets"] else []
+            lines.append(f"    {name}{' (teardown)' * task['teardown']}{''.join(arrows)}")
+    return "\n".join(lines) + "\n"
+
+
+def test_each_file_holds_the_dag_of_its_name(parsed: dict[str, dict[str, Any]]) -> None:
+    assert {file: list(found["dags"]) for file, found in parsed.items()} == {
+        dag_id: [dag_id] for dag_id in DAG_OF_STAGE.values()
+    }
+
+
+def test_no_file_has_an_import_error(parsed: dict[str, dict[str, Any]]) -> None:
+    assert {file: found["errors"] for file, found in parsed.items() if found["errors"]} == {}
+
+
+def test_parsing_imports_no_engine_and_opens_no_socket(parsed: dict[str, dict[str, Any]]) -> None:
+    cost = {file: (found["heavy"], found["sockets"]) for file, found in parsed.items()}
+    assert cost == dict.fromkeys(cost, ([], []))
+
+
+def test_the_graph_is_the_committed_one(dags: dict[str, dict[str, Any]]) -> None:
+    assert as_text(dags) == GRAPH.read_text()
+
+
+def test_assets_join_the_dags_into_one_line(dags: dict[str, dict[str, Any]]) -> None:
+    line = [DAG_OF_STAGE[stage] for stage in Stage if stage is not Stage.TRAIN]
+    for before, after in zip(line, line[1:], strict=False):
+        produced = [asset for task in dags[before]["tasks"].values() for asset in task["outlets"]]
+        assert [dags[after]["schedule"]] == [f"after {asset}" for asset in produced]
+
+
+def test_every_gate_is_a_task_of_its_own(dags: dict[str, dict[str, Any]]) -> None:
+    tasks = {task for dag in dags.values() for task in dag["tasks"]}
+    assert {f"gate_{gate}" for gate in Gate} <= tasks
+
+
+def test_only_a_task_behind_or_in_the_gate_opens_the_way(dags: dict[str, dict[str, Any]]) -> None:
+    for dag in dags.values():
+        for name, task in dag["tasks"].items():
+            if task["outlets"] and not name.startswith("gate_"):
+                before = [t for t, v in dag["tasks"].items() if name in v["downstream"]]
+                assert any(t.startswith("gate_") for t in before)
+
+
+def test_every_task_retries_tells_and_ends(dags: dict[str, dict[str, Any]]) -> None:
+    for dag in dags.values():
+        for name, task in dag["tasks"].items():
+            policy = (task["retries"] >= 1, task["callbacks"], task["timeout"])
+            assert policy == (True, 1, True), name
+            assert task["doc"], name
+
+
+def test_every_dag_carries_its_manual(dags: dict[str, dict[str, Any]]) -> None:
+    for dag_id, dag in dags.items():
+        assert [part for part in MANUAL if part not in dag["doc"]] == [], dag_id
+        assert dag["description"]
+        for task in dag["tasks"]:
+            assert f"`{task}`" in dag["doc"], f"{dag_id}: the manual is silent about {task}"
+
+
+def test_every_parameter_is_typed_and_described(dags: dict[str, dict[str, Any]]) -> None:
+    for dag in dags.values():
+        assert "window" in dag["params"]
+        for param in dag["params"].values():
+            assert param["typed"]
+            assert param["description"].endswith(".")
+            assert param["title"]
+
+
+def test_no_dag_runs_the_past_or_two_windows_at_once(dags: dict[str, dict[str, Any]]) -> None:
+    assert {(dag["catchup"], dag["max_active_runs"]) for dag in dags.values()} == {(False, 1)}
+
+
+def test_dag_files_are_wiring() -> None:
+    assert {file.name: len(file.read_text().splitlines()) <= 80 for file in FILES} == {
+        file.name: True for file in FILES
+    }

@@ -26,6 +26,7 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "scores": ("tag:scores",),
     "operations": ("tag:operations",),
 }
+_MESSAGE: Final = 300
 
 
 class BuildFailed(RuntimeError):
@@ -271,11 +272,10 @@ def _dbt(
 
 def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:
     if not failed:
-        cause = " ".join(str(exception or "it gave no reason").split())
+        cause = _short(exception or "it gave no reason")
         return f"dbt {command} of layer {layer} failed: {cause}"
     shown = "; ".join(
-        f"{_unique_id(node).split('.')[2]} ({' '.join(str(node.message).split())})"
-        for node in failed[:5]
+        f"{_unique_id(node).split('.')[2]} ({_short(node.message)})" for node in failed[:5]
     )
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return f"dbt {command} of layer {layer} failed at {shown}{more}."
@@ -284,3 +284,9 @@ def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> st
 def _unique_id(result: Any) -> str:
     """Return `<kind>.<project>.<name>`; an operation's result carries it, a node's its node."""
     return str(getattr(result, "node", result).unique_id)
+
+
+def _short(message: object) -> str:
+    """Return a message on one line; dbt's log has it whole."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}…"

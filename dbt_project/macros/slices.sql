@@ -18,8 +18,8 @@
         true
     {%- else -%}
         (
-        {%- for first, last in ranges -%}
-            {{ column }} between date '{{ first }}' and date '{{ last }}' or {# -#}
+        {%- for days in ranges -%}
+            {{ column }} between date '{{ days[0] }}' and date '{{ days[1] }}' or {# -#}
         {%- endfor -%}
         false)
     {%- endif -%}

@@ -35,7 +35,8 @@ def distance_km(lat_a: Column, lon_a: Column, lat_b: Column, lon_b: Column) -> C
     half_lat = F.sin(F.radians(lat_b - lat_a) / 2)
     half_lon = F.sin(F.radians(lon_b - lon_a) / 2)
     across = F.cos(F.radians(lat_a)) * F.cos(F.radians(lat_b)) * half_lon * half_lon
-    chord = F.least(half_lat * half_lat + across, F.lit(1.0))
+    square = half_lat * half_lat + across
+    chord = F.when(square > 1, 1.0).otherwise(square)
     return F.round(2 * _EARTH_RADIUS_KM * F.asin(F.sqrt(chord)), 3)
 
 

@@ -1,0 +1,115 @@
+"""Rows of the Sparkov layout, the lake emptied for a module, and one way to run its stages."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from contracts.results import StageResult
+from contracts.settings import Settings
+from contracts.tables import zone
+from contracts.windows import Window
+from sources.deliver import Delivery, deliveries
+from sources.land import land
+from sources.manifest import Manifest, latest
+from sources.store import s3_client
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+SPARKOV_ROW: dict[str, Any] = {
+    "ssn": "011-63-5921",
+    "cc_num": "4779476602844521552",
+    "first": "James",
+    "last": "Tran",
+    "gender": "M",
+    "street": "23851 Catherine Mission",
+    "city": "Miami",
+    "state": "FL",
+    "zip": "33176",
+    "lat": 25.6574,
+    "long": -80.3627,
+    "city_pop": 1737737,
+    "job": "Producer",
+    "dob": "1947-03-11",
+    "acct_num": "789500570121",
+    "profile": "adults_50up_male_urban.json",
+    "trans_num": "e1",
+    "trans_date": "2019-01-05",
+    "trans_time": "00:10:00",
+    "unix_time": 1546647000,
+    "category": "gas_transport",
+    "amt": 84.37,
+    "is_fraud": 0,
+    "merchant": "fraud_Schaefer, McGlynn and Bosco",
+    "merch_lat": 25.794453,
+    "merch_long": -80.578092,
+}
+
+
+@pytest.fixture(scope="session")
+def row() -> dict[str, Any]:
+    """Return a sound row of the Sparkov layout."""
+    return dict(SPARKOV_ROW)
+
+
+@dataclass(frozen=True)
+class Line:
+    """The stages of the lake, run on the test platform."""
+
+    spark: "SparkSession"
+    settings: Settings
+    folder: Path
+
+    def land(self, day: str, rows: Sequence[dict[str, Any]]) -> Manifest:
+        """Deliver these rows as the file of a day and land them."""
+        path = self.folder / f"{day}.parquet"
+        pd.DataFrame([{**SPARKOV_ROW, **changes} for changes in rows]).to_parquet(path, index=False)
+        return self._landed(Window.parse(day), [Delivery(path)])
+
+    def land_sample(self, window: str) -> Manifest:
+        """Land a window of the shipped sample."""
+        parsed = Window.parse(window)
+        return self._landed(parsed, deliveries("sparkov", parsed, DATA))
+
+    def _landed(self, window: Window, files: list[Delivery]) -> Manifest:
+        client, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
+        land("sparkov", window, client, bucket, files, run_id="land")
+        return latest(client, bucket, "sparkov", window)
+
+    def process(self, manifest: Manifest, run_id: str) -> StageResult:
+        """Process a landed window onto its audit branch."""
+        from spark.jobs.process import process
+
+        return process(
+            self.spark,
+            [manifest],
+            Window.parse(manifest.window),
+            run_id=run_id,
+            raw_bucket=self.settings.s3.raw_bucket,
+            key_file=self.settings.pseudonym_key_file,
+        )
+
+    def rows(self, table: str, order: str = "event_id") -> list[dict[str, Any]]:
+        """Return the published rows of a table."""
+        frame = self.spark.table(f"lake.{table}").orderBy(*order.split(","))
+        return [one.asDict() for one in frame.collect()]
+
+
+@pytest.fixture(scope="module")
+def line(
+    spark: "SparkSession", spark_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Line]:
+    """Return the stages over a lake without tables; leave none behind."""
+    _empty(spark)
+    yield Line(spark, spark_settings, tmp_path_factory.mktemp("deliveries"))
+    _empty(spark)
+
+
+def _empty(spark: "SparkSession") -> None:
+    for table in (*zone("processed"), *zone("sandbox")):
+        spark.sql(f"DROP TABLE IF EXISTS lake.{table.name} PURGE")

@@ -1,0 +1,155 @@
+"""The shipped sample through Processed and Sandbox on the test platform."""
+
+import hashlib
+import hmac
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from contracts.columns import COLUMNS, PersonalData
+from contracts.features import FEATURE_NAMES, LOOKBACK_DAYS
+from contracts.results import StageResult
+from contracts.tables import TABLES, zone
+
+if TYPE_CHECKING:
+    from tests.spark.conftest import Line
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
+HISTORY, DAY = "2024-05-01--2024-05-16", "2024-05-17"
+Prepared = tuple[StageResult, StageResult]
+
+
+def through(line: "Line", window: str) -> Prepared:
+    from spark.jobs.prepare import prepare
+    from spark.jobs.publish import publish
+
+    processed = publish(line.spark, line.process(line.land_sample(window), f"process {window}"))
+    prepared = prepare(line.spark, processed, run_id=f"prepare {window}")
+    return processed, publish(line.spark, prepared)
+
+
+def files() -> pd.DataFrame:
+    return pd.concat(
+        pd.read_parquet(file) for file in sorted(DATA.glob("*.parquet")) if file.stem <= DAY
+    )
+
+
+@pytest.fixture(scope="module")
+def history(line: "Line") -> Prepared:
+    return through(line, HISTORY)
+
+
+@pytest.fixture(scope="module")
+def day(line: "Line", history: Prepared) -> Prepared:
+    return through(line, DAY)
+
+
+def test_the_sample_comes_through_whole(history: Prepared, day: Prepared) -> None:
+    source = files()
+    for (processed, prepared), is_day in ((history, False), (day, True)):
+        rows = source[(source["trans_date"] == DAY) == is_day]
+        cents = int((rows["amt"] * 100).round().astype("int64").sum())
+        for result in (processed, prepared):
+            (balance,) = result.balances
+            assert balance.rows_in == balance.rows_out == len(rows)
+            assert balance.amount_in == balance.amount_out == Decimal(cents) / 100
+
+
+def test_only_what_changed_is_computed_and_processed_snapshots_go_on(day: Prepared) -> None:
+    processed, prepared = day
+
+    assert processed.dates == prepared.dates == (date(2024, 5, 17),)
+    lake = {table.name for table in (*zone("processed"), *zone("sandbox"))}
+    assert set(prepared.snapshots) == lake
+    assert processed.snapshots.items() <= prepared.snapshots.items()
+
+
+def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> None:
+    from spark.conform import conform
+    from spark.transforms.features import features
+
+    assert LOOKBACK_DAYS > 17
+    spark, table = line.spark, TABLES["sandbox.features"]
+    whole = conform(
+        features(spark.table("lake.processed.transactions"), spark.table("lake.processed.labels")),
+        table,
+    )
+    kept = spark.table("lake.sandbox.features")
+
+    assert kept.dtypes == whole.dtypes
+    assert kept.count() == len(files())
+    assert kept.exceptAll(whole).isEmpty()
+    assert not kept.select(*FEATURE_NAMES).isEmpty()
+
+
+def test_the_masked_sample_is_a_tenth_without_any_token(line: "Line", day: Prepared) -> None:
+    masked = line.spark.table("lake.sandbox.transactions_masked")
+
+    share = masked.count() / len(files())
+    assert 0.08 < share < 0.12
+    personal = {PersonalData.DIRECT, PersonalData.ONLINE}
+    assert not [name for name in masked.columns if COLUMNS[name].personal in personal]
+    assert masked.filter("amount_rounded % 10 != 0").isEmpty()
+
+
+def test_no_direct_identifier_is_beyond_raw(line: "Line", day: Prepared) -> None:
+    source = files()
+    tell_tale = {
+        value
+        for column in ("ssn", "cc_num", "acct_num", "street")
+        for value in source[column].astype(str).unique()
+    }
+    # A city, a name or a job may be a word of a merchant's name, so these count as whole values.
+    whole_only = {
+        value
+        for column in ("first", "last", "city", "zip", "job", "dob", "profile")
+        for value in source[column].astype(str).unique()
+    }
+    for table in (*zone("processed"), *zone("sandbox")):
+        frame = line.spark.table(f"lake.{table.name}").toPandas()
+        assert len(frame) or table.name == "processed.quarantine"
+        for column in frame.select_dtypes(include="object"):
+            values = set(frame[column].dropna().map(str))
+            if column != "counterparty_id":
+                assert not values & whole_only, f"{table.name}.{column}"
+            joined = "\n".join(values)
+            assert not [text for text in tell_tale if text in joined], f"{table.name}.{column}"
+
+
+def test_tokens_are_keyed_by_this_installation(line: "Line", day: Prepared) -> None:
+    key = bytes.fromhex(line.settings.pseudonym_key_file.read_text().strip())
+    accounts = files()["acct_num"].unique()
+    expected = {
+        hmac.new(key, f"customer|sparkov|{account}".encode(), hashlib.sha256).hexdigest()[:32]
+        for account in accounts
+    }
+
+    found = {row["customer_id"] for row in line.rows("processed.customers", "customer_id")}
+
+    assert found == expected
+    logs = [*line.settings.state_dir.rglob("*.log"), *line.settings.state_dir.rglob("*.out")]
+    assert any("spark" in str(file) for file in logs)
+    for file in logs:
+        text = file.read_bytes().lower()
+        assert key.hex().encode() not in text
+        assert not [account for account in accounts if account.encode() in text]
+
+
+def test_preparing_again_changes_no_row(line: "Line", history: Prepared, day: Prepared) -> None:
+    from spark.jobs.prepare import prepare
+    from spark.jobs.publish import publish
+
+    before = line.spark.table("lake.sandbox.features").toPandas().sort_values("event_id")
+
+    publish(line.spark, prepare(line.spark, day[0], run_id="again"))
+
+    after = line.spark.table("lake.sandbox.features").toPandas().sort_values("event_id")
+    pd.testing.assert_frame_equal(
+        before.reset_index(drop=True), after.reset_index(drop=True), check_exact=True
+    )

@@ -1,0 +1,212 @@
+"""Raw to Processed on the test platform: one lake, window after window, in the order below."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from contracts.results import StageResult
+from contracts.tables import TABLES, zone
+from sources.manifest import Manifest
+
+if TYPE_CHECKING:
+    from tests.spark.conftest import Line
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+
+DAY_A: list[dict[str, Any]] = [
+    {"trans_num": "a1"},
+    {"trans_num": "a2", "amt": 10.5, "is_fraud": 1, "category": "misc_net"},
+    {"trans_num": "a2", "amt": 10.5, "is_fraud": 1, "category": "misc_net"},
+    {"trans_num": "a1", "amt": 99.0},
+    {"trans_num": "a3", "amt": -7.25},
+    {"trans_num": "a4", "amt": 250000.0},
+    {"trans_num": None, "amt": 3.0},
+    {"trans_num": "a5", "trans_date": "2031-01-01"},
+    {"trans_num": "a6", "amt": None},
+    {"trans_num": "a7", "is_fraud": 2, "acct_num": "111", "merchant": "fraud_Other"},
+]
+DAY_B: list[dict[str, Any]] = [
+    {"trans_num": "b1", "trans_date": "2019-01-06"},
+    {"trans_num": "a2", "amt": 10.5, "is_fraud": 1, "category": "misc_net"},
+    {"trans_num": "a1", "amt": 1.0},
+    {"trans_num": "late", "trans_time": "05:00:00", "amt": 2.0},
+]
+PROCESSED = [table.name for table in zone("processed")]
+
+
+@dataclass
+class Story:
+    """What happened so far, for the tests that come after."""
+
+    first: Manifest
+    audited: StageResult
+    second: Manifest | None = None
+
+
+def content(line: "Line") -> dict[str, str]:
+    """Return a digest of the published rows of each table."""
+    digests = {}
+    for name in PROCESSED:
+        frame = line.spark.table(f"lake.{name}").selectExpr("to_json(struct(*)) AS row")
+        rows = sorted(row["row"] for row in frame.collect())
+        digests[name] = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return digests
+
+
+def published(line: "Line", result: StageResult) -> StageResult:
+    from spark.jobs.publish import publish
+
+    return publish(line.spark, result)
+
+
+@pytest.fixture(scope="module")
+def story(line: "Line") -> Story:
+    first = line.land("2019-01-05", DAY_A)
+    return Story(first, line.process(first, "manual__2019-01-05T00:00:00+00:00"))
+
+
+def test_every_row_and_cent_is_accounted_for(story: Story) -> None:
+    (balance,) = story.audited.balances
+
+    assert (balance.rows_in, balance.rows_out) == (10, 3)
+    assert (balance.rows_quarantined, balance.rows_duplicate) == (6, 1)
+    amounts = pd.Series([{"amt": 84.37, **row}["amt"] for row in DAY_A], dtype=float)
+    assert balance.amount_in == Decimal(str(round(amounts.sum(), 2)))
+    assert balance.amount_duplicate == Decimal("10.50")
+    assert story.audited.details["reasons"] == {
+        "absurd_amount": 1,
+        "conflicting_duplicate": 1,
+        "future_time": 1,
+        "missing_event_id": 1,
+        "negative_amount": 1,
+        "unreadable_amount": 1,
+    }
+    assert story.audited.dates == (date(2019, 1, 5),)
+    assert StageResult.from_dict(story.audited.to_dict()) == story.audited
+
+
+def test_an_audit_branch_is_not_seen_until_it_is_published(line: "Line", story: Story) -> None:
+    from spark.jobs.read import audit_frame
+
+    assert all(line.spark.table(f"lake.{name}").isEmpty() for name in PROCESSED)
+    assert audit_frame(line.spark, story.audited, "processed.transactions").count() == 3
+
+    result = published(line, story.audited)
+
+    assert result.branch is None
+    assert result.snapshots == story.audited.snapshots
+    assert len(line.rows("processed.transactions")) == 3
+    refs = line.spark.sql("SELECT name FROM lake.processed.transactions.refs").collect()
+    assert [row["name"] for row in refs] == ["main"]
+    assert published(line, story.audited) == result, "publishing again changes nothing"
+
+
+def test_tables_are_what_the_contracts_declare(line: "Line", story: Story) -> None:
+    from contracts.render.to_spark import dtypes
+
+    for name in PROCESSED:
+        described = line.spark.table(f"lake.{name}")
+        assert described.dtypes == dtypes(TABLES[name])
+        required = {field.name for field in described.schema if not field.nullable}
+        assert required == {c for c in TABLES[name].column_names if not TABLES[name].is_nullable(c)}
+
+
+def test_refused_rows_name_their_object_position_and_reason(line: "Line", story: Story) -> None:
+    rows = line.rows("processed.quarantine", "raw_position")
+
+    assert [(row["raw_position"], row["reasons"]) for row in rows] == [
+        (3, ["conflicting_duplicate"]),
+        (4, ["negative_amount"]),
+        (5, ["absurd_amount"]),
+        (6, ["missing_event_id"]),
+        (7, ["future_time"]),
+        (8, ["unreadable_amount"]),
+    ]
+    (held,) = story.first.objects
+    assert {row["raw_object"] for row in rows} == {held.key}
+    assert rows[1]["amount"] == Decimal("-7.25")
+
+
+def test_labels_and_parties_come_from_accepted_rows_only(line: "Line", story: Story) -> None:
+    labels = line.rows("processed.labels")
+    assert [(row["event_id"], row["is_fraud"]) for row in labels] == [("a1", False), ("a2", True)]
+    assert len(line.rows("processed.customers", "customer_id")) == 2
+    merchants = line.rows("processed.merchants", "counterparty_id")
+    assert [row["counterparty_id"] for row in merchants] == [
+        "Other",
+        "Schaefer, McGlynn and Bosco",
+    ]
+
+
+def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Story) -> None:
+    story.second = line.land("2019-01-06", DAY_B)
+
+    result = line.process(story.second, "second")
+
+    (balance,) = result.balances
+    assert (balance.rows_out, balance.rows_duplicate, balance.rows_quarantined) == (2, 1, 1)
+    assert result.details["reasons"] == {"conflicting_duplicate": 1}
+    assert result.dates == (date(2019, 1, 5), date(2019, 1, 6))
+    published(line, result)
+    rows = line.rows("processed.transactions")
+    assert [row["event_id"] for row in rows] == ["a1", "a2", "a7", "b1", "late"]
+    assert rows[0]["amount"] == Decimal("84.37")
+    assert len(line.rows("processed.quarantine", "raw_position")) == 7
+
+
+def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
+    line: "Line", story: Story
+) -> None:
+    from spark.jobs.publish import PublishConflictError
+
+    before = content(line)
+    one = line.process(story.first, "one")
+    other = line.process(story.first, "other")
+    assert one.balances == other.balances == story.audited.balances
+
+    published(line, one)
+    assert content(line) == before
+    with pytest.raises(PublishConflictError, match="run the stage process again"):
+        published(line, other)
+    assert content(line) == before
+
+    published(line, line.process(story.first, "other"))
+    assert content(line) == before
+
+
+def test_a_refused_run_leaves_no_branch(line: "Line", story: Story) -> None:
+    from spark.jobs.publish import discard
+
+    before = content(line)
+    assert story.second is not None
+    discard(line.spark, line.process(story.second, "refused"))
+
+    assert content(line) == before
+    refs = line.spark.sql("SELECT name FROM lake.processed.labels.refs").collect()
+    assert [row["name"] for row in refs] == ["main"]
+
+
+def test_raw_that_gate_raw_would_refuse_is_not_processed(line: "Line", story: Story) -> None:
+    from spark.jobs.raw import RawUnfitError
+
+    manifest = line.land("2019-02-01", [{"trans_num": "x", "amt": True}])
+
+    with pytest.raises(RawUnfitError, match=r"2019-02-01\.parquet: amt is boolean instead of"):
+        line.process(manifest, "unfit")
+
+
+def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story: Story) -> None:
+    rows = [{"trans_num": f"t{n}", "amt": text} for n, text in enumerate(["12.50", "12,50", "abc"])]
+    manifest = line.land("2019-06-05", [{**row, "trans_date": "2019-06-05"} for row in rows])
+
+    result = line.process(manifest, "text")
+
+    (balance,) = result.balances
+    assert (balance.rows_out, balance.amount_in) == (1, Decimal("12.50"))
+    assert result.details["reasons"] == {"unreadable_amount": 2}

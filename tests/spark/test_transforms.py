@@ -1,0 +1,394 @@
+import contextlib
+import doctest
+import hashlib
+import hmac
+import importlib
+import io
+import pkgutil
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import spark.transforms
+from contracts.columns import COLUMNS
+from contracts.reasons import RejectReason
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from sources.sparkov import SPARKOV
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+LANDED = datetime(2019, 1, 6, 3, tzinfo=UTC)
+KEY = bytes(range(32))
+
+
+@pytest.fixture(autouse=True)
+def _in_session(spark: "SparkSession") -> None:
+    """Expressions need a session to be made in."""
+
+
+def utc(value: object) -> object:
+    """Return a time that Spark answered in this machine's zone as UTC; other values as they are."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def raw(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
+    """Return file rows as the reader gives them: text, and where they come from."""
+    ddl = ", ".join(f"{column.name} string" for column in SPARKOV.layout)
+    values = [
+        (
+            *(None if r[c.name] is None else str(r[c.name]) for c in SPARKOV.layout),
+            "sparkov/transactions/d/o.parquet",
+            position,
+            LANDED,
+        )
+        for position, r in enumerate(rows)
+    ]
+    return spark.createDataFrame(
+        values, f"{ddl}, raw_object string, raw_position bigint, ingested_at timestamp"
+    )
+
+
+def validated(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
+    from spark.transforms.adapt import adapt
+    from spark.transforms.validate import validate
+
+    return validate(adapt(raw(spark, rows), SPARKOV), SPARKOV)
+
+
+def key_frame(spark: "SparkSession", text: str) -> "DataFrame":
+    return spark.createDataFrame([(bytearray(text.encode()),)], "content binary")
+
+
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(spark.transforms.__path__)]
+)
+def test_the_examples_in_the_docstrings_run(name: str, request: pytest.FixtureRequest) -> None:
+    module = importlib.import_module(f"spark.transforms.{name}")
+    session = request.getfixturevalue("spark")
+    found = doctest.testmod(module, extraglobs={"spark": session})
+    assert found.failed == 0
+
+
+def test_golden_row_of_the_adapter(spark: "SparkSession", row: dict[str, Any]) -> None:
+    """A Sparkov row becomes these canonical values, written by hand."""
+    from spark.transforms.adapt import adapt
+
+    (mapped,) = adapt(raw(spark, [row]), SPARKOV).collect()
+
+    assert {name: utc(value) for name, value in mapped.asDict().items() if value is not None} == {
+        "source_system": "sparkov",
+        "schema_version": 1,
+        "event_id": "e1",
+        "source_sequence": 0,
+        "event_at": datetime(2019, 1, 5, 0, 10, tzinfo=UTC),
+        "event_at_precision": "second",
+        "customer_id": "789500570121",
+        "instrument_id": "4779476602844521552",
+        "counterparty_id": "Schaefer, McGlynn and Bosco",
+        "counterparty_type": "merchant",
+        "merchant_category": "gas_transport",
+        "transaction_type": "purchase",
+        "channel": "pos",
+        "payment_method": "card",
+        "amount": 84.37,
+        "currency": "USD",
+        "country": "US",
+        "location_text": "Miami, FL",
+        "transaction_lat": 25.794453,
+        "transaction_lon": -80.578092,
+        "home_lat": 25.6574,
+        "home_lon": -80.3627,
+        "is_fraud": "0",
+        "raw_object": "sparkov/transactions/d/o.parquet",
+        "raw_position": 0,
+        "ingested_at": LANDED,
+    }
+
+
+def test_a_category_of_the_net_is_paid_on_the_web_and_names_keep_inner_prefixes(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from spark.transforms.adapt import adapt
+
+    rows = [
+        {**row, "category": "misc_net", "merchant": "fraud_Fraud_Co"},
+        {**row, "merchant": "Plain Shop"},
+        {**row, "merchant": " "},
+    ]
+    mapped = adapt(raw(spark, rows), SPARKOV).orderBy("raw_position").collect()
+
+    assert [one["channel"] for one in mapped] == ["web", "pos", "pos"]
+    assert [one["counterparty_id"] for one in mapped] == ["Fraud_Co", "Plain Shop", None]
+
+
+R = RejectReason
+REFUSED: list[tuple[dict[str, Any], list[RejectReason]]] = [
+    ({}, []),
+    ({"amt": 0.0}, []),
+    ({"amt": "100000"}, []),
+    ({"trans_num": None}, [R.MISSING_EVENT_ID]),
+    ({"trans_num": "  "}, [R.MISSING_EVENT_ID]),
+    ({"acct_num": None}, [R.MISSING_CUSTOMER]),
+    ({"trans_date": "5/1/19", "trans_time": "0:10"}, [R.UNREADABLE_TIME]),
+    ({"trans_time": None}, [R.UNREADABLE_TIME]),
+    ({"trans_date": "2019-02-30"}, [R.UNREADABLE_TIME]),
+    ({"trans_date": "2019-01-06", "trans_time": "03:00:00"}, []),
+    ({"trans_date": "2019-01-06", "trans_time": "03:00:01"}, [R.FUTURE_TIME]),
+    ({"amt": None}, [R.UNREADABLE_AMOUNT]),
+    ({"amt": "12,50"}, [R.UNREADABLE_AMOUNT]),
+    ({"amt": "NaN"}, [R.UNREADABLE_AMOUNT]),
+    ({"amt": 0.005}, [R.UNREADABLE_AMOUNT]),
+    ({"amt": "1e400"}, [R.ABSURD_AMOUNT]),
+    ({"amt": -0.01}, [R.NEGATIVE_AMOUNT]),
+    ({"amt": 100000.01}, [R.ABSURD_AMOUNT]),
+    ({"amt": -1e9}, [R.NEGATIVE_AMOUNT, R.ABSURD_AMOUNT]),
+    ({"lat": 90.1}, [R.IMPOSSIBLE_PLACE]),
+    ({"merch_long": "west"}, [R.IMPOSSIBLE_PLACE]),
+    ({"lat": None, "long": None}, []),
+    ({"category": "weapons"}, [R.UNKNOWN_CODE]),
+    ({"acct_num": "", "amt": -1.0, "category": "x"},
+     [R.MISSING_CUSTOMER, R.NEGATIVE_AMOUNT, R.UNKNOWN_CODE]),
+]  # fmt: skip
+
+
+def test_each_reason_refuses_its_row_and_no_other(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    rows = [{**row, **changes} for changes, _ in REFUSED]
+
+    judged = validated(spark, rows).orderBy("raw_position").collect()
+
+    found = {
+        str(changes): one["reasons"] for (changes, _), one in zip(REFUSED, judged, strict=True)
+    }
+    assert found == {str(changes): [str(r) for r in reasons] for changes, reasons in REFUSED}
+
+
+@pytest.mark.parametrize("currency", ["usd", "EURO", None, "ZZZ"])
+def test_a_currency_outside_iso_4217_is_refused(
+    spark: "SparkSession", row: dict[str, Any], currency: str | None
+) -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.adapt import adapt
+    from spark.transforms.validate import validate
+
+    mapped = adapt(raw(spark, [row]), SPARKOV).withColumn("currency", F.lit(currency))
+
+    assert validate(mapped, SPARKOV).first()["reasons"] == [R.UNKNOWN_CURRENCY]
+
+
+def test_every_reason_has_a_test_that_names_it() -> None:
+    covered = {reason for _, reasons in REFUSED for reason in reasons}
+    assert set(RejectReason) - covered == {R.UNKNOWN_CURRENCY, R.CONFLICTING_DUPLICATE}
+
+
+def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    amounts = [84.37, 0.1 + 0.2, "19.999", 1e15, "1e400", -5.5]
+    rows = [{**row, "amt": amount} for amount in amounts]
+
+    judged = validated(spark, rows).orderBy("raw_position")
+
+    assert dict(judged.dtypes)["amount"] == "decimal(18,2)"
+    assert [one["amount"] for one in judged.collect()] == [
+        Decimal("84.37"),
+        Decimal("0.30"),
+        None,
+        Decimal("1000000000000000.00"),
+        None,
+        Decimal("-5.50"),
+    ]
+
+
+@pytest.mark.parametrize("message", ["a", "customer|sparkov|789500570121", "é€" * 60])
+def test_hmac_equals_pythons(spark: "SparkSession", message: str) -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.pseudonymise import hmac_sha256, pads
+
+    keys = pads(key_frame(spark, KEY.hex() + "\n"))
+    token = hmac_sha256(F.lit(message), F.col("inner_pad"), F.col("outer_pad"))
+
+    expected = hmac.new(KEY, message.encode(), hashlib.sha256).hexdigest()
+    assert keys.select(token).first()[0] == expected
+
+
+def test_identifiers_become_tokens_and_the_key_is_in_no_plan(
+    spark: "SparkSession", spark_settings: Settings, row: dict[str, Any], tmp_path: Path
+) -> None:
+    from spark.transforms.pseudonymise import pads, pseudonymise
+
+    file = tmp_path / "pseudonym.key"
+    file.write_text(KEY.hex() + "\n")
+    key = spark.read.format("binaryFile").load(file.as_uri())
+    frame = pseudonymise(validated(spark, [row, {**row, "amt": 1.0}, row]), pads(key))
+
+    one, other, again = frame.orderBy("raw_position").collect()
+    for column, kind, value in (
+        ("customer_id", "customer", row["acct_num"]),
+        ("instrument_id", "instrument", row["cc_num"]),
+    ):
+        message = f"{kind}|sparkov|{value}".encode()
+        assert one[column] == hmac.new(KEY, message, hashlib.sha256).hexdigest()[:32]
+    assert (one["device_id"], one["ip_hash"]) == (None, None)
+    assert one["content_hash"] == again["content_hash"] != other["content_hash"]
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        frame.explain(extended=True)
+    logs = b"".join(p.read_bytes() for p in spark_settings.state_dir.rglob("spark*.log"))
+    inner = bytes(byte ^ 0x36 for byte in KEY)
+    for secret in (KEY.hex(), KEY.hex().upper(), inner.hex(), inner.hex().upper()):
+        assert secret not in said.getvalue()
+        assert secret.encode() not in logs
+    assert "binaryFile" in said.getvalue()
+
+
+def test_places_are_coarse_and_of_the_address_only_the_region_stays(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from spark.transforms.coarsen import coarsen
+
+    coarse = coarsen(validated(spark, [row, {**row, "city": None}])).orderBy("raw_position")
+
+    first, second = coarse.collect()
+    assert "location_text" not in coarse.columns
+    assert (first["region"], second["region"]) == ("FL", None)
+    assert [first[n] for n in ("home_lat", "home_lon", "transaction_lat", "transaction_lon")] == [
+        25.7,
+        -80.4,
+        25.8,
+        -80.6,
+    ]
+
+
+def test_labels_follow_the_declared_delay_and_a_third_value_is_none(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from spark.transforms.labels import truth_labels
+
+    stated = [0, 1, 2, None, ""]
+    rows = [
+        {**row, "trans_num": f"e{n}", "is_fraud": value}
+        for n, value in enumerate([*stated, *[0] * 300])
+    ]
+    labels = truth_labels(validated(spark, rows), SPARKOV.label_delay).collect()
+
+    known = {one["event_id"]: one for one in labels}
+    assert [known[f"e{n}"]["is_fraud"] if f"e{n}" in known else None for n in range(5)] == [
+        False,
+        True,
+        None,
+        None,
+        None,
+    ]
+    late = 0
+    for event_id, one in known.items():
+        digest = hashlib.sha256(f"sparkov|{event_id}".encode()).hexdigest()
+        share, place = int(digest[:8], 16) % 1000, int(digest[8:16], 16)
+        week = 7 * 86_400
+        delay = 1 + place % week if share < 900 else week + 1 + place % (53 * 86_400)
+        late += delay > week
+        event_at = datetime(2019, 1, 5, 0, 10, tzinfo=UTC)
+        assert utc(one["known_at"]) == event_at + timedelta(seconds=delay)
+        assert one["event_date"] == date(2019, 1, 5)
+    assert 0.05 < late / len(known) < 0.15
+
+
+def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
+    spark: "SparkSession",
+) -> None:
+    from spark.transforms.deduplicate import deduplicate
+
+    def batch_row(event: str, content: str, position: int, reasons: list[str]) -> tuple[Any, ...]:
+        return ("s", event, content, "new", position, LANDED, reasons)
+
+    batch = spark.createDataFrame(
+        [
+            batch_row("a", "1", 0, []),
+            batch_row("a", "1", 1, []),
+            batch_row("a", "2", 2, []),
+            batch_row("b", "1", 3, []),
+            batch_row("c", "9", 4, []),
+            batch_row("d", "1", 5, []),
+            batch_row("d", "1", 6, []),
+            batch_row("a", "1", 7, ["negative_amount"]),
+        ],
+        "source_system string, event_id string, content_hash string, raw_object string,"
+        " raw_position bigint, ingested_at timestamp, reasons array<string>",
+    )
+    known = spark.createDataFrame(
+        [("s", "b", "1", "old", 0), ("s", "c", "1", "old", 1), ("s", "d", "1", "new", 6)],
+        "source_system string, event_id string, content_hash string, raw_object string,"
+        " raw_position bigint",
+    )
+
+    judged = deduplicate(batch, known).orderBy("raw_position").collect()
+
+    assert [one["verdict"] for one in judged] == [
+        "accepted",  # first of a
+        "duplicate",  # the same again
+        "quarantined",  # a with other content
+        "duplicate",  # known from another object
+        "quarantined",  # known with other content
+        "duplicate",  # position 6 was published before, and stays the accepted one
+        "accepted",
+        "quarantined",  # refused before it is compared
+    ]
+    assert judged[2]["reasons"] == [R.CONFLICTING_DUPLICATE]
+    assert judged[7]["reasons"] == ["negative_amount"]
+
+
+def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession") -> None:
+    from spark.transforms.parties import customers
+
+    ddl = (
+        "source_system string, customer_id string, country string, region string,"
+        " home_lat double, home_lon double, event_at timestamp"
+    )
+    old = spark.createDataFrame([("s", "c", "US", "FL", 1.0, 1.0, LANDED)], ddl)
+    new = spark.createDataFrame([("s", "c", "US", "NJ", 2.0, 2.0, LANDED + timedelta(days=1))], ddl)
+    none = spark.createDataFrame(
+        [], f"{ddl}, first_event_at timestamp, last_event_at timestamp"
+    ).drop("event_at")
+
+    forth = customers(customers(none, old), new).collect()
+    back = customers(customers(none, new), old).collect()
+
+    assert forth == back
+    (one,) = forth
+    assert (one["region"], one["home_lat"]) == ("NJ", 2.0)
+    assert one["last_event_at"] - one["first_event_at"] == timedelta(days=1)
+
+
+def test_a_frame_is_checked_once_for_every_difference(spark: "SparkSession") -> None:
+    from spark.conform import FrameError, conform, require
+
+    table = TABLES["processed.merchants"]
+    frame = spark.createDataFrame([("m", 1)], "counterparty_id string, extra int")
+
+    with pytest.raises(FrameError) as error:
+        require(frame.selectExpr("CAST(counterparty_id AS int)", "extra"), table)
+    for said in (
+        "lacks source_system string",
+        "has extra, not declared",
+        "has counterparty_id as int instead of string",
+    ):
+        assert said in str(error.value)
+    with pytest.raises(FrameError, match="lacks source_system"):
+        conform(frame, table)
+
+
+def test_every_spark_type_is_declared() -> None:
+    from contracts.render.to_spark import SPARK_TYPES
+
+    assert {column.type for column in COLUMNS.values()} <= set(SPARK_TYPES)

@@ -7,6 +7,7 @@ A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflo
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ os.environ["TOLLGATE_STATE_DIR"] = str(
     Path(os.environ.get("TOLLGATE_STATE_DIR", REPO / "var")).absolute() / "test"
 )
 os.environ["TOLLGATE_PORT_BASE"] = str(int(os.environ.get("TOLLGATE_PORT_BASE", "15400")) + 100)
+# A copy of the deliveries, so that a test may add one that is broken.
+DELIVERIES = Path(os.environ["TOLLGATE_STATE_DIR"]) / "deliveries"
+os.environ["TOLLGATE_DATA_DIR"] = str(DELIVERIES)
 _OURS: list[bool] = []
 
 if TYPE_CHECKING:
@@ -39,6 +43,12 @@ def _up(*services: str) -> Settings:
     platform.up(settings, services)
     get_settings.cache_clear()
     return get_settings()
+
+
+def pytest_sessionstart() -> None:
+    """Put the shipped sample, and nothing else, where this run's deliveries come from."""
+    shutil.rmtree(DELIVERIES, ignore_errors=True)
+    shutil.copytree(REPO / "data", DELIVERIES)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,10 +59,9 @@ def gate(written: dict[str, Any]) -> str:
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
     """Put the scores into STAGING, build their marts and show them to readers."""
+    from warehouse.scores import swap_scores
     from warehouse.transform import build
     from warehouse.transform import publish as show
-
-    from warehouse.scores import swap_scores
 
     settings = get_settings()
     run = Run.of(Stage.SCORE, context)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from contracts.stages import Stage
+from contracts.windows import Window, WindowError
+
+pytestmark = pytest.mark.airflow
+
+STARTED = datetime(2024, 9, 1, 12, tzinfo=UTC)
+
+
+def context(partition_key: str | None, window: str | None, run_id: str = "manual__1") -> Any:
+    """Return what a run is read from."""
+    return {
+        "dag_run": SimpleNamespace(
+            dag_id="process_transactions",
+            run_id=run_id,
+            partition_key=partition_key,
+            start_date=STARTED,
+        ),
+        "params": {"window": window},
+    }
+
+
+def test_the_partition_key_names_the_window() -> None:
+    from tollgate_airflow.runs import Run
+
+    run = Run.of(Stage.PROCESS, context("2024-05-01--2024-08-29", None))
+    assert (run.window.key, run.started_at) == ("2024-05-01--2024-08-29", STARTED)
+
+
+def test_a_window_asked_for_by_hand_wins() -> None:
+    from tollgate_airflow.runs import Run
+
+    assert Run.of(Stage.PROCESS, context("2024-05-01", "2024-05-02")).window.key == "2024-05-02"
+
+
+def test_no_window_is_a_sentence() -> None:
+    from tollgate_airflow.runs import Run
+
+    with pytest.raises(WindowError, match="set the parameter `window`"):
+        Run.of(Stage.PROCESS, context(None, None))
+
+
+def test_a_default_serves_when_nothing_is_named() -> None:
+    from tollgate_airflow.runs import Run
+
+    day = Window.parse("2024-05-03")
+    assert Run.of(Stage.TRAIN, context(None, None), default=day).window == day
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-02-30", "2024-05-02--2024-05-01"])
+def test_a_malformed_window_is_a_sentence(text: str) -> None:
+    from tollgate_airflow.runs import Run
+
+    with pytest.raises(WindowError):
+        Run.of(Stage.PROCESS, context(None, text))
+
+
+def test_the_run_id_is_stable_distinct_and_fit_for_names() -> None:
+    from tollgate_airflow.runs import Run
+
+    window = "2024-05-01--2024-08-29"
+    first = Run.of(Stage.PROCESS, context(window, None)).run_id
+    again = Run.of(Stage.PROCESS, context(window, None)).run_id
+    other = Run.of(Stage.PROCESS, context(window, None, run_id="manual__2")).run_id
+    assert first == again != other
+    assert first.startswith("process_20240501_20240829_")
+    assert first.replace("_", "").isalnum()
+    assert first == first.lower()

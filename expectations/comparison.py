@@ -33,8 +33,7 @@ def side_by_side(before: Any, after: Any, groups: Sequence[str], measures: Seque
     """
     joined = after.merge(before, "outer", list(groups), suffixes=("", "_before"))
     compared = [name for m in measures for name in (m, f"{m}_before")]
-    # Frames of decimals hold objects: fill first, then compare as they are.
-    return joined.assign(**{name: joined[name].fillna(0) for name in compared})
+    return joined.assign(**{name: joined[name].where(joined[name].notna(), 0) for name in compared})
 
 
 def quotable_key(table: Table) -> tuple[str, ...]:

@@ -182,13 +182,13 @@ def _check(batch: Batch, named: dict[str, Rule], item: Any) -> CheckResult:
         severity=rule.severity,
         passed=bool(item.success),
         column=rule.column,
-        observed="as expected" if item.success else _observed(rule, item),
+        observed="as expected" if item.success else _observed(batch, rule, item),
         expected=rule.expected,
         reason=rule.reason,
     )
 
 
-def _observed(rule: Rule, item: Any) -> str:
+def _observed(batch: Batch, rule: Rule, item: Any) -> str:
     """Say in a few words what a failed rule saw; without values when they may be personal."""
     result = item.result or {}
     if problem := _exception(item):
@@ -200,7 +200,8 @@ def _observed(rule: Rule, item: Any) -> str:
         examples = result.get("partial_unexpected_index_list") or [
             value for value in result.get("partial_unexpected_list", ()) if value is not None
         ]
-        return f"{text}, such as {', '.join(map(_text, examples[:_QUOTED]))}" if examples else text
+        quoted = ", ".join(_text(example, batch.label) for example in examples[:_QUOTED])
+        return f"{text}, such as {quoted}" if quoted else text
     if "details" in result and "mismatched" in result["details"]:
         pairs = result["details"]["mismatched"]
         return "; ".join(
@@ -209,10 +210,12 @@ def _observed(rule: Rule, item: Any) -> str:
     return str(result.get("observed_value", "a failure"))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{key}={_text(part)}" for key, part in value.items())
-    return str(value)
+def _text(value: Any, first: Sequence[str]) -> str:
+    """Write an unexpected value, or a row of it with what tells the row at the front."""
+    if not isinstance(value, dict):
+        return str(value)
+    order = [*(n for n in first if n in value), *(n for n in value if n not in first)]
+    return " ".join(f"{name}={value[name]}" for name in order)
 
 
 def _exception(item: Any) -> str | None:

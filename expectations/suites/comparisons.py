@@ -34,15 +34,7 @@ def zero(column: str, reason: str, severity: str = CRITICAL) -> Rule:
 def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
     """Return the rules on the balances of a Processed batch."""
     why = "what went in is what went on, was set aside or was a repeat"
-    share = Rule(
-        "ExpectColumnMaxToBeBetween",
-        "declared",
-        "at most 0.05",
-        "single bad rows do not stop the line: 9 of the sample's smallest day;"
-        " a source that changed breaks far more",
-        "quarantined_share",
-        arguments={"min_value": 0, "max_value": 0.05},
-    )
+    share = "quarantined_share"
     return (
         equal("rows_in", "rows_landed", "the job read each row that the manifest counts"),
         equal("rows_accounted", "rows_in", why),
@@ -50,15 +42,21 @@ def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
         equal("rows_in_table", "rows_out", "the table holds what the job says it wrote"),
         equal("amount_in_table", "amount_out", "to the cent"),
         equal("rows_in_quarantine", "rows_quarantined", "each refused row is kept with its reason"),
-        share,
-        Rule(
-            "ExpectColumnMaxToBeBetween",
-            "plausible",
-            "at most 0.005",
+        between(
+            share,
+            0,
+            0.05,
+            "single bad rows do not stop the line: 9 of the sample's smallest day;"
+            " a source that changed breaks far more",
+            what="declared",
+        ),
+        between(
+            share,
+            0,
+            0.005,
             "the sample quarantines nothing: one in two hundred is worth a look",
-            "quarantined_share",
             WARNING,
-            {"min_value": 0, "max_value": 0.005},
+            "plausible",
         ),
         *(() if is_empty_declared else (not_empty("an empty window must be declared"),)),
     )

@@ -1,0 +1,145 @@
+"""The gate of Raw, on the real object store."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.results import GateResult
+from contracts.settings import Settings
+from contracts.windows import Window
+from expectations.gates import gate_raw
+from sources.deliver import deliveries
+from sources.land import land
+from sources.manifest import Manifest, RawObject, latest
+from sources.store import s3_client
+
+pytestmark = pytest.mark.stack
+WINDOW = Window.parse("2024-07-01--2024-07-03")
+Change = Callable[[Manifest], Manifest]
+
+
+class Store:
+    """Raw, and how a gate is run on it."""
+
+    def __init__(self, settings: Settings, state_dir: Path) -> None:
+        self.bucket = settings.s3.raw_bucket
+        self.client = s3_client(settings, "lander")
+        self.settings = settings
+        self.state_dir = state_dir
+
+    def land(self, window: Window) -> Manifest:
+        """Land a window of the sample and return its manifest."""
+        files = deliveries("sparkov", window, self.settings.data_dir)
+        land("sparkov", window, self.client, self.bucket, files, run_id="land_test")
+        return latest(self.client, self.bucket, "sparkov", window)
+
+    def gate(self, manifest: Manifest, window: Window = WINDOW, **given: Any) -> GateResult:
+        """Judge a manifest."""
+        return gate_raw(
+            [manifest], window, "land_test", self.client, self.bucket, self.state_dir, **given
+        )
+
+
+@pytest.fixture(scope="module")
+def store(s3: Settings, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(s3, tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module")
+def landed(store: Store) -> Manifest:
+    return store.land(WINDOW)
+
+
+def _closed_by(result: GateResult) -> set[str]:
+    return {c.name for c in result.checks if not c.passed and c.severity == "critical"}
+
+
+def test_the_sample_passes_as_a_whole_and_day_by_day(store: Store) -> None:
+    window = Window.parse("2024-05-01--2024-08-31")
+    whole = store.land(window)
+    assert len(whole.objects) == 123
+    # Its rules judge each object and each day by itself.
+    assert _closed_by(store.gate(whole, window)) == set()
+    for item in whole.objects[::20]:
+        day = Window.parse(item.name.removesuffix(".parquet"))
+        one = replace(whole, window=day.key, objects=(item,))
+        assert _closed_by(store.gate(one, day)) == set(), day.key
+
+
+def _first(**changes: Any) -> Change:
+    def change(manifest: Manifest) -> Manifest:
+        first, *others = manifest.objects
+        return replace(manifest, objects=(replace(first, **changes), *others))
+
+    return change
+
+
+def _objects(change: Callable[[tuple[RawObject, ...]], tuple[RawObject, ...]]) -> Change:
+    return lambda manifest: replace(manifest, objects=change(manifest.objects))
+
+
+def _renamed_column(manifest: Manifest) -> Manifest:
+    columns = dict(manifest.objects[0].columns or {})
+    columns["amount"] = columns.pop("amt")
+    return _first(columns=columns)(manifest)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        (_first(key="sparkov/transactions/gone.parquet"), "objects.bytes_stored.equals_bytes"),
+        (_first(sha256="0" * 64), "objects.sha256_stored.equals_sha256"),
+        (_first(bytes=17), "objects.bytes_stored.equals_bytes"),
+        (_first(problem="no Parquet file", rows=None), "objects.problem.none"),
+        (_first(rows=None), "objects.rows.not_null"),
+        (_first(rows=0), "days.rows_missing.between"),
+        (_first(rows=1_000_000), "days.rows_excess.between"),
+        (_renamed_column, "objects.layout_problem.none"),
+        (_objects(lambda held: held[1:]), "days.rows_missing.between"),
+        (_objects(lambda held: (*held, held[0])), "objects.key.unique"),
+        (_objects(lambda held: (held[0], replace(held[0], name=held[1].name), held[2])),
+         "objects.sha256.unique"),
+        (_objects(lambda _: ()), "objects.table.not_empty"),
+        (lambda m: replace(m, source="nobody"), "manifests.source_known.equals_yes"),
+        (lambda m: replace(m, window="2024-07-01"), "manifests.window.equals_window_asked"),
+        (lambda m: replace(m, schema_version=9),
+         "manifests.schema_version.equals_schema_version_declared"),
+        (lambda m: replace(m, landed_at=datetime(2024, 7, 3, 12, tzinfo=UTC)),
+         "manifests.landed_after_window.equals_yes"),
+    ],
+)  # fmt: skip
+def test_a_fault_closes_the_gate(store: Store, landed: Manifest, fault: Change, check: str) -> None:
+    result = store.gate(fault(landed))
+    assert f"transactions.{check}" in _closed_by(result)
+
+
+def test_the_sentence_names_the_day_that_is_missing(store: Store, landed: Manifest) -> None:
+    result = store.gate(_objects(lambda held: held[:2])(landed))
+    (shut,) = [c for c in result.checks if c.name.endswith("rows_missing.between")]
+    assert shut.observed == "1 of 3 rows, such as date=2024-07-03 rows=0 rows_missing=50"
+
+
+def test_the_clock_decides_what_is_late_and_what_is_too_early(
+    store: Store, landed: Manifest
+) -> None:
+    over = datetime(2024, 7, 4, tzinfo=UTC)
+    fresh = replace(landed, landed_at=over + timedelta(hours=6))
+    result = store.gate(fresh, now=over + timedelta(hours=7))
+    assert all(check.passed for check in result.checks)
+    early = store.gate(fresh, now=over)
+    assert _closed_by(early) == {"transactions.manifests.landed_before_now.equals_yes"}
+    late = store.gate(replace(landed, landed_at=over + timedelta(days=40)))
+    assert late.passed
+    assert [c.name for c in late.checks if not c.passed] == [
+        "transactions.manifests.landed_fresh.equals_yes"
+    ]
+
+
+def test_an_empty_window_passes_only_when_it_is_declared(store: Store, landed: Manifest) -> None:
+    empty = replace(landed, objects=())
+    assert not store.gate(empty).passed
+    assert store.gate(empty, is_empty_declared=True).passed

@@ -1,0 +1,116 @@
+"""Judging a batch: what closes a gate, what is said, and what is kept."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from contracts.render.to_gx import WARNING, Rule, between, equal, matches, not_empty
+from contracts.results import GateFailed, GateResult
+from contracts.stages import Gate
+from expectations.docs import update_data_docs
+from expectations.run import Batch, judge
+
+FRAME = pd.DataFrame(
+    {
+        "event_id": ["a", "b", "c"],
+        "hour_of_day": [1, 22, 23],
+        "customer_id": ["4779476602844521552", "b" * 32, "c" * 32],
+        "rows": [5, 6, 7],
+        "rows_before": [5, 6, 7],
+    }
+)
+TOKENS = matches("customer_id", "^[0-9a-f]{32}$", "a token", "a raw identifier is none")
+HOURS = between("hour_of_day", 0, 23, "a day has 24 hours")
+LATE = between("hour_of_day", 0, 20, "shops close", WARNING, "plausible")
+
+
+def _batch(*rules: Rule, frame: pd.DataFrame = FRAME) -> Batch:
+    return Batch("processed.transactions", frame, rules, ("event_id",))
+
+
+def _judge(tmp_path: Path, *batches: Batch, run_id: str = "run_1") -> GateResult:
+    return judge(Gate.PROCESSED, "2024-05-01", run_id, batches, tmp_path)
+
+
+def test_a_passing_batch_opens_the_gate(tmp_path: Path) -> None:
+    result = _judge(tmp_path, _batch(HOURS, not_empty()))
+    assert result.passed
+    result.require()
+    assert [check.observed for check in result.checks] == ["as expected", "as expected"]
+
+
+def test_a_gate_that_ran_no_check_stays_closed(tmp_path: Path) -> None:
+    with pytest.raises(GateFailed, match="it ran no check"):
+        _judge(tmp_path).require()
+
+
+def test_a_warning_is_told_but_does_not_close_the_gate(tmp_path: Path) -> None:
+    result = _judge(tmp_path, _batch(HOURS, LATE))
+    assert result.passed
+    (warned,) = [check for check in result.checks if not check.passed]
+    assert warned.severity == "warning"
+    assert warned.observed == (
+        "2 of 3 rows, such as event_id=b hour_of_day=22, event_id=c hour_of_day=23"
+    )
+    assert warned.reason == "shops close"
+
+
+def test_a_closed_gate_says_what_was_seen_where_and_why(tmp_path: Path) -> None:
+    broken = FRAME.assign(rows=[5, 0, 7])
+    result = _judge(tmp_path, _batch(equal("rows", "rows_before", "same"), frame=broken))
+    with pytest.raises(GateFailed) as failed:
+        result.require()
+    assert "gate processed closed on window 2024-05-01" in str(failed.value)
+    assert "transactions.rows.equals_rows_before" in str(failed.value)
+    assert "1 of 3 rows, such as event_id=b rows=0 rows_before=6" in str(failed.value)
+    assert str(tmp_path) in str(failed.value)
+
+
+def test_a_raw_identifier_closes_the_gate_and_is_quoted_nowhere(tmp_path: Path) -> None:
+    result = _judge(tmp_path, _batch(TOKENS))
+    assert not result.passed
+    assert result.checks[0].observed == "1 of 3 rows"
+    update_data_docs(tmp_path)
+    kept = [file for file in tmp_path.rglob("*") if file.suffix in (".json", ".html")]
+    assert len(kept) == 3
+    assert not [file for file in kept if "4779476602844521552" in file.read_text()]
+
+
+def test_a_rule_that_cannot_be_judged_has_failed(tmp_path: Path) -> None:
+    result = _judge(tmp_path, _batch(HOURS, frame=FRAME.drop(columns="hour_of_day")))
+    assert not result.passed
+    assert "hour_of_day" in str(result.checks[0].observed)
+
+
+def test_an_empty_batch_closes_the_gate(tmp_path: Path) -> None:
+    result = _judge(tmp_path, _batch(HOURS, not_empty(), frame=FRAME.head(0)))
+    assert [check.name for check in result.checks if not check.passed] == [
+        "transactions.table.not_empty"
+    ]
+
+
+def test_two_rules_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="same name"):
+        _judge(tmp_path, _batch(HOURS, HOURS))
+
+
+def test_the_report_is_that_of_the_table_that_closed_the_gate(tmp_path: Path) -> None:
+    good = Batch("processed.labels", FRAME, (HOURS,))
+    result = _judge(tmp_path, good, _batch(TOKENS))
+    assert result.report is not None
+    assert "processed/transactions" in result.report
+
+
+def test_data_docs_show_every_run_and_render_only_what_is_new(tmp_path: Path) -> None:
+    first = _judge(tmp_path, _batch(HOURS, LATE))
+    index = update_data_docs(tmp_path)
+    page = Path(str(first.report))
+    written = page.stat().st_mtime_ns
+    assert "hour_of_day" in page.read_text()
+    second = _judge(tmp_path, _batch(HOURS), run_id="run_2")
+    update_data_docs(tmp_path)
+    assert page.stat().st_mtime_ns == written
+    assert Path(str(second.report)).exists()
+    for run in ("run_1", "run_2"):
+        assert run in index.read_text()

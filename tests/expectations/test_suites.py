@@ -1,0 +1,83 @@
+"""The suites: every rule can be built, is named once, and says why its number is what it is."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from contracts.render.to_gx import Rule, base_rules, is_private, to_expectation
+from contracts.tables import TABLES
+from expectations.run import Batch, check_name
+from expectations.suites import comparisons, days, production, raw, scores
+from expectations.suites.tables import SUITES
+
+
+def _of_tables() -> list[tuple[str, tuple[Rule, ...]]]:
+    return [
+        (name, SUITES[table.short_name](table))
+        for name, table in TABLES.items()
+        if table.short_name in SUITES
+    ]
+
+
+OTHERS = [
+    ("raw", raw.object_rules(False)),
+    ("raw", raw.day_rules()),
+    ("raw", raw.manifest_rules()),
+    ("processed", days.processed_rules(True)),
+    ("processed", days.month_rules()),
+    ("sandbox", days.sandbox_rules(True)),
+    ("processed", comparisons.balance_rules(False)),
+    ("staging", comparisons.agreement_rules(("rows", "amount"), True)),
+    ("production", production.orphan_rules()),
+    ("production", production.report_rules(True)),
+    ("scores", scores.batch_rules(True)),
+]
+
+
+@pytest.mark.parametrize(("table", "rules"), [*_of_tables(), *OTHERS])
+def test_each_rule_is_an_expectation_with_a_name_and_a_reason(
+    table: str, rules: tuple[Rule, ...]
+) -> None:
+    names = [check_name(Batch(table, None, rules), rule) for rule in rules]
+    assert len(names) == len(set(names))
+    for name, rule in zip(names, rules, strict=True):
+        assert rule.reason
+        assert rule.expected
+        assert to_expectation(rule, name).severity == rule.severity
+
+
+@pytest.mark.parametrize("name", [n for n in TABLES if n.split(".")[0] != "production"])
+def test_the_declaration_gives_columns_nulls_and_key(name: str) -> None:
+    rules = base_rules(TABLES[name])
+    required = {c for c in TABLES[name].column_names if not TABLES[name].is_nullable(c)}
+    assert {rule.column for rule in rules if rule.what == "not_null"} == required
+    assert {"columns", "key_unique"} <= {rule.what for rule in rules}
+
+
+def test_a_rule_on_a_column_about_a_person_never_quotes() -> None:
+    for _, rules in _of_tables():
+        assert all(rule.private for rule in rules if rule.column and is_private(rule.column))
+
+
+def test_no_engine_is_imported_by_reading_the_suites(
+    run_python: Callable[[str], str],
+) -> None:
+    code = (
+        "import sys, expectations.gates, expectations.docs\n"
+        "print(sorted({'great_expectations', 'pandas', 'pyspark', 'psycopg'} & set(sys.modules)))"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_small_frames_of_two_stores_count_a_missing_group_as_zero() -> None:
+    from expectations.comparison import side_by_side
+
+    before = pd.DataFrame({"day": [1, 2], "rows": [10, 20]}, dtype=object)
+    after = pd.DataFrame({"day": [1, 3], "rows": [10, 30]}, dtype=object)
+    both = side_by_side(before, after, ["day"], ["rows"]).sort_values("day")
+    assert both[["day", "rows", "rows_before"]].to_numpy().tolist() == [
+        [1, 10, 10],
+        [2, 0, 20],
+        [3, 30, 0],
+    ]

@@ -174,11 +174,12 @@ class Supervisor:
             while not self._stopping.is_set():
                 if not all(self._lives[need].ready.wait(0.2) for need in service.needs):
                     continue
+                began = time.monotonic()
                 self._once(service, life)
                 if self._stopping.is_set():
                     break
                 # A calm spell forgives earlier crashes.
-                calm = time.time() - life.started > _CALM_SECONDS
+                calm = life.born and time.monotonic() - began > _CALM_SECONDS
                 life.restarts = 1 if calm else life.restarts + 1
                 if life.restarts > (_GIVE_UP_AFTER if life.born else _GIVE_UP_UNBORN_AFTER):
                     life.state = "failed"

@@ -33,7 +33,7 @@ def _launch(settings: Settings) -> Launch:
         login,
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = {database}\n"
         f"admin_username = {settings.mlflow.username}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n",
+        "authorization_function = embedded.mlflow_login:authenticate\n",
     )
     access, secret = settings.s3.keys("platform")
     port = settings.port("mlflow")

@@ -211,6 +211,19 @@ def test_each_s3_role_may_do_its_part_only(running: Settings) -> None:
             attempt()
 
 
+def test_a_changed_key_reaches_the_server(running: Settings) -> None:
+    key = running.secrets_dir / "s3_reader"
+    before = key.read_text()
+    key.write_text("another-key-of-the-reader\n")
+    assert _cli(running, "down").returncode == 0
+    assert _cli(running, "up", "--only", "s3").returncode == 0
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        _client(running, "reader").list_objects_v2(Bucket=running.s3.lake_bucket)
+    assert _client(load_settings(), "reader").list_objects_v2(Bucket=running.s3.lake_bucket)
+    assert _cli(running, "down").returncode == 0
+    key.write_text(before)
+
+
 def test_exports_reach_with_the_reading_roles_only(running: Settings) -> None:
     exports = _cli(running, "env").stdout
     assert running.warehouse.password("reader").get_secret_value() in exports

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml import artefact, tracking
+from ml.errors import NoChampion
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-
-class NoChampion(LookupError):
-    """Raised when no model may score; only training heals it."""
 
 
 @dataclass(frozen=True)

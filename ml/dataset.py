@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from contracts.columns import LABEL_SOURCES
+from ml.errors import DuplicateEvents
 from ml.matrix import to_floats, to_matrix
 from warehouse.lake import read_dates
 
@@ -23,10 +24,6 @@ _KEY: Final = ["source_system", "event_id"]
 _ORDER: Final = [(name, "ascending") for name in ("event_at", "source_system", "event_id")]
 _STATEMENT: Final = (*_KEY, "is_fraud", "label_source", "known_at")
 _ABOUT: Final = ("event_at", "event_date", "customer_id", "amount")
-
-
-class DuplicateEvents(ValueError):
-    """Raised when a payment occurs twice: it could stand on both sides of a split."""
 
 
 @dataclass(frozen=True)

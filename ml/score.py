@@ -10,15 +10,12 @@ import numpy as np
 from contracts.render import to_arrow
 from contracts.tables import TABLES
 from ml.champion import Champion
+from ml.errors import FeatureListChanged
 from ml.matrix import to_matrix
 from ml.reasons import explain
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class FeatureListChanged(ValueError):
-    """Raised when the champion was trained on another feature list than the platform computes."""
 
 
 def score_rows(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from contracts.features import LABEL_DELAY_DAYS
+from ml.errors import NotEnoughHistory
 
 EVALUATION_DAYS: Final = 14
 """Days of the test fold; two weeks hold each weekday twice."""
@@ -27,10 +28,6 @@ MINIMUM_TRAIN_FRAUDS: Final = 20
 """Fewer frauds than about one a feature teach a model nothing that holds."""
 
 Flags = npt.NDArray[np.bool_]
-
-
-class NotEnoughHistory(ValueError):
-    """Raised when too few labelled days or frauds are known to train; waiting for data heals it."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 
 from ml import candidates, evaluate, reasons, split, threshold
 from ml.dataset import Dataset
+from ml.errors import NotEnoughHistory
 from ml.evaluate import Judged, Metrics
 
 ANOMALY: Final = "isolation_forest"
@@ -119,7 +120,7 @@ def train(data: Dataset, as_of: datetime) -> Trained:
         NotEnoughHistory: when too few days or frauds are known.
     """
     if data.rows.empty:
-        raise split.NotEnoughHistory(
+        raise NotEnoughHistory(
             f"no label was known by {as_of:%Y-%m-%d}: process a window of history first."
         )
     plan = split.plan(data.rows["event_date"].iloc[0], as_of)
@@ -127,12 +128,12 @@ def train(data: Dataset, as_of: datetime) -> Trained:
     last_train = plan.folds[-1].train(data.rows)
     frauds = int(data.rows["is_fraud"][last_train].sum())
     if frauds < split.MINIMUM_TRAIN_FRAUDS:
-        raise split.NotEnoughHistory(
+        raise NotEnoughHistory(
             f"only {frauds} frauds were known by {plan.folds[-1].start}, training needs"
             f" {split.MINIMUM_TRAIN_FRAUDS}: process a longer window of history first."
         )
     if not any(data.rows["is_fraud"][fold.evaluation(data.rows)].any() for fold in plan.folds):
-        raise split.NotEnoughHistory(
+        raise NotEnoughHistory(
             f"no fraud is known from {plan.folds[0].start} to {plan.folds[-1].end}, so candidates"
             " cannot be compared: process a longer window of history first."
         )

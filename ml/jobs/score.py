@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
+from ml.errors import FeatureListChanged, NoChampion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from contracts.settings import Settings
     from contracts.windows import Window
+
+__all__ = ["FeatureListChanged", "NoChampion", "score"]
 
 
 def score(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from contracts.features import FEATURE_LIST_VERSION
 from contracts.results import GateResult, StageResult
 from contracts.stages import Stage
+from ml.errors import NoChampion, NotEnoughHistory
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from contracts.windows import Window
     from ml.promotion import Evidence
     from ml.training import Trained
+
+__all__ = ["NotEnoughHistory", "as_of_window_end", "train"]
 
 
 def as_of_window_end(window: Window) -> datetime:
@@ -108,7 +111,7 @@ def _evidence(trained: Trained, client: MlflowClient) -> Evidence:
     """Gather what the gate judges, the champion's figures on the very same rows included."""
     from ml import evaluate
     from ml.candidates import BASELINE
-    from ml.champion import NoChampion, load_champion
+    from ml.champion import load_champion
     from ml.promotion import Evidence
 
     champion = None

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.features import FEATURE_NAMES
 from ml import dataset
+from ml.errors import DuplicateEvents
 from ml.matrix import to_matrix
 
 World = tuple[pa.Table, pa.Table]
@@ -76,7 +77,7 @@ def test_what_happens_or_becomes_known_later_changes_nothing(world: World, as_of
 
 def test_a_payment_that_occurs_twice_is_refused(world: World, as_of: datetime) -> None:
     features, labels = world
-    with pytest.raises(dataset.DuplicateEvents, match="e000003"):
+    with pytest.raises(DuplicateEvents, match="e000003"):
         dataset.labelled(pa.concat_tables([features, features.slice(3, 1)]), labels, as_of)
 
 

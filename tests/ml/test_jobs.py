@@ -17,8 +17,7 @@ from contracts.settings import Settings
 from contracts.tables import TABLES
 from contracts.windows import Window
 from ml import tracking
-from ml.champion import NoChampion
-from ml.jobs.score import score
+from ml.jobs.score import NoChampion, score
 from ml.jobs.train import as_of_window_end, train
 
 pytestmark = pytest.mark.stack

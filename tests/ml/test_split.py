@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.features import LABEL_DELAY_DAYS
 from ml import split
+from ml.errors import NotEnoughHistory
 
 DELAY = timedelta(days=LABEL_DELAY_DAYS)
 
@@ -37,7 +38,7 @@ def test_folds_never_reach_into_the_delay(days: int) -> None:
 
 
 def test_too_short_a_history_says_what_to_do() -> None:
-    with pytest.raises(split.NotEnoughHistory, match="process a longer window"):
+    with pytest.raises(NotEnoughHistory, match="process a longer window"):
         split.plan(date(2024, 5, 1), datetime(2024, 5, 20, tzinfo=UTC))
 
 

@@ -9,8 +9,8 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ml import candidates, dataset, training
+from ml.errors import NotEnoughHistory
 from ml.promotion import Evidence, judge
-from ml.split import NotEnoughHistory
 
 World = tuple[pa.Table, pa.Table]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,46 +13,21 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from contracts.assets import DAG_OF_STAGE
 from contracts.settings import Settings, SettingsError, load_settings
 from contracts.stages import Stage
 from contracts.windows import Window
 from demo import evidence, show
 from demo.airflow import AirflowAwayError, AirflowClient
-from demo.follow import Line, StageFailedError
+from demo.follow import Line, StageFailedError, unpaused
 
 HISTORY: Final = Window.parse("2024-05-01--2024-08-29")
 DAYS: Final = (Window.parse("2024-08-30"), Window.parse("2024-08-31"))
-# Their schedules would ask for days that the sample does not have.
-_SCHEDULED: Final = (Stage.LAND, Stage.TRAIN)
-_DAGS_APPEAR_SECONDS: Final = 90.0
-
-
-@contextmanager
-def _unpaused(client: AirflowClient) -> Iterator[None]:
-    """Let all DAGs run; afterwards put those with a schedule to rest."""
-    missing = set(DAG_OF_STAGE.values())
-    deadline = time.monotonic() + _DAGS_APPEAR_SECONDS
-    while missing := missing - client.known_dags():
-        if time.monotonic() > deadline:
-            raise StageFailedError(
-                f"Airflow has not read {', '.join(sorted(missing))}:"
-                " look at `make logs SERVICE=airflow-dag-processor`."
-            )
-        time.sleep(0.5)
-    for dag_id in DAG_OF_STAGE.values():
-        client.pause(dag_id, paused=False)
-    try:
-        yield
-    finally:
-        for stage in _SCHEDULED:
-            client.pause(DAG_OF_STAGE[stage], paused=True)
 
 
 def run(settings: Settings, console: Console) -> Path:
     """Send the sample through the line; print the tables and return the JSON's path."""
     began, since = time.monotonic(), datetime.now(UTC)
-    with AirflowClient(settings) as client, _unpaused(client):
+    with AirflowClient(settings) as client, unpaused(client):
         line = Line(client, console)
         scored = line.window(HISTORY)
         line.by_hand(Stage.TRAIN, HISTORY)

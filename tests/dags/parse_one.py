@@ -1,6 +1,7 @@
 """Parse one DAG file in this fresh interpreter and print what it holds and what it cost, as JSON.
 
-The JSON goes to standard error: Airflow's own log takes standard output. Started by test_dags.py with Airflow's home in a temporary folder.
+The JSON goes to standard error, since Airflow's own log takes standard output. Started by
+test_dags.py with Airflow's home in a temporary folder.
 """
 
 import json

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.airflow
 def parse(file: Path, home: Path) -> dict[str, Any]:
     """Parse a DAG file in an interpreter of its own."""
     environment = {
-        **os.environ,
+        "PATH": os.defpath,
+        "HOME": str(home),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'plugins'}",
@@ -92,7 +94,7 @@ def test_the_graph_is_the_committed_one(dags: dict[str, dict[str, Any]]) -> None
 
 def test_assets_join_the_dags_into_one_line(dags: dict[str, dict[str, Any]]) -> None:
     line = [DAG_OF_STAGE[stage] for stage in Stage if stage is not Stage.TRAIN]
-    for before, after in zip(line, line[1:], strict=False):
+    for before, after in pairwise(line):
         produced = [asset for task in dags[before]["tasks"].values() for asset in task["outlets"]]
         assert [dags[after]["schedule"]] == [f"after {asset}" for asset in produced]
 

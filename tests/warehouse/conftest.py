@@ -1,11 +1,10 @@
 """A warehouse and a small lake of their own for these tests, on the test platform's Postgres."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -76,7 +75,11 @@ class Lake:
         """Replace the rows of a table and return the snapshot."""
         declared = TABLES[name]
         table = self.catalog.load_table(name)
-        table.overwrite(pa.Table.from_pylist(rows, to_arrow.schema(declared)))
+        content = pa.Table.from_pylist(rows, to_arrow.schema(declared))
+        if table.current_snapshot() is None:
+            table.append(content)
+        else:
+            table.overwrite(content)
         snapshot = self.catalog.load_table(name).current_snapshot()
         assert snapshot is not None
         return snapshot.snapshot_id
@@ -128,17 +131,13 @@ class Lake:
         )
 
 
-@pytest.fixture(scope="module")
-def warehouse(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A migrated warehouse in a database of its own, dropped after the module."""
-    name = f"warehouse_test_{secrets.token_hex(4)}"
+@pytest.fixture(scope="session")
+def new_warehouse(
+    postgres: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Settings]]:
+    """Make migrated warehouses in databases of their own, dropped at the end."""
     password = (postgres.secrets_dir / "postgres_superuser").read_text().strip()
-    own = postgres.model_copy(
-        update={
-            "state_dir": tmp_path_factory.mktemp("state"),
-            "warehouse": postgres.warehouse.model_copy(update={"database": name}),
-        }
-    )
+    names: list[sql.Identifier] = []
     with psycopg.connect(
         host=postgres.warehouse.host,
         port=postgres.warehouse.port,
@@ -147,31 +146,60 @@ def warehouse(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
         dbname="postgres",
         autocommit=True,
     ) as admin:
-        database = sql.Identifier(name)
-        admin.execute(sql.SQL("create database {}").format(database))
-        for role in ("loader", "transformer"):
-            user = sql.Identifier(own.warehouse.user(role))
-            admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
-        migrate(own)
-        yield own
-        admin.execute(sql.SQL("drop database {} with (force)").format(database))
+
+        def make() -> Settings:
+            name = f"warehouse_test_{secrets.token_hex(4)}"
+            own = postgres.model_copy(
+                update={
+                    "state_dir": tmp_path_factory.mktemp("state"),
+                    "warehouse": postgres.warehouse.model_copy(update={"database": name}),
+                }
+            )
+            database = sql.Identifier(name)
+            admin.execute(sql.SQL("create database {}").format(database))
+            names.append(database)
+            for role in ("loader", "transformer"):
+                user = sql.Identifier(own.warehouse.user(role))
+                admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
+            migrate(own)
+            return own
+
+        yield make
+        for database in names:
+            admin.execute(sql.SQL("drop database {} with (force)").format(database))
+
+
+@pytest.fixture(scope="module")
+def warehouse(new_warehouse: Callable[[], Settings]) -> Settings:
+    """A migrated warehouse that the tests of a module share."""
+    return new_warehouse()
+
+
+@pytest.fixture(scope="session")
+def new_lake(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Lake]:
+    """Make empty lakes in folders: pyiceberg's own catalog over local files."""
+
+    def make() -> Lake:
+        folder = tmp_path_factory.mktemp("lake")
+        catalog = SqlCatalog(
+            "lake", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}"
+        )
+        for table in TABLES.values():
+            if table.zone in ("processed", "sandbox"):
+                catalog.create_namespace_if_not_exists(table.zone)
+                created = catalog.create_table(table.name, to_arrow.schema(table))
+                if table.partition_by:
+                    with created.update_spec() as update:
+                        update.add_field(table.partition_by, IdentityTransform())
+        return Lake(catalog)
+
+    return make
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    """An empty lake in a folder: pyiceberg's own catalog over local files."""
-    (tmp_path / "lake").mkdir()
-    catalog = SqlCatalog(
-        "lake", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake"
-    )
-    for table in TABLES.values():
-        if table.zone in ("processed", "sandbox"):
-            catalog.create_namespace_if_not_exists(table.zone)
-            created = catalog.create_table(table.name, to_arrow.schema(table))
-            if table.partition_by:
-                with created.update_spec() as update:
-                    update.add_field(table.partition_by, IdentityTransform())
-    return Lake(catalog)
+def lake(new_lake: Callable[[], Lake]) -> Lake:
+    """An empty lake."""
+    return new_lake()
 
 
 @pytest.fixture
@@ -187,3 +215,13 @@ def loader(warehouse: Settings) -> Iterator[psycopg.Connection]:
             verb = "truncate" if name in keep else "drop table"
             connection.execute(f"{verb} {name}".encode())
         yield connection
+
+
+@pytest.fixture(scope="session")
+def payment_rows() -> Callable[..., list[dict[str, Any]]]:
+    """Make `count` plausible rows of a table for each of some days."""
+
+    def make(table: Table, days: Iterable[date], count: int, **given: Any) -> list[dict[str, Any]]:
+        return [payment_row(table, day, n, **given) for day in days for n in range(count)]
+
+    return make

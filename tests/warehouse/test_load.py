@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from contracts.tables import TABLES
 from warehouse import lake as lake_reader
 from warehouse import load
-from warehouse.beside import token
+from warehouse.beside import Origin, token
 from warehouse.migrate import loaded_tables
 
 pytestmark = pytest.mark.postgres
@@ -44,7 +44,9 @@ def _twins(connection: psycopg.Connection) -> list[Any]:
     ).fetchall()
 
 
-def test_a_window_arrives_with_every_value_as_it_was(lake, dsn, loader) -> None:
+def test_a_window_arrives_with_every_value_as_it_was(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     processed, prepared = lake.publish(_HISTORY)
     staged = load.stage(lake.catalog, dsn, processed, prepared, "load 1")
     assert all(not rows for rows in _everything(loader).values())
@@ -58,7 +60,7 @@ def test_a_window_arrives_with_every_value_as_it_was(lake, dsn, loader) -> None:
     assert not _twins(loader)
 
 
-def test_the_balance_is_the_money_of_each_currency(lake, dsn) -> None:
+def test_the_balance_is_the_money_of_each_currency(lake: Any, dsn: str) -> None:
     processed, prepared = lake.publish(_DAY)
     staged = load.stage(lake.catalog, dsn, processed, prepared, "load 1")
     euros, dollars = staged.balances
@@ -67,7 +69,7 @@ def test_the_balance_is_the_money_of_each_currency(lake, dsn) -> None:
     assert (dollars.currency, dollars.rows_in, dollars.amount_out) == ("USD", 9, Decimal("57.33"))
 
 
-def test_swapping_twice_changes_nothing(lake, dsn, loader) -> None:
+def test_swapping_twice_changes_nothing(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     staged = load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1")
     load.swap(dsn, staged)
     before = _everything(loader)
@@ -75,7 +77,7 @@ def test_swapping_twice_changes_nothing(lake, dsn, loader) -> None:
     assert _everything(loader) == before
 
 
-def test_a_day_replaces_that_day_only(lake, dsn, loader) -> None:
+def test_a_day_replaces_that_day_only(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     oids = "select relname, oid from pg_class where relname like 'transactions_p%'"
     before = dict(loader.execute(oids).fetchall())
@@ -90,7 +92,7 @@ def test_a_day_replaces_that_day_only(lake, dsn, loader) -> None:
     assert loader.execute(count).fetchone() == (15,)
 
 
-def test_a_reader_never_sees_half_a_swap(lake, dsn, loader) -> None:
+def test_a_reader_never_sees_half_a_swap(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     bigger = lake.publish(_HISTORY, dict.fromkeys(lake.rows, 30))
     staged = load.stage(lake.catalog, dsn, *bigger, "load 2")
@@ -117,7 +119,9 @@ def test_a_reader_never_sees_half_a_swap(lake, dsn, loader) -> None:
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (120,)
 
 
-def test_a_snapshot_that_was_overtaken_does_not_come_back(lake, dsn, loader) -> None:
+def test_a_snapshot_that_was_overtaken_does_not_come_back(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     old = lake.publish(_DAY)
     new = lake.publish(_DAY, {date(2024, 5, 5): 20})
     first = load.stage(lake.catalog, dsn, *old, "load old")
@@ -128,7 +132,9 @@ def test_a_snapshot_that_was_overtaken_does_not_come_back(lake, dsn, loader) -> 
     assert not _twins(loader)
 
 
-def test_the_same_window_twice_at_once_ends_as_once(lake, dsn, loader) -> None:
+def test_the_same_window_twice_at_once_ends_as_once(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     processed, prepared = lake.publish(_HISTORY)
     problems: list[BaseException] = []
 
@@ -150,7 +156,7 @@ def test_the_same_window_twice_at_once_ends_as_once(lake, dsn, loader) -> None:
 
 
 def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishes(
-    lake, dsn, loader, monkeypatch
+    lake: Any, dsn: str, loader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     before = _everything(loader)
@@ -173,7 +179,7 @@ def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishe
 
     with monkeypatch.context() as patch:
         patch.setattr(lake_reader, "read_dates", cut_off)
-        with pytest.raises(Exception, match="terminat|closed|lost|SSL|COPY"):
+        with pytest.raises(Exception, match=r"terminat|closed|lost|COPY"):
             load.stage(lake.catalog, dsn, processed, prepared, "load 2")
     assert _everything(loader) == before
     assert not _twins(loader)
@@ -190,7 +196,7 @@ def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishe
     ],
 )
 def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
-    lake, dsn, loader, monkeypatch, tamper: str
+    lake: Any, dsn: str, loader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, tamper: str
 ) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     before = _everything(loader)
@@ -212,21 +218,25 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
     assert _everything(loader) == before
 
 
-def test_a_key_twice_in_the_lake_is_refused_before_anything_changes(lake, dsn, loader) -> None:
+def test_a_key_twice_in_the_lake_is_refused_before_anything_changes(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     processed, prepared = lake.publish(_DAY, event_id="the same")
     with pytest.raises(Exception, match="could not create unique index"):
         load.stage(lake.catalog, dsn, processed, prepared, "load 1")
     assert not _twins(loader)
 
 
-def test_a_day_without_rows_is_a_day(lake, dsn, loader) -> None:
+def test_a_day_without_rows_is_a_day(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY, {date(2024, 5, 4): 4}), "load 1")
     load.swap(dsn, staged)
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (0,)
     assert staged.balances == ()
 
 
-def test_a_window_of_repeats_only_touches_no_day(lake, dsn, loader) -> None:
+def test_a_window_of_repeats_only_touches_no_day(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     processed, prepared = lake.publish(_DAY)
     staged = load.stage(
         lake.catalog, dsn, replace(processed, dates=()), replace(prepared, dates=()), "load 1"
@@ -236,27 +246,28 @@ def test_a_window_of_repeats_only_touches_no_day(lake, dsn, loader) -> None:
     assert loader.execute("select count(*) from staging.customers").fetchone() == (5,)
 
 
-def test_a_snapshot_that_is_gone_is_named(lake, dsn) -> None:
+def test_a_snapshot_that_is_gone_is_named(lake: Any, dsn: str) -> None:
     processed, prepared = lake.publish(_DAY)
     gone = replace(processed, snapshots={**processed.snapshots, "processed.labels": 7})
     with pytest.raises(lake_reader.SnapshotMissing, match=r"processed\.labels has no snapshot 7"):
         load.stage(lake.catalog, dsn, gone, prepared, "load 1")
 
 
-def test_a_window_without_its_snapshots_is_refused(lake, dsn) -> None:
+def test_a_window_without_its_snapshots_is_refused(lake: Any, dsn: str) -> None:
     processed, prepared = lake.publish(_DAY)
     with pytest.raises(load.LoadError, match=r"no snapshot of sandbox\.features"):
         load.stage(lake.catalog, dsn, processed, replace(prepared, snapshots={}), "load 1")
 
 
-def test_the_twin_of_a_run_that_died_long_ago_is_dropped(lake, dsn, loader) -> None:
+def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
     processed, prepared = lake.publish(_DAY)
     load.stage(lake.catalog, dsn, processed, prepared, "died")
-    loader.execute(
-        f"comment on table staging.labels__{token('died')} is"  # the others stay young
-        """ '{"run": "x", "snapshot": 1, "sequence": 1, "staged_at": "2024-01-01T00:00:00Z"}'"""
-        .encode()
-    )
+    long_ago = Origin("x", 1, 1, "2024-01-01T00:00:00Z").comment()
+    # One of its six only: the others stay as young as they are.
+    comment = f"comment on table staging.labels__{token('died')} is '{long_ago}'"
+    loader.execute(comment.encode())
     load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, "living"))
     left = {name for (name,) in _twins(loader)}
     assert f"labels__{token('died')}" not in left

@@ -1,0 +1,99 @@
+"""The run ledger: balanced, handed on as it was, and the same after a retry."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from contracts.results import Balance, CheckResult, ConservationError, GateResult, StageResult
+from contracts.settings import Settings
+from warehouse import ledger
+
+pytestmark = pytest.mark.postgres
+_AT = datetime(2024, 5, 2, 3, 4, 5, 678901, UTC)
+_BALANCE = Balance(
+    "sparkov", "USD", 10, 7, 2, 1, *(Decimal(n) for n in ("10.10", "7.07", "3.53", "-0.50"))
+)
+_RESULT = StageResult(
+    stage="process",
+    window="2024-05-01",
+    run_id="run 1",
+    dates=(date(2024, 5, 1), date(2024, 4, 30)),
+    snapshots={"processed.transactions": 2**62},
+    branch="audit_1",
+    balances=(_BALANCE, replace(_BALANCE, currency="XXX")),
+    details={"text": "o'clock; drop table x", "numbers": [1, 2.5, None]},
+)
+
+
+@pytest.fixture
+def dsn(warehouse: Settings, loader: psycopg.Connection) -> str:
+    return warehouse.warehouse.dsn("loader")
+
+
+def test_the_next_stage_reads_what_the_last_one_reported(dsn: str) -> None:
+    ledger.record(dsn, _RESULT, _AT, _AT + timedelta(seconds=2))
+    assert ledger.latest(dsn, "process", "2024-05-01") == _RESULT
+
+
+def test_the_latest_finished_run_is_handed_on(dsn: str) -> None:
+    newer = replace(_RESULT, run_id="run 2", snapshots={"processed.transactions": 5})
+    ledger.record(dsn, newer, _AT, _AT + timedelta(seconds=9))
+    ledger.record(dsn, _RESULT, _AT, _AT + timedelta(seconds=2))
+    assert ledger.latest(dsn, "process", "2024-05-01") == newer
+
+
+def test_a_retry_records_its_run_once(dsn: str, loader: psycopg.Connection) -> None:
+    ledger.record(dsn, _RESULT, _AT, _AT)
+    mended = replace(_RESULT, balances=(replace(_BALANCE, rows_in=11, rows_out=8),))
+    ledger.record(dsn, mended, _AT, _AT + timedelta(seconds=1))
+    assert ledger.latest(dsn, "process", "2024-05-01") == mended
+    counts = "select (select count(*) from staging.run_ledger), count(*) from staging.run_balances"
+    assert loader.execute(counts).fetchone() == (1, 1)
+
+
+def test_a_window_that_never_ran_is_named(dsn: str) -> None:
+    with pytest.raises(ledger.LedgerError, match="no run of stage load over window 2024-05-01"):
+        ledger.latest(dsn, "load", "2024-05-01")
+
+
+def test_an_unbalanced_run_is_not_recorded(dsn: str, loader: psycopg.Connection) -> None:
+    lost = replace(_RESULT, balances=(replace(_BALANCE, amount_out=Decimal("7.06")),))
+    with pytest.raises(ConservationError):
+        ledger.record(dsn, lost, _AT, _AT)
+    assert loader.execute("select count(*) from staging.run_ledger").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("column", ["rows_out", "amount_duplicate"])
+def test_the_table_itself_refuses_a_row_that_does_not_balance(
+    dsn: str, loader: psycopg.Connection, column: str
+) -> None:
+    ledger.record(dsn, _RESULT, _AT, _AT)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        loader.execute(f"update staging.run_balances set {column} = {column} + 1".encode())
+
+
+def _judgement(passed: bool) -> GateResult:
+    checks = (
+        CheckResult("transactions.amount.range", "staging.transactions", "critical", passed,
+                    "amount", "-1", ">= 0", "money is never negative"),
+        CheckResult("transactions.table.rows", "staging.transactions", "warning", True),
+    )  # fmt: skip
+    return GateResult("staging", "2024-05-01", "run 1", checks)
+
+
+def test_judgements_are_kept_side_by_side_newest_first(dsn: str) -> None:
+    ledger.record_gate(dsn, _judgement(False), _AT)
+    ledger.record_gate(dsn, _judgement(True), _AT + timedelta(minutes=1))
+    history = ledger.gate_history(dsn, "staging")
+    assert history == [_judgement(True), _judgement(False)]
+    assert ledger.gate_history(dsn, "staging", "2024-05-02") == []
+
+
+def test_two_checks_of_one_name_are_refused(dsn: str) -> None:
+    check = _judgement(True).checks[0]
+    twice = replace(_judgement(True), checks=(check, check))
+    with pytest.raises(ValueError, match=r"names a check twice: .*amount\.range"):
+        ledger.record_gate(dsn, twice)

@@ -106,11 +106,20 @@ def up(settings: Settings, only: Sequence[str] = (), progress: Progress | None =
             preflight.check(settings, services)
             secrets.ensure(settings.secrets_dir)
             _wanted_file(settings).write_text(json.dumps([*running, *new]))
-            if status["running"]:
-                os.kill(status["pid"], signal.SIGHUP)
-            else:
-                _start_supervisor(settings)
+        if not status["running"]:
+            _start_supervisor(settings)
+        elif new or _failed(settings):
+            os.kill(status["pid"], signal.SIGHUP)
+            deadline = time.monotonic() + 5
+            while _failed(settings) and time.monotonic() < deadline:
+                time.sleep(0.05)
         _wait_ready(settings, names, progress)
+
+
+def _failed(settings: Settings) -> bool:
+    """Tell whether a service was given up; `up` asks for it again."""
+    states = read_status(settings)["services"].values()
+    return any(state["state"] == "failed" for state in states)
 
 
 def _start_supervisor(settings: Settings) -> None:

@@ -162,8 +162,12 @@ class Supervisor:
         self._stop_all()
 
     def _want(self, name: str) -> None:
-        if name not in self._wanted:
+        """Start a service, or one that was given up, after all it needs."""
+        life = self._lives[name]
+        if name not in self._wanted or life.state == "failed":
             self._wanted.add(name)
+            life.gone.clear()
+            life.state, life.problem, life.restarts = "waiting", "", 0
             for need in self._services[name].needs:
                 self._want(need)
             threading.Thread(target=self._live, args=(name,), daemon=True).start()

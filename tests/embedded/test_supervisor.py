@@ -170,6 +170,17 @@ def test_a_service_that_never_works_is_given_up_with_its_reason(
     assert "ended with code 7" in harness.services()["one"]["problem"]
 
 
+def test_a_service_that_was_given_up_is_tried_again_when_asked(
+    supervise: Callable[..., Harness],
+) -> None:
+    check = "assert (home / 'mended').exists()"
+    harness = supervise({"name": "one", "command": _sleeper("one", check)})
+    _until(lambda: harness.state("one") == "failed")
+    (harness.home / "mended").touch()
+    harness.process.send_signal(signal.SIGHUP)
+    _until(lambda: harness.state("one") == "ready")
+
+
 def test_another_server_on_the_port_is_not_ours() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

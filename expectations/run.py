@@ -158,7 +158,7 @@ def _validate(context: Any, name: str, batch: Batch, named: dict[str, Rule]) -> 
 def _gx_batch(context: Any, name: str, batch: Batch) -> Any:
     if batch.engine == "postgres":
         connection = batch.data.dsn.replace("postgresql://", "postgresql+psycopg://", 1)
-        source = context.data_sources.add_sql(
+        source = context.data_sources.add_postgres(
             name, connection_string=connection, create_temp_table=False
         )
         asset = source.add_query_asset(batch.table, query=batch.data.query)

@@ -7,7 +7,7 @@ from contracts.tables import Table
 
 TOKEN: Final = "^[0-9a-f]{32}$"  # noqa: S105 - a pattern
 _DIRECT_IDENTIFIER: Final = (
-    "(^|[^0-9A-Za-z])([0-9]{13,19}|[0-9]{3}-[0-9]{2}-[0-9]{4})([^0-9A-Za-z]|$)"
+    "(?:^|[^0-9A-Za-z])(?:[0-9]{13,19}|[0-9]{3}-[0-9]{2}-[0-9]{4})(?:[^0-9A-Za-z]|$)"
 )
 TOKEN_COLUMNS: Final = ("customer_id", "instrument_id", "device_id", "ip_hash")
 

@@ -1,0 +1,301 @@
+"""The gates of STAGING and PRODUCTION, on a warehouse of their own."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from psycopg import sql
+
+from contracts.columns import LogicalType
+from contracts.render import to_arrow, to_postgres
+from contracts.results import GateResult, StageResult
+from contracts.settings import Settings
+from contracts.tables import TABLES, Table
+from expectations import warehouse as gates
+from expectations.gates import gate_production, gate_staging
+from warehouse.load import stage, swap
+from warehouse.migrate import migrate
+
+pytestmark = pytest.mark.postgres
+DAYS = (date(2024, 7, 1), date(2024, 7, 2))
+ROWS = 20
+TYPICAL: dict[LogicalType, Any] = {
+    LogicalType.STRING: "text",
+    LogicalType.INTEGER: 1,
+    LogicalType.LONG: 1,
+    LogicalType.DOUBLE: 0.5,
+    LogicalType.BOOLEAN: False,
+    LogicalType.MONEY: Decimal("1.00"),
+    LogicalType.STRINGS: ["late"],
+}
+
+
+def _row(table: Table, day: date, number: int) -> dict[str, Any]:
+    """Return a payment of a day, as each table tells it."""
+    at = datetime(day.year, day.month, day.day, number, 30, tzinfo=UTC)
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        if column.type is LogicalType.TIMESTAMP:
+            row[column.name] = at
+        elif column.type is LogicalType.DATE:
+            row[column.name] = day
+        else:
+            row[column.name] = column.allowed[0] if column.allowed else TYPICAL[column.type]
+    row |= {
+        "event_id": f"{day:%Y%m%d}{number:024x}",
+        "source_system": "sparkov",
+        "customer_id": f"{number % 5:032x}",
+        "instrument_id": f"{number % 5:032x}",
+        "device_id": None,
+        "ip_hash": None,
+        "counterparty_id": f"merchant {number % 3}",
+        "content_hash": "0" * 64,
+        "amount": Decimal(number) + Decimal("0.37"),
+        "currency": "USD",
+        "country": "US",
+        "region": "FL",
+        "is_fraud": number == 7,
+        "known_at": at + timedelta(days=2),
+        "raw_object": f"raw/{day}",
+        "raw_position": number,
+    }
+    return {name: row[name] for name in table.column_names}
+
+
+@dataclass
+class House:
+    """A small lake, and a warehouse that was loaded from it."""
+
+    settings: Settings
+    catalog: Any
+    staged: StageResult
+    state_dir: Path
+
+    def gate(self) -> GateResult:
+        """Judge what lies beside STAGING."""
+        return gate_staging(self.dsn("loader"), self.catalog, self.staged, self.state_dir)
+
+    def production(self) -> GateResult:
+        """Judge the audit schema."""
+        built = StageResult("build", "2024-07-01--2024-07-02", "build_gates", DAYS)
+        return gate_production(self.dsn("transformer"), built, self.state_dir)
+
+    def dsn(self, role: Any) -> str:
+        """Return the login of a role."""
+        return self.settings.warehouse.dsn(role)
+
+
+@pytest.fixture(scope="module")
+def own(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    name = f"warehouse_gates_{secrets.token_hex(4)}"
+    settings = postgres.model_copy(
+        update={
+            "state_dir": tmp_path_factory.mktemp("state"),
+            "warehouse": postgres.warehouse.model_copy(update={"database": name}),
+        }
+    )
+    with psycopg.connect(
+        host=postgres.warehouse.host,
+        port=postgres.warehouse.port,
+        user="postgres",
+        password=(postgres.secrets_dir / "postgres_superuser").read_text().strip(),
+        dbname="postgres",
+        autocommit=True,
+    ) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        for role in ("loader", "transformer"):
+            user = sql.Identifier(settings.warehouse.user(role))
+            grant = sql.SQL("grant create on database {} to {}")
+            admin.execute(grant.format(sql.Identifier(name), user))
+        migrate(settings)
+        yield settings
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    folder = tmp_path_factory.mktemp("lake")
+    catalog = SqlCatalog("lake", uri=f"sqlite:///{folder}/c.db", warehouse=f"file://{folder}")
+    snapshots = {}
+    for zone in ("processed", "sandbox"):
+        catalog.create_namespace(zone)
+    for name in gates._LAKE_TABLES.values():
+        table = TABLES[name]
+        days = DAYS if table.partition_by else DAYS[:1]
+        rows = {"customers": 5, "merchants": 3, "quarantine": 2}.get(table.short_name, ROWS)
+        content = [_row(table, day, n) for day in days for n in range(rows)]
+        created = catalog.create_table(name, to_arrow.schema(table))
+        created.append(pa.Table.from_pylist(content, to_arrow.schema(table)))
+        snapshots[name] = created.current_snapshot().snapshot_id
+    processed = StageResult("process", "2024-07-01--2024-07-02", "process_1", DAYS, snapshots)
+    prepared = StageResult("prepare", processed.window, "prepare_1", DAYS, snapshots)
+    staged = stage(catalog, own.warehouse.dsn("loader"), processed, prepared, "load_gates")
+    return House(own, catalog, staged, tmp_path_factory.mktemp("gates"))
+
+
+def _closed_by(result: GateResult) -> set[str]:
+    return {c.name for c in result.checks if not c.passed and c.severity == "critical"}
+
+
+def _spoil(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_what_was_loaded_passes(house: House) -> None:
+    assert _closed_by(house.gate()) == set()
+    assert len({check.table for check in house.gate().checks}) == 6
+
+
+@pytest.fixture
+def spoiled(house: House) -> Iterator[House]:
+    """A house to break: what lies beside is staged again afterwards."""
+    yield house
+    result = house.staged
+    snapshots = result.snapshots
+    processed = StageResult("process", result.window, "process_1", DAYS, snapshots)
+    prepared = StageResult("prepare", result.window, "prepare_1", DAYS, snapshots)
+    house.staged = stage(house.catalog, house.dsn("loader"), processed, prepared, "load_gates")
+
+
+def test_faults_in_staging_close_the_gate(spoiled: House) -> None:
+    beside = spoiled.staged.details["beside"]
+    payments, labels = beside["staging.transactions"], beside["staging.labels"]
+    features, customers = beside["staging.features"], beside["staging.customers"]
+    _spoil(
+        spoiled.dsn("loader"),
+        f"delete from {payments} where event_date = '2024-07-01' and amount < 3",
+        f"update {labels} set is_fraud = not is_fraud where event_date = '2024-07-02'",
+        f"update {features} set amount = amount * 100",
+        f"update {customers} set customer_id = '789500570121' where customer_id like '%04'",
+    )
+    result = spoiled.gate()
+    assert {
+        "transactions.lake.rows.equals_rows_before",
+        "transactions.lake.amount.equals_amount_before",
+        "labels.lake.is_fraud.equals_is_fraud_before",
+        "features.lake.amount.equals_amount_before",
+        "customers.customer_id.form",
+    } == _closed_by(result)
+    (lost,) = [c for c in result.checks if c.name == "transactions.lake.rows.equals_rows_before"]
+    assert lost.observed == "1 of 2 rows, such as event_date=2024-07-01 rows=17 rows_before=20"
+    assert "789500570121" not in str(result)
+
+
+def test_an_emptied_table_of_another_type_closes_the_gate(spoiled: House) -> None:
+    payments = spoiled.staged.details["beside"]["staging.transactions"]
+    _spoil(
+        spoiled.dsn("loader"),
+        f"truncate {payments}",
+        f"alter table {payments} alter column amount type numeric(10,2)",
+    )
+    assert {
+        "transactions.lake.rows.equals_rows_before",
+        "transactions.types.stored_type.equals_declared_type",
+    } <= _closed_by(spoiled.gate())
+
+
+def test_postgres_and_memory_judge_alike(spoiled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    payments = spoiled.staged.details["beside"]["staging.transactions"]
+    _spoil(
+        spoiled.dsn("loader"),
+        f"update {payments} set customer_id = '789500570121', currency = 'usd' where amount < 3",
+    )
+    in_memory = spoiled.gate()
+    monkeypatch.setattr(gates, "SMALL_ROWS", 0)
+    in_postgres = spoiled.gate()
+    assert {(c.name, c.passed) for c in in_memory.checks} == {
+        (c.name, c.passed) for c in in_postgres.checks
+    }
+    assert _closed_by(in_postgres) == {
+        "transactions.currency.form",
+        "transactions.customer_id.form",
+    }
+
+
+MARTS = {
+    "dim_customers": "staging.customers",
+    "dim_merchants": "staging.merchants",
+    "fct_transactions": "staging.transactions",
+    "fct_fraud_labels": "staging.labels",
+}
+
+
+@pytest.fixture
+def marts(house: House) -> House:
+    """PRODUCTION's marts as they should be, in the audit schema."""
+    swap(house.dsn("loader"), house.staged)
+    with psycopg.connect(house.dsn("transformer")) as connection:
+
+        def run(statement: str) -> None:
+            connection.execute(statement.encode())
+
+        for name in (*MARTS, "dim_dates", "rpt_fraud_daily"):
+            table = TABLES[f"production.{name}"]
+            run(f"drop table if exists production_audit.{name}")
+            run(f"create table production_audit.{name} ({to_postgres.columns(table)})")
+        for name, origin in MARTS.items():
+            run(f"insert into production_audit.{name} select * from {origin}")
+        for day in DAYS:
+            run(
+                "insert into production_audit.dim_dates values"
+                f" ('{day}', {day.year}, {day.month}, 27, {day.isoweekday()}, false)"
+            )
+        run(
+            "insert into production_audit.rpt_fraud_daily"
+            " select event_date, source_system, currency, count(*), sum(amount),"
+            " count(distinct customer_id), 1, 7.37, 0.05, '2024-07-02'"
+            " from production_audit.fct_transactions group by 1, 2, 3"
+        )
+    return house
+
+
+def test_marts_that_tell_what_staging_holds_pass(marts: House) -> None:
+    assert _closed_by(marts.production()) == set()
+
+
+def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
+    _spoil(
+        marts.dsn("transformer"),
+        "delete from production_audit.fct_transactions"
+        " where event_date = '2024-07-02' and amount > 18",
+        "insert into production_audit.fct_fraud_labels"
+        " select * from production_audit.fct_fraud_labels limit 1",
+        "delete from production_audit.dim_customers where customer_id like '%03'",
+        "delete from production_audit.dim_dates where calendar_date = '2024-07-01'",
+        "alter table production_audit.rpt_fraud_daily alter column amount type numeric(20,3)",
+        "update production_audit.rpt_fraud_daily set amount = amount + 0.01",
+        "alter table production_audit.dim_merchants drop column merchant_category",
+    )
+    assert _closed_by(marts.production()) == {
+        "fct_transactions.staging.rows.equals_rows_before",
+        "fct_transactions.staging.amount.equals_amount_before",
+        "fct_transactions.keys.without_customer.between",
+        "fct_transactions.keys.without_date.between",
+        "fct_fraud_labels.staging.rows.equals_rows_before",
+        "fct_fraud_labels.table.key_unique",
+        "rpt_fraud_daily.types.stored_type.equals_declared_type",
+        "rpt_fraud_daily.facts.transaction_count.equals_transaction_count_before",
+        "rpt_fraud_daily.facts.amount.equals_amount_before",
+        "dim_merchants.types.stored_type.equals_declared_type",
+        "dim_merchants.table.columns",
+        "dim_merchants.merchant_category.free_of",
+    }
+
+
+def test_empty_marts_close_the_gate(marts: House) -> None:
+    _spoil(
+        marts.dsn("transformer"),
+        "truncate production_audit.fct_transactions, production_audit.rpt_fraud_daily",
+    )
+    assert "fct_transactions.staging.rows.equals_rows_before" in _closed_by(marts.production())

@@ -19,4 +19,4 @@ def warehouse(role: WarehouseRole) -> str:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     url = PostgresHook(f"warehouse_{role}").sqlalchemy_url.set(drivername="postgresql")
-    return url.render_as_string(hide_password=False)
+    return str(url.render_as_string(hide_password=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from contracts.results import StageResult
@@ -13,22 +15,28 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def spark() -> SparkSession:
-    """Return a session of the configured Spark."""
-    from spark.session import session
+@contextmanager
+def session() -> Iterator[SparkSession]:
+    """Open a session of the configured Spark for one task; the server forgets it afterwards."""
+    from spark.session import session as open_session
 
-    return session(get_settings())
+    spark = open_session(get_settings())
+    try:
+        yield spark
+    finally:
+        spark.stop()
 
 
 def publish(run: Run, audited: StageResult) -> None:
     """Fast-forward `main` to the audit branch and record the published snapshots."""
     from spark.jobs.publish import publish as fast_forward
 
-    handover.record(run, fast_forward(spark(), audited))
+    with session() as spark:
+        handover.record(run, fast_forward(spark, audited))
 
 
-def discard(session: SparkSession, audited: StageResult) -> None:
+def discard(spark: SparkSession, audited: StageResult) -> None:
     """Drop the audit branch of a refused run."""
     from spark.jobs.publish import discard as drop
 
-    drop(session, audited)
+    drop(spark, audited)

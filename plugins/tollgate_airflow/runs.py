@@ -33,12 +33,12 @@ class Run:
         """
         dag_run = context["dag_run"]
         text = context["params"].get("window") or dag_run.partition_key
-        if text is None and default is None:
+        window = Window.parse(text) if text else default
+        if window is None:
             raise WindowError(
                 f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
                 " for example to 2024-03-01, or trigger it with a partition key."
             )
-        window = Window.parse(text) if text else default
         return cls(
             stage=stage,
             window=window,

@@ -19,7 +19,8 @@ def write(context: Any) -> dict[str, Any]:
 
     run = Run.of(Stage.PREPARE, context)
     processed = handover.previous(Stage.PROCESS, run)
-    return prepare(lake.spark(), processed, run_id=run.run_id).to_dict()
+    with lake.session() as spark:
+        return prepare(spark, processed, run_id=run.run_id).to_dict()
 
 
 @guarded
@@ -30,9 +31,9 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     run = Run.of(Stage.PREPARE, context)
     result = StageResult.from_dict(written)
     processed = handover.previous(Stage.PROCESS, run)
-    spark = lake.spark()
-    judged = gate_sandbox(spark, result, processed, get_settings().state_dir)
-    return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+    with lake.session() as spark:
+        judged = gate_sandbox(spark, result, processed, get_settings().state_dir)
+        return gates.judge(judged, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

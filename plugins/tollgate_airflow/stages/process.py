@@ -20,14 +20,16 @@ def write(context: Any) -> dict[str, Any]:
     settings = get_settings()
     run = Run.of(Stage.PROCESS, context)
     landed = handover.previous(Stage.LAND, run)
-    return process(
-        lake.spark(),
-        raw.manifests(connections.s3("processor"), run, landed),
-        run.window,
-        run_id=run.run_id,
-        raw_bucket=settings.s3.raw_bucket,
-        key_file=settings.pseudonym_key_file,
-    ).to_dict()
+    manifests = raw.manifests(connections.s3("processor"), run, landed)
+    with lake.session() as spark:
+        return process(
+            spark,
+            manifests,
+            run.window,
+            run_id=run.run_id,
+            raw_bucket=settings.s3.raw_bucket,
+            key_file=settings.pseudonym_key_file,
+        ).to_dict()
 
 
 @guarded
@@ -37,11 +39,11 @@ def gate(context: Any, written: dict[str, Any]) -> str:
 
     run = Run.of(Stage.PROCESS, context)
     result = StageResult.from_dict(written)
-    spark = lake.spark()
     landed = handover.previous(Stage.LAND, run)
     manifests = raw.manifests(connections.s3("processor"), run, landed)
-    judged = gate_processed(spark, result, manifests, get_settings().state_dir)
-    return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+    with lake.session() as spark:
+        judged = gate_processed(spark, result, manifests, get_settings().state_dir)
+        return gates.judge(judged, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

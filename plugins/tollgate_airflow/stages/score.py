@@ -17,7 +17,7 @@ from tollgate_airflow.runs import Run
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Score the window into a table beside STAGING; without a champion, skip with a sentence."""
-    from ml.champion import NoChampion
+    from ml.errors import NoChampion
     from ml.jobs.score import score
     from warehouse.lake import open_catalog
     from warehouse.scores import stage_scores

@@ -17,6 +17,7 @@ from spark.conform import conform, require
 
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
+_NOTE: Final = "tollgate.note"
 
 
 def branch_name(run_id: str) -> str:
@@ -68,11 +69,49 @@ def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
     return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
 
 
-def write(df: DataFrame, table: str, branch: str) -> None:
-    """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table."""
+def write(df: DataFrame, table: str, branch: str, note: str | None = None) -> None:
+    """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table.
+
+    `note` is kept with the snapshot, for `note_of` to return.
+    """
     declared = TABLES[table]
     frame = require(conform(df, declared), declared)
-    frame.writeTo(f"{qualified(table)}.branch_{branch}").overwritePartitions()
+    writer = frame.writeTo(f"{qualified(table)}.branch_{branch}")
+    if note is not None:
+        writer = writer.option(f"snapshot-property.{_NOTE}", note)
+    writer.overwritePartitions()
+
+
+def note_of(spark: SparkSession, table: str, branch: str) -> str | None:
+    """Return the note of a branch's latest snapshot, or None."""
+    name = qualified(table)
+    row = spark.sql(
+        f"SELECT summary['{_NOTE}'] AS note FROM {name}.snapshots"  # noqa: S608 - our own names
+        f" JOIN {name}.refs USING (snapshot_id) WHERE name = '{branch}'"
+    ).first()
+    return None if row is None else row["note"]
+
+
+def ancestors(
+    spark: SparkSession, tables: Sequence[str], snapshots: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], set[int]]:
+    """Return each (table, snapshot)'s own id and those of the snapshots it was made from."""
+    query = " UNION ALL ".join(
+        f"SELECT '{table}' AS table, snapshot_id, parent_id"  # noqa: S608 - our own names
+        f" FROM {qualified(table)}.snapshots"
+        for table in tables
+    )
+    parents = {
+        (row["table"], row["snapshot_id"]): row["parent_id"] for row in spark.sql(query).collect()
+    }
+    found: dict[tuple[str, int], set[int]] = {}
+    for table, snapshot in snapshots:
+        line = found.setdefault((table, snapshot), set())
+        at: int | None = snapshot
+        while at is not None:
+            line.add(at)
+            at = parents.get((table, at))
+    return found
 
 
 def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[str, int]]:

@@ -1,8 +1,10 @@
 """Processed to Sandbox: point-in-time features and a masked sample, on an audit branch."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,8 +13,10 @@ from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from spark.tables import (
+    ancestors,
     branch_name,
     ensure_tables,
+    note_of,
     open_branch,
     read,
     references,
@@ -23,13 +27,16 @@ from spark.tables import (
 from spark.transforms.features import features
 from spark.transforms.mask import masked_sample
 
+_TRANSACTIONS: Final = "processed.transactions"
+
 
 def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> StageResult:
     """Compute the features that a processed window changes, onto the audit branch of the run.
 
     A payment on day t enters features up to t + `LOOKBACK_DAYS`, so those days are computed anew
     where they exist, each from the `LOOKBACK_DAYS` before it. Processed is read at the snapshots
-    of `processed`, which the result carries on for the load.
+    of `processed`, or at later ones when Sandbox was made from those already, so that an old
+    window prepared again takes nothing back. The result carries them on for the load.
 
     Raises:
         ConservationError: when a payment has no features, or features no payment.
@@ -38,20 +45,19 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    transactions = read(
-        spark, "processed.transactions", processed.snapshots["processed.transactions"]
-    )
+    inputs = _inputs(spark, processed.snapshots, branch)
+    transactions = read(spark, _TRANSACTIONS, inputs[_TRANSACTIONS])
     came_in = _counted(transactions, spans(processed.dates, after=LOOKBACK_DAYS))
     dates = sorted({day for _, _, day in came_in})
     if dates:
         needed = within("event_date", spans(dates, before=LOOKBACK_DAYS))
         wanted = within("event_date", spans(dates))
-        labels = read(spark, "processed.labels", processed.snapshots["processed.labels"])
+        labels = read(spark, "processed.labels", inputs["processed.labels"])
         computed = features(transactions.filter(needed), labels.filter(needed)).filter(wanted)
         sample = masked_sample(transactions.filter(wanted))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
-                pool.submit(write, computed, "sandbox.features", branch),
+                pool.submit(write, computed, "sandbox.features", branch, json.dumps(inputs)),
                 pool.submit(write, sample, "sandbox.transactions_masked", branch),
             ):
                 done.result()
@@ -65,10 +71,21 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
         window=processed.window,
         run_id=run_id,
         dates=tuple(dates),
-        snapshots={**processed.snapshots, **snapshots},
+        snapshots={**inputs, **snapshots},
         branch=branch,
         balances=_balances(came_in, went_out),
     ).check()
+
+
+def _inputs(spark: SparkSession, given: dict[str, int], branch: str) -> dict[str, int]:
+    """Return the snapshots of Processed to read: those given, or those Sandbox is ahead with."""
+    note = note_of(spark, "sandbox.features", branch)
+    if note is None:
+        return given
+    used: dict[str, int] = json.loads(note)
+    head = (_TRANSACTIONS, used[_TRANSACTIONS])
+    is_ahead = given[_TRANSACTIONS] in ancestors(spark, [_TRANSACTIONS], [head])[head]
+    return used if is_ahead and given[_TRANSACTIONS] != used[_TRANSACTIONS] else given
 
 
 _Counts = dict[tuple[str, str, date], tuple[int, Decimal]]

@@ -1,17 +1,16 @@
 """Publish what a gate has passed: main moves to the audit branch, table by table."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
 from pyspark.sql import SparkSession
 
-from contracts.render.to_iceberg import CATALOG, qualified
+from contracts.render.to_iceberg import CATALOG
 from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
-from spark.tables import MAIN, drop_branch, references
+from spark.tables import MAIN, ancestors, drop_branch, references
 
 _ZONE: Final = {Stage.PROCESS: "processed", Stage.PREPARE: "sandbox"}
 
@@ -34,15 +33,16 @@ def publish(spark: SparkSession, audited: StageResult) -> StageResult:
     if branch is None:
         return audited
     held = references(spark, tables)
-    parents = _parents(spark, tables)
+    ends = {t.name: (audited.snapshots[t.name], held[t.name].get(MAIN)) for t in tables}
+    asked = [(name, at) for name, pair in ends.items() for at in pair if at is not None]
+    lines = ancestors(spark, list(ends), asked)
     waiting = []
     for table in tables:
-        snapshot, main = audited.snapshots[table.name], held[table.name].get(MAIN)
-        if main is not None and snapshot in _line(parents[table.name], main):
+        snapshot, main = ends[table.name]
+        if main is not None and snapshot in lines[table.name, main]:
             continue
-        if held[table.name].get(branch) != snapshot or (
-            main is not None and main not in _line(parents[table.name], snapshot)
-        ):
+        is_ahead = main is None or main in lines[table.name, snapshot]
+        if held[table.name].get(branch) != snapshot or not is_ahead:
             raise _conflict(table, audited)
         waiting.append(table)
     with ThreadPoolExecutor(len(tables)) as pool:
@@ -73,25 +73,3 @@ def _conflict(table: Table, audited: StageResult) -> PublishConflictError:
         f"{table.name} was published by another run while the window {audited.window} was in"
         f" audit: run the stage {audited.stage} again for it."
     )
-
-
-def _parents(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[int, int | None]]:
-    query = " UNION ALL ".join(
-        f"SELECT '{table.name}' AS table, snapshot_id, parent_id"  # noqa: S608 - our own names
-        f" FROM {qualified(table.name)}.snapshots"
-        for table in tables
-    )
-    found: dict[str, dict[int, int | None]] = {table.name: {} for table in tables}
-    for row in spark.sql(query).collect():
-        found[row["table"]][row["snapshot_id"]] = row["parent_id"]
-    return found
-
-
-def _line(parents: dict[int, int | None], snapshot: int) -> set[int]:
-    """Return a snapshot and its ancestors."""
-    line: set[int] = set()
-    at: int | None = snapshot
-    while at is not None and at not in line:
-        line.add(at)
-        at = parents.get(at)
-    return line

@@ -19,9 +19,11 @@ from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES, Table
 from expectations import warehouse as gates
-from expectations.gates import gate_production, gate_staging
+from expectations.gates import gate_production, gate_scores, gate_staging
+from expectations.scores import read_beside
 from warehouse.load import stage, swap
 from warehouse.migrate import migrate
+from warehouse.scores import stage_scores
 
 pytestmark = pytest.mark.postgres
 DAYS = (date(2024, 7, 1), date(2024, 7, 2))
@@ -299,3 +301,28 @@ def test_empty_marts_close_the_gate(marts: House) -> None:
         "truncate production_audit.fct_transactions, production_audit.rpt_fraud_daily",
     )
     assert "fct_transactions.staging.rows.equals_rows_before" in _closed_by(marts.production())
+
+
+def test_scores_read_back_from_beside_have_the_types_of_the_contract(house: House) -> None:
+    table = TABLES["staging.scores"]
+    rows = [{**_row(table, DAYS[0], n), "score": n / ROWS} for n in range(ROWS)]
+    scores = pa.Table.from_pylist(rows, to_arrow.schema(table))
+    snapshot = house.staged.snapshots["sandbox.features"]
+    scored = StageResult(
+        "score",
+        DAYS[0].isoformat(),
+        "score_gates",
+        DAYS[:1],
+        {"sandbox.features": snapshot},
+        details={"model_name": "text", "model_version": 1},
+    )
+    scores = scores.set_column(
+        scores.schema.get_field_index("feature_snapshot_id"),
+        "feature_snapshot_id",
+        pa.array([snapshot] * ROWS, pa.int64()),
+    )
+    staged = stage_scores(house.dsn("loader"), scored, scores)
+    back = read_beside(house.dsn("loader"), staged)
+    assert _closed_by(gate_scores(house.catalog, staged, back, house.state_dir)) == set()
+    lost = gate_scores(house.catalog, staged, back.slice(1), house.state_dir)
+    assert _closed_by(lost) == {"scores.batch.rows_scored.equals_rows_featured"}

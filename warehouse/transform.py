@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -59,6 +60,7 @@ def build(
 
     Raises:
         BuildFailed: naming the models or tests that failed.
+        psycopg.OperationalError: when the warehouse cannot be reached; trying later heals that.
     """
     days = tuple(sorted(set(dates)))
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
@@ -129,8 +131,9 @@ def publish_operations(settings: Settings, run_id: str) -> None:
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    today = Window(date.min, date.min)
-    publish(settings, build(settings, window=today, run_id=run_id, dates=(), layer="operations"))
+    # Neither days nor knowledge matter to the layer: its slice is what was recorded lately.
+    no_day = Window(date.min, date.min)
+    publish(settings, build(settings, window=no_day, run_id=run_id, dates=(), layer="operations"))
 
 
 def generate_docs(settings: Settings) -> Path:
@@ -247,27 +250,36 @@ def _dbt(
     """Run dbt in this process and return the unique ids of the nodes that ran."""
     from dbt.cli.main import dbtRunner
 
-    result = dbtRunner().invoke(
-        [
-            "--warn-error-options",
-            '{"error": ["Deprecations"]}',
-            "--no-use-colors",
-            "--log-path",
-            str(settings.state_dir / "logs" / "dbt"),
-            *command,
-            *("--project-dir", str(_PROJECT)),
-            *("--profiles-dir", str(write_profile(settings))),
-            *("--target-path", str(_target_path(settings, layer))),
-            *("--target", target),
-            *("--vars", json.dumps(variables)),
-            *selection,
-        ]
-    )
+    arguments = [
+        "--warn-error-options",
+        '{"error": ["Deprecations"]}',
+        "--no-use-colors",
+        "--log-path",
+        str(settings.state_dir / "logs" / "dbt"),
+        *command,
+        *("--project-dir", str(_PROJECT)),
+        *("--profiles-dir", str(write_profile(settings))),
+        *("--target-path", str(_target_path(settings, layer))),
+        *("--target", target),
+        *("--vars", json.dumps(variables)),
+        *selection,
+    ]
+    with _alone(settings):
+        result = dbtRunner().invoke(arguments)
     ran = list(getattr(result.result, "results", None) or [])
     failed = [node for node in ran if str(node.status) in ("error", "fail", "runtime error")]
     if result.success and not failed:
         return [_unique_id(node) for node in ran]
     raise BuildFailed(_sentence(command[0], layer, failed, result.exception))
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Let one dbt at a time write to the warehouse: layers share views and the run marts."""
+    login = settings.warehouse.dsn("transformer")
+    with psycopg.connect(login, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('tollgate dbt'))")
+        yield
 
 
 def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:

@@ -228,14 +228,19 @@ def _a_changed_contract_is_published_as_a_new_table(line: _Line, built: StageRes
     assert _marts(line.settings) == before
 
 
-def test_a_store_that_is_down_is_said_in_one_sentence(line: _Line, untouched: None) -> None:
+def test_a_warehouse_that_is_down_is_an_error_that_heals(line: _Line, untouched: None) -> None:
     unreachable = line.settings.warehouse.model_copy(update={"port": 1})
     settings = line.settings.model_copy(update={"warehouse": unreachable})
     built = StageResult(
         "build", _LAST, "x", details={"layer": "core", "variables": {}, "as_of": _LAST}
     )
-    with pytest.raises(transform.BuildFailed, match="dbt run-operation of layer core failed"):
+    with pytest.raises(psycopg.OperationalError, match="refused"):
         transform.publish(settings, built)
+
+
+def test_a_macro_that_fails_is_said_in_one_sentence(line: _Line, untouched: None) -> None:
+    with pytest.raises(transform.BuildFailed, match=r"dbt run-operation of layer core failed"):
+        transform._operation(line.settings, "no_such_macro", "core", {})
 
 
 def test_the_password_is_in_no_log_and_the_profile_is_private(line: _Line) -> None:

@@ -84,17 +84,14 @@ class StageResult:
             **{
                 **plain,
                 "dates": tuple(date.fromisoformat(day) for day in plain["dates"]),
-                "balances": tuple(
-                    Balance(
-                        **{
-                            k: Decimal(v) if k.startswith("amount_") else v
-                            for k, v in balance.items()
-                        }
-                    )
-                    for balance in plain["balances"]
-                ),
+                "balances": tuple(_balance(balance) for balance in plain["balances"]),
             }
         )
+
+
+def _balance(plain: dict[str, Any]) -> Balance:
+    money = {name: Decimal(text) for name, text in plain.items() if name.startswith("amount_")}
+    return Balance(**{**plain, **money})
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,11 @@ def pads(key_file: DataFrame) -> DataFrame:
 
     `key_file` has one row with a binary `content`, as Spark's binaryFile reads it.
     """
-    key_hex = F.lower(F.trim(F.regexp_replace(F.col("content").cast("string"), r"\s", "")))
+    written = F.lower(F.trim(F.regexp_replace(F.col("content").cast("string"), r"\s", "")))
+    # Tokens under a short or empty key would look like any others.
+    key_hex = F.when(written.rlike("^[0-9a-f]{64}$"), written).otherwise(
+        F.raise_error(F.lit("the pseudonymisation key file does not hold 64 hexadecimal digits"))
+    )
     return key_file.select(
         _pad(key_hex, _INNER).alias("inner_pad"), _pad(key_hex, _OUTER).alias("outer_pad")
     )

@@ -222,6 +222,15 @@ def test_hmac_equals_pythons(spark: "SparkSession", message: str) -> None:
     assert keys.select(token).first()[0] == expected
 
 
+@pytest.mark.parametrize("text", ["", "\n", KEY.hex()[:-1], KEY.hex()[:-1] + "x"])
+def test_a_damaged_key_makes_no_tokens(spark: "SparkSession", text: str) -> None:
+    from spark.transforms.pseudonymise import pads
+
+    with pytest.raises(Exception, match="does not hold 64 hexadecimal digits") as error:
+        pads(key_frame(spark, text)).collect()
+    assert not text.strip() or text.strip() not in str(error.value)
+
+
 def test_identifiers_become_tokens_and_the_key_is_in_no_plan(
     spark: "SparkSession", spark_settings: Settings, row: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from demo.airflow import AirflowAwayError, AirflowClient
 from demo.follow import Line, StageFailedError, unpaused
 
 HISTORY: Final = Window.parse("2024-05-01--2024-08-29")
+_FILE_WIDTH: Final = 150
 DAYS: Final = (Window.parse("2024-08-30"), Window.parse("2024-08-31"))
 
 
@@ -47,7 +48,10 @@ def run(settings: Settings, console: Console) -> Path:
 def main() -> int:
     """Run the demo; return 1 after one sentence when something fails."""
     try:
-        run(load_settings(), Console(soft_wrap=not sys.stdout.isatty(), highlight=False))
+        run(
+            load_settings(),
+            Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False),
+        )
     except (
         AirflowAwayError,
         StageFailedError,

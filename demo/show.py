@@ -21,7 +21,12 @@ _METRICS: Final = {
 def _table(title: str, columns: dict[str, str]) -> Table:
     table = Table(title=title, title_justify="left")
     for name, side in columns.items():
-        table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if side == "right" else "left",
+            no_wrap=side != "wrap",
+            overflow="fold",
+        )
     return table
 
 
@@ -34,8 +39,8 @@ def stages(found: dict[str, Any]) -> Table:
             "window": "left",
             "rows in": "right",
             "rows out": "right",
-            "quarantined": "right",
-            "repeated": "right",
+            "refused": "right",
+            "repeats": "right",
             "money in": "right",
             "money out": "right",
             "seconds": "right",
@@ -87,10 +92,10 @@ def riskiest(found: dict[str, Any]) -> Table:
         {
             "when": "left",
             "amount": "right",
-            "category": "left",
+            "category": "wrap",
             "score": "right",
             "risk": "left",
-            "reasons": "left",
+            "reasons": "wrap",
         },
     )
     for row in found["riskiest"]:
@@ -105,29 +110,26 @@ def riskiest(found: dict[str, Any]) -> Table:
     return table
 
 
-def where_to_look(settings: Settings, found: dict[str, Any]) -> Table:
+def where_to_look(settings: Settings, found: dict[str, Any]) -> str:
     """Return the pages, and how to log in; never a password."""
     airflow = settings.airflow
     together = sum(service["resident_mib"] for service in found["services"])
-    table = _table("Where to look", {"page": "left", "address": "left"})
-    table.add_row("Airflow", airflow.url)
-    table.add_row("dbt docs", f"{airflow.url}/tollgate/dbt/index.html")
-    table.add_row("Great Expectations data docs", f"{airflow.url}/tollgate/gx/index.html")
-    table.add_row("MLflow", f"{airflow.url}/mlflow/#/experiments")
-    table.add_row("log in as", f"{airflow.username}; `make login` prints the password")
-    table.add_row("warehouse, lake, MLflow for tools", 'eval "$(make -s env)"')
-    table.add_row("memory of all services", f"{together:,.0f} MiB")
-    return table
+    lines = {
+        "Airflow": airflow.url,
+        "dbt docs": f"{airflow.url}/tollgate/dbt/index.html",
+        "Data docs": f"{airflow.url}/tollgate/gx/index.html",
+        "MLflow": f"{airflow.url}/mlflow/#/experiments",
+        "Log in as": f"{airflow.username}; `make login` prints the password",
+        "From tools": 'eval "$(make -s env)" gives the read-only logins',
+        "Memory": f"{together:,.0f} MiB for all services",
+    }
+    return "\n".join(f"{name:<12}{text}" for name, text in lines.items())
 
 
 def everything(console: Console, settings: Settings, found: dict[str, Any]) -> None:
     """Print all tables."""
-    for table in (
-        stages(found),
-        gates(found),
-        model(found),
-        riskiest(found),
-        where_to_look(settings, found),
-    ):
+    for part in (stages(found), gates(found), model(found), riskiest(found)):
         console.print()
-        console.print(table)
+        console.print(part)
+    console.print()
+    console.print(where_to_look(settings, found), soft_wrap=True, markup=False)

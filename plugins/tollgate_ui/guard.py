@@ -19,7 +19,10 @@ from starlette.websockets import WebSocketClose
 _HEADERS: Final = {
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "frame-ancestors 'self'",
+    # These pages share Airflow's origin, and so its login: nothing foreign may run in them.
+    "Content-Security-Policy": (
+        "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+    ),
     "Referrer-Policy": "same-origin",
 }
 _REPLACED: Final = ("X-Frame-Options",)

@@ -87,9 +87,7 @@ _COLUMNS: Final = (
         personal=_P.DIRECT,
     ),
     Column("counterparty_id", _T.STRING, "Merchant, terminal or payee paid.", nullable=True),
-    Column(
-        "counterparty_type", _T.STRING, "Kind of counterparty.", allowed=COUNTERPARTY_TYPES
-    ),
+    Column("counterparty_type", _T.STRING, "Kind of counterparty.", allowed=COUNTERPARTY_TYPES),
     Column("merchant_category", _T.STRING, "Category of the merchant.", nullable=True),
     Column("transaction_type", _T.STRING, "Kind of payment.", allowed=TRANSACTION_TYPES),
     Column("channel", _T.STRING, "Way the payment was made.", allowed=CHANNELS),

@@ -108,7 +108,7 @@ class CheckResult:
     reason: str | None = None
 
 
-class GateFailed(RuntimeError):  # noqa: N818 - it names the event, as the UI shows it
+class GateFailed(RuntimeError):
     """Raised when a gate closes; never retried, since the data will not heal by waiting."""
 
 

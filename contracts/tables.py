@@ -322,9 +322,7 @@ _TABLES: Final = (
             *_FLOWS,
         ),
     ),
-    Table(
-        "production.fct_transaction_scores", _SCORE_GRAIN, _SCORE_KEY, _SCORE, "event_date"
-    ),
+    Table("production.fct_transaction_scores", _SCORE_GRAIN, _SCORE_KEY, _SCORE, "event_date"),
     Table(
         "production.fct_fraud_alerts",
         "payment and model version that was recommended for review or decline",

@@ -16,6 +16,7 @@ from embedded import secrets
 from embedded.places import site_packages
 from embedded.services.common import dropping_root, environment, unprivileged
 from embedded.supervisor import Launch, Service
+from warehouse.migrate import migrate
 
 _CONFIGURATION = {
     "listen_addresses": HOST,
@@ -188,13 +189,18 @@ def _create_roles(settings: Settings) -> None:
             connection.execute(statements)
 
 
+def _prepare(settings: Settings) -> None:
+    _create_roles(settings)
+    migrate(settings)
+
+
 def service(settings: Settings) -> Service:
     """Declare Postgres."""
     return Service(
         name="postgres",
         launch=lambda: _launch(settings),
         ready=lambda _pid, _started: _ready(settings),
-        after_ready=lambda: _create_roles(settings),
+        after_ready=lambda: _prepare(settings),
         stop_signal=signal.SIGINT,
         port=settings.port("postgres"),
         url=f"postgresql://{HOST}:{settings.port('postgres')}/warehouse",

@@ -6,7 +6,7 @@ from typing import Final
 
 from pyspark.sql import SparkSession
 
-from contracts.render.to_iceberg import CATALOG
+from contracts.render.to_iceberg import CATALOG, qualified
 from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
@@ -60,7 +60,7 @@ def discard(spark: SparkSession, audited: StageResult) -> None:
 def _forward(spark: SparkSession, table: Table, branch: str, audited: StageResult) -> None:
     try:
         spark.sql(
-            f"CALL {CATALOG}.system.fast_forward('{table.name}', '{MAIN}', '{branch}')"
+            f"CALL {CATALOG}.system.fast_forward('{qualified(table.name)}', '{MAIN}', '{branch}')"
         ).collect()
     except Exception as error:
         if "not an ancestor" in str(error):

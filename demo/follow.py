@@ -83,19 +83,20 @@ class Line:
     console: Console
     runs: list[DagRun] = field(default_factory=list)
 
-    def window(self, window: Window) -> bool:
-        """Land a window and follow it to its scores; return whether it was scored."""
+    def window(self, window: Window, last: Stage = Stage.SCORE) -> bool:
+        """Land a window and follow it to stage `last`; return whether that stage did something."""
         began = time.monotonic()
         since = datetime.now(UTC) - timedelta(seconds=2)
         run = self.client.trigger(DAG_OF_STAGE[Stage.LAND], window.key)
-        scored = True
-        for stage in _CHAIN:
+        done = True
+        for stage in _CHAIN[: _CHAIN.index(last) + 1]:
             if stage is not Stage.LAND:
                 run = self._started(stage, window, since)
-            scored = self._followed(stage, run, window)
+            done = self._followed(stage, run, window)
         seconds = time.monotonic() - began
-        self.console.print(f"{seconds:6.1f} s  window {window.key} is through the line")
-        return scored
+        until = "the line" if last is Stage.SCORE else f"to {DAG_OF_STAGE[last]}"
+        self.console.print(f"{seconds:6.1f} s  window {window.key} is through {until}")
+        return done
 
     def by_hand(self, stage: Stage, window: Window) -> bool:
         """Trigger one stage for a window and follow it; return whether it did something."""

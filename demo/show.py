@@ -19,7 +19,8 @@ _METRICS: Final = {
 
 
 def _table(title: str, columns: dict[str, str]) -> Table:
-    table = Table(title=title, title_justify="left")
+    # A title never wraps at the width of a narrow table.
+    table = Table(title=title, title_justify="left", min_width=len(title) + 2)
     for name, side in columns.items():
         table.add_column(
             name,

@@ -33,7 +33,6 @@ _HEALING_TYPES: Final = {
     "psycopg2.OperationalError",
     "requests.exceptions.ConnectionError",
     "requests.exceptions.Timeout",
-    "sources.errors.StoreUnreachable",
     "sqlalchemy.exc.OperationalError",
     "urllib3.exceptions.HTTPError",
 }

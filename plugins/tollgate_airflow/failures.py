@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 _HEALING_TYPES: Final = {
     "builtins.ConnectionError",
     "builtins.TimeoutError",
-    "adbc_driver_manager.dbapi.OperationalError",
+    "adbc_driver_manager.OperationalError",
     "botocore.exceptions.ConnectionError",
     "botocore.exceptions.HTTPClientError",
     "grpc.RpcError",

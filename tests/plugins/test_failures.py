@@ -33,6 +33,16 @@ def postgres_away() -> Exception:
     return psycopg.OperationalError("connection to server at 127.0.0.1 failed")
 
 
+def copy_refused() -> Exception:
+    import adbc_driver_postgresql.dbapi as adbc
+
+    try:
+        adbc.connect("postgresql://nobody@127.0.0.1:9/nothing")
+    except adbc.Error as error:
+        return error
+    raise AssertionError
+
+
 def wrong_password() -> Exception:
     import psycopg
 
@@ -76,7 +86,9 @@ def closed_gate() -> Exception:
     raise AssertionError
 
 
-@pytest.mark.parametrize("make", [botocore_away, postgres_away, spark_gone, wrapped_away])
+@pytest.mark.parametrize(
+    "make", [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away]
+)
 def test_what_was_away_is_tried_again(make: Any) -> None:
     from tollgate_airflow.failures import guarded, heals
 

@@ -30,10 +30,12 @@ test: setup lint ## Run every check and test, on a test platform of its own.
 test-fast: setup ## Run the pure tests only: seconds, no service.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack"
 
-lint: setup ## Check style and types.
+lint: setup ## Check style, types, SQL, and that generated files are fresh.
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models
+	@$(PY) -m contracts.render --check
 
 up: setup ## Start the platform.
 	@$(PY) -m embedded up

@@ -177,7 +177,7 @@ _COLUMNS: Final = (
     ),
     Column("source_flags", _T.STRINGS, "Flags that the source set on the payment.", nullable=True),
     # --- where a row came from -------------------------------------------------------------
-    Column("content_hash", _T.STRING, "SHA-256 over the mapped source row, tells a repeat."),
+    Column("content_hash", _T.STRING, "Keyed hash over the mapped source row, tells a repeat."),
     Column("raw_object", _T.STRING, "Key of the Raw object that holds the row."),
     Column("raw_position", _T.LONG, "Row number inside the Raw object, from 0.", minimum=0),
     Column("window_key", _T.STRING, "Window of business dates that the run handled."),

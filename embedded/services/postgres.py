@@ -22,6 +22,8 @@ _CONFIGURATION = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "120",
+    # A load of years attaches a partition a day in one transaction, a lock each.
+    "max_locks_per_transaction": "512",
     "shared_buffers": "256MB",
     "work_mem": "32MB",
     "maintenance_work_mem": "128MB",

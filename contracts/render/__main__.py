@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 
 from contracts.render.to_dbt import generated
+from contracts.render.to_runbook import runbook
 
 _REPO = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> int:
     """Write the stale files, or with `--check` list them and return 1."""
-    files = generated(_REPO)
+    files = generated(_REPO) | runbook(_REPO)
     stale = [
         path
         for path, text in files.items()

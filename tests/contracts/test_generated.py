@@ -1,0 +1,21 @@
+"""Files that are generated from the contracts are as the contracts have them."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.assets import DAG_OF_STAGE
+from contracts.render.__main__ import main
+from contracts.render.to_runbook import runbook
+
+_REPO = Path(__file__).parents[2]
+
+
+def test_no_generated_file_is_stale(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_the_runbook_has_a_section_for_each_dag() -> None:
+    (text,) = runbook(_REPO).values()
+    for dag_id in DAG_OF_STAGE.values():
+        assert f"\n## {dag_id}: " in text

@@ -48,11 +48,11 @@ with DAG(
         return stage.write(context)
 
     @task
-    def gate_sandbox(written: dict[str, Any], **context: Any) -> str:
+    def gate_sandbox(written: dict[str, Any]) -> str:
         """Judge the audit branch; a refused one never reaches a reader."""
         from tollgate_airflow.stages import prepare as stage
 
-        return stage.gate(context, written)
+        return stage.gate(written)
 
     @task(outlets=[ASSET[SANDBOX]])
     def publish(written: dict[str, Any], **context: Any) -> str:

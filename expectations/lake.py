@@ -190,15 +190,16 @@ def gate_processed(
     return judge_processed(spark, frames, processed, manifests, state_dir)
 
 
-def gate_sandbox(
-    spark: Any, prepared: StageResult, processed: StageResult, state_dir: Path
-) -> GateResult:
-    """Judge what a run wrote to the audit branch of the Sandbox from a snapshot of Processed."""
+def gate_sandbox(spark: Any, prepared: StageResult, state_dir: Path) -> GateResult:
+    """Judge what a run wrote to the audit branch of the Sandbox.
+
+    Processed is read at the snapshot that the run itself has read, which may be a later one than
+    that of its window: Sandbox is never taken back.
+    """
     from spark.jobs.read import audit_frame
 
     frames = {n: audit_frame(spark, prepared, f"sandbox.{n}") for n in SANDBOX_TABLES}
-    read = "processed.transactions"
-    frames["transactions"] = audit_frame(spark, processed, read, prepared.dates)
+    frames["transactions"] = audit_frame(spark, prepared, "processed.transactions")
     return judge_sandbox(spark, frames, prepared, state_dir)
 
 

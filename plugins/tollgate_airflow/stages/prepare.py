@@ -24,15 +24,13 @@ def write(context: Any) -> dict[str, Any]:
 
 
 @guarded
-def gate(context: Any, written: dict[str, Any]) -> str:
+def gate(written: dict[str, Any]) -> str:
     """Judge the audit branch; a refused one is dropped."""
     from expectations.gates import gate_sandbox
 
-    run = Run.of(Stage.PREPARE, context)
     result = StageResult.from_dict(written)
-    processed = handover.previous(Stage.PROCESS, run)
     with lake.session() as spark:
-        judged = gate_sandbox(spark, result, processed, get_settings().state_dir)
+        judged = gate_sandbox(spark, result, get_settings().state_dir)
         return gates.judge(judged, undo=lambda: lake.discard(spark, result))
 
 

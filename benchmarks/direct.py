@@ -1,0 +1,172 @@
+"""The line without Airflow: the same jobs and gates, called one after the other."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from contracts.results import GateResult, StageResult
+from contracts.settings import Settings
+from contracts.stages import Stage
+from contracts.windows import Window
+from expectations import gates
+from expectations.scores import read_beside
+from ml.jobs.score import score
+from sources.deliver import deliveries
+from sources.land import land
+from sources.manifest import Manifest, latest
+from sources.store import s3_client
+from spark.jobs.prepare import prepare
+from spark.jobs.process import process
+from spark.jobs.publish import publish
+from spark.session import session
+from warehouse import ledger, load, scores, transform
+from warehouse.lake import open_catalog
+
+SOURCE = "sparkov"
+
+
+@dataclass
+class DirectLine:
+    """Runs a window stage by stage; `seconds` holds what each step of the last window took."""
+
+    settings: Settings
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def window(self, window: Window, *, with_scores: bool = True) -> dict[Stage, StageResult]:
+        """Take a window from its delivery to its scores.
+
+        Raises:
+            GateFailed: when a gate closes; later stores are as they were.
+        """
+        self.seconds = {}
+        stages: list[tuple[Stage, Callable[[Window, dict[Stage, StageResult]], StageResult]]] = [
+            (Stage.LAND, self._land),
+            (Stage.PROCESS, self._process),
+            (Stage.PREPARE, self._prepare),
+            (Stage.LOAD, self._load),
+            (Stage.BUILD, self._build),
+        ]
+        if with_scores:
+            stages.append((Stage.SCORE, self._score))
+        done: dict[Stage, StageResult] = {}
+        for stage, run in stages:
+            started = datetime.now(UTC)
+            done[stage] = run(window, done)
+            ledger.record(self._dsn, done[stage], started, datetime.now(UTC))
+        return done
+
+    @property
+    def _dsn(self) -> str:
+        return self.settings.warehouse.dsn("loader")
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = perf_counter()
+        yield
+        self.seconds[what] = perf_counter() - began
+
+    def _judged(self, result: GateResult) -> None:
+        ledger.record_gate(self._dsn, result)
+        result.require()
+
+    def _manifests(self, window: Window) -> list[Manifest]:
+        bucket = self.settings.s3.raw_bucket
+        return [latest(s3_client(self.settings, "processor"), bucket, SOURCE, window)]
+
+    def _land(self, window: Window, _: dict[Stage, StageResult]) -> StageResult:
+        s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
+        run_id = run_id_of(Stage.LAND, window)
+        with self._timed("land"):
+            files = deliveries(SOURCE, window, self.settings.data_dir)
+            landed = land(SOURCE, window, s3, bucket, files, run_id=run_id)
+        with self._timed("gate raw"):
+            self._judged(
+                gates.gate_raw(
+                    self._manifests(window), window, run_id, s3, bucket, self.settings.state_dir
+                )
+            )
+        return landed
+
+    def _process(self, window: Window, _: dict[Stage, StageResult]) -> StageResult:
+        spark, manifests = session(self.settings), self._manifests(window)
+        with self._timed("process"):
+            written = process(
+                spark,
+                manifests,
+                window,
+                run_id=run_id_of(Stage.PROCESS, window),
+                raw_bucket=self.settings.s3.raw_bucket,
+                key_file=self.settings.pseudonym_key_file,
+            )
+        with self._timed("gate processed"):
+            self._judged(gates.gate_processed(spark, written, manifests, self.settings.state_dir))
+        with self._timed("publish processed"):
+            return publish(spark, written)
+
+    def _prepare(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        spark = session(self.settings)
+        with self._timed("prepare"):
+            written = prepare(spark, done[Stage.PROCESS], run_id=run_id_of(Stage.PREPARE, window))
+        with self._timed("gate sandbox"):
+            self._judged(gates.gate_sandbox(spark, written, self.settings.state_dir))
+        with self._timed("publish sandbox"):
+            return publish(spark, written)
+
+    def _load(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        catalog = open_catalog(self.settings, "reader")
+        run_id = run_id_of(Stage.LOAD, window)
+        with self._timed("load"):
+            staged = load.stage(
+                catalog, self._dsn, done[Stage.PROCESS], done[Stage.PREPARE], run_id
+            )
+        with self._timed("gate staging"):
+            self._judged(gates.gate_staging(self._dsn, catalog, staged, self.settings.state_dir))
+        with self._timed("swap staging"):
+            return load.swap(self._dsn, staged)
+
+    def _build(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        dates = done[Stage.LOAD].dates
+        run_id = run_id_of(Stage.BUILD, window)
+        with self._timed("build"):
+            built = transform.build(self.settings, window=window, run_id=run_id, dates=dates)
+        with self._timed("gate production"):
+            dsn = self.settings.warehouse.dsn("transformer")
+            self._judged(gates.gate_production(dsn, built, self.settings.state_dir))
+        with self._timed("publish production"):
+            transform.publish(self.settings, built)
+        return built
+
+    def _score(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        catalog = open_catalog(self.settings, "reader")
+        prepared = done[Stage.PREPARE]
+        run_id = run_id_of(Stage.SCORE, window)
+        with self._timed("score"):
+            scored, table = score(
+                self.settings,
+                catalog,
+                dates=prepared.dates,
+                snapshots=prepared.snapshots,
+                window=window,
+                run_id=run_id,
+            )
+            staged = scores.stage_scores(self._dsn, scored, table)
+        with self._timed("gate scores"):
+            rows: Any = read_beside(self._dsn, staged)
+            self._judged(gates.gate_scores(catalog, staged, rows, self.settings.state_dir))
+        with self._timed("publish scores"):
+            scores.swap_scores(self._dsn, staged)
+            built = transform.build(
+                self.settings, window=window, run_id=run_id, dates=staged.dates, layer="scores"
+            )
+            transform.publish(self.settings, built)
+        return staged
+
+
+def run_id_of(stage: Stage, window: Window) -> str:
+    """Return a new run id, fit for branch and table names."""
+    moment = hashlib.sha256(f"{stage}{window.key}{perf_counter()}".encode()).hexdigest()[:8]
+    return f"{stage}_{window.key.replace('-', '')}_{moment}"

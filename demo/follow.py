@@ -103,18 +103,24 @@ class Line:
         return self._followed(stage, self.client.trigger(DAG_OF_STAGE[stage], window.key), window)
 
     def finish(self) -> None:
-        """Wait for what runs after the line: docs and run marts."""
+        """Wait for what runs after the line: docs and run marts.
+
+        Raises:
+            StageFailedError: when one of them failed, which Airflow does not count as a failed run.
+        """
         with self._busy("docs and run marts") as show:
             for run in self.runs:
-                now = run
-                began = time.monotonic()
-                while not now.finished:
-                    show(f"{run.dag_id} finishes")
-                    now = self.client.run(run.dag_id, run.run_id)
-                    if not now.finished:
-                        time.sleep(0.5)
-                    if time.monotonic() - began > _LONGEST_STAGE_SECONDS:
-                        raise StageFailedError(f"{run.dag_id} does not come to an end.")
+                show(run.dag_id)
+                self._until_the_end(run)
+
+    def _until_the_end(self, run: DagRun) -> None:
+        began = time.monotonic()
+        while not self.client.run(run.dag_id, run.run_id).finished:
+            if time.monotonic() - began > _LONGEST_STAGE_SECONDS:
+                raise StageFailedError(f"{run.dag_id} does not come to an end.")
+            time.sleep(0.5)
+        if "failed" in self.client.tasks(run).values():
+            raise StageFailedError(self.client.what_failed(run))
 
     def _started(self, stage: Stage, window: Window, since: datetime) -> DagRun:
         dag_id = DAG_OF_STAGE[stage]
@@ -131,7 +137,6 @@ class Line:
 
     def _followed(self, stage: Stage, run: DagRun, window: Window) -> bool:
         began = time.monotonic()
-        self.runs.append(run)
         with self._busy(f"{run.dag_id}  {window.key}") as show:
             while True:
                 run = self.client.run(run.dag_id, run.run_id)
@@ -147,6 +152,7 @@ class Line:
                     )
                 show(next((t for t, state in tasks.items() if state == "running"), run.state))
                 time.sleep(0.3)
+        self.runs.append(run)
         skipped = tasks.get(str(stage)) == "skipped"
         gate = next((task for task in tasks if task.startswith("gate_")), "")
         outcome = "skipped: no champion yet" if skipped else f"{gate} {tasks.get(gate, '')}"

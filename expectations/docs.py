@@ -1,13 +1,21 @@
-"""Render the kept validation results as Great Expectations' data docs, off the critical path."""
+"""Render what the gates judged as pages for people, off the critical path.
 
+The pages are made here, not by the site builder of Great Expectations: its pages load scripts and
+styles from foreign servers, which fails offline and must not run in pages of Airflow's origin.
+"""
+
+import json
 import mimetypes
 from pathlib import Path
 from typing import Any, Final
 
-from expectations.run import new_context
-from expectations.store import PAGES, RESULTS
+from expectations.pages.index import gate_page, gates_of, index_page
+from expectations.pages.markup import STYLE
+from expectations.pages.table import table_page
+from expectations.store import PAGES, RESULTS, judgements, write_whole
 
-_SITE: Final = "gates"
+_LASTING: Final = "validations"
+"""Folder of the pages that never change once they are written."""
 
 
 def update_data_docs(state_dir: Path) -> Path:
@@ -16,65 +24,36 @@ def update_data_docs(state_dir: Path) -> Path:
     Cost follows the results that are new: a page of a kept result never changes.
     """
     results, pages = state_dir / RESULTS, state_dir / PAGES
-    results.mkdir(parents=True, exist_ok=True)
-    pages.mkdir(parents=True, exist_ok=True)
-    context = new_context()
-    context.add_store(
-        _SITE,
-        {
-            "class_name": "ValidationResultsStore",
-            "store_backend": {
-                "class_name": "TupleFilesystemStoreBackend",
-                "base_directory": str(results),
-            },
-        },
-    )
-    builder = _site_builder(context, pages)
-    section = builder.site_section_builders["validations"]
-    missing = [
-        key
-        for key in context.stores[_SITE].list_keys()
-        if not (pages / "validations" / Path(*key.to_tuple())).with_suffix(".html").exists()
-    ]
-    if missing:
-        section.build(resource_identifiers=missing)
-    builder.target_store.copy_static_assets()
-    builder.site_index_builder.build(build_index=True)
-    return pages / "index.html"
-
-
-def _site_builder(context: Any, pages: Path) -> Any:
-    from great_expectations.render.renderer.site_builder import SiteBuilder
-
-    return SiteBuilder(
-        context,
-        store_backend={
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": str(pages),
-        },
-        site_name=_SITE,
-        show_how_to_buttons=False,
-        site_section_builders={
-            "expectations": "None",
-            "profiling": "None",
-            "validations": {
-                "class_name": "DefaultSiteSectionBuilder",
-                "source_store_name": _SITE,
-                "renderer": {"class_name": "ValidationResultsPageRenderer"},
-            },
-        },
-    )
+    known = judgements(state_dir)
+    for judged in known:
+        for verdict in judged.tables:
+            page = pages / verdict.page
+            if not page.exists():
+                document = json.loads((results / verdict.results).read_text(encoding="utf-8"))
+                write_whole(page, table_page(judged, verdict, document))
+    write_whole(pages / STYLE.name, STYLE.read_text(encoding="utf-8"))
+    for gate in gates_of(known):
+        write_whole(pages / f"{gate}.html", gate_page(gate, known))
+    index = pages / "index.html"
+    write_whole(index, index_page(known))
+    return index
 
 
 def upload(state_dir: Path, s3: Any, bucket: str, prefix: str = "gx/") -> int:
-    """Copy to S3 the pages that are not there yet, and the index; return how many were sent."""
+    """Copy to S3 the pages that are not there yet or may change; return how many were sent.
+
+    The index comes last: it never names a page that is not there.
+    """
     pages = state_dir / PAGES
-    listing = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    there = {held["Key"]: held["Size"] for page in listing for held in page.get("Contents", ())}
+    listing = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=f"{prefix}{_LASTING}/"
+    )
+    there = {held["Key"] for part in listing for held in part.get("Contents", ())}
+    files = [f for f in sorted(pages.rglob("*")) if f.is_file() and not f.name.startswith(".")]
     sent = 0
-    for file in sorted(path for path in pages.rglob("*") if path.is_file()):
+    for file in sorted(files, key=lambda f: f.name == "index.html"):
         key = f"{prefix}{file.relative_to(pages).as_posix()}"
-        if file.name != "index.html" and there.get(key) == file.stat().st_size:
+        if key in there:
             continue
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         s3.upload_file(str(file), bucket, key, ExtraArgs={"ContentType": kind})

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from contracts.render.to_gx import CRITICAL, Rule, to_expectation
+from contracts.render.to_gx import Rule, to_expectation
 from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
-from expectations.store import ResultStore
+from expectations.store import NOT_JUDGED, keep
 
 Engine = Literal["pandas", "spark", "postgres"]
 
@@ -25,6 +25,11 @@ that holds the rows judges them."""
 
 _QUOTED: Final = 3
 """Unexpected values that a report quotes."""
+_WITHHELD: Final = {
+    "raised_exception": True,
+    "exception_message": "withheld: it may quote values that are personal",
+    "exception_traceback": None,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,6 @@ def judge(
     """
     checks: list[CheckResult] = []
     reports: dict[str, list[Any]] = {}
-    shut: list[str] = []
     judged_at = datetime.now(UTC)
     context = new_context()
     for number, batch in enumerate(batches):
@@ -100,18 +104,10 @@ def judge(
         if not named:
             continue
         results = _validate(context, f"batch_{number}", batch, named)
-        found = [_check(batch, named, item) for item in results]
-        checks += found
+        checks += [_check(batch, named, item) for item in results]
         reports.setdefault(batch.table, []).extend(results)
-        shut += [c.table for c in found if not c.passed and c.severity == CRITICAL]
-    store = ResultStore(state_dir)
-    pages = {
-        table: store.keep(results, f"{gate}.{_short(table)}", window, run_id, judged_at)
-        for table, results in reports.items()
-    }
-    shown = [*shut, *pages]
-    report = str(pages[shown[0]]) if shown else None
-    return GateResult(str(gate), window, run_id, tuple(checks), report)
+    judged = GateResult(str(gate), window, run_id, tuple(checks))
+    return keep(state_dir, judged, reports, judged_at)
 
 
 def check_name(batch: Batch, rule: Rule) -> str:
@@ -147,11 +143,10 @@ def _validate(context: Any, name: str, batch: Batch, named: dict[str, Rule]) -> 
         if batch.label and not private and batch.engine == "pandas":
             summary["unexpected_index_column_names"] = list(batch.label)
         seen = {_name_of(item): item for item in run(again, summary)}
+        if private:
+            for item in filter(_exception, seen.values()):
+                item.exception_info = _WITHHELD
         results = [seen.get(_name_of(item), item) for item in results]
-    for item in results:
-        if item.success and "column_list" in item.expectation_config.kwargs and not item.result:
-            # The page needs the columns that were seen: those that were expected.
-            item.result = {"observed_value": item.expectation_config.kwargs["column_list"]}
     return results
 
 
@@ -192,7 +187,7 @@ def _observed(batch: Batch, rule: Rule, item: Any) -> str:
     """Say in a few words what a failed rule saw; without values when they may be personal."""
     result = item.result or {}
     if problem := _exception(item):
-        return "values that could not be judged" if rule.private else f"not judged: {problem}"
+        return NOT_JUDGED if rule.private else f"{NOT_JUDGED}: {problem}"
     if "unexpected_count" in result:
         text = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows"
         if rule.private:
@@ -202,12 +197,18 @@ def _observed(batch: Batch, rule: Rule, item: Any) -> str:
         ]
         quoted = ", ".join(_text(example, batch.label) for example in examples[:_QUOTED])
         return f"{text}, such as {quoted}" if quoted else text
-    if "details" in result and "mismatched" in result["details"]:
-        pairs = result["details"]["mismatched"]
-        return "; ".join(
-            f"{pair.get('Found')} where {pair.get('Expected')} belongs" for pair in pairs[:_QUOTED]
-        )
+    if "column_list" in item.expectation_config.kwargs and "observed_value" in result:
+        return _columns(item.expectation_config.kwargs["column_list"], result["observed_value"])
     return str(result.get("observed_value", "a failure"))
+
+
+def _columns(declared: Sequence[str], found: Sequence[str]) -> str:
+    """Say how the columns of a table differ from those declared."""
+    missing = [name for name in declared if name not in found]
+    foreign = [name for name in found if name not in declared]
+    told = [f"without {', '.join(missing)}"] if missing else []
+    told += [f"with {', '.join(foreign)}, which nobody declared"] if foreign else []
+    return "; ".join(told) or f"in another order: {', '.join(found)}"
 
 
 def _text(value: Any, first: Sequence[str]) -> str:

@@ -1,47 +1,131 @@
-"""Keep validation results as files in the layout that Great Expectations' docs builder reads."""
+"""Keep what the gates judged as files: the source of the data docs.
+
+`gates/<gate>/<table>/<run>/<time>/<window>.json` holds the validation results of one table, in the
+form of Great Expectations' own stores; `gates/<gate>/<time>_<run>.json` the judgement as a whole.
+"""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from contracts.render.to_gx import CRITICAL
+from contracts.results import CheckResult, GateResult
 
 RESULTS: Final = Path("gates")
 """Folder of validation results inside the state folder."""
 PAGES: Final = Path("docs/gx")
 """Folder of the rendered pages inside the state folder."""
+NOT_JUDGED: Final = "not judged"
+"""How the observation of a check begins that could not be evaluated."""
 
 
 @dataclass(frozen=True)
-class ResultStore:
-    """Validation results under a state folder: `gates/<suite>/<run>/<time>/<window>.json`."""
+class TableVerdict:
+    """What a gate found in one table; `place` leads to its results and, rendered, to its page."""
 
-    state_dir: Path
+    table: str
+    place: str
+    checks: int
+    failed: int
+    warned: int
 
-    def keep(
-        self, results: Sequence[Any], suite: str, window: str, run_id: str, judged_at: datetime
-    ) -> Path:
-        """Write the results of one table in one gate and return the page that will show them."""
-        when = f"{judged_at:%Y%m%dT%H%M%S.%fZ}"
-        place = Path(*suite.split("."), run_id, when, window)
-        file = self.state_dir / RESULTS / place.with_name(f"{window}.json")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.part")
-        part.write_text(json.dumps(_document(results, suite, run_id, judged_at)))
-        part.replace(file)
-        return self.state_dir / PAGES / "validations" / place.with_name(f"{window}.html")
+    @property
+    def page(self) -> str:
+        """Return the page of these results inside the folder of pages."""
+        return f"validations/{self.place}.html"
+
+    @property
+    def results(self) -> str:
+        """Return the file of these results inside the folder of results."""
+        return f"{self.place}.json"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One judgement of a gate, short enough that the index can read them all."""
+
+    gate: str
+    window: str
+    run_id: str
+    judged_at: str
+    passed: bool
+    tables: tuple[TableVerdict, ...]
+    failed: tuple[CheckResult, ...]
+
+    @property
+    def report(self) -> TableVerdict | None:
+        """Return the table to look at first: the first with a closed check, else with a warning."""
+        ranked = sorted(self.tables, key=lambda t: (t.failed == 0, t.warned == 0))
+        return ranked[0] if ranked else None
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """Rebuild a judgement from its file."""
+        tables = tuple(TableVerdict(**table) for table in plain["tables"])
+        failed = tuple(CheckResult(**check) for check in plain["failed"])
+        return cls(**{**plain, "tables": tables, "failed": failed})
+
+
+def keep(
+    state_dir: Path, judged: GateResult, results: Mapping[str, Sequence[Any]], judged_at: datetime
+) -> GateResult:
+    """Write a judgement and the results of each table; return it with the page to look at."""
+    when = f"{judged_at:%Y%m%dT%H%M%S.%fZ}"
+    verdicts = []
+    for table, found in results.items():
+        checks = [check for check in judged.checks if check.table == table]
+        place = f"{judged.gate}/{table.split('.')[-1]}/{judged.run_id}/{when}/{judged.window}"
+        document = _document(found, checks, judged, table, judged_at)
+        write_whole(state_dir / RESULTS / f"{place}.json", json.dumps(document))
+        shut = sum(not c.passed and c.severity == CRITICAL for c in checks)
+        warned = sum(not c.passed for c in checks) - shut
+        verdicts.append(TableVerdict(table, place, len(checks), shut, warned))
+    judgement = Judgement(
+        judged.gate,
+        judged.window,
+        judged.run_id,
+        judged_at.isoformat(timespec="seconds"),
+        judged.passed,
+        tuple(verdicts),
+        tuple(check for check in judged.checks if not check.passed),
+    )
+    file = state_dir / RESULTS / judged.gate / f"{when}_{judged.run_id}.json"
+    write_whole(file, json.dumps(asdict(judgement)))
+    first = judgement.report
+    return replace(judged, report=str(state_dir / PAGES / first.page)) if first else judged
+
+
+def judgements(state_dir: Path) -> list[Judgement]:
+    """Return everything that was judged under a state folder, oldest first."""
+    files = sorted((state_dir / RESULTS).glob("*/*.json"), key=lambda file: file.name)
+    return [Judgement.from_dict(json.loads(file.read_text())) for file in files]
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
 
 
 def _document(
-    results: Sequence[Any], suite: str, run_id: str, judged_at: datetime
+    results: Sequence[Any],
+    checks: Sequence[CheckResult],
+    judged: GateResult,
+    table: str,
+    judged_at: datetime,
 ) -> dict[str, Any]:
     from great_expectations import __version__
 
     passed = sum(bool(item.success) for item in results)
     return {
         "success": passed == len(results),
-        "suite_name": suite,
+        "suite_name": f"{judged.gate}.{table.split('.')[-1]}",
         "suite_parameters": {},
         "results": [item.to_json_dict() for item in results],
         "statistics": {
@@ -52,8 +136,9 @@ def _document(
         },
         "meta": {
             "great_expectations_version": __version__,
-            "run_id": {"run_name": run_id, "run_time": judged_at.isoformat()},
-            "active_batch_definition": {"data_asset_name": suite},
+            "run_id": {"run_name": judged.run_id, "run_time": judged_at.isoformat()},
+            "active_batch_definition": {"data_asset_name": table},
+            "checks": [asdict(check) for check in checks],
         },
         "id": None,
     }

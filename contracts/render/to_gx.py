@@ -123,12 +123,13 @@ def between(
 
     `what` tells apart several ranges of one column, such as the possible and the plausible.
     """
+    exactly = f"exactly {minimum:g}" if minimum is not None and minimum == maximum else ""
     low = "" if minimum is None else f"at least {minimum:g}"
     high = "" if maximum is None else f"at most {maximum:g}"
     return Rule(
         "ExpectColumnValuesToBeBetween",
         what,
-        " and ".join(part for part in (low, high) if part),
+        exactly or " and ".join(part for part in (low, high) if part),
         reason,
         column,
         severity,

@@ -1,0 +1,1 @@
+"""The pages of the data docs: plain HTML and one stylesheet, nothing fetched, nothing run."""

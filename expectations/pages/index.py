@@ -1,0 +1,200 @@
+"""The first page of the data docs, and the history of each gate."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from contracts.render.to_gx import CRITICAL
+from contracts.results import CheckResult
+from contracts.stages import Gate
+from expectations.pages.markup import MARKS, WORDS, Html, count, moment, page, pill, row, table, tag
+from expectations.pages.table import facts, ranked, table_links
+from expectations.store import Judgement
+
+_SHOWN_WINDOWS: Final = 40
+_SHOWN_HISTORY: Final = 40
+_SHOWN_CHECKS: Final = 5
+_SHOWN_WARNINGS: Final = 10
+_ORDER: Final = [str(gate) for gate in Gate]
+_HEAD: Final = ("Verdict", "Checks passed", "Judged (UTC)", "Tables")
+
+
+def verdict_of(judged: Judgement) -> str:
+    """Return a judgement's verdict as the pages name it."""
+    if not judged.passed:
+        return "closed"
+    return "warned" if judged.failed else "open"
+
+
+def index_page(judgements: Sequence[Judgement]) -> str:
+    """Return the first page from all judgements, oldest first: what is closed, then the rest."""
+    latest = list({(j.gate, j.window): j for j in judgements}.values())
+    closed = [j for j in reversed(latest) if not j.passed]
+    warned = [j for j in reversed(latest) if j.passed and j.failed]
+    return page(
+        "All gates",
+        tag("h1", "Data docs"),
+        tag("p", _summary(latest, closed, warned), class_="lead"),
+        tag("p", "What each gate expected of the data and what it found.", class_="quiet"),
+        *([tag("h2", "Closed gates"), *map(_closed, closed)] if closed else []),
+        tag("h2", "Gates", tag("small", "in the order in which data passes them")),
+        _gates(judgements),
+        *_windows(latest),
+        *_warnings(warned),
+    )
+
+
+def gate_page(gate: str, judgements: Sequence[Judgement]) -> str:
+    """Return the history of one gate, newest first."""
+    mine = [j for j in reversed(judgements) if j.gate == gate]
+    shut = sum(not j.passed for j in mine)
+    lines = [row(tag("th", j.window, scope="row"), *_cells(j)) for j in mine]
+    return page(
+        f"Gate {gate}",
+        tag("h1", f"Gate {gate}"),
+        tag("p", f"{count(len(mine), 'judgement')}, {shut} of them closed.", class_="lead"),
+        table(("Window", *_HEAD), lines),
+        trail=(("Data docs", "index.html"),),
+        here=f"gate {gate}",
+    )
+
+
+def gates_of(judgements: Iterable[Judgement]) -> list[str]:
+    """Return the gates that have judged, in flow order."""
+    return sorted({j.gate for j in judgements}, key=_rank)
+
+
+def _rank(gate: str) -> tuple[int, str]:
+    return (_ORDER.index(gate) if gate in _ORDER else len(_ORDER), gate)
+
+
+def _summary(
+    latest: Sequence[Judgement], closed: Sequence[Judgement], warned: Sequence[Judgement]
+) -> str:
+    if not latest:
+        return "No gate has judged anything yet."
+    warnings = sum(len(j.failed) for j in warned)
+    told = f", with {count(warnings, 'warning')}" if warnings else ""
+    windows = count(len({j.window for j in latest}), "window")
+    if closed:
+        are = "is" if len(closed) == 1 else "are"
+        return f"{len(closed)} of {len(latest)} gates {are} closed, over {windows}{told}."
+    return f"All {len(latest)} gates over {windows} are open{told}."
+
+
+def _closed(judged: Judgement) -> Html:
+    """Return what closed a gate: its first critical checks, observed beside expected."""
+    shut = ranked(check for check in judged.failed if check.severity == CRITICAL)
+    more = len(shut) - _SHOWN_CHECKS
+    return tag(
+        "section",
+        tag(
+            "h3",
+            tag("span", MARKS["closed"], class_="mark closed"),
+            f"Gate {judged.gate} on {judged.window}",
+            tag("small", f"{moment(judged.judged_at)} UTC · run {judged.run_id}"),
+        ),
+        *(_check(check) for check in shut[:_SHOWN_CHECKS]),
+        *([] if shut else [tag("p", "It ran no check, and what is not judged does not pass.")]),
+        *([tag("p", f"and {count(more, 'more check')}", class_="quiet")] if more > 0 else []),
+        tag("p", _to_report(judged, "Open the report")),
+        class_="failure",
+    )
+
+
+def _to_report(judged: Judgement, text: str) -> Html:
+    """Return a link to the page to look at first."""
+    return tag("a", text, href=judged.report.page if judged.report else f"{judged.gate}.html")
+
+
+def _check(check: CheckResult) -> Html:
+    where = f"{check.table}.{check.column}" if check.column else check.table
+    return Html(
+        tag("p", tag("strong", where), " ", tag("code", check.name, class_="quiet")) + facts(check)
+    )
+
+
+def _gates(judgements: Sequence[Judgement]) -> Html:
+    """Return one row a gate: its latest verdict and those before, newest first."""
+    lines = []
+    for gate in gates_of(judgements):
+        mine = [j for j in reversed(judgements) if j.gate == gate]
+        lines.append(
+            row(
+                tag("th", tag("a", gate, href=f"{gate}.html"), scope="row"),
+                pill(verdict_of(mine[0])),
+                tag("td", mine[0].window, class_="number"),
+                tag("td", moment(mine[0].judged_at), class_="time"),
+                tag("td", *map(_square, mine[:_SHOWN_HISTORY]), class_="history"),
+            )
+        )
+    return table(
+        ("Gate", "Latest verdict", "Window", "Judged (UTC)", "History, newest first"), lines
+    )
+
+
+def _square(judged: Judgement) -> Html:
+    verdict = verdict_of(judged)
+    return tag(
+        "a",
+        MARKS[verdict],
+        href=judged.report.page if judged.report else f"{judged.gate}.html",
+        title=f"{judged.window}: {WORDS[verdict]}, {moment(judged.judged_at)} UTC",
+        class_=verdict,
+    )
+
+
+def _windows(latest: Sequence[Judgement]) -> list[Html]:
+    """Return one row a gate and window, the window judged last on top, gates in flow order."""
+    by_window: dict[str, list[Judgement]] = {}
+    for judged in sorted(latest, key=lambda j: j.judged_at, reverse=True):
+        by_window.setdefault(judged.window, []).append(judged)
+    lines = []
+    for window, judged_there in list(by_window.items())[:_SHOWN_WINDOWS]:
+        lines.append(row(tag("th", window, colspan=str(1 + len(_HEAD))), class_="group"))
+        in_order = sorted(judged_there, key=lambda j: _rank(j.gate))
+        lines += [row(judged.gate, *_cells(judged)) for judged in in_order]
+    hidden = len(by_window) - _SHOWN_WINDOWS
+    more = f"{count(hidden, 'older window')}: see the page of each gate" if hidden > 0 else ""
+    return [
+        tag("h2", "Windows", tag("small", "the latest judgement of each gate")),
+        table(("Gate", *_HEAD), lines, "windows"),
+        tag("p", more, class_="quiet"),
+    ]
+
+
+def _cells(judged: Judgement) -> tuple[Html, ...]:
+    """Return verdict, counts, time and tables of a judgement."""
+    checks = sum(verdict.checks for verdict in judged.tables)
+    shut = sum(verdict.failed for verdict in judged.tables)
+    warned = sum(verdict.warned for verdict in judged.tables)
+    told = [count(shut, "failure")] * bool(shut) + [count(warned, "warning")] * bool(warned)
+    passed = ", ".join([f"{checks - shut - warned} of {checks}", *told])
+    return (
+        pill(verdict_of(judged)),
+        tag("td", passed, class_="number"),
+        tag("td", moment(judged.judged_at), class_="time"),
+        tag("td", table_links(judged, "")),
+    )
+
+
+def _warnings(warned: Sequence[Judgement]) -> list[Html]:
+    """Return the newest warnings of gates that are open all the same."""
+    found = [(judged, check) for judged in warned for check in judged.failed]
+    if not found:
+        return []
+    lines = [
+        row(
+            tag("th", judged.window, scope="row"),
+            tag("td", _to_report(judged, tag("code", check.name))),
+            check.observed or "",
+            check.expected or "",
+            check.reason or "",
+        )
+        for judged, check in found[:_SHOWN_WARNINGS]
+    ]
+    more = len(found) - len(lines)
+    return [
+        tag("h2", "Warnings", tag("small", "worth a look; the data went on")),
+        table(("Window", "Check", "Observed", "Expected", "Why"), lines, "told"),
+        *([tag("p", f"and {count(more, 'more warning')}", class_="quiet")] if more else []),
+    ]

@@ -1,0 +1,179 @@
+"""The page of one table in one judgement: what failed, what was seen and why it matters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from contracts.render.to_gx import CRITICAL
+from contracts.results import CheckResult
+from expectations.pages.markup import (
+    MARKS,
+    Html,
+    count,
+    join,
+    moment,
+    page,
+    pill,
+    row,
+    table,
+    tag,
+)
+from expectations.store import NOT_JUDGED, Judgement, TableVerdict
+
+_ROOT: Final = "../../../../../"
+_PARTS: Final = {
+    "": ("Rows", "each row of the table"),
+    "types": ("Column types", "as declared in contracts/ and as stored"),
+    "balances": ("Balances", "rows and money in, out, quarantined and repeated"),
+    "run": ("The run", "what it says it wrote"),
+    "days": ("Days", "each business date and source"),
+    "month": ("Month", "the window as a whole"),
+    "lake": ("Against the lake", "the loaded rows and the snapshot they come from"),
+    "copy": ("While copying", "what the loader itself saw differ"),
+    "staging": ("Against STAGING", "the fact and its origin, by day"),
+    "keys": ("Keys", "each key of a fact has its dimension"),
+    "facts": ("Against the facts", "the report and what it sums"),
+    "manifests": ("Manifests", "what the source says it sent"),
+    "objects": ("Objects", "each file as it lies in Raw"),
+    "batch": ("Batch", "the scores as a whole"),
+}
+"""Heading of each part of a gate, in words."""
+
+
+def verdict_of(verdict: TableVerdict) -> str:
+    """Return a table's verdict as the pages name it."""
+    return "closed" if verdict.failed else "warned" if verdict.warned else "open"
+
+
+def table_links(judged: Judgement, root: str, here: str = "") -> Html:
+    """Return a link to each table's page, with its verdict; `here` is the page being read."""
+    links = [
+        tag(
+            "a",
+            verdict.table.split(".")[-1],
+            href=f"{root}{verdict.page}",
+            class_=f"{verdict_of(verdict)}{' here' if verdict.table == here else ''}",
+        )
+        for verdict in judged.tables
+    ]
+    return tag("span", *(join(link, " ") for link in links), class_="tables")
+
+
+def ranked(checks: Iterable[CheckResult]) -> list[CheckResult]:
+    """Return failed checks, causes first: critical ones, and last those that could not be judged.
+
+    A missing column fails one check by itself and leaves each rule on it without a judgement.
+    """
+    return sorted(
+        checks,
+        key=lambda c: (c.severity != CRITICAL, (c.observed or "").startswith(NOT_JUDGED)),
+    )
+
+
+def facts(check: CheckResult) -> Html:
+    """Return what a failed check saw beside what it expected, and why it is asked."""
+    return tag(
+        "dl",
+        *(tag("dt", "Observed"), tag("dd", check.observed or "")),
+        *(tag("dt", "Expected"), tag("dd", check.expected or "")),
+        *(tag("dt", "Why"), tag("dd", check.reason or "")),
+    )
+
+
+def table_page(judged: Judgement, verdict: TableVerdict, document: Mapping[str, Any]) -> str:
+    """Return the page of one table from its kept validation results."""
+    checks = [CheckResult(**check) for check in document["meta"]["checks"]]
+    rules = {_name_of(item): item for item in document["results"]}
+    failed = ranked(check for check in checks if not check.passed)
+    passed = [check for check in checks if check.passed]
+    summary = f"{len(passed)} of {count(len(checks), 'check')} passed"
+    return page(
+        f"{verdict.table}, gate {judged.gate}, {judged.window}",
+        tag("h1", verdict.table, pill(verdict_of(verdict))),
+        tag("p", f"Gate {judged.gate} on window {judged.window}: {summary}.", class_="lead"),
+        tag("p", f"Judged {moment(judged.judged_at)} UTC in run {judged.run_id}", class_="quiet"),
+        tag("p", "Tables of this judgement: ", table_links(judged, _ROOT, verdict.table)),
+        *([tag("h2", "Failed")] if failed else []),
+        *(_failure(check, rules[check.name]) for check in failed),
+        *([tag("h2", "Passed", tag("small", f"{len(passed)}"))] if passed else []),
+        *_passed(passed, rules, verdict.table),
+        root=_ROOT,
+        trail=(("Data docs", "index.html"), (f"gate {judged.gate}", f"{judged.gate}.html")),
+        here=judged.window,
+    )
+
+
+def _name_of(item: Mapping[str, Any]) -> str:
+    return str(item["expectation_config"]["meta"]["check"])
+
+
+def _part_of(check: CheckResult) -> str:
+    """Return the part of a check `<table>[.<part>].<column>.<what>`."""
+    _, *middle, _, _ = check.name.split(".")
+    return middle[0] if middle else ""
+
+
+def _failure(check: CheckResult, rule: Mapping[str, Any]) -> Html:
+    verdict = "closed" if check.severity == CRITICAL else "warned"
+    title, _ = _PARTS.get(_part_of(check), (_part_of(check), ""))
+    return tag(
+        "section",
+        tag(
+            "h3",
+            tag("span", MARKS[verdict], class_=f"mark {verdict}"),
+            tag("code", check.name),
+            tag("small", f"{check.severity} · {title}"),
+        ),
+        facts(check),
+        _examples(rule["result"].get("partial_unexpected_index_list") or []),
+        _rule(rule),
+        class_="failure" if verdict == "closed" else "failure mild",
+    )
+
+
+def _examples(rows: Sequence[Mapping[str, Any]]) -> Html:
+    """Return the rows that a rule quoted, unless they are told already or may not be."""
+    if len(rows) < 2:
+        return Html()
+    names = tuple(dict.fromkeys(name for found in rows for name in found))
+    lines = [row(*(str(found.get(name, "")) for name in names)) for found in rows]
+    return table(names, lines)
+
+
+def _passed(
+    checks: Sequence[CheckResult], rules: Mapping[str, Mapping[str, Any]], name: str
+) -> list[Html]:
+    """Return the passed checks, part by part."""
+    shown = []
+    for part in dict.fromkeys(map(_part_of, checks)):
+        title, words = _PARTS.get(part, (part, ""))
+        lines = [
+            row(
+                tag("td", MARKS["open"], class_="open"),
+                _short(check, name),
+                check.expected or "",
+                check.reason or "",
+                _rule(rules[check.name]),
+            )
+            for check in checks
+            if _part_of(check) == part
+        ]
+        head = ("", "Check", "Expected", "Why", "Rule")
+        shown += [tag("h3", title, tag("small", words)), table(head, lines, "checks")]
+    return shown
+
+
+def _short(check: CheckResult, name: str) -> Html:
+    """Return a check's name without the table, which the page has for title."""
+    return tag("code", check.name.removeprefix(f"{name.split('.')[-1]}."))
+
+
+def _rule(item: Mapping[str, Any]) -> Html:
+    """Return the expectation itself, for whoever wants to run it again."""
+    config = item["expectation_config"]
+    arguments = {k: v for k, v in config["kwargs"].items() if k != "batch_id"}
+    lines = "\n".join(f"{key} = {value}" for key, value in arguments.items())
+    return tag(
+        "details",
+        tag("summary", tag("code", str(config["type"]).removeprefix("expect_"))),
+        join(tag("pre", lines)),
+    )

@@ -5,9 +5,10 @@ from datetime import date
 from typing import Any
 
 from contracts.render.to_gx import is_private
+from contracts.results import StageResult
 from contracts.tables import Table
 from expectations.run import Batch
-from expectations.suites.comparisons import schema_rules
+from expectations.suites.comparisons import run_rules, schema_rules
 from warehouse.lake import date_ranges
 
 
@@ -34,6 +35,15 @@ def side_by_side(before: Any, after: Any, groups: Sequence[str], measures: Seque
     joined = after.merge(before, "outer", list(groups), suffixes=("", "_before"))
     compared = [name for m in measures for name in (m, f"{m}_before")]
     return joined.assign(**{name: joined[name].where(joined[name].notna(), 0) for name in compared})
+
+
+def run_batch(table: str, written: StageResult) -> Batch:
+    """Return what a run says that it wrote: without a date, a window is stated to be no news."""
+    import pandas as pd
+
+    rows = sum(balance.rows_out for balance in written.balances)
+    frame = pd.DataFrame({"dates": [len(written.dates)], "rows_out": [rows]})
+    return Batch(table, frame, run_rules(bool(written.dates)), ("dates",), part="run")
 
 
 def quotable_key(table: Table) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """Judge the lake's tables on their audit branch, before a reader sees them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,10 +13,11 @@ from contracts.render.to_gx import not_empty
 from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
-from expectations.comparison import quotable_key, schema_batch
+from expectations.comparison import quotable_key, run_batch, schema_batch
 from expectations.run import SMALL_ROWS, Batch, judge
 from expectations.suites import comparisons, days
 from expectations.suites.tables import SUITES
+from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 
 if TYPE_CHECKING:
     from sources.manifest import Manifest
@@ -117,7 +120,7 @@ def judge_processed(
     }
     with ExitStack() as cached:
         batches = _table_batches("processed", frames, sizes, cached, wrote > 0, ("quarantine",))
-        in_quarantine = _rows_by_source(batches[-1])
+        in_quarantine = _in_quarantine(batches[-1])
         balances = _balances(processed, manifests, by_day, in_quarantine)
         is_empty_declared = bool(processed.details.get("declared_empty"))
         batches += [
@@ -136,6 +139,7 @@ def judge_processed(
                 part="days",
             ),
         ]
+        batches.append(run_batch("processed.transactions", processed))
         if by_day["event_date"].nunique() >= _MONTH_DAYS:
             batches.append(
                 Batch(
@@ -176,6 +180,7 @@ def judge_sandbox(
                 ("event_date", "source_system"),
                 part="days",
             ),
+            run_batch("sandbox.features", prepared),
         ]
         return judge(Gate.SANDBOX, prepared.window, prepared.run_id, batches, state_dir)
 
@@ -230,21 +235,45 @@ def _table_batches(
     return batches
 
 
-def _rows_by_source(batch: Batch) -> dict[str, int]:
+@dataclass(frozen=True)
+class _Quarantined:
+    """What the quarantine table holds of a batch: its rows by source, its money by currency too."""
+
+    rows: Counter[str]
+    amounts: Mapping[tuple[str, str], Decimal]
+
+
+def _in_quarantine(batch: Batch) -> _Quarantined:
+    """Count a batch's rows and money in quarantine; a currency that nobody knows counts as XXX."""
+    rows = batch.data
     if batch.engine == "spark":
-        return {row[0]: row[1] for row in batch.data.groupBy("source_system").count().collect()}
-    return {str(name): int(n) for name, n in batch.data.groupby("source_system").size().items()}
+        from pyspark.sql import functions as F
+
+        totals = (F.count(F.lit(1)).alias("rows"), F.sum("amount").alias("amount"))
+        sums = rows.groupBy("source_system", "currency").agg(*totals).toPandas()
+    else:
+        sums = rows[["source_system", "currency", "amount"]].assign(rows=1)
+    counted: Counter[str] = Counter()
+    amounts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for source, currency, amount, number in zip(
+        sums["source_system"], sums["currency"], sums["amount"], sums["rows"], strict=True
+    ):
+        counted[source] += int(number)
+        if isinstance(amount, Decimal):
+            amounts[source, currency if currency in ISO_4217 else UNKNOWN_CURRENCY] += amount
+    return _Quarantined(counted, amounts)
 
 
 def _balances(
     processed: StageResult,
     manifests: "Sequence[Manifest]",
     by_day: Any,
-    in_quarantine: Mapping[str, int],
+    in_quarantine: _Quarantined,
 ) -> Any:
     """Lay what the job reports beside what its tables hold, by source system and currency.
 
-    Landed and quarantined rows are compared by source: a row may have no currency to go by.
+    Landed and quarantined rows are compared by source: what the job does not know of has no
+    balance to stand beside.
     """
     import pandas as pd
 
@@ -272,7 +301,9 @@ def _balances(
                 "amount_out": b.amount_out,
                 "amount_in_table": held.loc[group, "batch_amount"] if group in held.index else 0,
                 "rows_quarantined": sum(o.rows_quarantined for o in of_source),
-                "rows_in_quarantine": in_quarantine.get(b.source_system, 0),
+                "rows_in_quarantine": in_quarantine.rows[b.source_system],
+                "amount_quarantined": b.amount_quarantined,
+                "amount_in_quarantine": in_quarantine.amounts.get(group, 0),
                 "quarantined_share": sum(o.rows_quarantined for o in of_source)
                 / max(sum(o.rows_in for o in of_source), 1),
             }
@@ -284,7 +315,7 @@ _BALANCE_COLUMNS: Final = [
     *("source_system", "currency", "rows_landed", "rows_in", "rows_accounted"),
     *("amount_in", "amount_accounted", "rows_out", "rows_in_table"),
     *("amount_out", "amount_in_table", "rows_quarantined", "rows_in_quarantine"),
-    "quarantined_share",
+    *("amount_quarantined", "amount_in_quarantine", "quarantined_share"),
 ]
 
 

@@ -10,7 +10,7 @@ from contracts.render import to_postgres
 from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES, Table
-from expectations.comparison import in_dates, quotable_key, schema_batch, side_by_side
+from expectations.comparison import in_dates, quotable_key, run_batch, schema_batch, side_by_side
 from expectations.run import SMALL_ROWS, Batch, SqlTable, judge
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
@@ -60,6 +60,7 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
             batches.append(_differences(name, staged))
             query = f"select * from {beside}"  # noqa: S608 - the loader's own name
             batches.append(_rows(connection, dsn, table, query, rows))
+    batches.append(run_batch("staging.transactions", staged))
     return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
@@ -87,6 +88,10 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
                     part="staging",
                 )
             )
+        for mart, staging, key in production.DIMENSIONS:
+            strays = _query(connection, production.strays(mart, staging, key), {})
+            name, rules = f"production.{mart}", production.stray_rules()
+            batches.append(Batch(name, strays, rules, ("source_system",), part="keys"))
         orphans = _query(connection, production.ORPHANS, {"dates": dates})
         report = _query(connection, production.REPORT, {"dates": dates})
         batches += [

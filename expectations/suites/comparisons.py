@@ -31,6 +31,18 @@ def zero(column: str, reason: str, severity: str = CRITICAL) -> Rule:
     return between(column, 0, 0, reason, severity)
 
 
+def run_rules(is_dated: bool) -> tuple[Rule, ...]:
+    """Return the rule on how many rows a run says that it wrote.
+
+    A run that touched no date passes with this one statement in place of the rules on its days.
+    """
+    if is_dated:
+        why = "each date that a run names is one to which it brought a payment"
+        return (between("rows_out", 1, None, why, what="something_new"),)
+    why = "without a date a window brought only repeats, refused rows or nothing: nothing goes on"
+    return (between("rows_out", 0, 0, why, what="nothing_new"),)
+
+
 def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
     """Return the rules on the balances of a Processed batch."""
     why = "what went in is what went on, was set aside or was a repeat"
@@ -42,6 +54,7 @@ def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
         equal("rows_in_table", "rows_out", "the table holds what the job says it wrote"),
         equal("amount_in_table", "amount_out", "to the cent"),
         equal("rows_in_quarantine", "rows_quarantined", "each refused row is kept with its reason"),
+        equal("amount_in_quarantine", "amount_quarantined", "refused money is kept to the cent"),
         between(
             share,
             0,

@@ -24,13 +24,27 @@ select
     count(*) filter (where c.customer_id is null) as without_customer,
     count(*) filter (where m.counterparty_id is null and f.counterparty_id is not null)
         as without_merchant,
-    count(*) filter (where d.calendar_date is null) as without_date
+    count(*) filter (where d.calendar_date is null) as without_date,
+    (
+        select count(*) from production_audit.fct_fraud_labels as l
+        where l.event_date = any(%(dates)s) and not exists (
+            select from production_audit.fct_transactions as t
+            where t.source_system = l.source_system and t.event_id = l.event_id
+                and t.event_date = l.event_date
+        )
+    ) as labels_without_payment
 from production_audit.fct_transactions as f
 left join production_audit.dim_customers as c using (source_system, customer_id)
 left join production_audit.dim_merchants as m using (source_system, counterparty_id)
 left join production_audit.dim_dates as d on d.calendar_date = f.event_date
 where f.event_date = any(%(dates)s)
 """
+
+DIMENSIONS: Final = (
+    ("dim_customers", "staging.customers", "customer_id"),
+    ("dim_merchants", "staging.merchants", "counterparty_id"),
+)
+"""Each dimension of parties, where it comes from, and its key beside the source system."""
 
 REPORT: Final = """
 with facts as (
@@ -63,11 +77,30 @@ def fact_sums(relation: str, measure: str) -> str:
     )
 
 
+def strays(dimension: str, origin: str, key: str) -> str:
+    """Return the query of the keys that only one of a dimension and its origin holds."""
+    return (
+        f"select source_system, count(*) filter (where o.{key} is null) as keys_of_nobody,"  # noqa: S608
+        f" count(*) filter (where d.{key} is null) as keys_missing"
+        f" from production_audit.{dimension} as d"
+        f" full join {origin} as o using (source_system, {key}) group by 1 order by 1"
+    )
+
+
 def orphan_rules() -> tuple[Rule, ...]:
     """Return the rules on the keys of the facts."""
-    return tuple(
-        zero(f"without_{what}", "a fact that joins to nothing drops out of every report")
-        for what in ("customer", "merchant", "date")
+    unjoined = "a fact that joins to nothing drops out of every report"
+    return (
+        *(zero(f"without_{what}", unjoined) for what in ("customer", "merchant", "date")),
+        zero("labels_without_payment", "a label speaks of a payment that is here"),
+    )
+
+
+def stray_rules() -> tuple[Rule, ...]:
+    """Return the rules on the keys of a dimension: they are those of STAGING, whole."""
+    return (
+        zero("keys_of_nobody", "a dimension speaks only of parties that STAGING knows"),
+        zero("keys_missing", "a dimension is whole, also for the facts of other days"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_pages_are_copied_to_the_bucket_once_and_the_index_each_time(
     tmp_path: Path, s3: Settings
 ) -> None:
     client, bucket = s3_client(s3, "platform"), s3.s3.docs_bucket
-    prefix = f"{tmp_path.name}/"
+    prefix = f"{secrets.token_hex(4)}/"
     _judge(tmp_path, SAME)
     update_data_docs(tmp_path)
     assert upload(tmp_path, client, bucket, prefix) == 4

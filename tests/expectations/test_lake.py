@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from contracts.windows import Window
 from expectations import lake
 from expectations.gates import gate_processed, gate_sandbox
+from expectations.run import Batch
 from sources.deliver import deliveries
 from sources.land import land
 from sources.manifest import Manifest, latest
@@ -243,9 +244,81 @@ def test_a_delivery_of_repeats_only_passes(line: Line) -> None:
         rows_duplicate=balance.rows_in,
         amount_duplicate=balance.amount_in,
     )
-    told = replace(line, processed=replace(line.processed, balances=(repeats,), dates=()))
-    frames = told.frames("processed")
-    assert _closed_by(told.judge_processed(frames)) == set()
+    processed = replace(line.processed, balances=(repeats,), dates=())
+    judged = gate_processed(line.spark, processed, line.manifests, line.state_dir)
+    assert [check for check in judged.checks if not check.passed] == []
+    assert "transactions.run.rows_out.nothing_new" in {check.name for check in judged.checks}
+
+    prepared = replace(line.prepared, balances=(), dates=())
+    judged = gate_sandbox(line.spark, prepared, line.state_dir)
+    assert [check for check in judged.checks if not check.passed] == []
+    assert "features.run.rows_out.nothing_new" in {check.name for check in judged.checks}
+
+
+def test_rows_without_a_date_close_the_gate(line: Line) -> None:
+    undated = replace(line.processed, dates=())
+    told = replace(line, processed=undated)
+    judged = told.judge_processed(told.frames("processed"))
+    assert {
+        "transactions.run.rows_out.nothing_new",
+        "transactions.balances.rows_in_table.equals_rows_out",
+        "transactions.days.table.not_empty",
+    } <= _closed_by(judged)
+
+
+REFUSED = (("USD", "1.10"), (None, "2.20"), ("dollars", "0.05"), ("USD", None))
+
+
+def _refused(line: Line) -> Frames:
+    """Return the frames of Processed with rows in quarantine."""
+    frames = line.frames("processed")
+    key = line.manifests[0].objects[0].key
+    rows = [
+        (key, number, "sparkov", str(number), "2024-07-15", ["unknown_currency"], money, currency)
+        for number, (currency, money) in enumerate(REFUSED)
+    ]
+    names = "raw_object raw_position source_system event_id window_key reasons amount currency"
+    made = line.spark.createDataFrame(rows, names.split()).selectExpr(
+        *(
+            f"cast({field.name} as {field.dataType.simpleString()}) as {field.name}"
+            if field.name in names.split()
+            else "timestamp'2024-07-16 00:00:00' as first_seen_at"
+            for field in frames["quarantine"].schema
+        )
+    )
+    return {**frames, "quarantine": made}
+
+
+def test_refused_money_is_counted_in_the_quarantine_table(line: Line) -> None:
+    (accepted,) = line.processed.balances
+    refused = replace(
+        accepted, rows_out=0, amount_out=Decimal("0.00"), rows_in=2, amount_in=Decimal("1.10"),
+        rows_quarantined=2, amount_quarantined=Decimal("1.10"),
+    )  # fmt: skip
+    unknown = replace(
+        refused, currency="XXX", amount_in=Decimal("2.25"), amount_quarantined=Decimal("2.25")
+    )
+    wrong = replace(unknown, amount_quarantined=Decimal("2.20"))
+    check = "transactions.balances.amount_in_quarantine.equals_amount_quarantined"
+    for balances, is_closed in (((refused, unknown), False), ((refused, wrong), True)):
+        told = replace(line, processed=replace(line.processed, balances=balances))
+        closed = _closed_by(told.judge_processed(_refused(line)))
+        assert (check in closed) is is_closed
+        assert "transactions.balances.rows_in_quarantine.equals_rows_quarantined" not in closed
+
+
+def test_spark_and_memory_count_the_quarantine_alike(line: Line) -> None:
+    frame = _refused(line)["quarantine"]
+    for batch in (
+        Batch("processed.quarantine", frame, (), engine="spark"),
+        Batch("processed.quarantine", frame.toPandas(), ()),
+    ):
+        held = lake._in_quarantine(batch)
+        assert held.rows == {"sparkov": 4}
+        assert held.amounts == {
+            ("sparkov", "USD"): Decimal("1.10"),
+            ("sparkov", "XXX"): Decimal("2.25"),
+        }
 
 
 def test_a_window_without_a_row_passes_only_when_declared_empty(line: Line) -> None:

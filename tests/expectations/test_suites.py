@@ -29,7 +29,10 @@ OTHERS = [
     ("sandbox", days.sandbox_rules(True)),
     ("processed", comparisons.balance_rules(False)),
     ("staging", comparisons.agreement_rules(("rows", "amount"), True)),
+    ("processed", comparisons.run_rules(True)),
+    ("sandbox", comparisons.run_rules(False)),
     ("production", production.orphan_rules()),
+    ("production", production.stray_rules()),
     ("production", production.report_rules(True)),
     ("scores", scores.batch_rules(True)),
 ]

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +28,7 @@ from warehouse.scores import stage_scores
 pytestmark = pytest.mark.postgres
 DAYS = (date(2024, 7, 1), date(2024, 7, 2))
 ROWS = 20
+NOTHING_NEW = "transactions.run.rows_out.nothing_new"
 TYPICAL: dict[LogicalType, Any] = {
     LogicalType.STRING: "text",
     LogicalType.INTEGER: 1,
@@ -86,7 +87,7 @@ class House:
 
     def production(self) -> GateResult:
         """Judge the audit schema."""
-        built = StageResult("build", "2024-07-01--2024-07-02", "build_gates", DAYS)
+        built = StageResult("build", "2024-07-01--2024-07-02", "build_gates", self.staged.dates)
         return gate_production(self.dsn("transformer"), built, self.state_dir)
 
     def dsn(self, role: Any) -> str:
@@ -138,10 +139,18 @@ def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
         created = catalog.create_table(name, to_arrow.schema(table))
         created.append(pa.Table.from_pylist(content, to_arrow.schema(table)))
         snapshots[name] = created.current_snapshot().snapshot_id
-    processed = StageResult("process", "2024-07-01--2024-07-02", "process_1", DAYS, snapshots)
-    prepared = StageResult("prepare", processed.window, "prepare_1", DAYS, snapshots)
-    staged = stage(catalog, own.warehouse.dsn("loader"), processed, prepared, "load_gates")
+    staged = _stage(own, catalog, snapshots, DAYS)
     return House(own, catalog, staged, tmp_path_factory.mktemp("gates"))
+
+
+def _stage(
+    settings: Settings, catalog: Any, snapshots: dict[str, int], dates: tuple[date, ...]
+) -> StageResult:
+    """Load a window that touched these dates beside STAGING."""
+    window = "2024-07-01--2024-07-02"
+    processed = StageResult("process", window, "process_1", dates, snapshots)
+    prepared = StageResult("prepare", window, "prepare_1", dates, snapshots)
+    return stage(catalog, settings.warehouse.dsn("loader"), processed, prepared, "load_gates")
 
 
 def _closed_by(result: GateResult) -> set[str]:
@@ -163,11 +172,7 @@ def test_what_was_loaded_passes(house: House) -> None:
 def spoiled(house: House) -> Iterator[House]:
     """A house to break: what lies beside is staged again afterwards."""
     yield house
-    result = house.staged
-    snapshots = result.snapshots
-    processed = StageResult("process", result.window, "process_1", DAYS, snapshots)
-    prepared = StageResult("prepare", result.window, "prepare_1", DAYS, snapshots)
-    house.staged = stage(house.catalog, house.dsn("loader"), processed, prepared, "load_gates")
+    house.staged = _stage(house.settings, house.catalog, house.staged.snapshots, DAYS)
 
 
 def test_faults_in_staging_close_the_gate(spoiled: House) -> None:
@@ -205,6 +210,24 @@ def test_an_emptied_table_of_another_type_closes_the_gate(spoiled: House) -> Non
         "transactions.lake.rows.equals_rows_before",
         "transactions.types.stored_type.equals_declared_type",
     } <= _closed_by(spoiled.gate())
+
+
+def test_a_window_of_repeats_only_passes_by_saying_so(spoiled: House) -> None:
+    snapshots = spoiled.staged.snapshots
+    spoiled.staged = _stage(spoiled.settings, spoiled.catalog, snapshots, ())
+    result = spoiled.gate()
+    assert [check for check in result.checks if not check.passed] == []
+    assert NOTHING_NEW in {check.name for check in result.checks}
+    # The small tables come whole all the same and are judged against the lake.
+    customers = spoiled.staged.details["beside"]["staging.customers"]
+    _spoil(spoiled.dsn("loader"), f"delete from {customers} where customer_id like '%03'")
+    assert _closed_by(spoiled.gate()) == {"customers.lake.rows.equals_rows_before"}
+
+
+def test_rows_without_a_date_close_the_gate(house: House) -> None:
+    undated = replace(house.staged, dates=())
+    result = gate_staging(house.dsn("loader"), house.catalog, undated, house.state_dir)
+    assert _closed_by(result) == {NOTHING_NEW}
 
 
 def test_postgres_and_memory_judge_alike(spoiled: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,6 +297,8 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
         "insert into production_audit.fct_fraud_labels"
         " select * from production_audit.fct_fraud_labels limit 1",
         "delete from production_audit.dim_customers where customer_id like '%03'",
+        "update production_audit.dim_merchants set counterparty_id = 'nobody'"
+        " where counterparty_id = 'merchant 2'",
         "delete from production_audit.dim_dates where calendar_date = '2024-07-01'",
         "alter table production_audit.rpt_fraud_daily alter column amount type numeric(20,3)",
         "update production_audit.rpt_fraud_daily set amount = amount + 0.01",
@@ -283,7 +308,12 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
         "fct_transactions.staging.rows.equals_rows_before",
         "fct_transactions.staging.amount.equals_amount_before",
         "fct_transactions.keys.without_customer.between",
+        "fct_transactions.keys.without_merchant.between",
         "fct_transactions.keys.without_date.between",
+        "fct_transactions.keys.labels_without_payment.between",
+        "dim_customers.keys.keys_missing.between",
+        "dim_merchants.keys.keys_missing.between",
+        "dim_merchants.keys.keys_of_nobody.between",
         "fct_fraud_labels.staging.rows.equals_rows_before",
         "fct_fraud_labels.table.key_unique",
         "rpt_fraud_daily.types.stored_type.equals_declared_type",
@@ -293,6 +323,12 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
         "dim_merchants.table.columns",
         "dim_merchants.merchant_category.free_of",
     }
+
+
+def test_a_build_without_dates_passes(marts: House) -> None:
+    built = StageResult("build", "2024-07-01", "build_gates", ())
+    result = gate_production(marts.dsn("transformer"), built, marts.state_dir)
+    assert _closed_by(result) == set()
 
 
 def test_empty_marts_close_the_gate(marts: House) -> None:

@@ -83,6 +83,24 @@ def line(
     discard(spark, processed)
 
 
+def _held(line: Line, zone: str) -> Iterator[Frames]:
+    """Give the frames of a zone, read from the lake once for all tests."""
+    frames = {name: frame.persist() for name, frame in line.frames(zone).items()}
+    yield frames
+    for frame in frames.values():
+        frame.unpersist()
+
+
+@pytest.fixture(scope="module")
+def processed(line: Line) -> Iterator[Frames]:
+    yield from _held(line, "processed")
+
+
+@pytest.fixture(scope="module")
+def sandbox(line: Line) -> Iterator[Frames]:
+    yield from _held(line, "sandbox")
+
+
 def _closed_by(result: GateResult) -> set[str]:
     return {c.name for c in result.checks if not c.passed and c.severity == "critical"}
 
@@ -204,9 +222,9 @@ SOME = "raw_position < 3"
     ],
 )
 def test_a_fault_in_processed_closes_the_gate(
-    line: Line, faults: list[Callable[[Frames], Frames]], checks: set[str]
+    line: Line, processed: Frames, faults: list[Callable[[Frames], Frames]], checks: set[str]
 ) -> None:
-    frames = line.frames("processed")
+    frames = processed
     for fault in faults:
         frames = fault(frames)
     result = line.judge_processed(frames)
@@ -214,7 +232,9 @@ def test_a_fault_in_processed_closes_the_gate(
     assert "789500570121" not in str(result)
 
 
-def test_a_job_that_reports_other_sums_than_it_wrote_closes_the_gate(line: Line) -> None:
+def test_a_job_that_reports_other_sums_than_it_wrote_closes_the_gate(
+    line: Line, processed: Frames
+) -> None:
     (balance,) = line.processed.balances
     lost = replace(balance, amount_out=balance.amount_out - Decimal("0.01"))
     refused = replace(
@@ -223,7 +243,7 @@ def test_a_job_that_reports_other_sums_than_it_wrote_closes_the_gate(line: Line)
     seen = []
     for told in (lost, refused):
         line_told = replace(line, processed=replace(line.processed, balances=(told,)))
-        seen.append(_closed_by(line_told.judge_processed(line.frames("processed"))))
+        seen.append(_closed_by(line_told.judge_processed(processed)))
     assert {
         "transactions.balances.amount_in_table.equals_amount_out",
         "transactions.balances.amount_accounted.equals_amount_in",
@@ -269,9 +289,8 @@ def test_rows_without_a_date_close_the_gate(line: Line) -> None:
 REFUSED = (("USD", "1.10"), (None, "2.20"), ("dollars", "0.05"), ("USD", None))
 
 
-def _refused(line: Line) -> Frames:
+def _refused(line: Line, frames: Frames) -> Frames:
     """Return the frames of Processed with rows in quarantine."""
-    frames = line.frames("processed")
     key = line.manifests[0].objects[0].key
     rows = [
         (key, number, "sparkov", str(number), "2024-07-15", ["unknown_currency"], money, currency)
@@ -289,7 +308,7 @@ def _refused(line: Line) -> Frames:
     return {**frames, "quarantine": made}
 
 
-def test_refused_money_is_counted_in_the_quarantine_table(line: Line) -> None:
+def test_refused_money_is_counted_in_the_quarantine_table(line: Line, processed: Frames) -> None:
     (accepted,) = line.processed.balances
     refused = replace(
         accepted, rows_out=0, amount_out=Decimal("0.00"), rows_in=2, amount_in=Decimal("1.10"),
@@ -302,13 +321,13 @@ def test_refused_money_is_counted_in_the_quarantine_table(line: Line) -> None:
     check = "transactions.balances.amount_in_quarantine.equals_amount_quarantined"
     for balances, is_closed in (((refused, unknown), False), ((refused, wrong), True)):
         told = replace(line, processed=replace(line.processed, balances=balances))
-        closed = _closed_by(told.judge_processed(_refused(line)))
+        closed = _closed_by(told.judge_processed(_refused(line, processed)))
         assert (check in closed) is is_closed
         assert "transactions.balances.rows_in_quarantine.equals_rows_quarantined" not in closed
 
 
-def test_spark_and_memory_count_the_quarantine_alike(line: Line) -> None:
-    frame = _refused(line)["quarantine"]
+def test_spark_and_memory_count_the_quarantine_alike(line: Line, processed: Frames) -> None:
+    frame = _refused(line, processed)["quarantine"]
     for batch in (
         Batch("processed.quarantine", frame, (), engine="spark"),
         Batch("processed.quarantine", frame.toPandas(), ()),
@@ -389,17 +408,19 @@ EVENT = "event_id < '3'"
     ],
 )  # fmt: skip
 def test_a_fault_in_the_sandbox_closes_the_gate(
-    line: Line, faults: list[Callable[[Frames], Frames]], checks: set[str]
+    line: Line, sandbox: Frames, faults: list[Callable[[Frames], Frames]], checks: set[str]
 ) -> None:
-    frames = line.frames("sandbox")
+    frames = sandbox
     for fault in faults:
         frames = fault(frames)
     result = lake.judge_sandbox(line.spark, frames, line.prepared, line.state_dir)
     assert checks <= _closed_by(result)
 
 
-def test_spark_and_memory_judge_alike(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = line.frames("processed")
+def test_spark_and_memory_judge_alike(
+    line: Line, processed: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = processed
     for fault in (
         _put("transactions", "currency", "'usdollars'", SOME),
         _put("transactions", "channel", "null", SOME),

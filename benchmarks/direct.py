@@ -17,16 +17,17 @@ from expectations.scores import read_beside
 from ml.jobs.score import score
 from sources.deliver import deliveries
 from sources.land import land
-from sources.manifest import Manifest, latest
+from sources.manifest import Manifest, named
 from sources.store import s3_client
 from spark.jobs.prepare import prepare
 from spark.jobs.process import process
-from spark.jobs.publish import publish
+from spark.jobs.publish import discard, publish
 from spark.session import session
 from warehouse import ledger, load, scores, transform
 from warehouse.lake import open_catalog
 
 SOURCE = "sparkov"
+STAGES = (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD, Stage.SCORE)
 
 
 @dataclass
@@ -43,21 +44,29 @@ class DirectLine:
             GateFailed: when a gate closes; later stores are as they were.
         """
         self.seconds = {}
-        stages: list[tuple[Stage, Callable[[Window, dict[Stage, StageResult]], StageResult]]] = [
-            (Stage.LAND, self._land),
-            (Stage.PROCESS, self._process),
-            (Stage.PREPARE, self._prepare),
-            (Stage.LOAD, self._load),
-            (Stage.BUILD, self._build),
-        ]
-        if with_scores:
-            stages.append((Stage.SCORE, self._score))
         done: dict[Stage, StageResult] = {}
-        for stage, run in stages:
-            started = datetime.now(UTC)
-            done[stage] = run(window, done)
-            ledger.record(self._dsn, done[stage], started, datetime.now(UTC))
+        for stage in STAGES if with_scores else STAGES[:-1]:
+            self.stage(stage, window, done)
         return done
+
+    def stage(self, stage: Stage, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        """Take a window through one stage, from what earlier ones have put into `done`.
+
+        Raises:
+            GateFailed: when its gate closes; what it wrote for the gate is undone, as in the DAGs.
+        """
+        runs: dict[Stage, Callable[[Window, dict[Stage, StageResult]], StageResult]] = {
+            Stage.LAND: self._land,
+            Stage.PROCESS: self._process,
+            Stage.PREPARE: self._prepare,
+            Stage.LOAD: self._load,
+            Stage.BUILD: self._build,
+            Stage.SCORE: self._score,
+        }
+        started = datetime.now(UTC)
+        done[stage] = runs[stage](window, done)
+        ledger.record(self._dsn, done[stage], started, datetime.now(UTC))
+        return done[stage]
 
     @property
     def _dsn(self) -> str:
@@ -69,13 +78,15 @@ class DirectLine:
         yield
         self.seconds[what] = perf_counter() - began
 
-    def _judged(self, result: GateResult) -> None:
+    def _judged(self, result: GateResult, undo: Callable[[], None] | None = None) -> None:
         ledger.record_gate(self._dsn, result)
+        if undo is not None and not result.passed:
+            undo()
         result.require()
 
-    def _manifests(self, window: Window) -> list[Manifest]:
-        bucket = self.settings.s3.raw_bucket
-        return [latest(s3_client(self.settings, "processor"), bucket, SOURCE, window)]
+    def _manifests(self, landed: StageResult) -> list[Manifest]:
+        client, bucket = s3_client(self.settings, "processor"), self.settings.s3.raw_bucket
+        return [named(client, bucket, landed.details["manifest"])]
 
     def _land(self, window: Window, _: dict[Stage, StageResult]) -> StageResult:
         s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
@@ -86,13 +97,13 @@ class DirectLine:
         with self._timed("gate raw"):
             self._judged(
                 gates.gate_raw(
-                    self._manifests(window), window, run_id, s3, bucket, self.settings.state_dir
+                    self._manifests(landed), window, run_id, s3, bucket, self.settings.state_dir
                 )
             )
         return landed
 
-    def _process(self, window: Window, _: dict[Stage, StageResult]) -> StageResult:
-        spark, manifests = session(self.settings), self._manifests(window)
+    def _process(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+        spark, manifests = session(self.settings), self._manifests(done[Stage.LAND])
         with self._timed("process"):
             written = process(
                 spark,
@@ -103,7 +114,8 @@ class DirectLine:
                 key_file=self.settings.pseudonym_key_file,
             )
         with self._timed("gate processed"):
-            self._judged(gates.gate_processed(spark, written, manifests, self.settings.state_dir))
+            judged = gates.gate_processed(spark, written, manifests, self.settings.state_dir)
+            self._judged(judged, undo=lambda: discard(spark, written))
         with self._timed("publish processed"):
             return publish(spark, written)
 
@@ -112,7 +124,8 @@ class DirectLine:
         with self._timed("prepare"):
             written = prepare(spark, done[Stage.PROCESS], run_id=run_id_of(Stage.PREPARE, window))
         with self._timed("gate sandbox"):
-            self._judged(gates.gate_sandbox(spark, written, self.settings.state_dir))
+            judged = gates.gate_sandbox(spark, written, self.settings.state_dir)
+            self._judged(judged, undo=lambda: discard(spark, written))
         with self._timed("publish sandbox"):
             return publish(spark, written)
 
@@ -124,7 +137,8 @@ class DirectLine:
                 catalog, self._dsn, done[Stage.PROCESS], done[Stage.PREPARE], run_id
             )
         with self._timed("gate staging"):
-            self._judged(gates.gate_staging(self._dsn, catalog, staged, self.settings.state_dir))
+            judged = gates.gate_staging(self._dsn, catalog, staged, self.settings.state_dir)
+            self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("swap staging"):
             return load.swap(self._dsn, staged)
 
@@ -135,7 +149,8 @@ class DirectLine:
             built = transform.build(self.settings, window=window, run_id=run_id, dates=dates)
         with self._timed("gate production"):
             dsn = self.settings.warehouse.dsn("transformer")
-            self._judged(gates.gate_production(dsn, built, self.settings.state_dir))
+            judged = gates.gate_production(dsn, built, self.settings.state_dir)
+            self._judged(judged, undo=lambda: transform.discard(self.settings, built))
         with self._timed("publish production"):
             transform.publish(self.settings, built)
         return built
@@ -156,7 +171,8 @@ class DirectLine:
             staged = scores.stage_scores(self._dsn, scored, table)
         with self._timed("gate scores"):
             rows: Any = read_beside(self._dsn, staged)
-            self._judged(gates.gate_scores(catalog, staged, rows, self.settings.state_dir))
+            judged = gates.gate_scores(catalog, staged, rows, self.settings.state_dir)
+            self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("publish scores"):
             scores.swap_scores(self._dsn, staged)
             built = transform.build(

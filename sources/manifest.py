@@ -114,3 +114,15 @@ def latest(s3_client: Any, bucket: str, source: str, window: Window) -> Manifest
             " run land_transactions for it first."
         )
     return found
+
+
+def named(s3_client: Any, bucket: str, key: str) -> Manifest:
+    """Return the manifest that a landing reported, whatever has landed since.
+
+    Raises:
+        StoreRefusedError: when the key is wrong.
+        StoreUnreachableError: when the store does not answer, or has no such manifest.
+    """
+    with explained(bucket):
+        body = s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return Manifest.from_json(body)

@@ -1,12 +1,27 @@
-"""The session a job works with."""
+"""The session a job works with, and what a job says when its driver is lost."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
 
 from pyspark.sql import SparkSession
 
 from contracts.settings import Settings
 from spark.conf import lake_conf
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+# Which of these a client raises depends on which of its calls meets the restarted server first.
+_LOST: Final = re.compile(
+    r"NO_ACTIVE_SESSION|INVALID_HANDLE\.SESSION_|server side session identifier"
+    r"|RESPONSE_ALREADY_RECEIVED|StatusCode\.UNAVAILABLE|closed channel"
+)
+
+
+class DriverLostError(ConnectionError):
+    """The Spark driver went away while a job ran; running the job again heals it."""
 
 
 def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
@@ -22,3 +37,25 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
     if jars:
         builder = builder.config("spark.driver.extraClassPath", ":".join(map(str, jars)))
     return builder.getOrCreate()
+
+
+def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Turn what a client raises after its driver has died into one sentence.
+
+    Raises:
+        DriverLostError: from the decorated job, when the driver was killed or restarted.
+    """
+
+    @wraps(job)
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return job(*args, **kwargs)
+        except Exception as error:
+            if not _LOST.search(str(error)):
+                raise
+            raise DriverLostError(
+                f"Spark's driver was lost while {job.__name__} ran, and nothing half written was"
+                " published: run the task again once `make status` shows spark as ready."
+            ) from error
+
+    return told

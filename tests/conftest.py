@@ -80,9 +80,12 @@ def spark_settings() -> Settings:
     return _up("postgres", "s3", "spark")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def spark(spark_settings: Settings) -> Iterator[SparkSession]:
-    """Open a Connect session on the test platform."""
+    """Open a Connect session on the test platform; a module's own, for a test may kill the driver.
+
+    A session does not outlive its driver.
+    """
     from pyspark.sql import SparkSession
 
     remote = spark_settings.spark.remote

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
+from spark.session import says_when_lost
 from spark.tables import (
     ancestors,
     branch_name,
@@ -30,6 +31,7 @@ from spark.transforms.mask import masked_sample
 _TRANSACTIONS: Final = "processed.transactions"
 
 
+@says_when_lost
 def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> StageResult:
     """Compute the features that a processed window changes, onto the audit branch of the run.
 

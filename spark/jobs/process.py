@@ -18,6 +18,7 @@ from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.raw import read_raw
+from spark.session import says_when_lost
 from spark.tables import (
     branch_name,
     ensure_tables,
@@ -42,6 +43,7 @@ _KNOWN: Final = ("source_system", "event_id", "content_hash", "raw_object", "raw
 _WRITES_AT_ONCE: Final = 3
 
 
+@says_when_lost
 def process(
     spark: SparkSession,
     manifests: Sequence[Manifest],

@@ -10,6 +10,7 @@ from contracts.render.to_iceberg import CATALOG, qualified
 from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
+from spark.session import says_when_lost
 from spark.tables import MAIN, ancestors, drop_branch, references
 
 _ZONE: Final = {Stage.PROCESS: "processed", Stage.PREPARE: "sandbox"}
@@ -19,6 +20,7 @@ class PublishConflictError(RuntimeError):
     """Raised when another run has published meanwhile: run the stage again, then its gate."""
 
 
+@says_when_lost
 def publish(spark: SparkSession, audited: StageResult) -> StageResult:
     """Fast-forward main of the stage's tables to the audited snapshots and drop the branch.
 

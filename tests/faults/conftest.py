@@ -1,0 +1,221 @@
+"""A line that may be harmed: the test platform's lake, and a warehouse on a Postgres of its own.
+
+Jobs and gates are called as the DAGs call them, without Airflow (`benchmarks.direct`).
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import psycopg
+import pytest
+from psycopg import sql
+
+from contracts.results import StageResult
+from contracts.settings import REPO, Settings, load_settings
+from contracts.stages import Stage
+from contracts.tables import zone
+from contracts.windows import Window
+
+if TYPE_CHECKING:
+    from benchmarks.direct import DirectLine
+    from ml.champion import Champion
+
+SAMPLE = REPO / "data" / "sparkov" / "transactions"
+LAKE = (*zone("processed"), *zone("sandbox"))
+_OF_A_RUN = ("run_id", "scored_at", "feature_snapshot_id")
+_RECORDS = (
+    *("staging.run_ledger", "staging.run_balances", "staging.gate_results"),
+    *("production.fct_runs", "production.fct_gate_results"),
+)
+
+
+@dataclass
+class Watched:
+    """A line, its deliveries, and what its stores hold."""
+
+    settings: Settings
+    direct: "DirectLine"
+    done: dict[Stage, StageResult] = field(default_factory=dict)
+
+    @property
+    def deliveries(self) -> Path:
+        """Return the folder into which the source delivers."""
+        return self.settings.data_dir / "sparkov" / "transactions"
+
+    def deliver(
+        self, day: str, change: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    ) -> Path:
+        """Deliver a day of the sample, as it is or changed."""
+        file = self.deliveries / f"{day}.parquet"
+        shutil.copyfile(SAMPLE / file.name, file)
+        if change is not None:
+            change(pd.read_parquet(file)).to_parquet(file, index=False)
+        return file
+
+    def run(self, window: Window, *stages: Stage) -> None:
+        """Take a window through some stages, after those it has been through."""
+        for stage in stages:
+            self.direct.stage(stage, window, self.done)
+
+    def dsn(self, role: Any = "loader") -> str:
+        """Return the login of a role."""
+        return self.settings.warehouse.dsn(role)
+
+    def ask(self, query: str, role: Any = "loader") -> list[tuple[Any, ...]]:
+        """Query the warehouse."""
+        with psycopg.connect(self.dsn(role)) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def stores(self) -> dict[str, Any]:
+        """Return what readers of each store see: snapshots, branches and digests of all rows.
+
+        What a refused run leaves beside a table shows too.
+        """
+        return {**self._lake(marks=True), **self._warehouse(())}
+
+    def content(self) -> dict[str, Any]:
+        """Return digests of all rows, without what tells one run from another."""
+        return {**self._lake(marks=False), **self._warehouse(_OF_A_RUN)}
+
+    def _lake(self, marks: bool) -> dict[str, Any]:
+        from warehouse.lake import open_catalog
+
+        catalog = open_catalog(self.settings, "reader")
+        found: dict[str, Any] = {}
+        for table in LAKE:
+            if not catalog.table_exists(table.name):
+                found[table.name] = None
+                continue
+            held = catalog.load_table(table.name)
+            rows = sorted(map(repr, held.scan().to_arrow().to_pylist()))
+            found[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest(), len(rows)
+            if marks:
+                found[f"{table.name} refs"] = {n: r.snapshot_id for n, r in held.refs().items()}
+        catalog.close()
+        return found
+
+    def _warehouse(self, without: tuple[str, ...]) -> dict[str, Any]:
+        """Digest every table of STAGING and PRODUCTION but those that record runs and gates."""
+        with psycopg.connect(self.dsn("transformer")) as connection:
+            names = [
+                name
+                for (name,) in connection.execute(
+                    "select c.oid::regclass::text from pg_class c where relkind in ('r', 'p')"
+                    " and not relispartition and relnamespace::regnamespace::text"
+                    " in ('staging', 'production')"
+                ).fetchall()
+            ]
+            return {
+                name: connection.execute(
+                    "select count(*), md5(string_agg(row, '|' order by row)) from (select"  # type: ignore[arg-type]
+                    f" (to_jsonb(t) - %s::text[])::text as row from {name} as t) as rows",
+                    (list(without),),
+                ).fetchone()
+                for name in sorted(names)
+                if name not in _RECORDS
+            }
+
+
+@pytest.fixture(scope="session")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Start a second instance that holds warehouses only, so that killing it harms no other."""
+    from embedded import platform
+    from embedded import secrets as generated
+
+    state = tmp_path_factory.mktemp("own") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOLLGATE_STATE_DIR", str(state))
+        patch.setenv("TOLLGATE_PORT_BASE", str(int(os.environ["TOLLGATE_PORT_BASE"]) + 40))
+        generated.ensure(load_settings().secrets_dir)
+        platform.up(load_settings(), ["postgres"])
+        settings = load_settings()
+    yield settings
+    platform.down(settings)
+    shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def champion() -> Iterator["Champion"]:
+    """Put a model in MLflow's place: tests/ml prove the registry, here it would only cost time."""
+    import numpy as np
+
+    from contracts.features import FEATURE_NAMES
+    from ml import tracking
+    from ml.artefact import Passport
+    from ml.candidates import boosted_trees
+    from ml.champion import Champion
+    from ml.reasons import typical_values
+    from ml.threshold import Bands
+
+    random = np.random.default_rng(7)
+    rows = pd.DataFrame(random.lognormal(3, 1, (500, len(FEATURE_NAMES))), columns=FEATURE_NAMES)
+    model = boosted_trees(rows).fit(rows, rows["amount"] > rows["amount"].quantile(0.9))
+    passport = Passport(Bands(0.99, 0.999, 1.0), typical_values(rows))
+    made = Champion(tracking.MODEL_NAME, 1, model, passport)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ml.tracking.connect", lambda settings: None)
+        patch.setattr("ml.champion.load_champion", lambda client: made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def new_line(
+    spark_settings: Settings,
+    own_postgres: Settings,
+    champion: "Champion",
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[], Watched]]:
+    """Make lines, one after another: each over an empty lake and a warehouse of its own."""
+    from benchmarks.direct import DirectLine
+
+    def make() -> Watched:
+        _empty_lake(spark_settings)
+        folder = tmp_path_factory.mktemp("line")
+        database = _new_database(own_postgres)
+        settings = spark_settings.model_copy(
+            update={"state_dir": folder / "state", "data_dir": folder / "data", **database}
+        )
+        settings.pseudonym_key_file.parent.mkdir(parents=True)
+        shutil.copy2(spark_settings.pseudonym_key_file, settings.pseudonym_key_file)
+        shutil.copytree(SAMPLE, settings.data_dir / "sparkov" / "transactions")
+        return Watched(settings, DirectLine(settings))
+
+    yield make
+    _empty_lake(spark_settings)
+
+
+def _empty_lake(settings: Settings) -> None:
+    from spark.session import session
+
+    for table in LAKE:
+        session(settings).sql(f"DROP TABLE IF EXISTS lake.{table.name} PURGE")
+
+
+def _new_database(own: Settings) -> dict[str, Any]:
+    """Make a migrated database and return the settings that lead to it."""
+    from warehouse.migrate import migrate
+
+    name = f"warehouse_{secrets.token_hex(4)}"
+    made = {"warehouse": own.warehouse.model_copy(update={"database": name})}
+    with psycopg.connect(
+        host=own.warehouse.host,
+        port=own.warehouse.port,
+        user="postgres",
+        password=(own.secrets_dir / "postgres_superuser").read_text().strip(),
+        dbname="postgres",
+        autocommit=True,
+    ) as admin:
+        database = sql.Identifier(name)
+        admin.execute(sql.SQL("create database {}").format(database))
+        for role in ("loader", "transformer"):
+            user = sql.Identifier(own.warehouse.user(role))
+            admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
+    migrate(own.model_copy(update=made))
+    return made

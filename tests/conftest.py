@@ -46,7 +46,21 @@ def _up(*services: str) -> Settings:
 
 
 def pytest_sessionstart() -> None:
-    """Put the shipped sample, and nothing else, where this run's deliveries come from."""
+    """Refuse to test on somebody's real stores; lay out the sample where deliveries come from."""
+    from contracts.settings import HOST, load_settings
+
+    settings = load_settings()
+    here = f"http://{HOST}:{settings.port('s3')}"
+    parts = [
+        (settings.warehouse.host, settings.warehouse.port, settings.s3.endpoint),
+        (settings.catalog.host, settings.catalog.port, settings.s3.endpoint),
+    ]
+    if any(part != (HOST, settings.port("postgres"), here) for part in parts):
+        pytest.exit(
+            "A part of the platform is set to live elsewhere, in .env or a TOLLGATE_ variable, and"
+            " the tests would write to it: unset it for the tests.",
+            returncode=2,
+        )
     shutil.rmtree(DELIVERIES, ignore_errors=True)
     shutil.copytree(REPO / "data", DELIVERIES)
 

@@ -84,7 +84,8 @@ class DirectLine:
             undo()
         result.require()
 
-    def _manifests(self, landed: StageResult) -> list[Manifest]:
+    def manifests(self, landed: StageResult) -> list[Manifest]:
+        """Return the manifests of a landing, whatever has landed since."""
         client, bucket = s3_client(self.settings, "processor"), self.settings.s3.raw_bucket
         return [named(client, bucket, landed.details["manifest"])]
 
@@ -97,13 +98,13 @@ class DirectLine:
         with self._timed("gate raw"):
             self._judged(
                 gates.gate_raw(
-                    self._manifests(landed), window, run_id, s3, bucket, self.settings.state_dir
+                    self.manifests(landed), window, run_id, s3, bucket, self.settings.state_dir
                 )
             )
         return landed
 
     def _process(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
-        spark, manifests = session(self.settings), self._manifests(done[Stage.LAND])
+        spark, manifests = session(self.settings), self.manifests(done[Stage.LAND])
         with self._timed("process"):
             written = process(
                 spark,

@@ -32,11 +32,23 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
     """
     if settings.spark.remote is not None:
         remote = SparkSession.builder.remote(settings.spark.remote.get_secret_value())
-        return remote.getOrCreate()
+        spark = remote.getOrCreate()
+        _notice_soon(spark)
+        return spark
     builder = SparkSession.builder.appName("tollgate").config(map=lake_conf(settings))
     if jars:
         builder = builder.config("spark.driver.extraClassPath", ":".join(map(str, jars)))
     return builder.getOrCreate()
+
+
+def _notice_soon(spark: SparkSession) -> None:
+    """Have the client look for a lost driver every two seconds, for two minutes.
+
+    By default it waits longer and longer, up to a minute, while the driver has been back for long.
+    """
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    spark.client.set_retry_policies([DefaultPolicy(max_retries=60, max_backoff=2000)])
 
 
 def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:

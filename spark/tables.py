@@ -10,6 +10,7 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from contracts.render.to_iceberg import create_table, qualified
 from contracts.tables import TABLES, Table, zone
@@ -31,9 +32,23 @@ def branch_name(run_id: str) -> str:
 
 
 def in_parallel(spark: SparkSession, statements: Iterable[str]) -> None:
-    """Run statements that do not touch one another's tables."""
+    """Run statements on the metadata of tables, none of which touches another's table."""
     with ThreadPoolExecutor(_COMMITS_AT_ONCE) as pool:
-        list(pool.map(spark.sql, statements))
+        list(pool.map(lambda statement: alter(spark, statement), statements))
+
+
+@retry(
+    retry=retry_if_exception(lambda error: "CommitFailedException" in str(error)),
+    stop=stop_after_attempt(8),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    reraise=True,
+)
+def alter(spark: SparkSession, statement: str) -> None:
+    """Run a statement on the metadata of a table; again when another run has changed it meanwhile.
+
+    Iceberg tries again by itself to commit rows, but not branches.
+    """
+    spark.sql(statement).collect()
 
 
 def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:

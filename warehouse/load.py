@@ -15,6 +15,7 @@ from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from warehouse import beside, lake, reconcile
+from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -62,6 +63,7 @@ def _copies(processed: StageResult, prepared: StageResult) -> list[_Copy]:
     ]
 
 
+@says_what_is_away
 def stage(
     catalog: Catalog, dsn: str, processed: StageResult, prepared: StageResult, run_id: str
 ) -> StageResult:
@@ -127,6 +129,7 @@ def stage(
     )
 
 
+@says_what_is_away
 @retry(
     retry=retry_if_exception_type(
         (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)

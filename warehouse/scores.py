@@ -12,6 +12,7 @@ from contracts.render import to_arrow, to_postgres
 from contracts.results import StageResult
 from contracts.tables import TABLES
 from warehouse import beside
+from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _SCORES: Final = TABLES["staging.scores"]
 
 
+@says_what_is_away
 def stage_scores(dsn: str, scored: StageResult, scores: pa.Table) -> StageResult:
     """Copy scores into a fresh table beside STAGING and say which in the result's details."""
     import adbc_driver_postgresql.dbapi as adbc
@@ -41,6 +43,7 @@ def stage_scores(dsn: str, scored: StageResult, scores: pa.Table) -> StageResult
     return replace(scored, details={**scored.details, "beside": {_SCORES.name: name}})
 
 
+@says_what_is_away
 def swap_scores(dsn: str, staged: StageResult) -> int:
     """Add the staged scores and return how many were new.
 

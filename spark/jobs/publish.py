@@ -11,7 +11,7 @@ from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
 from spark.session import says_when_lost
-from spark.tables import MAIN, ancestors, drop_branch, references
+from spark.tables import MAIN, alter, ancestors, drop_branch, references
 
 _ZONE: Final = {Stage.PROCESS: "processed", Stage.PREPARE: "sandbox"}
 
@@ -61,9 +61,10 @@ def discard(spark: SparkSession, audited: StageResult) -> None:
 
 def _forward(spark: SparkSession, table: Table, branch: str, audited: StageResult) -> None:
     try:
-        spark.sql(
-            f"CALL {CATALOG}.system.fast_forward('{qualified(table.name)}', '{MAIN}', '{branch}')"
-        ).collect()
+        alter(
+            spark,
+            f"CALL {CATALOG}.system.fast_forward('{qualified(table.name)}', '{MAIN}', '{branch}')",
+        )
     except Exception as error:
         if "not an ancestor" in str(error):
             raise _conflict(table, audited) from error

@@ -7,6 +7,8 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from benchmarks.direct import DirectLine
     from ml.champion import Champion
 
+Change = Callable[[pd.DataFrame], pd.DataFrame]
 SAMPLE = REPO / "data" / "sparkov" / "transactions"
 LAKE = (*zone("processed"), *zone("sandbox"))
+_REFS = " branches"
 _OF_A_RUN = ("run_id", "scored_at", "feature_snapshot_id")
 _RECORDS = (
     *("staging.run_ledger", "staging.run_balances", "staging.gate_results"),
@@ -42,6 +46,7 @@ class Watched:
 
     settings: Settings
     direct: "DirectLine"
+    instances: dict[str, Settings]
     done: dict[Stage, StageResult] = field(default_factory=dict)
 
     @property
@@ -74,17 +79,47 @@ class Watched:
             return connection.execute(query.encode()).fetchall()
 
     def stores(self) -> dict[str, Any]:
-        """Return what readers of each store see: snapshots, branches and digests of all rows.
+        """Return what each store holds: snapshots of all branches, and digests of all rows.
 
         What a refused run leaves beside a table shows too.
         """
-        return {**self._lake(marks=True), **self._warehouse(())}
+        return {**self._lake(), **self._warehouse(())}
 
     def content(self) -> dict[str, Any]:
         """Return digests of all rows, without what tells one run from another."""
-        return {**self._lake(marks=False), **self._warehouse(_OF_A_RUN)}
+        held = {**self._lake(), **self._warehouse(_OF_A_RUN)}
+        return {name: found for name, found in held.items() if not name.endswith(_REFS)}
 
-    def _lake(self, marks: bool) -> dict[str, Any]:
+    def published(self) -> dict[str, Any]:
+        """Return what readers see: as `stores`, without audit branches."""
+        return {
+            name: found["main"] if name.endswith(_REFS) and found else found
+            for name, found in self.stores().items()
+        }
+
+    def kill(self, service: str) -> int:
+        """Kill a service's process at once and return its number."""
+        pid: int = self._state(service)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def await_restart(self, service: str, killed: int) -> None:
+        """Wait until the supervisor has brought a killed service back."""
+        deadline = time.monotonic() + 120
+        while True:
+            state = self._state(service)
+            if state["state"] == "ready" and state["pid"] != killed:
+                return
+            assert time.monotonic() < deadline, state
+            time.sleep(0.1)
+
+    def _state(self, service: str) -> dict[str, Any]:
+        from embedded import platform
+
+        state: dict[str, Any] = platform.read_status(self.instances[service])["services"][service]
+        return state
+
+    def _lake(self) -> dict[str, Any]:
         from warehouse.lake import open_catalog
 
         catalog = open_catalog(self.settings, "reader")
@@ -96,8 +131,7 @@ class Watched:
             held = catalog.load_table(table.name)
             rows = sorted(map(repr, held.scan().to_arrow().to_pylist()))
             found[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest(), len(rows)
-            if marks:
-                found[f"{table.name} refs"] = {n: r.snapshot_id for n, r in held.refs().items()}
+            found[f"{table.name}{_REFS}"] = {n: r.snapshot_id for n, r in held.refs().items()}
         catalog.close()
         return found
 
@@ -129,10 +163,10 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
     from embedded import platform
     from embedded import secrets as generated
 
-    state = tmp_path_factory.mktemp("own") / "state"
+    state, shared = tmp_path_factory.mktemp("own") / "state", load_settings().port_base
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOLLGATE_STATE_DIR", str(state))
-        patch.setenv("TOLLGATE_PORT_BASE", str(int(os.environ["TOLLGATE_PORT_BASE"]) + 40))
+        patch.setenv("TOLLGATE_PORT_BASE", str(shared + 40))
         generated.ensure(load_settings().secrets_dir)
         platform.up(load_settings(), ["postgres"])
         settings = load_settings()
@@ -185,7 +219,8 @@ def new_line(
         settings.pseudonym_key_file.parent.mkdir(parents=True)
         shutil.copy2(spark_settings.pseudonym_key_file, settings.pseudonym_key_file)
         shutil.copytree(SAMPLE, settings.data_dir / "sparkov" / "transactions")
-        return Watched(settings, DirectLine(settings))
+        instances = {"spark": spark_settings, "postgres": own_postgres}
+        return Watched(settings, DirectLine(settings), instances)
 
     yield make
     _empty_lake(spark_settings)

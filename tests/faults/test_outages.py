@@ -1,0 +1,177 @@
+"""Services that die in mid-work: nothing half done is seen, and running again finishes.
+
+The tests are one story in the order below, on one day after another.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pydantic import SecretStr
+
+from contracts.results import StageResult
+from contracts.settings import S3Role, Settings
+from contracts.stages import Stage
+from contracts.windows import Window
+from sources.errors import StoreRefusedError
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Watched
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+HISTORY = Window.parse("2024-08-05")
+DAY = Window.parse("2024-08-06")
+TWICE = Window.parse("2024-08-07")
+
+
+@pytest.fixture(scope="module")
+def line(new_line: Callable[[], "Watched"]) -> "Watched":
+    """Return a line that holds a day, up to STAGING."""
+    made = new_line()
+    made.run(HISTORY, Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD)
+    return made
+
+
+def reckoned(line: "Watched", *windows: Window) -> tuple[int, Decimal]:
+    """Count payments and money of days with pandas alone."""
+    amounts = pd.concat(
+        [pd.read_parquet(line.deliveries / f"{day.key}.parquet")["amt"] for day in windows]
+    )
+    return len(amounts), sum((Decimal(str(one)) for one in amounts), Decimal(0))
+
+
+def processed(line: "Watched") -> tuple[int, Decimal]:
+    """Count payments and money that readers of Processed see."""
+    from warehouse.lake import open_catalog
+
+    catalog = open_catalog(line.settings, "reader")
+    amounts = catalog.load_table("processed.transactions").scan().to_arrow()["amount"].to_pylist()
+    return len(amounts), sum(amounts, Decimal(0))
+
+
+def wrong_key(settings: Settings, role: S3Role) -> Settings:
+    keys = {**settings.s3.secret_keys, role: SecretStr("wrong")}
+    return settings.model_copy(update={"s3": settings.s3.model_copy(update={"secret_keys": keys})})
+
+
+def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
+    line: "Watched", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spark.jobs import process
+    from spark.session import DriverLostError
+
+    line.run(DAY, Stage.LAND)
+    before = line.published()
+    killed: list[int] = []
+    first, write = threading.Lock(), process.write
+
+    def write_and_kill(*given: Any) -> None:
+        write(*given)
+        if first.acquire(blocking=False):
+            killed.append(line.kill("spark"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "write", write_and_kill)
+        with pytest.raises(DriverLostError, match=r"lost while process ran.*run the task again"):
+            line.run(DAY, Stage.PROCESS)
+    line.await_restart("spark", *killed)
+    assert line.published() == before
+    assert line.stores() != before, "it died before it wrote"
+
+    line.run(DAY, Stage.PROCESS, Stage.PREPARE)
+    assert processed(line) == reckoned(line, HISTORY, DAY)
+
+
+def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
+    line: "Watched", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from warehouse import lake
+    from warehouse.errors import WarehouseLostError
+
+    before = line.stores()
+    killed: list[int] = []
+    read = lake.read_dates
+
+    def read_and_kill(catalog: Any, table: str, *rest: Any) -> pa.RecordBatchReader:
+        reader = read(catalog, table, *rest)
+
+        def batches() -> Any:
+            for batch in reader:
+                if table == "processed.labels":
+                    killed.append(line.kill("postgres"))
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(reader.schema, batches())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "read_dates", read_and_kill)
+        with pytest.raises(WarehouseLostError, match=r"lost while stage ran.*run the task again"):
+            line.run(DAY, Stage.LOAD)
+    line.await_restart("postgres", *killed)
+    assert line.stores() == before
+
+    line.run(DAY, Stage.LOAD)
+    assert line.ask("select count(*), sum(amount) from staging.transactions") == [
+        reckoned(line, HISTORY, DAY)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "stage"),
+    [("lander", Stage.LAND), ("processor", Stage.PROCESS), ("reader", Stage.LOAD)],
+)
+def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
+    line: "Watched", monkeypatch: pytest.MonkeyPatch, role: S3Role, stage: Stage
+) -> None:
+    before = line.stores()
+    with monkeypatch.context() as patch:
+        patch.setattr(line.direct, "settings", wrong_key(line.settings, role))
+        with pytest.raises(StoreRefusedError, match=r"refused .*check the .*key"):
+            line.run(DAY, stage)
+    assert line.stores() == before
+
+    line.run(DAY, stage)
+
+
+def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
+    from spark.jobs.publish import PublishConflictError, publish
+    from spark.session import session
+
+    line.run(TWICE, Stage.LAND)
+    spark = session(line.settings)
+    together = threading.Barrier(2)
+
+    def run(number: int) -> StageResult:
+        from spark.jobs.process import process
+
+        together.wait()
+        return process(
+            spark,
+            line.direct.manifests(line.done[Stage.LAND]),
+            TWICE,
+            run_id=f"twice_{number}",
+            raw_bucket=line.settings.s3.raw_bucket,
+            key_file=line.settings.pseudonym_key_file,
+        )
+
+    def show(result: StageResult) -> Exception | None:
+        together.wait()
+        try:
+            publish(spark, result)
+        except PublishConflictError as conflict:
+            return conflict
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        written = list(pool.map(run, (1, 2)))
+        conflicts = [one for one in pool.map(show, written) if one]
+    assert conflicts, "both may not win"
+    assert "run the stage process again" in str(conflicts[0])
+
+    line.run(TWICE, Stage.PROCESS)
+    assert processed(line) == reckoned(line, HISTORY, DAY, TWICE)

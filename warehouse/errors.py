@@ -40,7 +40,8 @@ def says_what_is_away(job: Callable[_P, _T]) -> Callable[_P, _T]:
         try:
             return job(*args, **kwargs)
         except Exception as error:
-            said, what = str(error), job.__name__
+            said = str(error)
+            what = f"{job.__module__.rpartition('.')[2]}.{job.__name__}"
             if _REFUSED.search(said):
                 raise StoreRefusedError(
                     f"the object store refused {what} the files of the lake: check the S3 key of"

@@ -47,7 +47,8 @@ class _Copy:
 
 
 def _copies(processed: StageResult, prepared: StageResult) -> list[_Copy]:
-    snapshots = {**prepared.snapshots, **processed.snapshots}
+    # Sandbox may have been made from later snapshots of Processed: the two are loaded as a pair.
+    snapshots = {**processed.snapshots, **prepared.snapshots}
     missing = sorted(source for source in _SOURCES.values() if source not in snapshots)
     if missing:
         raise LoadError(f"window {processed.window} has no snapshot of {', '.join(missing)}.")

@@ -16,7 +16,7 @@ from contracts.windows import Window
 from sources.deliver import Delivery
 from sources.errors import StoreRefusedError, StoreUnreachableError, WindowNotLandedError
 from sources.land import land
-from sources.manifest import Manifest, latest
+from sources.manifest import Manifest, latest, named
 from sources.store import s3_client
 
 pytestmark = pytest.mark.stack
@@ -88,13 +88,14 @@ def test_a_corrected_delivery_adds_an_object_and_a_manifest(
     s3: Settings, tmp_path: Path, window: Window
 ) -> None:
     client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
-    land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r1")
+    first = land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r1")
 
     again = land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r2")
 
     assert again.details["sequence"] == 2
     assert len(objects(client, bucket, window)) == 4
     assert latest(client, bucket, "sparkov", window).key == again.details["manifest"]
+    assert named(client, bucket, first.details["manifest"]).sequence == 1
 
 
 def test_eight_landings_at_once_leave_one_object_and_one_manifest(

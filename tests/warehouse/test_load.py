@@ -259,6 +259,16 @@ def test_a_window_without_its_snapshots_is_refused(lake: Any, dsn: str) -> None:
         load.stage(lake.catalog, dsn, processed, replace(prepared, snapshots={}), "load 1")
 
 
+def test_features_are_loaded_with_the_payments_they_were_made_from(lake: Any, dsn: str) -> None:
+    processed, _ = lake.publish(_DAY)
+    later, prepared = lake.publish(_DAY, {date(2024, 5, 5): 15})
+    made_from = replace(prepared, snapshots={**later.snapshots, **prepared.snapshots})
+    staged = load.stage(lake.catalog, dsn, processed, made_from, "load 1")
+    assert staged.snapshots == made_from.snapshots
+    assert staged.details["tables"]["staging.transactions"]["rows"] == 15
+    load.discard(dsn, staged)
+
+
 def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:

@@ -13,6 +13,7 @@ from contracts.windows import Window
 from expectations.run import Batch, judge
 from expectations.suites import raw
 from sources.registry import SOURCES
+from sources.store import explained
 
 if TYPE_CHECKING:
     from sources.manifest import Manifest, RawObject
@@ -36,11 +37,15 @@ def gate_raw(
     """Judge whether a window arrived in Raw whole, as declared and unchanged.
 
     Each object is read again and its SHA-256 computed; `now` defaults to the clock.
+
+    Raises:
+        StoreRefusedError: when the key is wrong.
+        StoreUnreachableError: when the store does not answer.
     """
     import pandas as pd
 
     held = [(m, o) for m in manifests for o in m.objects]
-    with ThreadPoolExecutor(_READERS) as readers:
+    with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
         stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), held))
     objects = [
         {

@@ -41,10 +41,13 @@ _HEALING_TEXT: Final = re.compile(
     r"connection (refused|reset|was closed|is closed)|max retries exceeded|failed to connect"
     r"|could not (connect|receive data)|server closed the connection|StatusCode\.UNAVAILABLE"
     r"|INVALID_HANDLE\.SESSION_(NOT_FOUND|CHANGED|CLOSED)|the database system is"
-    r"|terminating connection due to",
+    r"|terminating connection due to|NO_ACTIVE_SESSION|server side session identifier"
+    r"|RESPONSE_ALREADY_RECEIVED|NETWORK_CONNECTION|curlCode",
     re.IGNORECASE,
 )
-_NEVER: Final = re.compile(r"password authentication failed|InvalidAccessKeyId|permission denied")
+_NEVER: Final = re.compile(
+    r"password authentication failed|InvalidAccessKeyId|permission denied|ACCESS_DENIED"
+)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,4 +1,4 @@
-"""The manifests of a window that landed in Raw."""
+"""The manifests of a landing in Raw."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.results import StageResult
 from contracts.settings import get_settings
-from tollgate_airflow.runs import Run
 
 if TYPE_CHECKING:
     from sources.manifest import Manifest
 
 
-def manifests(s3: Any, run: Run, landed: StageResult) -> list[Manifest]:
-    """Return the newest manifest of the run's window, of the source that landed it."""
-    from sources.manifest import latest
+def manifests(s3: Any, landed: StageResult) -> list[Manifest]:
+    """Return the manifests that a landing reported, whatever has landed since."""
+    from sources.manifest import named
 
-    return [latest(s3, get_settings().s3.raw_bucket, landed.details["source"], run.window)]
+    return [named(s3, get_settings().s3.raw_bucket, landed.details["manifest"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from contracts.results import StageResult
@@ -30,7 +29,7 @@ def write(context: Any) -> dict[str, Any]:
         deliveries(source, run.window, settings.data_dir),
         run_id=run.run_id,
     )
-    return replace(result, details={**result.details, "source": source}).to_dict()
+    return result.to_dict()
 
 
 @guarded
@@ -42,7 +41,7 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     run = Run.of(Stage.LAND, context)
     result = StageResult.from_dict(landed)
     s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
-    landed_now = raw.manifests(s3, run, result)
+    landed_now = raw.manifests(s3, result)
     gates.judge(gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir))
     handover.record(run, result)
     return run.window.key

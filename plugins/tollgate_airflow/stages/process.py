@@ -20,7 +20,7 @@ def write(context: Any) -> dict[str, Any]:
     settings = get_settings()
     run = Run.of(Stage.PROCESS, context)
     landed = handover.previous(Stage.LAND, run)
-    manifests = raw.manifests(connections.s3("processor"), run, landed)
+    manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
         return process(
             spark,
@@ -40,7 +40,7 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     run = Run.of(Stage.PROCESS, context)
     result = StageResult.from_dict(written)
     landed = handover.previous(Stage.LAND, run)
-    manifests = raw.manifests(connections.s3("processor"), run, landed)
+    manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
         judged = gate_processed(spark, result, manifests, get_settings().state_dir)
         return gates.judge(judged, undo=lambda: lake.discard(spark, result))

@@ -31,7 +31,7 @@ test-fast: setup ## Run the pure tests only: seconds, no service.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack"
 
 lint: setup ## Check style, types, SQL, and that generated files are fresh.
-	@$(PY) -m ruff check .
+	@$(PY) -m ruff check --no-cache .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models

@@ -44,9 +44,8 @@ def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
 
 def _show_report() -> None:
     """Render the report now: the failure message names it."""
-    from expectations.docs import update_data_docs
-
     from contracts.settings import get_settings
+    from expectations.docs import update_data_docs
 
     try:
         update_data_docs(get_settings().state_dir)

@@ -27,9 +27,8 @@ def write(context: Any) -> dict[str, Any]:
 @guarded
 def gate(written: dict[str, Any]) -> str:
     """Judge the audit schema against STAGING; a refused build is undone."""
-    from warehouse.transform import discard
-
     from expectations.gates import gate_production
+    from warehouse.transform import discard
 
     settings = get_settings()
     result = StageResult.from_dict(written)

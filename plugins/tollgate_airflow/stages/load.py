@@ -32,7 +32,6 @@ def write(context: Any) -> dict[str, Any]:
 def gate(written: dict[str, Any]) -> str:
     """Judge the fresh tables against the lake; refused ones are dropped."""
     from expectations.gates import gate_staging
-
     from warehouse.lake import open_catalog
     from warehouse.load import discard
 

@@ -18,7 +18,6 @@ from tollgate_airflow.runs import Run
 def write(context: Any) -> dict[str, Any]:
     """Train, register and, when the model gate is open, promote; return what happened."""
     from ml.jobs.train import as_of_window_end, train
-
     from warehouse.lake import open_catalog
     from warehouse.ledger import record_gate
 

@@ -26,7 +26,6 @@ from spark.session import session
 from warehouse import ledger, load, scores, transform
 from warehouse.lake import open_catalog
 
-SOURCE = "sparkov"
 STAGES = (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD, Stage.SCORE)
 
 
@@ -93,8 +92,8 @@ class DirectLine:
         s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
         run_id = run_id_of(Stage.LAND, window)
         with self._timed("land"):
-            files = deliveries(SOURCE, window, self.settings.data_dir)
-            landed = land(SOURCE, window, s3, bucket, files, run_id=run_id)
+            files = deliveries(window, self.settings.data_dir)
+            landed = land(window, s3, bucket, files, run_id=run_id)
         with self._timed("gate raw"):
             self._judged(
                 gates.gate_raw(
@@ -186,4 +185,4 @@ class DirectLine:
 def run_id_of(stage: Stage, window: Window) -> str:
     """Return a new run id, fit for branch and table names."""
     moment = hashlib.sha256(f"{stage}{window.key}{perf_counter()}".encode()).hexdigest()[:8]
-    return f"{stage}_{window.key.replace('-', '')}_{moment}"
+    return f"{stage}_{window.source}_{window.span.replace('-', '')}_{moment}"

@@ -26,14 +26,14 @@ from airflow.sdk import DAG, task
 
 from contracts.assets import DAG_OF_STAGE, PRODUCTION, STAGING
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.BUILD],
     description="The core marts by dbt, audited before readers see them",
     doc_md=__doc__,
     schedule=after(STAGING),
-    params={"window": window_param("Business dates to build, loaded before")},
+    params=window_params("Business dates to build, loaded before"),
     tags=tags(Stage.BUILD, "staging", "production"),
     **DAG_OPTIONS,
 ):

@@ -10,7 +10,8 @@ exactly as they arrived, with a manifest that lists each object's bytes, rows an
 | **Out** | `<source>/transactions/…` and `<source>/manifests/<window>/…` in Raw, immutable |
 | **Then** | `process_transactions` runs for the same window |
 
-**Run it by hand**: *Trigger*, fill in the window (`2024-05-01` or `2024-05-01--2024-08-29`).
+**Run it by hand**: *Trigger*, choose the source, fill in the window: `2024-05-01`, or a range
+as `2024-05-01--2024-08-29`.
 
 **Run it again**: as often as you like; landing the same delivery twice adds nothing.
 
@@ -24,11 +25,11 @@ exactly as they arrived, with a manifest that lists each object's bytes, rows an
 
 from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, Param, task
+from airflow.sdk import DAG, CronPartitionTimetable, task
 
 from contracts.assets import DAG_OF_STAGE, RAW
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.LAND],
@@ -41,16 +42,7 @@ with DAG(
         run_offset=-1,
         run_immediately=NEXT_TIME,
     ),
-    params={
-        "window": window_param("Business dates to land"),
-        "source": Param(
-            "sparkov",
-            type="string",
-            enum=["sparkov"],
-            title="Source",
-            description="Source system whose deliveries are landed.",
-        ),
-    },
+    params=window_params("Business dates to land"),
     tags=tags(Stage.LAND, "raw"),
     **DAG_OPTIONS,
 ):

@@ -25,14 +25,14 @@ from airflow.sdk import DAG, task
 
 from contracts.assets import DAG_OF_STAGE, SANDBOX, STAGING
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.LOAD],
     description="The touched dates from the lake into Postgres, reconciled",
     doc_md=__doc__,
     schedule=after(SANDBOX),
-    params={"window": window_param("Business dates to load, prepared before")},
+    params=window_params("Business dates to load, prepared before"),
     tags=tags(Stage.LOAD, "sandbox", "staging"),
     **DAG_OPTIONS,
 ):

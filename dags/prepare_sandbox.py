@@ -28,14 +28,14 @@ from airflow.sdk import DAG, task
 
 from contracts.assets import DAG_OF_STAGE, PROCESSED, SANDBOX
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.PREPARE],
     description="Point-in-time features and a masked sample",
     doc_md=__doc__,
     schedule=after(PROCESSED),
-    params={"window": window_param("Business dates to prepare, processed before")},
+    params=window_params("Business dates to prepare, processed before"),
     tags=tags(Stage.PREPARE, "processed", "sandbox"),
     **DAG_OPTIONS,
 ):

@@ -27,14 +27,14 @@ from airflow.sdk import DAG, task
 
 from contracts.assets import DAG_OF_STAGE, PROCESSED, RAW
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.PROCESS],
     description="Typed, validated, pseudonymised payments; bad rows quarantined",
     doc_md=__doc__,
     schedule=after(RAW),
-    params={"window": window_param("Business dates to process, landed before")},
+    params=window_params("Business dates to process, landed before"),
     tags=tags(Stage.PROCESS, "raw", "processed"),
     **DAG_OPTIONS,
 ):

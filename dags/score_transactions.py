@@ -29,14 +29,14 @@ from airflow.sdk import DAG, task, teardown
 
 from contracts.assets import DAG_OF_STAGE, PRODUCTION, SCORES
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.SCORE],
     description="Scores, alerts and model performance of a window",
     doc_md=__doc__,
     schedule=after(PRODUCTION),
-    params={"window": window_param("Business dates to score, built before")},
+    params=window_params("Business dates to score, built before"),
     tags=tags(Stage.SCORE, "sandbox", "staging", "production"),
     **DAG_OPTIONS,
 ):

@@ -28,14 +28,14 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from contracts.assets import CHAMPION, DAG_OF_STAGE
 from contracts.stages import Stage
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_param
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_params
 
 with DAG(
     DAG_OF_STAGE[Stage.TRAIN],
     description="Candidates, a challenger, and a champion if the gate opens",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC", run_immediately=NEXT_TIME),
-    params={"window": window_param("Prepared window at whose end training stands")},
+    params=window_params("Prepared window at whose end training stands"),
     tags=tags(Stage.TRAIN, "sandbox", "mlflow"),
     **DAG_OPTIONS,
 ):

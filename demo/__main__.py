@@ -19,10 +19,11 @@ from contracts.windows import Window
 from demo import evidence, show
 from demo.airflow import AirflowAwayError, AirflowClient
 from demo.follow import Line, StageFailedError, unpaused
+from sources.registry import DEFAULT_SOURCE
 
-HISTORY: Final = Window.parse("2024-05-01--2024-08-29")
+HISTORY: Final = Window.of(DEFAULT_SOURCE, "2024-05-01--2024-08-29")
 _FILE_WIDTH: Final = 150
-DAYS: Final = (Window.parse("2024-08-30"), Window.parse("2024-08-31"))
+DAYS: Final = tuple(Window.of(DEFAULT_SOURCE, day) for day in ("2024-08-30", "2024-08-31"))
 
 
 def run(settings: Settings, console: Console) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import httpx
 
 from contracts.settings import Settings
+from contracts.windows import Window
 
 _PATIENCE_SECONDS: Final = 60.0
 _TOLD: Final = " failed on window "
@@ -91,9 +92,10 @@ class AirflowClient:
         """Return the DAGs that Airflow has read."""
         return {dag["dag_id"] for dag in self._send("GET", "/api/v2/dags").json()["dags"]}
 
-    def trigger(self, dag_id: str, window: str) -> DagRun:
+    def trigger(self, dag_id: str, window: Window) -> DagRun:
         """Start a DAG for a window by hand."""
-        body = {"logical_date": None, "conf": {"window": window}}
+        conf = {"source": window.source, "window": window.span}
+        body = {"logical_date": None, "conf": conf}
         answer = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return _dag_run(answer.json())
 
@@ -101,12 +103,12 @@ class AirflowClient:
         """Return a run as it stands now."""
         return _dag_run(self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json())
 
-    def run_of_window(self, dag_id: str, window: str, since: datetime) -> DagRun | None:
+    def run_of_window(self, dag_id: str, window: Window, since: datetime) -> DagRun | None:
         """Return the first run that an asset started for `window` after `since`."""
         options = {"order_by": "-run_after", "limit": 20, "run_after_gte": since.isoformat()}
         answer = self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=options)
         runs = [_dag_run(plain) for plain in answer.json()["dag_runs"]]
-        matching = [run for run in runs if run.partition_key == window]
+        matching = [run for run in runs if run.partition_key == window.key]
         return matching[-1] if matching else None
 
     def tasks(self, run: DagRun) -> dict[str, str]:

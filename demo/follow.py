@@ -87,7 +87,7 @@ class Line:
         """Land a window and follow it to stage `last`; return whether that stage did something."""
         began = time.monotonic()
         since = datetime.now(UTC) - timedelta(seconds=2)
-        run = self.client.trigger(DAG_OF_STAGE[Stage.LAND], window.key)
+        run = self.client.trigger(DAG_OF_STAGE[Stage.LAND], window)
         done = True
         for stage in _CHAIN[: _CHAIN.index(last) + 1]:
             if stage is not Stage.LAND:
@@ -100,7 +100,7 @@ class Line:
 
     def by_hand(self, stage: Stage, window: Window) -> bool:
         """Trigger one stage for a window and follow it; return whether it did something."""
-        return self._followed(stage, self.client.trigger(DAG_OF_STAGE[stage], window.key), window)
+        return self._followed(stage, self.client.trigger(DAG_OF_STAGE[stage], window), window)
 
     def finish(self) -> None:
         """Wait for what runs after the line: docs and run marts.
@@ -126,7 +126,7 @@ class Line:
         dag_id = DAG_OF_STAGE[stage]
         deadline = time.monotonic() + _LONGEST_HOP_SECONDS
         while time.monotonic() < deadline:
-            run = self.client.run_of_window(dag_id, window.key, since)
+            run = self.client.run_of_window(dag_id, window, since)
             if run is not None:
                 return run
             time.sleep(0.3)

@@ -20,14 +20,14 @@ class Delivery:
         return self.path.stem
 
 
-def deliveries(source: str, window: Window, data_dir: Path) -> list[Delivery]:
-    """Return the daily files of `source` for the dates of `window`, oldest first.
+def deliveries(window: Window, data_dir: Path) -> list[Delivery]:
+    """Return the daily files of a window, oldest first.
 
     Raises:
         WindowNotDeliveredError: when a date of the window has no file.
     """
-    folder = data_dir / source / "transactions"
-    suffix = declared(source).file_suffix
+    folder = data_dir / window.source / "transactions"
+    suffix = declared(window.source).file_suffix
     files = [folder / f"{day.isoformat()}{suffix}" for day in window.dates()]
     missing = [file.stem for file in files if not file.is_file()]
     if missing:
@@ -35,7 +35,7 @@ def deliveries(source: str, window: Window, data_dir: Path) -> list[Delivery]:
         known = sorted(file.stem for file in folder.glob(f"*{suffix}"))
         held = f"it holds {known[0]} to {known[-1]}" if known else "it is empty"
         raise WindowNotDeliveredError(
-            f"{source} has not delivered {', '.join(missing[:3])}{more} of the window"
-            f" {window.key}: {held}. Land a window that was delivered."
+            f"{window.source} has not delivered {', '.join(missing[:3])}{more} of the window"
+            f" {window.span}: {held}. Land a window that was delivered."
         )
     return [Delivery(file) for file in files]

@@ -13,10 +13,6 @@ class WindowNotDeliveredError(SourceError):
     """The source has no delivery for the window, or none with content."""
 
 
-class WindowNotLandedError(SourceError):
-    """Raw holds no manifest of the window."""
-
-
 class StoreRefusedError(SourceError):
     """The object store does not accept our key, or the key may not do this."""
 

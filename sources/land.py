@@ -22,7 +22,6 @@ _TAKEN: Final = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict
 
 
 def land(
-    source: str,
     window: Window,
     s3_client: Any,
     bucket: str,
@@ -39,7 +38,7 @@ def land(
         StoreRefusedError: when the key is wrong.
         StoreUnreachableError: when the store does not answer.
     """
-    system = declared(source)
+    system = declared(window.source)
     now = datetime.now(UTC)
     with explained(bucket), ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         landed = list(
@@ -48,7 +47,7 @@ def land(
     objects = tuple(held for held, _ in landed)
     manifest = _record(s3_client, bucket, system, window, objects, now)
     balance = Balance(
-        source_system=source,
+        source_system=system.name,
         currency=system.currency,
         rows_in=manifest.rows,
         rows_out=manifest.rows,
@@ -126,7 +125,7 @@ def _record(
 ) -> Manifest:
     """Write the manifest unless the latest one lists the same objects; a lost race looks again."""
     while True:
-        known = find_latest(s3_client, bucket, system.name, window)
+        known = find_latest(s3_client, bucket, window)
         if known is not None and known.objects == objects:
             return known
         manifest = Manifest(

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Self
 
 from contracts.windows import Window
-from sources.errors import WindowNotLandedError
 from sources.store import explained
 
 
@@ -41,7 +40,7 @@ class Manifest:
     @property
     def key(self) -> str:
         """Return where the manifest lies in Raw."""
-        return f"{manifest_prefix(self.source, self.window)}{self.sequence:04d}.json"
+        return f"{manifest_prefix(Window.parse(self.window))}{self.sequence:04d}.json"
 
     @property
     def rows(self) -> int:
@@ -84,14 +83,14 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def manifest_prefix(source: str, window_key: str) -> str:
+def manifest_prefix(window: Window) -> str:
     """Return the prefix of a window's manifests."""
-    return f"{source}/manifests/{window_key}/"
+    return f"{window.source}/manifests/{window.span}/"
 
 
-def find_latest(s3_client: Any, bucket: str, source: str, window: Window) -> Manifest | None:
+def find_latest(s3_client: Any, bucket: str, window: Window) -> Manifest | None:
     """Return the latest manifest of a window, or None when it never landed."""
-    prefix = manifest_prefix(source, window.key)
+    prefix = manifest_prefix(window)
     with explained(bucket):
         pages = s3_client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = sorted(held["Key"] for page in pages for held in page.get("Contents", ()))
@@ -99,21 +98,6 @@ def find_latest(s3_client: Any, bucket: str, source: str, window: Window) -> Man
             return None
         body = s3_client.get_object(Bucket=bucket, Key=keys[-1])["Body"].read()
     return Manifest.from_json(body)
-
-
-def latest(s3_client: Any, bucket: str, source: str, window: Window) -> Manifest:
-    """Return the latest manifest of a window.
-
-    Raises:
-        WindowNotLandedError: when the window never landed.
-    """
-    found = find_latest(s3_client, bucket, source, window)
-    if found is None:
-        raise WindowNotLandedError(
-            f"the window {window.key} of {source} was never landed:"
-            " run land_transactions for it first."
-        )
-    return found
 
 
 def named(s3_client: Any, bucket: str, key: str) -> Manifest:

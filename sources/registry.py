@@ -6,6 +6,8 @@ from sources.declaration import Source
 from sources.errors import UnknownSourceError
 from sources.sparkov import SPARKOV
 
+DEFAULT_SOURCE: Final = SPARKOV.name
+"""The source that ships with the platform and that a form offers first."""
 SOURCES: Final[dict[str, Source]] = {declared.name: declared for declared in (SPARKOV,)}
 
 

@@ -131,8 +131,8 @@ def publish_operations(settings: Settings, run_id: str) -> None:
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    # Neither days nor knowledge matter to the layer: its slice is what was recorded lately.
-    no_day = Window(date.min, date.min)
+    # No source, day or knowledge matters to the layer: its slice is what was recorded lately.
+    no_day = Window("none", date.min, date.min)
     publish(settings, build(settings, window=no_day, run_id=run_id, dates=(), layer="operations"))
 
 

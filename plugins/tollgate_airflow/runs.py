@@ -26,14 +26,17 @@ class Run:
     def of(cls, stage: Stage, context: Context, default: Window | None = None) -> Self:
         """Read the run from a task's context.
 
-        The parameter `window` is what somebody asked for by hand and wins over the partition key.
+        The parameters `source` and `window` are what somebody asked for by hand and win over the
+        partition key; the key of a schedule is a date alone and takes its source from them too.
 
         Raises:
             WindowError: when there is no window, or it cannot be read.
         """
-        dag_run = context["dag_run"]
-        text = context["params"].get("window") or dag_run.partition_key
-        window = Window.parse(text) if text else default
+        dag_run, params = context["dag_run"], context["params"]
+        text = params.get("window") or dag_run.partition_key
+        window = default
+        if text:
+            window = Window.parse(text) if "@" in text else Window.of(params["source"], text)
         if window is None:
             raise WindowError(
                 f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
@@ -49,5 +52,7 @@ class Run:
 
 def _run_id(stage: Stage, window: Window, airflow_run_id: str) -> str:
     """Return an id that can stand in branch and table names."""
-    days = window.key.replace("--", "_").replace("-", "")
-    return f"{stage}_{days}_{hashlib.sha256(airflow_run_id.encode()).hexdigest()[:8]}"
+    days = window.span.replace("--", "_").replace("-", "")
+    return (
+        f"{stage}_{window.source}_{days}_{hashlib.sha256(airflow_run_id.encode()).hexdigest()[:8]}"
+    )

@@ -1,4 +1,4 @@
-"""What a DAG file is made of: assets, the window parameter and the defaults of every task.
+"""What a DAG file is made of: assets, the window parameters and the defaults of every task.
 
 Imported at each parse, so nothing heavier than Airflow's task SDK belongs here.
 """
@@ -12,10 +12,10 @@ from airflow.sdk import Asset, Context, Param, PartitionedAssetTimetable
 
 from contracts import assets
 from contracts.stages import Stage
+from contracts.windows import SPAN_PATTERN
+from sources.registry import DEFAULT_SOURCE, SOURCES
 
 ASSET: Final = {name: Asset(name=name) for name in assets.ASSETS}
-
-_WINDOW_PATTERN: Final = r"^\d{4}-\d{2}-\d{2}(--\d{4}-\d{2}-\d{2})?$"
 
 
 def tell(context: Context) -> None:
@@ -55,18 +55,27 @@ def after(asset: str) -> PartitionedAssetTimetable:
     return PartitionedAssetTimetable(assets=ASSET[asset])
 
 
-def window_param(what: str) -> Param:
-    """Return the parameter that names the window when no partition key does."""
-    return Param(
-        None,
-        type=["null", "string"],
-        pattern=_WINDOW_PATTERN,
-        title="Window",
-        description=(
-            f"{what}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
-            " Leave empty when the run has a partition key."
+def window_params(what: str) -> dict[str, Param]:
+    """Return the parameters that name the window when no partition key does."""
+    return {
+        "source": Param(
+            DEFAULT_SOURCE,
+            type="string",
+            enum=sorted(SOURCES),
+            title="Source",
+            description="Source system of the window; a partition key that names one wins.",
         ),
-    )
+        "window": Param(
+            None,
+            type=["null", "string"],
+            pattern=f"^{SPAN_PATTERN}$",
+            title="Window",
+            description=(
+                f"{what}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
+                " Leave empty when the run has a partition key."
+            ),
+        ),
+    }
 
 
 def tags(stage: Stage, *more: str) -> list[str]:

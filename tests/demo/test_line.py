@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -25,9 +26,9 @@ from demo import evidence, show
 from demo.airflow import AirflowClient
 from demo.follow import Line, StageFailedError, unpaused
 
-HISTORY = Window.parse("2024-05-01--2024-06-29")
-DAY = Window.parse("2024-06-30")
-BROKEN = Window.parse("2024-07-01")
+HISTORY = Window.parse("sparkov@2024-05-01--2024-06-29")
+DAY = Window.parse("sparkov@2024-06-30")
+BROKEN = Window.parse("sparkov@2024-07-01")
 LAKE = ("processed.transactions", "processed.labels", "sandbox.features")
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51234\n"
 PRODUCTION = (
@@ -188,11 +189,11 @@ def test_what_the_demo_prints_is_what_the_stores_hold(
     assert {stage for stage, _ in rows} == {str(stage) for stage in Stage}
     for stage in (Stage.LAND, Stage.PROCESS):
         day = rows[str(stage), DAY.key]
-        assert (day["rows_in"], day["rows_out"]) == (expected[DAY.key].rows,) * 2
-        assert day["amount_in"] == expected[DAY.key].amount
+        assert (day["rows_in"], day["rows_out"]) == (expected[DAY.span].rows,) * 2
+        assert day["amount_in"] == expected[DAY.span].amount
         assert (day["rows_quarantined"], day["rows_duplicate"]) == (0, 0)
         history = rows[str(stage), HISTORY.key]
-        wanted = sum((e.amount for d, e in expected.items() if d != DAY.key), Decimal(0))
+        wanted = sum((e.amount for d, e in expected.items() if d != DAY.span), Decimal(0))
         assert history["amount_out"] == wanted
     gates = {(row["gate"], row["window"]): row["passed"] for row in found["gates"]}
     assert set(gates.values()) == {True}
@@ -245,7 +246,7 @@ def test_the_same_day_again_changes_nothing(watched: Watched) -> None:
 
 def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None:
     folder = watched.settings.data_dir / "sparkov" / "transactions"
-    file = folder / f"{BROKEN.key}.parquet"
+    file = folder / f"{BROKEN.span}.parquet"
     good, before = file.read_bytes(), watched.stores()
     file.write_text(POINTER)
     try:
@@ -255,20 +256,20 @@ def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None
     finally:
         file.write_bytes(good)
     said = str(failed.value)
-    assert "land_transactions.gate_raw failed on window 2024-07-01: gate raw closed" in said
+    assert "land_transactions.gate_raw failed on window sparkov@2024-07-01: gate raw closed" in said
     assert "Report: " in said
     assert "Log: http" in said
     report = said.partition("Report: ")[2].partition(" ")[0].rstrip(".")
     assert Path(report).exists()
     closed = watched.ask(
         "select bool_and(is_passed or severity <> 'critical') as passed from staging.gate_results"
-        " where gate = 'raw' and window_key = '2024-07-01'",
+        " where gate = 'raw' and window_key = 'sparkov@2024-07-01'",
         "loader",
     )
     assert closed == [{"passed": False}]
     watched.line.window(BROKEN)
     watched.line.finish()
-    reckoned = load_reckoning().reckon(folder, BROKEN.key, BROKEN.key)[BROKEN.key]
+    reckoned = load_reckoning().reckon(folder, BROKEN.span, BROKEN.span)[BROKEN.span]
     (found,) = watched.ask(
         "select count(*) as payments, sum(amount) as amount from production.fct_transactions"
         " where event_date = '2024-07-01'"
@@ -278,15 +279,17 @@ def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None
 
 def test_a_window_that_was_not_delivered_is_a_sentence(watched: Watched) -> None:
     with pytest.raises(StageFailedError, match="has not delivered"):
-        watched.line.by_hand(Stage.LAND, Window.parse("2031-01-01"))
+        watched.line.by_hand(Stage.LAND, Window.parse("sparkov@2031-01-01"))
 
 
 def test_a_window_that_never_landed_is_a_sentence(watched: Watched) -> None:
-    with pytest.raises(StageFailedError, match="no run of stage land over window 2024-08-30"):
-        watched.line.by_hand(Stage.PROCESS, Window.parse("2024-08-30"))
+    with pytest.raises(
+        StageFailedError, match="no run of stage land over window sparkov@2024-08-30"
+    ):
+        watched.line.by_hand(Stage.PROCESS, Window.parse("sparkov@2024-08-30"))
 
 
 def test_a_malformed_window_never_starts(watched: Watched) -> None:
-    client = watched.line.client
+    malformed: Any = SimpleNamespace(source="sparkov", span="last tuesday")
     with pytest.raises(httpx.HTTPStatusError, match="400"):
-        client.trigger(DAG_OF_STAGE[Stage.LAND], "last tuesday")
+        watched.line.client.trigger(DAG_OF_STAGE[Stage.LAND], malformed)

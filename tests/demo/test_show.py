@@ -14,7 +14,7 @@ from contracts.settings import load_settings
 from demo import evidence, show
 from demo.__main__ import main
 
-WINDOW = "2024-05-01--2024-08-29"
+WINDOW = "sparkov@2024-05-01--2024-08-29"
 FOUND: dict[str, Any] = {
     "stages": [
         {

@@ -16,11 +16,11 @@ from expectations.gates import gate_processed, gate_sandbox
 from expectations.run import Batch
 from sources.deliver import deliveries
 from sources.land import land
-from sources.manifest import Manifest, latest
+from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
-WINDOW = Window.parse("2024-07-15")
+WINDOW = Window.parse("sparkov@2024-07-15")
 Frames = dict[str, Any]
 
 
@@ -66,9 +66,9 @@ def line(
 
     settings, bucket = spark_settings, spark_settings.s3.raw_bucket
     client = s3_client(settings, "lander")
-    files = deliveries("sparkov", WINDOW, settings.data_dir)
-    land("sparkov", WINDOW, client, bucket, files, run_id="land_gates")
-    manifests = [latest(client, bucket, "sparkov", WINDOW)]
+    files = deliveries(WINDOW, settings.data_dir)
+    land(WINDOW, client, bucket, files, run_id="land_gates")
+    manifests = [find_latest(client, bucket, WINDOW)]
     processed = process(
         spark,
         manifests,

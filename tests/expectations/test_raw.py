@@ -14,11 +14,11 @@ from contracts.windows import Window
 from expectations.gates import gate_raw
 from sources.deliver import deliveries
 from sources.land import land
-from sources.manifest import Manifest, RawObject, latest
+from sources.manifest import Manifest, RawObject, find_latest
 from sources.store import s3_client
 
 pytestmark = pytest.mark.stack
-WINDOW = Window.parse("2024-07-01--2024-07-03")
+WINDOW = Window.parse("sparkov@2024-07-01--2024-07-03")
 Change = Callable[[Manifest], Manifest]
 
 
@@ -33,9 +33,9 @@ class Store:
 
     def land(self, window: Window) -> Manifest:
         """Land a window of the sample and return its manifest."""
-        files = deliveries("sparkov", window, self.settings.data_dir)
-        land("sparkov", window, self.client, self.bucket, files, run_id="land_test")
-        return latest(self.client, self.bucket, "sparkov", window)
+        files = deliveries(window, self.settings.data_dir)
+        land(window, self.client, self.bucket, files, run_id="land_test")
+        return find_latest(self.client, self.bucket, window)
 
     def gate(self, manifest: Manifest, window: Window = WINDOW, **given: Any) -> GateResult:
         """Judge a manifest."""
@@ -59,13 +59,13 @@ def _closed_by(result: GateResult) -> set[str]:
 
 
 def test_the_sample_passes_as_a_whole_and_day_by_day(store: Store) -> None:
-    window = Window.parse("2024-05-01--2024-08-31")
+    window = Window.parse("sparkov@2024-05-01--2024-08-31")
     whole = store.land(window)
     assert len(whole.objects) == 123
     # Its rules judge each object and each day by itself.
     assert _closed_by(store.gate(whole, window)) == set()
     for item in whole.objects[::20]:
-        day = Window.parse(item.name.removesuffix(".parquet"))
+        day = Window.of("sparkov", item.name.removesuffix(".parquet"))
         one = replace(whole, window=day.key, objects=(item,))
         assert _closed_by(store.gate(one, day)) == set(), day.key
 

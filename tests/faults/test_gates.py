@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
-HISTORY = Window.parse("2024-08-01--2024-08-02")
-DAY = Window.parse("2024-08-03")
+HISTORY = Window.parse("sparkov@2024-08-01--2024-08-02")
+DAY = Window.parse("sparkov@2024-08-03")
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51234\n"
 
 
@@ -30,7 +30,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51
 def unfailed(new_line: Callable[[], "Watched"]) -> dict[str, Any]:
     """Return what all stores hold after a run in which nothing failed."""
     line = new_line()
-    line.direct.window(Window(HISTORY.start, DAY.end))
+    line.direct.window(Window(DAY.source, HISTORY.start, DAY.end))
     return line.content()
 
 
@@ -100,11 +100,11 @@ def _rewrite(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path],
     ],
 )
 def test_gate_raw(line: "Watched", fault: Callable[[Path], Any], check: str) -> None:
-    fault(line.deliver(DAY.key))
+    fault(line.deliver(DAY.span))
 
     refused(line, Gate.RAW, check, Stage.LAND)
 
-    line.deliver(DAY.key)
+    line.deliver(DAY.span)
     line.run(DAY, Stage.LAND)
 
 
@@ -112,11 +112,11 @@ def test_gate_processed_on_a_delivery_of_too_many_bad_rows(line: "Watched") -> N
     def tenth_negative(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(amt=rows["amt"].where(rows.index % 10 > 0, -rows["amt"]))
 
-    line.deliver(DAY.key, tenth_negative)
+    line.deliver(DAY.span, tenth_negative)
 
     refused(line, Gate.PROCESSED, "quarantined_share", Stage.LAND, Stage.PROCESS)
 
-    line.deliver(DAY.key)
+    line.deliver(DAY.span)
     line.run(DAY, Stage.LAND)
 
 
@@ -186,7 +186,7 @@ def test_gate_production(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> No
     def tampered(*given: Any, **named: Any) -> StageResult:
         built = build(*given, **named)
         lost = "delete from production_audit.fct_transactions"
-        spoil(line.dsn("transformer"), f"{lost} where event_date = '{DAY.key}' and amount < 5")
+        spoil(line.dsn("transformer"), f"{lost} where event_date = '{DAY.span}' and amount < 5")
         return built
 
     audited = "select count(*), sum(amount) from production_audit.fct_transactions"

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
-HISTORY = Window.parse("2024-08-05")
-DAY = Window.parse("2024-08-06")
-TWICE = Window.parse("2024-08-07")
+HISTORY = Window.parse("sparkov@2024-08-05")
+DAY = Window.parse("sparkov@2024-08-06")
+TWICE = Window.parse("sparkov@2024-08-07")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def line(new_line: Callable[[], "Watched"]) -> "Watched":
 def reckoned(line: "Watched", *windows: Window) -> tuple[int, Decimal]:
     """Count payments and money of days with pandas alone."""
     amounts = pd.concat(
-        [pd.read_parquet(line.deliveries / f"{day.key}.parquet")["amt"] for day in windows]
+        [pd.read_parquet(line.deliveries / f"{day.span}.parquet")["amt"] for day in windows]
     )
     return len(amounts), sum((Decimal(str(one)) for one in amounts), Decimal(0))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
-DAY = Window.parse("2024-08-04")
+DAY = Window.parse("sparkov@2024-08-04")
 # Rows at the end of the delivery, each a copy of its first row with these changes.
 BAD: list[tuple[RejectReason, dict[str, Any]]] = [
     (RejectReason.MISSING_EVENT_ID, {"trans_num": None}),
@@ -77,7 +77,7 @@ def delivered(new_line: Callable[[], "Watched"]) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.SOURCES, "sparkov", stated)
-        line.deliver(DAY.key, poisoned)
+        line.deliver(DAY.span, poisoned)
         line.run(DAY, Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD)
     return Delivered(line, *kept)
 

@@ -23,8 +23,8 @@ from ml.jobs.train import as_of_window_end, train
 pytestmark = pytest.mark.stack
 
 World = tuple[pa.Table, pa.Table]
-HISTORY = Window.parse("2024-05-01--2024-06-29")
-DAY = Window.parse("2024-06-29")
+HISTORY = Window.parse("sparkov@2024-05-01--2024-06-29")
+DAY = Window.parse("sparkov@2024-06-29")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,21 +23,29 @@ def context(partition_key: str | None, window: str | None, run_id: str = "manual
             partition_key=partition_key,
             start_date=STARTED,
         ),
-        "params": {"window": window},
+        "params": {"source": "sparkov", "window": window},
     }
 
 
 def test_the_partition_key_names_the_window() -> None:
     from tollgate_airflow.runs import Run
 
-    run = Run.of(Stage.PROCESS, context("2024-05-01--2024-08-29", None))
-    assert (run.window.key, run.started_at) == ("2024-05-01--2024-08-29", STARTED)
+    run = Run.of(Stage.PROCESS, context("handbook@2024-05-01--2024-08-29", None))
+    assert (run.window.key, run.started_at) == ("handbook@2024-05-01--2024-08-29", STARTED)
+
+
+def test_the_key_of_a_schedule_takes_its_source_from_the_parameter() -> None:
+    from tollgate_airflow.runs import Run
+
+    run = Run.of(Stage.LAND, context("2024-05-01", None))
+    assert run.window == Window.of("sparkov", "2024-05-01")
 
 
 def test_a_window_asked_for_by_hand_wins() -> None:
     from tollgate_airflow.runs import Run
 
-    assert Run.of(Stage.PROCESS, context("2024-05-01", "2024-05-02")).window.key == "2024-05-02"
+    run = Run.of(Stage.PROCESS, context("handbook@2024-05-01", "2024-05-02"))
+    assert run.window.key == "sparkov@2024-05-02"
 
 
 def test_no_window_is_a_sentence() -> None:
@@ -50,7 +58,7 @@ def test_no_window_is_a_sentence() -> None:
 def test_a_default_serves_when_nothing_is_named() -> None:
     from tollgate_airflow.runs import Run
 
-    day = Window.parse("2024-05-03")
+    day = Window.parse("sparkov@2024-05-03")
     assert Run.of(Stage.TRAIN, context(None, None), default=day).window == day
 
 
@@ -70,6 +78,6 @@ def test_the_run_id_is_stable_distinct_and_fit_for_names() -> None:
     again = Run.of(Stage.PROCESS, context(window, None)).run_id
     other = Run.of(Stage.PROCESS, context(window, None, run_id="manual__2")).run_id
     assert first == again != other
-    assert first.startswith("process_20240501_20240829_")
+    assert first.startswith("process_sparkov_20240501_20240829_")
     assert first.replace("_", "").isalnum()
     assert first == first.lower()

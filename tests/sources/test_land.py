@@ -14,9 +14,9 @@ from contracts.results import StageResult
 from contracts.settings import Settings
 from contracts.windows import Window
 from sources.deliver import Delivery
-from sources.errors import StoreRefusedError, StoreUnreachableError, WindowNotLandedError
+from sources.errors import StoreRefusedError, StoreUnreachableError
 from sources.land import land
-from sources.manifest import Manifest, latest, named
+from sources.manifest import Manifest, find_latest, named
 from sources.store import s3_client
 
 pytestmark = pytest.mark.stack
@@ -28,7 +28,7 @@ DAY = Path(__file__).resolve().parents[2] / "data/sparkov/transactions/2024-05-0
 def window() -> Window:
     """Return a window that no other test lands: a day of a far year."""
     number = int(uuid4().hex[:4], 16)
-    return Window.parse(date.fromordinal(date(1700, 1, 1).toordinal() + number).isoformat())
+    return Window.of("sparkov", date.fromordinal(date(1700, 1, 1).toordinal() + number).isoformat())
 
 
 def delivery(folder: Path, window: Window, content: bytes | None = None) -> list[Delivery]:
@@ -44,7 +44,7 @@ def delivery(folder: Path, window: Window, content: bytes | None = None) -> list
 
 def objects(client: Any, bucket: str, window: Window) -> list[str]:
     listed = [
-        client.list_objects_v2(Bucket=bucket, Prefix=f"sparkov/{kind}/{window.key}/")
+        client.list_objects_v2(Bucket=bucket, Prefix=f"sparkov/{kind}/{window.span}/")
         for kind in ("transactions", "manifests")
     ]
     return sorted(f"{v['Key']}@{v['LastModified']}" for one in listed for v in one["Contents"])
@@ -56,14 +56,14 @@ def test_a_delivery_lands_byte_for_byte_with_its_manifest(
     client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
     files = delivery(tmp_path, window)
 
-    result = land("sparkov", window, client, bucket, files, run_id="r1")
+    result = land(window, client, bucket, files, run_id="r1")
 
-    manifest = latest(client, bucket, "sparkov", window)
+    manifest = find_latest(client, bucket, window)
     (held,) = manifest.objects
     body = client.get_object(Bucket=bucket, Key=held.key)["Body"].read()
     assert body == files[0].path.read_bytes()
     assert held.sha256 == hashlib.sha256(body).hexdigest()
-    assert held.key == f"sparkov/transactions/{window.key}/{held.sha256[:16]}.parquet"
+    assert held.key == f"sparkov/transactions/{window.span}/{held.sha256[:16]}.parquet"
     assert (held.rows, held.bytes, held.problem) == (5, len(body), None)
     assert held.amount == Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
     assert Manifest.from_json(manifest.to_json()) == manifest
@@ -75,10 +75,10 @@ def test_a_delivery_lands_byte_for_byte_with_its_manifest(
 def test_landing_twice_adds_nothing(s3: Settings, tmp_path: Path, window: Window) -> None:
     client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
     files = delivery(tmp_path, window)
-    land("sparkov", window, client, bucket, files, run_id="r1")
+    land(window, client, bucket, files, run_id="r1")
     before = objects(s3_client(s3, "lander"), bucket, window)
 
-    again = land("sparkov", window, client, bucket, files, run_id="r2")
+    again = land(window, client, bucket, files, run_id="r2")
 
     assert objects(client, bucket, window) == before
     assert (again.details["new_objects"], again.details["sequence"]) == (0, 1)
@@ -88,13 +88,13 @@ def test_a_corrected_delivery_adds_an_object_and_a_manifest(
     s3: Settings, tmp_path: Path, window: Window
 ) -> None:
     client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
-    first = land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r1")
+    first = land(window, client, bucket, delivery(tmp_path, window), run_id="r1")
 
-    again = land("sparkov", window, client, bucket, delivery(tmp_path, window), run_id="r2")
+    again = land(window, client, bucket, delivery(tmp_path, window), run_id="r2")
 
     assert again.details["sequence"] == 2
     assert len(objects(client, bucket, window)) == 4
-    assert latest(client, bucket, "sparkov", window).key == again.details["manifest"]
+    assert find_latest(client, bucket, window).key == again.details["manifest"]
     assert named(client, bucket, first.details["manifest"]).sequence == 1
 
 
@@ -106,9 +106,7 @@ def test_eight_landings_at_once_leave_one_object_and_one_manifest(
 
     with ThreadPoolExecutor(8) as pool:
         results = list(
-            pool.map(
-                lambda n: land("sparkov", window, client, bucket, files, run_id=f"r{n}"), range(8)
-            )
+            pool.map(lambda n: land(window, client, bucket, files, run_id=f"r{n}"), range(8))
         )
 
     assert sum(result.details["new_objects"] for result in results) == 1
@@ -123,9 +121,9 @@ def test_a_pointer_lands_and_the_manifest_says_so(
     client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
     text = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
-    result = land("sparkov", window, client, bucket, delivery(tmp_path, window, text), run_id="r1")
+    result = land(window, client, bucket, delivery(tmp_path, window, text), run_id="r1")
 
-    (held,) = latest(client, bucket, "sparkov", window).objects
+    (held,) = find_latest(client, bucket, window).objects
     assert client.get_object(Bucket=bucket, Key=held.key)["Body"].read() == text
     assert (held.rows, held.amount) == (None, None)
     assert "Git-LFS pointer" in result.details["problems"][0]
@@ -137,7 +135,6 @@ def test_a_wrong_key_is_one_clear_sentence(s3: Settings, tmp_path: Path, window:
 
     with pytest.raises(StoreRefusedError, match="refused us at bucket tollgate-raw") as error:
         land(
-            "sparkov",
             window,
             s3_client(wrong, "lander"),
             s3.s3.raw_bucket,
@@ -154,7 +151,6 @@ def test_a_key_that_may_not_write_raw_is_refused(
 
     with pytest.raises(StoreRefusedError, match="AccessDenied"):
         land(
-            "sparkov",
             window,
             client,
             s3.s3.raw_bucket,
@@ -170,9 +166,8 @@ def test_a_store_that_is_down_is_one_clear_sentence(
     client = s3_client(s3.model_copy(update={"s3": section}), "lander")
 
     with pytest.raises(StoreUnreachableError, match="does not answer"):
-        land("sparkov", window, client, "tollgate-raw", delivery(tmp_path, window), run_id="r1")
+        land(window, client, "tollgate-raw", delivery(tmp_path, window), run_id="r1")
 
 
-def test_a_window_never_landed_says_what_to_run(s3: Settings, window: Window) -> None:
-    with pytest.raises(WindowNotLandedError, match="run land_transactions for it first"):
-        latest(s3_client(s3, "lander"), s3.s3.raw_bucket, "sparkov", window)
+def test_a_window_never_landed_has_no_manifest(s3: Settings, window: Window) -> None:
+    assert find_latest(s3_client(s3, "lander"), s3.s3.raw_bucket, window) is None

@@ -14,7 +14,7 @@ from contracts.tables import zone
 from contracts.windows import Window
 from sources.deliver import Delivery, deliveries
 from sources.land import land
-from sources.manifest import Manifest, latest
+from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
 
 if TYPE_CHECKING:
@@ -69,17 +69,17 @@ class Line:
         """Deliver these rows as the file of a day and land them."""
         path = self.folder / f"{day}.parquet"
         pd.DataFrame([{**SPARKOV_ROW, **changes} for changes in rows]).to_parquet(path, index=False)
-        return self._landed(Window.parse(day), [Delivery(path)])
+        return self._landed(Window.of("sparkov", day), [Delivery(path)])
 
     def land_sample(self, window: str) -> Manifest:
         """Land a window of the shipped sample."""
-        parsed = Window.parse(window)
-        return self._landed(parsed, deliveries("sparkov", parsed, DATA))
+        parsed = Window.of("sparkov", window)
+        return self._landed(parsed, deliveries(parsed, DATA))
 
     def _landed(self, window: Window, files: list[Delivery]) -> Manifest:
         client, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
-        land("sparkov", window, client, bucket, files, run_id="land")
-        return latest(client, bucket, "sparkov", window)
+        land(window, client, bucket, files, run_id="land")
+        return find_latest(client, bucket, window)
 
     def process(self, manifest: Manifest, run_id: str) -> StageResult:
         """Process a landed window onto its audit branch."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from contracts.settings import get_settings
 from contracts.windows import Window
 from embedded import jars
-from sources.manifest import latest
+from sources.manifest import find_latest
 from sources.registry import source
 from sources.store import s3_client
 from spark import tables
@@ -33,9 +33,9 @@ def main(window_key: str, target: str) -> None:
         update={"spark": settings.spark.model_copy(update={"remote": None})}
     )
     classic = session(alone, [Path(path) for path in jars.class_path().split(":")])
-    window = Window.parse(window_key)
+    window = Window.of("sparkov", window_key)
     client, bucket = s3_client(settings, "processor"), settings.s3.raw_bucket
-    manifest = latest(client, bucket, "sparkov", window)
+    manifest = find_latest(client, bucket, window)
     key_file = settings.pseudonym_key_file
     batch = job.load(classic, source("sparkov"), [manifest], bucket, key_file)
     Path(target).write_text(digest_rows(batch))

@@ -88,7 +88,7 @@ class Lake:
         self, window: str, rows: dict[date, int] | None = None, **given: Any
     ) -> tuple[StageResult, StageResult]:
         """Add days of `rows` payments each and return what Processed and Sandbox report."""
-        dates = tuple(Window.parse(window).dates())
+        dates = tuple(Window.of("sparkov", window).dates())
         self.rows |= rows or dict.fromkeys(dates, 12)
 
         def content(name: str) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ class _Line:
 
     def build(self, window: str, layer: transform.Layer = "core") -> StageResult:
         """Build the dates of a window in the audit schema."""
-        parsed = Window.parse(window)
+        parsed = Window.of("sparkov", window)
         return transform.build(
             self.settings,
             window=parsed,
@@ -82,7 +82,7 @@ class _Line:
 
     def score(self, window: str) -> None:
         """Write scores of a window to STAGING; every fifth payment of a day is an alert."""
-        dates = tuple(Window.parse(window).dates())
+        dates = tuple(Window.of("sparkov", window).dates())
         rows = [
             row
             | {

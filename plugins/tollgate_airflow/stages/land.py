@@ -20,13 +20,11 @@ def write(context: Any) -> dict[str, Any]:
 
     settings = get_settings()
     run = Run.of(Stage.LAND, context)
-    source = context["params"]["source"]
     result = land(
-        source,
         run.window,
         connections.s3("lander"),
         settings.s3.raw_bucket,
-        deliveries(source, run.window, settings.data_dir),
+        deliveries(run.window, settings.data_dir),
         run_id=run.run_id,
     )
     return result.to_dict()

@@ -24,7 +24,11 @@ def write(context: Any) -> dict[str, Any]:
     settings = get_settings()
     catalog = open_catalog(settings, "reader")
     named = context["params"].get("window")
-    run = Run.of(Stage.TRAIN, context, default=None if named else _last_day(catalog))
+    run = Run.of(
+        Stage.TRAIN,
+        context,
+        default=None if named else _last_day(catalog, context["params"]["source"]),
+    )
     snapshots = handover.previous(Stage.PREPARE, run).snapshots if named else {}
     result, judged = train(
         settings,
@@ -45,13 +49,13 @@ def write(context: Any) -> dict[str, Any]:
     }
 
 
-def _last_day(catalog: Any) -> Window:
+def _last_day(catalog: Any, source: str) -> Window:
     """Return the last business date that has features."""
     partitions = catalog.load_table("sandbox.features").inspect.partitions().to_pylist()
     if not partitions:
         raise ValueError("Sandbox holds no features yet: run land_transactions first.")
     last = max(row["partition"]["event_date"] for row in partitions)
-    return Window(last, last)
+    return Window(source, last, last)
 
 
 @guarded

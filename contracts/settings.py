@@ -25,6 +25,9 @@ PORT_OFFSETS: Mapping[str, int] = {
     "spark": 2,
     "mlflow": 3,
     "airflow-api": 4,
+    "spark-cluster": 5,
+    "spark-master": 6,
+    "spark-master-page": 7,
 }
 """Port of each service, counted from ``port_base``."""
 
@@ -225,6 +228,7 @@ class Settings(BaseSettings):
     state_dir: Path = REPO / "var"
     port_base: int = Field(default=15400, ge=1024, le=65500)
     data_dir: Path = REPO / "data"
+    deliveries: dict[str, Path] = Field(default_factory=dict)
     slack_webhook_url: SecretStr | None = None
     warehouse: Warehouse
     catalog: Catalog
@@ -238,6 +242,11 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         value = value.expanduser()
         return value if value.is_absolute() else REPO / value
+
+    @field_validator("deliveries")
+    @classmethod
+    def _absolute_folders(cls, value: dict[str, Path]) -> dict[str, Path]:
+        return {source: cls._absolute(folder) for source, folder in value.items()}
 
     @property
     def secrets_dir(self) -> Path:

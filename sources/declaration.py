@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
-NUMBER: Final = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-"""A text that every engine reads as the same number."""
+NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+"""A whole text that every engine reads as the same number; each anchors it in its own way."""
 
-PhysicalType = Literal["string", "double", "long", "date", "decimal", "boolean", "other"]
+PhysicalType = Literal[
+    "string", "double", "long", "date", "timestamp", "decimal", "boolean", "other"
+]
+"""`timestamp` is one without a zone, in micro- or milliseconds: read as UTC."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,19 @@ class BySuffix:
 
 
 @dataclass(frozen=True)
+class Coded:
+    """A code chosen by a file column's value; an undeclared value stays as it is."""
+
+    column: str
+    codes: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
 class RowNumber:
     """The position of the row in its file, from 0."""
 
 
-Rule = Take | Constant | Joined | Instant | BySuffix | RowNumber
+Rule = Take | Constant | Joined | Instant | BySuffix | Coded | RowNumber
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,16 @@ class LabelDelay:
 
 
 @dataclass(frozen=True)
+class FixedDelay:
+    """Each label becomes known this many seconds after its payment."""
+
+    seconds: int
+
+
+Labels = LabelDelay | FixedDelay
+
+
+@dataclass(frozen=True)
 class Source:
     """A source system. `mapping` goes from canonical column to the rule that fills it."""
 
@@ -103,10 +124,27 @@ class Source:
     currency: str
     absurd_amount: Decimal
     label_column: str
-    label_delay: LabelDelay
+    labels: Labels
     codes: Mapping[str, tuple[str, ...]]
     rows_per_day: tuple[int, int]
     freshness_days: int
+
+    @property
+    def fills(self) -> frozenset[str]:
+        """Return the columns of `processed.transactions` that this source can fill."""
+        return frozenset(
+            column
+            for name in self.mapping
+            if name not in ("is_fraud", "scenario")
+            for column in _FILLED_BY.get(name, (name,))
+        )
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """Return the mapped columns of `processed.transactions` that are null in every row."""
+        mapped = (_FILLED_BY.get(name, (name,)) for name in MAPPED_COLUMNS)
+        known = frozenset(column for columns in mapped for column in columns)
+        return known - self.fills - {"is_fraud", "scenario"}
 
     def layout_problem(self, columns: Mapping[str, str]) -> str | None:
         """Say what is wrong with a file's columns, or None.
@@ -130,6 +168,8 @@ class Source:
         return "; ".join(said + strange)
 
 
+_FILLED_BY: Final = {"location_text": ("region",)}
+"""Columns of Processed that a mapped column becomes, where the name changes on the way."""
 MAPPED_COLUMNS: Final = (
     "event_id",
     "source_sequence",

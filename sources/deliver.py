@@ -1,7 +1,9 @@
 """Find the files in which a source delivers a window."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from contracts.windows import Window
 from sources.errors import WindowNotDeliveredError
@@ -20,13 +22,17 @@ class Delivery:
         return self.path.stem
 
 
-def deliveries(window: Window, data_dir: Path) -> list[Delivery]:
+def deliveries(
+    window: Window, data_dir: Path, folders: Mapping[str, Path] = MappingProxyType({})
+) -> list[Delivery]:
     """Return the daily files of a window, oldest first.
+
+    A source delivers into `<data_dir>/<source>/transactions`, or where `folders` says.
 
     Raises:
         WindowNotDeliveredError: when a date of the window has no file.
     """
-    folder = data_dir / window.source / "transactions"
+    folder = folders.get(window.source, data_dir / window.source / "transactions")
     suffix = declared(window.source).file_suffix
     files = [folder / f"{day.isoformat()}{suffix}" for day in window.dates()]
     missing = [file.stem for file in files if not file.is_file()]

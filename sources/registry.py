@@ -4,11 +4,12 @@ from typing import Final
 
 from sources.declaration import Source
 from sources.errors import UnknownSourceError
+from sources.handbook import HANDBOOK
 from sources.sparkov import SPARKOV
 
 DEFAULT_SOURCE: Final = SPARKOV.name
 """The source that ships with the platform and that a form offers first."""
-SOURCES: Final[dict[str, Source]] = {declared.name: declared for declared in (SPARKOV,)}
+SOURCES: Final[dict[str, Source]] = {declared.name: declared for declared in (SPARKOV, HANDBOOK)}
 
 
 def source(name: str) -> Source:

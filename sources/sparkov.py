@@ -84,7 +84,7 @@ SPARKOV: Final = Source(
     # The largest amount of the sample is 8,402.07; the generator's own ceiling is below 30,000.
     absurd_amount=Decimal("100000.00"),
     label_column="is_fraud",
-    label_delay=LabelDelay(
+    labels=LabelDelay(
         within_permille=900, within_seconds=7 * _DAY_SECONDS, tail_seconds=60 * _DAY_SECONDS
     ),
     codes={

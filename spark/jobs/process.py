@@ -200,7 +200,7 @@ def _write(
     if touched:
         writes += [
             lambda: dated("processed.transactions", _blank_columns(accepted)),
-            lambda: dated("processed.labels", truth_labels(accepted, source.label_delay)),
+            lambda: dated("processed.labels", truth_labels(accepted, source.labels)),
             lambda: party("processed.customers", customers),
             lambda: party("processed.merchants", merchants),
         ]

@@ -11,7 +11,12 @@ from pyspark.sql import functions as F
 from sources.declaration import Source
 from sources.manifest import Manifest, RawObject
 
-_DDL: Final = {"string": "string", "double": "double", "long": "bigint"}
+_DDL: Final = {
+    "string": "string",
+    "double": "double",
+    "long": "bigint",
+    "timestamp": "timestamp_ntz",
+}
 
 
 class RawUnfitError(ValueError):
@@ -24,7 +29,8 @@ def read_raw(
     """Return the rows of the manifests' objects and where each comes from.
 
     Adds raw_object, raw_position (the row's number in its object) and ingested_at. No schema is
-    inferred: objects are read by the types that their manifest recorded, one read per layout.
+    inferred: objects are read by the types that their manifest recorded, one read per layout. A
+    column that objects hold in different types becomes text.
 
     Raises:
         RawUnfitError: when gate raw would have refused an object.
@@ -41,11 +47,19 @@ def read_raw(
     for key, held in objects.items():
         layouts[_ddl(source, held)].append(f"s3a://{bucket}/{key}")
     prefix = len(f"s3a://{bucket}/")
+    types = defaultdict(set)
+    for held in objects.values():
+        for column in source.layout:
+            types[column.name].add((held.columns or {})[column.name])
+    mixed = {name for name, found in types.items() if len(found) > 1}
     frames = [
         spark.read.schema(ddl)
         .parquet(*paths)
         .select(
-            *(F.col(column.name).cast("string") for column in source.layout),
+            *(
+                F.col(column.name).cast("string") if column.name in mixed else F.col(column.name)
+                for column in source.layout
+            ),
             F.col("_metadata.file_path").substr(prefix + 1, 1024).alias("raw_object"),
             F.col("_metadata.row_index").alias("raw_position"),
         )

@@ -7,6 +7,7 @@ from sources.declaration import (
     MAPPED_COLUMNS,
     NUMBER,
     BySuffix,
+    Coded,
     Constant,
     Instant,
     Joined,
@@ -29,6 +30,7 @@ _NUMERIC = frozenset(
         "payee_balance_after",
     }
 )
+_NUMBERS = frozenset({"double", "bigint"})
 _LINEAGE = ("raw_object", "raw_position", "ingested_at")
 
 
@@ -50,10 +52,19 @@ def number(value: Column) -> Column:
     Row(a=8.5, b=nan)
     """
     written = text(value)
-    is_number = written.rlike(NUMBER)
+    is_number = written.rlike(rf"\A({NUMBER})\z")
     return F.when(is_number, written.try_cast("double")).when(
         written.isNotNull(), F.lit(float("nan"))
     )
+
+
+def finite(value: Column) -> Column:
+    """Return a number as it is, and NaN for one without end.
+
+    >>> spark.range(1).select(finite(F.lit(1.5)), finite(F.lit(float("-inf")))).first()[:]
+    (1.5, nan)
+    """
+    return F.when(F.abs(value) < float("inf"), value).when(value.isNotNull(), F.lit(float("nan")))
 
 
 def value_of(rule: Rule) -> Column:
@@ -84,6 +95,12 @@ def value_of(rule: Rule) -> Column:
             for suffix, code in suffixes.items():
                 chosen = F.when(F.col(column).endswith(suffix), F.lit(code)).otherwise(chosen)
             return F.when(F.col(column).isNotNull(), chosen).otherwise(F.lit("unknown"))
+        case Coded(column, codes):
+            written = text(F.col(column))
+            chosen = written
+            for value, meaning in codes.items():
+                chosen = F.when(written == value, F.lit(meaning).cast("string")).otherwise(chosen)
+            return chosen
         case RowNumber():
             return F.col("raw_position")
 
@@ -92,16 +109,24 @@ def adapt(df: DataFrame, source: Source) -> DataFrame:
     """Select the canonical columns of a source's rows, one row in, one row out.
 
     `df` holds the file's columns and raw_object, raw_position and ingested_at. Nothing is judged
-    here: an unreadable time is null, an unreadable number NaN.
+    here: an unreadable time is null, an unreadable number NaN. A source's own sequence number that
+    is none gives way to the row's position.
     """
+    types = dict(df.dtypes)
     mapped = []
     for name in MAPPED_COLUMNS:
         rule = source.mapping.get(name)
         if rule is None:
             kind = "double" if name in _NUMERIC else "string"
             column = F.lit(None).cast(kind)
+        elif isinstance(rule, Take) and name in _NUMERIC and types[rule.column] in _NUMBERS:
+            column = finite(F.col(rule.column).cast("double"))
+        elif isinstance(rule, Take) and name == "event_at":
+            column = F.col(rule.column).cast("timestamp")
         elif name in _NUMERIC:
             column = number(value_of(rule))
+        elif name == "source_sequence":
+            column = F.coalesce(value_of(rule).try_cast("bigint"), F.col("raw_position"))
         else:
             column = value_of(rule)
         mapped.append(column.alias(name))

@@ -3,17 +3,25 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sources.declaration import LabelDelay
+from sources.declaration import FixedDelay, LabelDelay, Labels
 
 
-def delay_seconds(source_system: Column, event_id: Column, delay: LabelDelay) -> Column:
-    """Return the declared delay of a payment's label (`sources.declaration.LabelDelay`).
+def delay_seconds(source_system: Column, event_id: Column, delay: Labels) -> Column:
+    """Return the declared delay of a payment's label (`sources.declaration.Labels`).
 
     >>> from sources.sparkov import SPARKOV
-    >>> delay = delay_seconds(F.lit("sparkov"), F.lit("e1"), SPARKOV.label_delay)
+    >>> delay = delay_seconds(F.lit("sparkov"), F.lit("e1"), SPARKOV.labels)
     >>> 0 < spark.range(1).select(delay).first()[0] <= 60 * 86400
     True
     """
+    match delay:
+        case FixedDelay(seconds):
+            return F.lit(seconds)
+        case LabelDelay():
+            return _spread(source_system, event_id, delay)
+
+
+def _spread(source_system: Column, event_id: Column, delay: LabelDelay) -> Column:
     digest = F.sha2(F.concat_ws("|", source_system, event_id), 256)
     share = F.conv(F.substring(digest, 1, 8), 16, 10).cast("bigint") % 1000
     place = F.conv(F.substring(digest, 9, 8), 16, 10).cast("bigint")
@@ -22,7 +30,7 @@ def delay_seconds(source_system: Column, event_id: Column, delay: LabelDelay) ->
     return F.when(share < delay.within_permille, soon).otherwise(late)
 
 
-def truth_labels(transactions: DataFrame, delay: LabelDelay) -> DataFrame:
+def truth_labels(transactions: DataFrame, delay: Labels) -> DataFrame:
     """Return one label per payment whose source states 0 or 1; any other statement is none."""
     seconds = delay_seconds(F.col("source_system"), F.col("event_id"), delay)
     is_stated = F.col("is_fraud").cast("string").isin("0", "1")

@@ -97,3 +97,11 @@ def test_secrets_are_private_made_once_and_all_different(tmp_path: Path) -> None
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
     assert len(bytes.fromhex(before["pseudonym.key"])) == 32
+
+
+def test_a_source_may_deliver_elsewhere(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clean.setenv("TOLLGATE_DELIVERIES__HANDBOOK", str(tmp_path))
+    assert load_settings().deliveries == {"handbook": tmp_path}
+    clean.setenv("TOLLGATE_DELIVERIES", '{"handbook": "elsewhere"}')
+    clean.delenv("TOLLGATE_DELIVERIES__HANDBOOK")
+    assert load_settings().deliveries == {"handbook": REPO / "elsewhere"}

@@ -7,9 +7,11 @@ from contracts.features import LABEL_DELAY_DAYS
 from sources.declaration import (
     MAPPED_COLUMNS,
     BySuffix,
+    Coded,
     Constant,
     Instant,
     Joined,
+    LabelDelay,
     RowNumber,
     Source,
     Take,
@@ -26,7 +28,7 @@ def test_a_mapping_reads_declared_file_columns_and_fills_canonical_ones(declared
     for canonical, rule in declared.mapping.items():
         assert canonical in MAPPED_COLUMNS
         match rule:
-            case Take(column) | BySuffix(column):
+            case Take(column) | BySuffix(column) | Coded(column):
                 assert column in in_file
             case Instant(date_column, time_column):
                 assert {date_column, time_column} <= in_file
@@ -41,7 +43,8 @@ def test_a_mapping_reads_declared_file_columns_and_fills_canonical_ones(declared
 
 
 def test_most_labels_are_known_within_the_delay_that_features_wait_out() -> None:
-    delay = source("sparkov").label_delay
+    delay = source("sparkov").labels
+    assert isinstance(delay, LabelDelay)
 
     assert timedelta(seconds=delay.within_seconds) == timedelta(days=LABEL_DELAY_DAYS)
     assert delay.within_permille == 900

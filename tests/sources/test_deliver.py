@@ -29,3 +29,11 @@ def test_a_window_that_was_never_delivered_says_what_there_is() -> None:
 def test_an_empty_data_folder_is_said_to_be_empty(tmp_path: Path) -> None:
     with pytest.raises(WindowNotDeliveredError, match="it is empty"):
         deliveries(Window.parse("sparkov@2024-05-01"), tmp_path)
+
+
+def test_a_source_may_deliver_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "2018-04-01.parquet").touch()
+
+    (found,) = deliveries(Window.parse("handbook@2018-04-01"), DATA, {"handbook": tmp_path})
+
+    assert found.path == tmp_path / "2018-04-01.parquet"

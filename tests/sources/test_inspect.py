@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -5,7 +6,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sources.declaration import NUMBER
 from sources.inspect import Finding, inspect, sum_amounts
 from sources.registry import source
 
@@ -71,6 +75,52 @@ def test_a_file_without_rows_is_found_empty(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(DAY).slice(0, 0), path)
 
     assert inspect(path, SPARKOV).problem == "holds no rows"
+
+
+def slowly(values: pa.ChunkedArray, absurd: Decimal) -> Decimal:
+    """Sum money by the rule as it is said, a value at a time."""
+    cents = 0
+    for value in values.to_pylist():
+        if not re.fullmatch(NUMBER, str(value).strip(" ")):
+            continue
+        amount = float(value)
+        if abs(amount) >= 1e16:
+            continue
+        nearest = Decimal(repr(amount)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+        if abs(amount) > absurd or abs(amount * 100 - float(nearest * 100)) < 1e-6:
+            cents += int(nearest * 100)
+    return Decimal(cents).scaleb(-2)
+
+
+CENTS = st.integers(-(10**19), 10**19).map(lambda cents: cents / 100)
+FINER = st.integers(-(10**8), 10**8).map(lambda mills: mills / 1000)
+DOUBLES = st.one_of(st.none(), CENTS, FINER, st.floats())
+WRITTEN = st.from_regex(rf"\A *({NUMBER}) *\Z").filter(lambda text: len(text) < 30)
+TEXTS = st.one_of(st.none(), DOUBLES.map(str), WRITTEN, st.text(max_size=8), st.just("1\n"))
+LIMITS = st.sampled_from([Decimal("0.01"), Decimal(10_000), Decimal(10**9), Decimal(10**17)])
+
+
+@given(st.lists(DOUBLES), LIMITS)
+def test_doubles_are_summed_as_one_by_one(values: list[float | None], absurd: Decimal) -> None:
+    column = pa.chunked_array([pa.array(values, pa.float64())])
+    assert sum_amounts(column, absurd) == slowly(column, absurd)
+
+
+@given(st.lists(TEXTS), LIMITS)
+def test_texts_are_summed_as_one_by_one(values: list[str | None], absurd: Decimal) -> None:
+    column = pa.chunked_array([pa.array(values, pa.string())])
+    assert sum_amounts(column, absurd) == slowly(column, absurd)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), LIMITS)
+def test_whole_numbers_are_summed_as_one_by_one(values: list[int], absurd: Decimal) -> None:
+    column = pa.chunked_array([pa.array(values, pa.int64())])
+    assert sum_amounts(column, absurd) == slowly(column, absurd)
+
+
+def test_a_sum_beyond_64_bits_is_exact() -> None:
+    column = pa.chunked_array([pa.array([9_999_999_999_999_998.0] * 3_000)])
+    assert sum_amounts(column, Decimal(10**17)) == 3_000 * Decimal(9_999_999_999_999_998)
 
 
 @pytest.mark.parametrize(

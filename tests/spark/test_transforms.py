@@ -290,7 +290,7 @@ def test_labels_follow_the_declared_delay_and_a_third_value_is_none(
         {**row, "trans_num": f"e{n}", "is_fraud": value}
         for n, value in enumerate([*stated, *[0] * 300])
     ]
-    labels = truth_labels(validated(spark, rows), SPARKOV.label_delay).collect()
+    labels = truth_labels(validated(spark, rows), SPARKOV.labels).collect()
 
     known = {one["event_id"]: one for one in labels}
     assert [known[f"e{n}"]["is_fraud"] if f"e{n}" in known else None for n in range(5)] == [

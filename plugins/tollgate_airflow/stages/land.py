@@ -24,7 +24,7 @@ def write(context: Any) -> dict[str, Any]:
         run.window,
         connections.s3("lander"),
         settings.s3.raw_bucket,
-        deliveries(run.window, settings.data_dir),
+        deliveries(run.window, settings.data_dir, settings.deliveries),
         run_id=run.run_id,
     )
     return result.to_dict()

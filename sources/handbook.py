@@ -1,0 +1,63 @@
+"""Card payments of "Reproducible Machine Learning for Credit Card Fraud Detection", the handbook.
+
+Simulated, a Parquet file a day. Its authors' protocol (chapters 3 and 5) takes a fraud as known
+seven days after its payment.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from sources.declaration import Coded, Constant, FileColumn, FixedDelay, Source, Take
+
+_DAY_SECONDS: Final = 86_400
+
+HANDBOOK: Final = Source(
+    name="handbook",
+    schema_version=1,
+    description="Simulated card payments at terminals, a Parquet file a day.",
+    file_suffix=".parquet",
+    layout=(
+        FileColumn("TRANSACTION_ID", ("long", "string")),
+        FileColumn("TX_DATETIME", ("timestamp",)),
+        FileColumn("CUSTOMER_ID", ("long", "string")),
+        FileColumn("TERMINAL_ID", ("long", "string")),
+        FileColumn("TX_AMOUNT", ("double", "string")),
+        FileColumn("TX_FRAUD", ("long", "string")),
+        FileColumn("TX_FRAUD_SCENARIO", ("long", "string")),
+    ),
+    mapping={
+        "event_id": Take("TRANSACTION_ID"),
+        "source_sequence": Take("TRANSACTION_ID"),
+        "event_at": Take("TX_DATETIME"),
+        "event_at_precision": Constant("second"),
+        "customer_id": Take("CUSTOMER_ID"),
+        "counterparty_id": Take("TERMINAL_ID"),
+        "counterparty_type": Constant("terminal"),
+        "transaction_type": Constant("purchase"),
+        "channel": Constant("pos"),
+        "payment_method": Constant("card"),
+        "amount": Take("TX_AMOUNT"),
+        "currency": Constant("EUR"),
+        "is_fraud": Take("TX_FRAUD"),
+        # Chapter 3, section 2.6: an amount over 220, a terminal, or a customer's card compromised.
+        "scenario": Coded(
+            "TX_FRAUD_SCENARIO",
+            {
+                "0": None,
+                "1": "large_amount",
+                "2": "compromised_terminal",
+                "3": "compromised_card",
+            },
+        ),
+    },
+    amount_column="TX_AMOUNT",
+    currency="EUR",
+    # The largest amount of the 183 days is 2,628.00.
+    absurd_amount=Decimal("10000.00"),
+    label_column="TX_FRAUD",
+    labels=FixedDelay(7 * _DAY_SECONDS),
+    codes={},
+    # The 183 days hold from 9,285 to 9,789 payments.
+    rows_per_day=(8_500, 10_600),
+    freshness_days=2,
+)

@@ -16,7 +16,7 @@ def delay_seconds(source_system: Column, event_id: Column, delay: Labels) -> Col
     """
     match delay:
         case FixedDelay(seconds):
-            return F.lit(seconds)
+            return F.lit(seconds).cast("bigint")
         case LabelDelay():
             return _spread(source_system, event_id, delay)
 

@@ -17,6 +17,7 @@ from contracts.columns import COLUMNS
 from contracts.reasons import RejectReason
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from sources.declaration import FixedDelay
 from sources.sparkov import SPARKOV
 
 if TYPE_CHECKING:
@@ -311,6 +312,19 @@ def test_labels_follow_the_declared_delay_and_a_third_value_is_none(
         assert utc(one["known_at"]) == event_at + timedelta(seconds=delay)
         assert one["event_date"] == date(2019, 1, 5)
     assert 0.05 < late / len(known) < 0.15
+
+
+def test_a_fixed_delay_is_the_same_for_each_label(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from spark.transforms.labels import truth_labels
+
+    mapped = validated(spark, [row, {**row, "trans_num": "e2", "is_fraud": 1}])
+    labels = truth_labels(mapped, FixedDelay(7 * 86_400)).collect()
+
+    assert [utc(one["known_at"]) for one in labels] == [
+        datetime(2019, 1, 12, 0, 10, tzinfo=UTC)
+    ] * 2
 
 
 def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(

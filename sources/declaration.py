@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
+from sources.ranges import Ranges
+
 NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 """A whole text that every engine reads as the same number; each anchors it in its own way."""
 
@@ -128,6 +130,7 @@ class Source:
     codes: Mapping[str, tuple[str, ...]]
     rows_per_day: tuple[int, int]
     freshness_days: int
+    ranges: Ranges = Ranges()
 
     @property
     def fills(self) -> frozenset[str]:

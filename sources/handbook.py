@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from sources.declaration import Coded, Constant, FileColumn, FixedDelay, Source, Take
+from sources.ranges import Ranges
 
 _DAY_SECONDS: Final = 86_400
 
@@ -60,4 +61,18 @@ HANDBOOK: Final = Source(
     # The 183 days hold from 9,285 to 9,789 payments.
     rows_per_day=(8_500, 10_600),
     freshness_days=2,
+    ranges=Ranges(
+        # 0.489 to 0.515 of a day's payments come before noon; half a day missing gives 0 or 1.
+        morning_share=(0.45, 0.55),
+        # The 183 days hold from 0.0003, before the first terminals are compromised, to 0.0114.
+        fraud_share=(0.0, 0.05),
+        usual_fraud_share=0.02,
+        # Any 28 days hold 0.0063 to 0.0096.
+        long_fraud_share=(0.001, 0.03),
+        # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
+        late_share=0.001,
+        # The largest payment is 2,628.00.
+        usual_amount=3_000.0,
+        usual_alert_share=0.02,
+    ),
 )

@@ -18,6 +18,7 @@ from sources.declaration import (
     Source,
     Take,
 )
+from sources.ranges import Ranges
 
 _DAY_SECONDS: Final = 86_400
 _TEXT: Final = (
@@ -108,4 +109,19 @@ SPARKOV: Final = Source(
     # The sample's days hold from 183 to 616 payments of 144 customers.
     rows_per_day=(50, 5_000),
     freshness_days=2,
+    ranges=Ranges(
+        # 0.32 to 0.47 of a day's payments come before noon: five standard deviations of the
+        # smallest day on either side; half a day missing gives 0 or 1.
+        morning_share=(0.14, 0.65),
+        # The worst day holds 0.0795 frauds: three times that is a broken label.
+        fraud_share=(0.0, 0.25),
+        usual_fraud_share=0.08,
+        # Any 28 days hold 0.0084 to 0.0171; in single days there may be none.
+        long_fraud_share=(0.001, 0.10),
+        # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
+        late_share=0.05,
+        # The largest payment is 8,402.07.
+        usual_amount=10_000.0,
+        usual_alert_share=0.08,
+    ),
 )

@@ -5,7 +5,7 @@ here needs an engine.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -130,7 +130,7 @@ class Source:
     codes: Mapping[str, tuple[str, ...]]
     rows_per_day: tuple[int, int]
     freshness_days: int
-    ranges: Ranges = Ranges()
+    ranges: Ranges = field(default_factory=Ranges)
 
     @property
     def fills(self) -> frozenset[str]:

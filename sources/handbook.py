@@ -67,7 +67,7 @@ HANDBOOK: Final = Source(
         # The 183 days hold from 0.0003, before the first terminals are compromised, to 0.0114.
         fraud_share=(0.0, 0.05),
         usual_fraud_share=0.02,
-        # Any 28 days hold 0.0063 to 0.0096.
+        # Any 28 days hold 0.0056 to 0.0092.
         long_fraud_share=(0.001, 0.03),
         # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
         late_share=0.001,

@@ -125,9 +125,9 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 ) -> None:
     from pyspark.sql import functions as F
 
-    from spark.jobs import process
+    from spark.jobs import batch
 
-    write = process.write
+    write = batch.write
 
     def a_cent_more(df: Any, table: str, *rest: Any) -> None:
         if table == "processed.transactions":
@@ -135,7 +135,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
         write(df, table, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(process, "write", a_cent_more)
+        patch.setattr(batch, "write", a_cent_more)
         refused(line, Gate.PROCESSED, "amount_in_table.equals_amount_out", Stage.PROCESS)
 
     line.run(DAY, Stage.PROCESS)

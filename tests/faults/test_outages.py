@@ -62,13 +62,13 @@ def wrong_key(settings: Settings, role: S3Role) -> Settings:
 def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spark.jobs import process
+    from spark.jobs import batch
     from spark.session import DriverLostError
 
     line.run(DAY, Stage.LAND)
     before = line.published()
     killed: list[int] = []
-    first, write = threading.Lock(), process.write
+    first, write = threading.Lock(), batch.write
 
     def write_and_kill(*given: Any) -> None:
         write(*given)
@@ -76,7 +76,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
             killed.append(line.kill("spark"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(process, "write", write_and_kill)
+        patch.setattr(batch, "write", write_and_kill)
         with pytest.raises(DriverLostError, match=r"lost while process ran.*run the task again"):
             line.run(DAY, Stage.PROCESS)
     line.await_restart("spark", *killed)

@@ -16,6 +16,7 @@ from sources.manifest import find_latest
 from sources.registry import source
 from sources.store import s3_client
 from spark import tables
+from spark.jobs import batch as written
 from spark.jobs import process as job
 from spark.session import session
 
@@ -37,7 +38,7 @@ def main(window_key: str, target: str) -> None:
     client, bucket = s3_client(settings, "processor"), settings.s3.raw_bucket
     manifest = find_latest(client, bucket, window)
     key_file = settings.pseudonym_key_file
-    batch = job.load(classic, source("sparkov"), [manifest], bucket, key_file)
+    batch = written.load(classic, source("sparkov"), [manifest], bucket, key_file)
     Path(target).write_text(digest_rows(batch))
 
     write = tables.write
@@ -46,7 +47,7 @@ def main(window_key: str, target: str) -> None:
         write(*args)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGKILL)
 
-    job.write = write_and_die  # type: ignore[attr-defined]
+    written.write = write_and_die  # type: ignore[attr-defined]
     job.process(classic, [manifest], window, run_id="killed", raw_bucket=bucket, key_file=key_file)
 
 

@@ -1,126 +1,19 @@
-"""Measure the line on the running platform: `python -m benchmarks [--rounds N]`.
+"""Run every benchmark, each in a process of its own: `python -m benchmarks`."""
 
-Rows per second of each stage, jobs called directly; then the same days through Airflow and
-directly in turn, for the ratio that says what orchestration costs. Writes `docs/benchmarks.md`.
-"""
-
-import argparse
-import os
-import platform
+import subprocess
 import sys
-from collections import defaultdict
-from datetime import UTC, datetime
-from pathlib import Path
-from statistics import median
-from time import perf_counter
 
-import psutil
-from rich.console import Console
-
-from benchmarks.direct import DirectLine
-from contracts.results import StageResult
-from contracts.settings import load_settings
-from contracts.stages import Stage
-from demo.__main__ import DAYS, HISTORY
-from demo.airflow import AirflowClient
-from demo.follow import Line, unpaused
-
-_PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-Timings = dict[str, list[float]]
+from benchmarks.page import SECTIONS
 
 
 def main() -> int:
-    """Run the benchmark and write its page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each figure (default 3)")
-    rounds = parser.parse_args().rounds
-    settings = load_settings()
-    line = DirectLine(settings)
-    console = Console(stderr=True, highlight=False)
-
-    line.window(DAYS[0])  # warm: classes loaded, marts built, a champion needed from here on
-    history: Timings = defaultdict(list)
-    rows = _rows(line.window(HISTORY))
-    _add(history, line.seconds)
-    day: Timings = defaultdict(list)
-    direct, airflow = [], []
-    with AirflowClient(settings) as client, unpaused(client):
-        followed = Line(client, console)
-        for _ in range(rounds):
-            began = perf_counter()
-            day_rows = _rows(line.window(DAYS[-1]))
-            direct.append(perf_counter() - began)
-            _add(day, line.seconds)
-            began = perf_counter()
-            followed.window(DAYS[-1])
-            airflow.append(perf_counter() - began)
-            followed.finish()  # docs and run marts of this round must not weigh on the next
-    _PAGE.write_text(_page(history, rows, day, day_rows, direct, airflow))
-    console.print(f"wrote {_PAGE}")
-    return 0
-
-
-def _rows(done: dict[Stage, StageResult]) -> int:
-    return sum(balance.rows_in for balance in done[Stage.LAND].balances)
-
-
-def _add(timings: Timings, seconds: dict[str, float]) -> None:
-    for step, value in seconds.items():
-        timings[step].append(value)
-
-
-def _page(
-    history: Timings,
-    rows: int,
-    day: Timings,
-    day_rows: int,
-    direct: list[float],
-    airflow: list[float],
-) -> str:
-    ratios = [whole / alone for whole, alone in zip(airflow, direct, strict=True)]
-    memory = psutil.virtual_memory().total / 2**30
-    lines = [
-        "<!-- Written by `make bench`. -->",
-        "# Benchmarks",
-        "",
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, {memory:.0f} GiB,"
-        f" {platform.system()}, Python {platform.python_version()}, embedded platform.",
-        "Absolute seconds vary from machine to machine; compare ratios.",
-        "",
-        "## Each step, called directly on a warm platform",
-        "",
-        f"The history is {HISTORY.key} ({rows:,} rows, one run); the day is {DAYS[-1].key}"
-        f" ({day_rows:,} rows, median of {len(direct)} runs).",
-        "",
-        "| step | history, seconds | history, rows/s | day, seconds |",
-        "|---|---|---|---|",
-    ]
-    for step, seconds in history.items():
-        once = median(seconds)
-        lines.append(f"| {step} | {once:.2f} | {rows / once:,.0f} | {median(day[step]):.2f} |")
-    lines += [
-        f"| together | {sum(map(median, history.values())):.1f} |"
-        f" {rows / sum(map(median, history.values())):,.0f} |"
-        f" {sum(map(median, day.values())):.1f} |",
-        "",
-        "## What Airflow costs",
-        "",
-        f"The day through Airflow, from trigger to published scores, against the same jobs and"
-        f" gates called directly, in turn, {len(direct)} rounds.",
-        "",
-        "| | median | minimum | maximum |",
-        "|---|---|---|---|",
-        *(
-            f"| {name} | {median(values):.2f} | {min(values):.2f} | {max(values):.2f} |"
-            for name, values in (
-                ("through Airflow, seconds", airflow),
-                ("directly, seconds", direct),
-                ("ratio", ratios),
-            )
-        ),
-        "",
-    ]
-    return "\n".join(lines)
+    """Run the benchmarks in the order of the page; return how many did not come to their end."""
+    failed = 0
+    for name in SECTIONS:
+        sys.stderr.write(f"benchmark {name}\n")
+        ran = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False)
+        failed += ran.returncode != 0
+    return failed
 
 
 if __name__ == "__main__":

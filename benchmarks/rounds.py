@@ -1,0 +1,86 @@
+"""Run contestants in turn and compare them: wall and CPU seconds, ratios within a round."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import psutil
+
+from contracts.settings import Settings
+from embedded.platform import read_status
+from embedded.supervisor import session_members
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one call took, in seconds; `cpu` counts every process that worked for it."""
+
+    wall: float
+    cpu: float
+
+
+def interleaved(
+    contestants: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 3,
+    processes: Sequence[int] = (),
+) -> dict[str, list[Timing]]:
+    """Call each contestant once a round, in turn, the other way round every second time.
+
+    CPU seconds are those of this process, of the `processes` named and of the children of both.
+    """
+    taken: dict[str, list[Timing]] = {name: [] for name in contestants}
+    for number in range(rounds):
+        names = list(contestants) if number % 2 == 0 else list(reversed(contestants))
+        for name in names:
+            cpu, began = cpu_seconds(processes), perf_counter()
+            contestants[name]()
+            wall = perf_counter() - began
+            taken[name].append(Timing(wall, cpu_seconds(processes) - cpu))
+    return taken
+
+
+def cpu_seconds(processes: Sequence[int] = ()) -> float:
+    """Return the CPU seconds so far of this process, those named, and the children of both."""
+    total = 0.0
+    seen: set[int] = set()
+    for root in (psutil.Process(), *(psutil.Process(pid) for pid in processes)):
+        for process in (root, *root.children(recursive=True)):
+            if process.pid in seen:
+                continue
+            seen.add(process.pid)
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            total += times.user + times.system
+            total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    return total
+
+
+def service_pids(settings: Settings, *names: str) -> list[int]:
+    """Return the processes of services of the embedded platform."""
+    services = read_status(settings)["services"]
+    found = []
+    for name in names:
+        state = services[name]
+        found += [member.pid for member in session_members(state["pid"], state["started"])]
+    return found
+
+
+def table(timings: Mapping[str, Sequence[Timing]], against: str) -> list[str]:
+    """Return a Markdown table: medians, and the median of the ratios to `against` by round."""
+    floor = timings[against]
+    lines = [
+        f"| | wall, s | CPU, s | wall / {against} | CPU / {against} | rounds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, taken in timings.items():
+        walls = [mine.wall / other.wall for mine, other in zip(taken, floor, strict=True)]
+        cpus = [mine.cpu / other.cpu for mine, other in zip(taken, floor, strict=True)]
+        lines.append(
+            f"| {name} | {median(t.wall for t in taken):.2f} | {median(t.cpu for t in taken):.2f}"
+            f" | {median(walls):.2f} | {median(cpus):.2f} | {len(taken)} |"
+        )
+    return lines

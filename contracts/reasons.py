@@ -6,8 +6,10 @@ from enum import StrEnum
 class RejectReason(StrEnum):
     """A reason code, as it stands in `processed.quarantine.reasons`."""
 
+    UNREADABLE_ROW = "unreadable_row"
     MISSING_EVENT_ID = "missing_event_id"
     MISSING_CUSTOMER = "missing_customer"
+    DAMAGED_IDENTIFIER = "damaged_identifier"
     UNREADABLE_TIME = "unreadable_time"
     FUTURE_TIME = "future_time"
     UNREADABLE_AMOUNT = "unreadable_amount"
@@ -20,8 +22,10 @@ class RejectReason(StrEnum):
 
 
 DESCRIPTIONS: dict[RejectReason, str] = {
+    RejectReason.UNREADABLE_ROW: "the row was cut or damaged: its fields cannot be told apart",
     RejectReason.MISSING_EVENT_ID: "the row has no payment identifier",
     RejectReason.MISSING_CUSTOMER: "the row has no payer",
+    RejectReason.DAMAGED_IDENTIFIER: "an identifier was rounded by a spreadsheet, as 4.78E+18",
     RejectReason.UNREADABLE_TIME: "the time of the payment is missing or cannot be read",
     RejectReason.FUTURE_TIME: "the payment is dated after the delivery that holds it",
     RejectReason.UNREADABLE_AMOUNT: "the amount is missing, not a number, or finer than a cent",

@@ -59,11 +59,13 @@ def gate_raw(
             "rows": item.rows,
             "problem": item.problem,
             "layout_problem": _layout_problem(manifest, item),
+            "schema_version": item.schema_version,
+            "schema_version_declared": _declared_version(manifest, item),
         }
         for (manifest, item), (size, sha256) in zip(held, stored, strict=True)
     ]
     columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
-    columns += ["rows", "problem", "layout_problem"]
+    columns += ["rows", "problem", "layout_problem", "schema_version", "schema_version_declared"]
     about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
@@ -109,9 +111,15 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
     return source.layout_problem(item.columns)
 
 
+def _declared_version(manifest: "Manifest", item: "RawObject") -> int | None:
+    """Return the version that an object's columns show today."""
+    source = SOURCES.get(manifest.source)
+    version = source.version_of(item.columns or {}) if source is not None else None
+    return None if version is None else version.number
+
+
 _ABOUT: Final = [
     *("source", "yes", "source_known", "window", "window_asked"),
-    *("schema_version", "schema_version_declared"),
     *("landed_after_window", "landed_before_now", "landed_fresh"),
 ]
 
@@ -131,8 +139,6 @@ def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any
         "source_known": answer(source is not None),
         "window": manifest.window,
         "window_asked": window.key,
-        "schema_version": manifest.schema_version,
-        "schema_version_declared": source.schema_version if source else None,
         "landed_after_window": answer(manifest.landed_at >= over),
         "landed_before_now": answer(manifest.landed_at <= now),
         "landed_fresh": answer(manifest.landed_at <= over + late),
@@ -143,29 +149,43 @@ _DAY: Final = ["source", "date", "rows", "rows_missing", "rows_excess"]
 
 
 def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any]]:
-    """Return, for each source and date of the window, its rows and how far they are off."""
+    """Return, for each source and date of the window, its rows and how far they are off.
+
+    Where files are not named by their dates, the window is judged as one.
+    """
     days = []
     for manifest in manifests:
         source = SOURCES.get(manifest.source)
         if source is None:
             continue
         fewest, most = source.rows_per_day
+        if not any(_day_of(item) for item in manifest.objects):
+            days.append(_off(manifest.source, window.span, manifest.rows, fewest, most, window))
+            continue
         rows = dict.fromkeys(window.dates(), 0)
         for item in manifest.objects:
             day = _day_of(item)
             if day in rows:
                 rows[day] += item.rows or 0
         days += [
-            {
-                "source": manifest.source,
-                "date": day.isoformat(),
-                "rows": count,
-                "rows_missing": max(fewest - count, 0),
-                "rows_excess": max(count - most, 0),
-            }
+            _off(manifest.source, day.isoformat(), count, fewest, most)
             for day, count in rows.items()
         ]
     return days
+
+
+def _off(
+    source: str, dates: str, rows: int, fewest: int, most: int, window: Window | None = None
+) -> dict[str, Any]:
+    """Return the rows of a day, or of a whole window, beside what the source declares."""
+    days = 1 if window is None else len(window)
+    return {
+        "source": source,
+        "date": dates,
+        "rows": rows,
+        "rows_missing": max(fewest * days - rows, 0),
+        "rows_excess": max(rows - most * days, 0),
+    }
 
 
 def _day_of(item: "RawObject") -> date | None:

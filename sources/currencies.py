@@ -1,8 +1,8 @@
-"""ISO 4217 codes of currencies in use, and XXX for a source that names none."""
+"""ISO 4217: currencies in use, those withdrawn since 2000, and XXX for a source that names none."""
 
 from typing import Final
 
-ISO_4217: Final = frozenset(
+_IN_USE: Final = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
     BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL
@@ -10,8 +10,16 @@ ISO_4217: Final = frozenset(
     KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN
     MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD
     SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH
-    UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF XXX YER ZAR ZMW ZWG
+    UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XDR XOF XPF XXX YER ZAR ZMW ZWG
     """.split()  # noqa: SIM905 - a list of 160 quoted codes reads worse
 )
+_WITHDRAWN: Final = frozenset(
+    """
+    AFA ANG ATS AZM BEF BYR CSD CUC CYP DEM ECS EEK ESP FIM FRF GHC GRD HRK IEP ITL LTL LUF LVL MGF
+    MRO MTL MZM NLG PTE ROL SDD SIT SKK SLL SRG STD TMM TRL VEB VEF ZMK ZWD ZWL ZWN ZWR
+    """.split()  # noqa: SIM905 - as above
+)
+"""Codes of list three: payments of their time carry them."""
+ISO_4217: Final = _IN_USE | _WITHDRAWN
 UNKNOWN_CURRENCY: Final = "XXX"
 """Where money is counted whose currency is not known."""

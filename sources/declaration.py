@@ -1,8 +1,4 @@
-"""What a source system promises: its layout, its limits, and its mapping to canonical columns.
-
-The mapping is data. `spark/transforms/adapt.py` turns it into column expressions, so that nothing
-here needs an engine.
-"""
+"""What a source system promises: its layouts, their mapping to canonical columns, its limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,79 +6,91 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from sources.ranges import Ranges
+from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Constant, Rule, Take
 
-NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
-"""A whole text that every engine reads as the same number; each anchors it in its own way."""
+NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?"
+"""A whole text that every engine reads as the same number; each anchors it in its own way.
+
+An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
+"""
 
 PhysicalType = Literal[
-    "string", "double", "long", "date", "timestamp", "decimal", "boolean", "other"
+    "string", "double", "long", "date", "timestamp", "instant", "decimal", "boolean", "other"
 ]
-"""`timestamp` is one without a zone, in micro- or milliseconds: read as UTC."""
+"""`long` is any signed whole number, `timestamp` has no zone and is read as UTC, `instant` has one;
+both in micro- or milliseconds. Text formats hold nothing but strings."""
+FileFormat = Literal["parquet", "csv", "jsonl", "json"]
+"""As files end: a Parquet file, comma-separated text, JSON a line, one JSON array."""
 
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column of the source's files and the physical types it may arrive in."""
+    """A column of the source's files and the physical types it may arrive in.
+
+    One that is not `required` may be absent, and then is null.
+    """
 
     name: str
-    types: tuple[PhysicalType, ...]
+    types: tuple[PhysicalType, ...] = ("string",)
+    required: bool = True
 
 
 @dataclass(frozen=True)
-class Take:
-    """The value of a file column, without a constant prefix that the source puts before it."""
+class Version:
+    """A layout that a source writes; `mapping` goes from mapped column to the rule that fills it.
 
-    column: str
-    strip_prefix: str = ""
+    Declaring the next one beside those that exist is all that a change of layout needs.
+    """
 
+    number: int
+    description: str
+    layout: tuple[FileColumn, ...]
+    mapping: Mapping[str, Rule]
 
-@dataclass(frozen=True)
-class Constant:
-    """A value that the source does not write because it never varies."""
+    @property
+    def amount_column(self) -> str:
+        """Return the file column that holds the money."""
+        rule = self.mapping["amount"]
+        if not isinstance(rule, Take):
+            raise TypeError("an amount is taken from one column")
+        return rule.column
 
-    value: str | int
+    @property
+    def currency(self) -> Constant | Take:
+        """Return the rule of the currency: always the same, or one column."""
+        rule = self.mapping["currency"]
+        if not isinstance(rule, Constant | Take):
+            raise TypeError("a currency is constant or taken from one column")
+        return rule
 
+    def problem(self, columns: Mapping[str, str]) -> str | None:
+        """Say what is wrong with a file's columns, or None.
 
-@dataclass(frozen=True)
-class Joined:
-    """Several file columns, one text."""
+        A column more than declared is no problem: nothing reads it.
+        """
+        missing = [one.name for one in self.layout if one.required and one.name not in columns]
+        strange = [
+            f"{one.name} is {columns[one.name]} instead of {' or '.join(one.types)}"
+            for one in self.layout
+            if one.name in columns and columns[one.name] not in one.types
+        ]
+        extra = sorted(set(columns) - {one.name for one in self.layout})
+        if not missing and not strange:
+            return None
+        said = []
+        if missing:
+            said.append(f"missing {', '.join(missing)}")
+            if extra:
+                said.append(f"not declared {', '.join(name or 'an unnamed one' for name in extra)}")
+        return "; ".join(said + strange)
 
-    columns: tuple[str, ...]
-    separator: str
-
-
-@dataclass(frozen=True)
-class Instant:
-    """A date and a time of day, both text, read as one UTC instant by `pattern`."""
-
-    date_column: str
-    time_column: str
-    pattern: str
-
-
-@dataclass(frozen=True)
-class BySuffix:
-    """A code read from how a file column's value ends."""
-
-    column: str
-    suffixes: Mapping[str, str]
-    otherwise: str
-
-
-@dataclass(frozen=True)
-class Coded:
-    """A code chosen by a file column's value; an undeclared value stays as it is."""
-
-    column: str
-    codes: Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class RowNumber:
-    """The position of the row in its file, from 0."""
-
-
-Rule = Take | Constant | Joined | Instant | BySuffix | Coded | RowNumber
+    def distance(self, columns: Mapping[str, str]) -> int:
+        """Return how many of the declared columns a file does not have as declared."""
+        return sum(
+            (one.required and one.name not in columns)
+            or (one.name in columns and columns[one.name] not in one.types)
+            for one in self.layout
+        )
 
 
 @dataclass(frozen=True)
@@ -109,98 +117,85 @@ class FixedDelay:
     seconds: int
 
 
-Labels = LabelDelay | FixedDelay
+@dataclass(frozen=True)
+class StatedTime:
+    """The source says when a label became known; the mapping fills `label_known_at`.
+
+    A statement without such a time, or with one that cannot be read, is no label.
+    """
+
+
+Labels = LabelDelay | FixedDelay | StatedTime
+WEEK_SECONDS: Final = 7 * 86_400
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source system. `mapping` goes from canonical column to the rule that fills it."""
+    """A source system.
+
+    - `delivers`: a file a day named by its date, or whole files; either may be one file named by
+      the window's dates.
+    - `labels`: how labels become known; None when the source states none.
+    - `codes`: closed lists of this source, by mapped column.
+    - `rows_per_day`: fewest and most rows of a day that is whole.
+    - `freshness_days`: days after its window by which a delivery should have come.
+    """
 
     name: str
-    schema_version: int
     description: str
-    file_suffix: str
-    layout: tuple[FileColumn, ...]
-    mapping: Mapping[str, Rule]
-    amount_column: str
-    currency: str
+    versions: tuple[Version, ...]
     absurd_amount: Decimal
-    label_column: str
-    labels: Labels
-    codes: Mapping[str, tuple[str, ...]]
+    labels: Labels | None
     rows_per_day: tuple[int, int]
     freshness_days: int
+    formats: tuple[FileFormat, ...] = ("parquet",)
+    delivers: Literal["daily", "whole"] = "daily"
+    delimiter: str = ","
+    codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=Ranges)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Return how the source's files end."""
+        return tuple(f".{kind}" for kind in self.formats)
 
     @property
     def fills(self) -> frozenset[str]:
         """Return the columns of `processed.transactions` that this source can fill."""
         return frozenset(
-            column
-            for name in self.mapping
-            if name not in ("is_fraud", "scenario")
-            for column in _FILLED_BY.get(name, (name,))
+            _BECOMES.get(name, name)
+            for version in self.versions
+            for name in version.mapping
+            if name not in LABEL_COLUMNS
         )
 
     @property
     def lacks(self) -> frozenset[str]:
         """Return the mapped columns of `processed.transactions` that are null in every row."""
-        mapped = (_FILLED_BY.get(name, (name,)) for name in MAPPED_COLUMNS)
-        known = frozenset(column for columns in mapped for column in columns)
-        return known - self.fills - {"is_fraud", "scenario"}
+        known = {_BECOMES.get(name, name) for name in MAPPED_COLUMNS if name not in LABEL_COLUMNS}
+        return frozenset(known) - self.fills
+
+    def version(self, number: int | None) -> Version | None:
+        """Return a declared version by its number."""
+        return next((one for one in self.versions if one.number == number), None)
+
+    def version_of(self, columns: Mapping[str, str]) -> Version | None:
+        """Return the version that a file's columns show: of those that fit, the fullest."""
+        fitting = [one for one in self.versions if one.problem(columns) is None]
+        return max(
+            fitting,
+            key=lambda one: (sum(column.name in columns for column in one.layout), one.number),
+            default=None,
+        )
 
     def layout_problem(self, columns: Mapping[str, str]) -> str | None:
-        """Say what is wrong with a file's columns, or None.
-
-        A column more than declared is no problem: nothing reads it.
-        """
-        missing = [column.name for column in self.layout if column.name not in columns]
-        strange = [
-            f"{column.name} is {columns[column.name]} instead of {' or '.join(column.types)}"
-            for column in self.layout
-            if column.name in columns and columns[column.name] not in column.types
-        ]
-        extra = sorted(set(columns) - {column.name for column in self.layout})
-        if not missing and not strange:
+        """Say how a file's columns differ from the nearest declared version, or None."""
+        if self.version_of(columns) is not None:
             return None
-        said = []
-        if missing:
-            said.append(f"missing {', '.join(missing)}")
-            if extra:
-                said.append(f"not declared {', '.join(extra)}")
-        return "; ".join(said + strange)
+        nearest = min(self.versions, key=lambda one: (one.distance(columns), -one.number))
+        said = nearest.problem(columns)
+        return said if len(self.versions) == 1 else f"nearest to version {nearest.number}: {said}"
 
 
-_FILLED_BY: Final = {"location_text": ("region",)}
+_BECOMES: Final = {"location_text": "region"}
 """Columns of Processed that a mapped column becomes, where the name changes on the way."""
-MAPPED_COLUMNS: Final = (
-    "event_id",
-    "source_sequence",
-    "event_at",
-    "event_at_precision",
-    "customer_id",
-    "instrument_id",
-    "counterparty_id",
-    "counterparty_type",
-    "merchant_category",
-    "transaction_type",
-    "channel",
-    "payment_method",
-    "amount",
-    "currency",
-    "country",
-    "location_text",
-    "transaction_lat",
-    "transaction_lon",
-    "home_lat",
-    "home_lon",
-    "device_id",
-    "ip_hash",
-    "payer_balance_before",
-    "payer_balance_after",
-    "payee_balance_before",
-    "payee_balance_after",
-    "is_fraud",
-    "scenario",
-)
-"""Canonical columns that a mapping may fill; those that it does not are null."""

@@ -12,7 +12,7 @@ from sources.registry import source as declared
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file as the source made it; `stem` is its business date."""
+    """A file as the source made it; `stem` is its business date, or names a whole file."""
 
     path: Path
 
@@ -25,23 +25,39 @@ class Delivery:
 def deliveries(
     window: Window, data_dir: Path, folders: Mapping[str, Path] = MappingProxyType({})
 ) -> list[Delivery]:
-    """Return the daily files of a window, oldest first.
+    """Return the files that hold a window, oldest first.
 
-    A source delivers into `<data_dir>/<source>/transactions`, or where `folders` says.
+    A source delivers into `<data_dir>/<source>/transactions`, or where `folders` says. A file that
+    is named by the window's dates holds all of it. Without one, a source that delivers daily has a
+    file named by each date, and one that delivers whole files has all that lie there.
 
     Raises:
-        WindowNotDeliveredError: when a date of the window has no file.
+        WindowNotDeliveredError: when there is no such file, or a date of the window has none.
     """
+    system = declared(window.source)
     folder = folders.get(window.source, data_dir / window.source / "transactions")
-    suffix = declared(window.source).file_suffix
-    files = [folder / f"{day.isoformat()}{suffix}" for day in window.dates()]
-    missing = [file.stem for file in files if not file.is_file()]
+    held = {
+        path.stem: path
+        for path in sorted(folder.glob("*"), reverse=True)
+        if path.suffix in system.suffixes and path.is_file()
+    }
+    if window.span in held:
+        return [Delivery(held[window.span])]
+    if system.delivers == "whole":
+        if not held:
+            raise WindowNotDeliveredError(
+                f"{window.source} has not delivered the window {window.span}: no file ends in"
+                f" {' or '.join(system.suffixes)} where it delivers. Put the delivery there."
+            )
+        return [Delivery(held[stem]) for stem in sorted(held)]
+    days = [day.isoformat() for day in window.dates()]
+    missing = [day for day in days if day not in held]
     if missing:
         more = f" and {len(missing) - 3} more days" if len(missing) > 3 else ""
-        known = sorted(file.stem for file in folder.glob(f"*{suffix}"))
-        held = f"it holds {known[0]} to {known[-1]}" if known else "it is empty"
+        known = sorted(held)
+        there = f"it holds {known[0]} to {known[-1]}" if known else "it is empty"
         raise WindowNotDeliveredError(
             f"{window.source} has not delivered {', '.join(missing[:3])}{more} of the window"
-            f" {window.span}: {held}. Land a window that was delivered."
+            f" {window.span}: {there}. Land a window that was delivered."
         )
-    return [Delivery(file) for file in files]
+    return [Delivery(held[day]) for day in days]

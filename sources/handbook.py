@@ -7,57 +7,57 @@ seven days after its payment.
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import Coded, Constant, FileColumn, FixedDelay, Source, Take
+from sources.declaration import WEEK_SECONDS, FileColumn, FixedDelay, Source, Version
 from sources.ranges import Ranges
+from sources.rules import Coded, Constant, Instant, Precision, Take, TimePattern
 
-_DAY_SECONDS: Final = 86_400
+_INSTANT: Final = Instant(("TX_DATETIME",), (TimePattern("yyyy-MM-dd HH:mm:ss"),))
+_LAYOUT: Final = (
+    FileColumn("TRANSACTION_ID", ("long", "string")),
+    FileColumn("TX_DATETIME", ("timestamp", "string")),
+    FileColumn("CUSTOMER_ID", ("long", "string")),
+    FileColumn("TERMINAL_ID", ("long", "string")),
+    FileColumn("TX_AMOUNT", ("double", "string")),
+    FileColumn("TX_FRAUD", ("long", "string")),
+    FileColumn("TX_FRAUD_SCENARIO", ("long", "string")),
+)
+# Chapter 3, section 2.6: an amount over 220, a terminal, or a customer's card compromised.
+_SCENARIOS: Final = {
+    "0": None,
+    "1": "large_amount",
+    "2": "compromised_terminal",
+    "3": "compromised_card",
+}
 
 HANDBOOK: Final = Source(
     name="handbook",
-    schema_version=1,
     description="Simulated card payments at terminals, a Parquet file a day.",
-    file_suffix=".parquet",
-    layout=(
-        FileColumn("TRANSACTION_ID", ("long", "string")),
-        FileColumn("TX_DATETIME", ("timestamp",)),
-        FileColumn("CUSTOMER_ID", ("long", "string")),
-        FileColumn("TERMINAL_ID", ("long", "string")),
-        FileColumn("TX_AMOUNT", ("double", "string")),
-        FileColumn("TX_FRAUD", ("long", "string")),
-        FileColumn("TX_FRAUD_SCENARIO", ("long", "string")),
-    ),
-    mapping={
-        "event_id": Take("TRANSACTION_ID"),
-        "source_sequence": Take("TRANSACTION_ID"),
-        "event_at": Take("TX_DATETIME"),
-        "event_at_precision": Constant("second"),
-        "customer_id": Take("CUSTOMER_ID"),
-        "counterparty_id": Take("TERMINAL_ID"),
-        "counterparty_type": Constant("terminal"),
-        "transaction_type": Constant("purchase"),
-        "channel": Constant("pos"),
-        "payment_method": Constant("card"),
-        "amount": Take("TX_AMOUNT"),
-        "currency": Constant("EUR"),
-        "is_fraud": Take("TX_FRAUD"),
-        # Chapter 3, section 2.6: an amount over 220, a terminal, or a customer's card compromised.
-        "scenario": Coded(
-            "TX_FRAUD_SCENARIO",
+    versions=(
+        Version(
+            1,
+            "The published days.",
+            _LAYOUT,
             {
-                "0": None,
-                "1": "large_amount",
-                "2": "compromised_terminal",
-                "3": "compromised_card",
+                "event_id": Take("TRANSACTION_ID"),
+                "source_sequence": Take("TRANSACTION_ID"),
+                "event_at": _INSTANT,
+                "event_at_precision": Precision(_INSTANT),
+                "customer_id": Take("CUSTOMER_ID"),
+                "counterparty_id": Take("TERMINAL_ID"),
+                "counterparty_type": Constant("terminal"),
+                "transaction_type": Constant("purchase"),
+                "channel": Constant("pos"),
+                "payment_method": Constant("card"),
+                "amount": Take("TX_AMOUNT"),
+                "currency": Constant("EUR"),
+                "is_fraud": Take("TX_FRAUD"),
+                "scenario": Coded("TX_FRAUD_SCENARIO", _SCENARIOS),
             },
         ),
-    },
-    amount_column="TX_AMOUNT",
-    currency="EUR",
+    ),
     # The largest amount of the 183 days is 2,628.00.
     absurd_amount=Decimal("10000.00"),
-    label_column="TX_FRAUD",
-    labels=FixedDelay(7 * _DAY_SECONDS),
-    codes={},
+    labels=FixedDelay(WEEK_SECONDS),
     # The 183 days hold from 9,285 to 9,789 payments.
     rows_per_day=(8_500, 10_600),
     freshness_days=2,
@@ -74,5 +74,6 @@ HANDBOOK: Final = Source(
         # The largest payment is 2,628.00.
         usual_amount=3_000.0,
         usual_alert_share=0.02,
+        is_steady=True,
     ),
 )

@@ -1,42 +1,45 @@
 """Look into a delivered file: rows, money, columns, or what is wrong with it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sources.declaration import NUMBER, PhysicalType, Source
+from sources import text
+from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
+from sources.declaration import PhysicalType, Source, Version
+from sources.money import read_cents, total
+from sources.rules import Constant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _POINTER: Final = b"version https://git-lfs"
-_TOO_LARGE: Final = 1e16
-"""Money from here on does not fit decimal(18,2)."""
-_EXACT: Final = 1e11
-"""Up to here a hundred times a double shows its cents; beyond, few amounts are left to look at."""
-_HALF: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a file holds; `problem` says why it cannot be processed."""
+    """What a file holds; `problem` says why it cannot be processed.
+
+    Rows and money are counted by currency, under XXX where nobody knows it.
+    """
 
     bytes: int
     sha256: str
     rows: int | None = None
-    amount: Decimal | None = None
+    version: int | None = None
+    row_counts: dict[str, int] = field(default_factory=dict)
+    amounts: dict[str, Decimal] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     problem: str | None = None
 
 
 def inspect(path: Path, source: Source) -> Finding:
-    """Read a delivered Parquet file once and say what it holds. Never raises on bad content."""
+    """Read a delivered file once and say what it holds. Never raises on bad content."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with path.open("rb") as file:
         start = file.read(len(_POINTER))
@@ -45,86 +48,98 @@ def inspect(path: Path, source: Source) -> Finding:
     size = path.stat().st_size
     if start == _POINTER:
         return Finding(size, sha256, problem="holds a Git-LFS pointer instead of the data")
+    kind = path.suffix.removeprefix(".")
+    read = _read_parquet if kind == "parquet" else _read_text
     try:
-        # A file cut in its middle keeps no footer, a damaged page shows only when it is read.
-        with pq.ParquetFile(path) as file:
-            columns: dict[str, str] = {
-                field.name: _physical(field.type) for field in file.schema_arrow
-            }
-            table = file.read([source.amount_column] if source.amount_column in columns else [])
-            rows = file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
-        return Finding(size, sha256, problem=f"cannot be read as Parquet ({_first_line(error)})")
+        columns, version, rows, table = read(path, source)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        name = {"parquet": "Parquet", "csv": "CSV"}.get(kind, "JSON")
+        return Finding(size, sha256, problem=f"cannot be read as {name} ({_first_line(error)})")
     problem = source.layout_problem(columns) or ("holds no rows" if rows == 0 else None)
-    amount = None
-    if source.amount_column in columns:
-        amount = sum_amounts(table.column(source.amount_column), source.absurd_amount)
-    return Finding(size, sha256, rows, amount, columns, problem)
+    if version is None:
+        return Finding(size, sha256, rows, columns=columns, problem=problem)
+    row_counts, amounts = _by_currency(version, table, rows, source.absurd_amount)
+    return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, problem)
 
 
-def sum_amounts(values: Any, absurd: Decimal) -> Decimal:
-    """Sum money exactly, by the rule of Processed: what it cannot read counts as nothing."""
-    cents = read_cents(values, absurd)
-    # Two halves, so that no sum of 64 bits overflows.
-    high, low = np.divmod(cents, _HALF)
-    return Decimal(int(high.sum()) * _HALF + int(low.sum())).scaleb(-2)
+def _money_columns(version: Version) -> list[str]:
+    currency = version.currency
+    extra = [] if isinstance(currency, Constant) else [currency.column]
+    return [version.amount_column, *extra]
 
 
-def read_cents(values: Any, absurd: Decimal) -> "NDArray[np.int64]":
-    """Return each value of an Arrow column in cents, 0 for one that cannot be read.
+def _read_parquet(path: Path, source: Source) -> tuple[dict[str, str], Version | None, int, Any]:
+    """Return columns, version, rows, and the columns of money of a Parquet file."""
+    import pyarrow.parquet as pq
 
-    A value can be read when it is a number in whole cents; above `absurd` doubles are too coarse
-    to tell, and count as they are, half up, while they fit decimal(18,2).
-    """
-    amounts = _numbers(values)
-    # Comparing NaN is false: what is no number is in neither part.
-    limit = min(float(absurd), _EXACT)
-    is_small = np.abs(amounts) <= limit
-    small = np.where(is_small, amounts, 0.0)
-    nearest = np.rint(small * 100)
-    cents = np.where(np.abs(small * 100 - nearest) < 1e-6, nearest, 0.0).astype(np.int64)
-    for place in np.flatnonzero((np.abs(amounts) > limit) & (np.abs(amounts) < _TOO_LARGE)):
-        cents[place] = _exact_cents(float(amounts[place]), absurd)
-    return cents
+    # A file cut in its middle keeps no footer, a damaged page shows only when it is read.
+    with pq.ParquetFile(path) as file:
+        columns: dict[str, str] = {one.name: _physical(one.type) for one in file.schema_arrow}
+        version = source.version_of(columns)
+        wanted = [] if version is None else _money_columns(version)
+        table = file.read([name for name in wanted if name in columns])
+        return columns, version, file.metadata.num_rows, table
 
 
-def _exact_cents(amount: float, absurd: Decimal) -> int:
-    """Return a large amount in cents, by its decimal form."""
-    nearest = Decimal(repr(amount)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP") * 100
-    is_whole = abs(amount * 100 - float(nearest)) < 1e-6
-    return int(nearest) if is_whole or abs(amount) > absurd else 0
-
-
-def _numbers(values: Any) -> "NDArray[np.float64]":
-    """Return an Arrow column as doubles, NaN for what is not written as a number."""
+def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | None, int, Any]:
+    """Return columns, version, rows, and the columns of money of a text file."""
     import pyarrow as pa
-    from pyarrow import compute, types
 
-    if types.is_floating(values.type) or types.is_integer(values.type):
-        return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-    if not (types.is_string(values.type) or types.is_large_string(values.type)):
-        values = pa.array([None if one is None else str(one) for one in values.to_pylist()])
-    written = compute.utf8_trim(values.cast(pa.string()), " ")
-    is_number = compute.fill_null(compute.match_substring_regex(written, f"^({NUMBER})$"), False)
-    numbers = np.full(len(values), np.nan)
-    found = np.asarray(is_number.to_numpy(zero_copy_only=False), dtype=bool)
-    numbers[found] = np.asarray(written.filter(is_number).to_pylist(), dtype=np.str_).astype(float)
-    return numbers
+    kind = path.suffix.removeprefix(".")
+    with path.open("rb") as body:
+        columns = dict.fromkeys(text.columns(body, kind, source.delimiter), "string")
+        version = source.version_of(columns)
+        wanted = [] if version is None else _money_columns(version)
+        body.seek(0)
+        read = list(text.batches(body, kind, wanted, source.delimiter))
+    rows = sum(batch.num_rows for batch in read)
+    return columns, version, rows, pa.Table.from_batches(read) if read else None
+
+
+def _by_currency(
+    version: Version, table: Any, rows: int, absurd: Decimal
+) -> tuple[dict[str, int], dict[str, Decimal]]:
+    """Count rows and sum money by currency."""
+    rule = version.currency
+    if rows == 0:
+        return {}, {}
+    cents = read_cents(table.column(version.amount_column), absurd)
+    if isinstance(rule, Constant):
+        currency = str(rule.value)
+        return {currency: rows}, {currency: total(cents)}
+    codes, places = _currencies(table, rule.column, rows)
+    counts = np.bincount(places, minlength=len(codes))
+    return (
+        {code: int(count) for code, count in zip(codes, counts, strict=True)},
+        {code: total(cents[places == place]) for place, code in enumerate(codes)},
+    )
+
+
+def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray[np.int64]]":
+    """Return the currencies that occur, and for each row the place of its own among them."""
+    if column not in table.column_names:
+        return [UNKNOWN_CURRENCY], np.zeros(rows, dtype=np.int64)
+    written = (str(one or "").strip(" ") for one in table.column(column).to_pylist())
+    known = [code if code in ISO_4217 else UNKNOWN_CURRENCY for code in written]
+    codes, places = np.unique(np.array(known), return_inverse=True)
+    return [str(code) for code in codes], places.astype(np.int64)
 
 
 def _physical(arrow_type: Any) -> PhysicalType:
     from pyarrow import types
 
+    if types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
     if types.is_string(arrow_type) or types.is_large_string(arrow_type):
         return "string"
     if types.is_float64(arrow_type):
         return "double"
-    if types.is_int64(arrow_type):
+    if types.is_signed_integer(arrow_type):
         return "long"
     if types.is_date32(arrow_type):
         return "date"
-    if types.is_timestamp(arrow_type) and arrow_type.tz is None and arrow_type.unit in ("us", "ms"):
-        return "timestamp"
+    if types.is_timestamp(arrow_type) and arrow_type.unit in ("us", "ms"):
+        return "timestamp" if arrow_type.tz is None else "instant"
     if types.is_decimal(arrow_type):
         return "decimal"
     return "boolean" if types.is_boolean(arrow_type) else "other"

@@ -1,7 +1,9 @@
 """Land a window of a source in Raw: its files exactly as they arrived, and a manifest of them."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -9,6 +11,7 @@ from botocore.exceptions import ClientError
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from contracts.windows import Window
+from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.deliver import Delivery
 from sources.inspect import inspect
@@ -18,6 +21,8 @@ from sources.store import error_code, explained
 
 _UPLOADS_AT_ONCE: Final = 8
 _LANDED_AT: Final = "landed-at"
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+"""What a key of the store has no need of, and a reader of it may write in another way."""
 _TAKEN: Final = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 
@@ -46,20 +51,12 @@ def land(
         )
     objects = tuple(held for held, _ in landed)
     manifest = _record(s3_client, bucket, system, window, objects, now)
-    balance = Balance(
-        source_system=system.name,
-        currency=system.currency,
-        rows_in=manifest.rows,
-        rows_out=manifest.rows,
-        amount_in=manifest.amount,
-        amount_out=manifest.amount,
-    )
     return StageResult(
         stage=Stage.LAND,
         window=window.key,
         run_id=run_id,
-        dates=tuple(date.fromisoformat(delivery.stem) for delivery in deliveries),
-        balances=(balance,),
+        dates=tuple(window.dates()),
+        balances=_balances(manifest),
         details={
             "manifest": manifest.key,
             "sequence": manifest.sequence,
@@ -71,12 +68,30 @@ def land(
     ).check()
 
 
+def _balances(manifest: Manifest) -> tuple[Balance, ...]:
+    """Return a balance a currency; one of nothing when nothing could be read."""
+    counts, amounts = manifest.row_counts, manifest.amounts
+    nothing = Decimal("0.00")
+    return tuple(
+        Balance(
+            source_system=manifest.source,
+            currency=currency,
+            rows_in=counts.get(currency, 0),
+            rows_out=counts.get(currency, 0),
+            amount_in=amounts.get(currency, nothing),
+            amount_out=amounts.get(currency, nothing),
+        )
+        for currency in counts or (UNKNOWN_CURRENCY,)
+    )
+
+
 def _put(
     s3_client: Any, bucket: str, system: Source, delivery: Delivery, now: datetime
 ) -> tuple[RawObject, bool]:
     """Create the object of a file unless it is there, and tell whether it was created."""
     found = inspect(delivery.path, system)
-    key = f"{system.name}/transactions/{delivery.stem}/{found.sha256[:16]}{delivery.path.suffix}"
+    folder = _UNSAFE.sub("-", delivery.stem)
+    key = f"{system.name}/transactions/{folder}/{found.sha256[:16]}{delivery.path.suffix}"
     landed_at = now
     with delivery.path.open("rb") as body:
         is_new = _create(
@@ -94,10 +109,11 @@ def _put(
         name=delivery.path.name,
         bytes=found.bytes,
         sha256=found.sha256,
-        currency=system.currency,
         landed_at=landed_at,
+        schema_version=found.version,
         rows=found.rows,
-        amount=found.amount if found.rows is not None else None,
+        row_counts=found.row_counts,
+        amounts=found.amounts,
         columns=found.columns,
         problem=found.problem,
     )
@@ -130,7 +146,6 @@ def _record(
             return known
         manifest = Manifest(
             source=system.name,
-            schema_version=system.schema_version,
             window=window.key,
             sequence=known.sequence + 1 if known else 1,
             landed_at=now,

@@ -1,7 +1,8 @@
 """The manifest of a landed window: which objects of Raw it is made of, and what they hold."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -12,16 +13,21 @@ from sources.store import explained
 
 @dataclass(frozen=True)
 class RawObject:
-    """An object of Raw. `rows` and `amount` are None, and `problem` says why, when unreadable."""
+    """An object of Raw. `rows` is None, and `problem` says why, when unreadable.
+
+    `schema_version` is the declared version that its columns show. Rows and money that can be read
+    are kept by currency, under XXX where nobody knows it.
+    """
 
     key: str
     name: str
     bytes: int
     sha256: str
-    currency: str
     landed_at: datetime
+    schema_version: int | None = None
     rows: int | None = None
-    amount: Decimal | None = None
+    row_counts: dict[str, int] = field(default_factory=dict)
+    amounts: dict[str, Decimal] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     problem: str | None = None
 
@@ -31,7 +37,6 @@ class Manifest:
     """The objects of a window, in the order of their names."""
 
     source: str
-    schema_version: int
     window: str
     sequence: int
     landed_at: datetime
@@ -48,9 +53,21 @@ class Manifest:
         return sum(held.rows or 0 for held in self.objects)
 
     @property
-    def amount(self) -> Decimal:
-        """Return the money that can be read."""
-        return sum((held.amount or Decimal(0) for held in self.objects), Decimal("0.00"))
+    def row_counts(self) -> dict[str, int]:
+        """Return the rows that can be read, by currency."""
+        counts: Counter[str] = Counter()
+        for held in self.objects:
+            counts.update(held.row_counts)
+        return dict(sorted(counts.items()))
+
+    @property
+    def amounts(self) -> dict[str, Decimal]:
+        """Return the money that can be read, by currency."""
+        sums: dict[str, Decimal] = {}
+        for held in self.objects:
+            for currency, amount in held.amounts.items():
+                sums[currency] = sums.get(currency, Decimal("0.00")) + amount
+        return dict(sorted(sums.items()))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -70,7 +87,7 @@ class Manifest:
                 **{
                     **held,
                     "landed_at": datetime.fromisoformat(held["landed_at"]),
-                    "amount": None if held["amount"] is None else Decimal(held["amount"]),
+                    "amounts": {code: Decimal(one) for code, one in held["amounts"].items()},
                 }
             )
             for held in plain["objects"]

@@ -22,7 +22,8 @@ class Ranges:
     - `usual_amount`: the largest amount of a payment that is no news; None when unknown.
     - `alert_share`: most alerts among a batch of scores; `usual_alert_share` warns.
     - `sometimes_null`: columns that the source fills, though not in each row.
-    - `is_steady`: days resemble those before them, so that a day is compared with its past.
+    - `is_steady`: days resemble those before them: one that is far from its past closes a gate,
+      where that of another source is only warned of.
     """
 
     morning_share: Range = _ANY
@@ -37,4 +38,4 @@ class Ranges:
     alert_share: float = 0.25
     usual_alert_share: float = 0.25
     sometimes_null: frozenset[str] = frozenset()
-    is_steady: bool = True
+    is_steady: bool = False

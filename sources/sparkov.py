@@ -1,74 +1,78 @@
-"""Sparkov v0.5: simulated card payments of persons who do not exist.
+"""Sparkov: simulated card payments of persons who do not exist.
 
-Two clocks come with each row, `trans_date` + `trans_time` and `unix_time`; they agree in this
-version and lie years apart in others, so the first is the one that is read.
+Two clocks come with each row, the transaction date and `unix_time`; they agree in the generator's
+output and lie seven years apart in the Kaggle edition, so the first is the one that is read.
 """
 
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import (
-    BySuffix,
+from sources.declaration import WEEK_SECONDS, FileColumn, LabelDelay, Source, Version
+from sources.ranges import Ranges
+from sources.rules import (
+    SPREADSHEET_TIME,
+    ByAffix,
     Constant,
-    FileColumn,
     Instant,
     Joined,
-    LabelDelay,
+    Precision,
     RowNumber,
-    Source,
+    Rule,
     Take,
+    TimePattern,
 )
-from sources.ranges import Ranges
 
-_DAY_SECONDS: Final = 86_400
-_TEXT: Final = (
-    "ssn",
-    "cc_num",
-    "first",
-    "last",
-    "gender",
-    "street",
-    "city",
-    "state",
-    "zip",
-    "job",
-    "dob",
-    "acct_num",
-    "profile",
-    "trans_num",
-    "trans_date",
-    "trans_time",
-    "category",
-    "merchant",
+_PERSON: Final = ("first", "last", "gender", "street", "city", "state", "job", "dob")
+_PLACES: Final = ("lat", "long", "merch_lat", "merch_long")
+_PATTERNS: Final = (TimePattern("yyyy-MM-dd HH:mm:ss"), *SPREADSHEET_TIME)
+
+CATEGORIES: Final = (
+    "entertainment",
+    "food_dining",
+    "gas_transport",
+    "grocery_net",
+    "grocery_pos",
+    "health_fitness",
+    "home",
+    "kids_pets",
+    "misc_net",
+    "misc_pos",
+    "personal_care",
+    "shopping_net",
+    "shopping_pos",
+    "travel",
 )
-_NUMBERS: Final = ("lat", "long", "merch_lat", "merch_long")
 
-SPARKOV: Final = Source(
-    name="sparkov",
-    schema_version=1,
-    description="Card payments of the Sparkov generator, v0.5, a Parquet file a day.",
-    file_suffix=".parquet",
-    layout=(
-        *(FileColumn(name, ("string",)) for name in _TEXT),
-        *(FileColumn(name, ("double", "string")) for name in _NUMBERS),
-        # Exports of the same generator write numbers as text: each is then judged row by row.
+
+def _layout(*texts: str) -> tuple[FileColumn, ...]:
+    """Return these columns of text and those that both versions have."""
+    return (
+        *(FileColumn(name) for name in (*_PERSON, *texts, "trans_num", "category", "merchant")),
+        *(FileColumn(name, ("double", "string")) for name in _PLACES),
+        # Exports of the same data write numbers as text, or text as numbers: each is then judged
+        # row by row. A card number that was read as a double has lost its last digits.
+        FileColumn("cc_num", ("string", "long")),
+        FileColumn("zip", ("string", "long")),
         FileColumn("amt", ("double", "string")),
         FileColumn("is_fraud", ("long", "string")),
         FileColumn("city_pop", ("long", "string")),
         FileColumn("unix_time", ("long", "string")),
-    ),
-    mapping={
+    )
+
+
+def _mapping(customer: str, instant: Instant) -> dict[str, Rule]:
+    return {
         "event_id": Take("trans_num"),
         "source_sequence": RowNumber(),
-        "event_at": Instant("trans_date", "trans_time", "yyyy-MM-dd HH:mm:ss"),
-        "event_at_precision": Constant("second"),
-        "customer_id": Take("acct_num"),
+        "event_at": instant,
+        "event_at_precision": Precision(instant),
+        "customer_id": Take(customer),
         "instrument_id": Take("cc_num"),
         "counterparty_id": Take("merchant", strip_prefix="fraud_"),
         "counterparty_type": Constant("merchant"),
         "merchant_category": Take("category"),
         "transaction_type": Constant("purchase"),
-        "channel": BySuffix("category", {"_net": "web"}, otherwise="pos"),
+        "channel": ByAffix("category", suffixes={"_net": "web"}, otherwise="pos"),
         "payment_method": Constant("card"),
         "amount": Take("amt"),
         "currency": Constant("USD"),
@@ -79,33 +83,31 @@ SPARKOV: Final = Source(
         "home_lat": Take("lat"),
         "home_lon": Take("long"),
         "is_fraud": Take("is_fraud"),
-    },
-    amount_column="amt",
-    currency="USD",
+    }
+
+
+SPARKOV: Final = Source(
+    name="sparkov",
+    description="Simulated card payments with homes, merchants and places, a file a day.",
+    formats=("parquet", "csv"),
+    versions=(
+        Version(
+            1,
+            "The generator, v0.5.",
+            _layout("ssn", "acct_num", "profile", "trans_date", "trans_time"),
+            _mapping("acct_num", Instant(("trans_date", "trans_time"), _PATTERNS)),
+        ),
+        Version(
+            2,
+            "The Kaggle edition: an unnamed index first, one column of time, no account.",
+            _layout("trans_date_trans_time"),
+            _mapping("cc_num", Instant(("trans_date_trans_time",), _PATTERNS)),
+        ),
+    ),
     # The largest amount of the sample is 8,402.07; the generator's own ceiling is below 30,000.
     absurd_amount=Decimal("100000.00"),
-    label_column="is_fraud",
-    labels=LabelDelay(
-        within_permille=900, within_seconds=7 * _DAY_SECONDS, tail_seconds=60 * _DAY_SECONDS
-    ),
-    codes={
-        "merchant_category": (
-            "entertainment",
-            "food_dining",
-            "gas_transport",
-            "grocery_net",
-            "grocery_pos",
-            "health_fitness",
-            "home",
-            "kids_pets",
-            "misc_net",
-            "misc_pos",
-            "personal_care",
-            "shopping_net",
-            "shopping_pos",
-            "travel",
-        )
-    },
+    labels=LabelDelay(within_permille=900, within_seconds=WEEK_SECONDS, tail_seconds=60 * 86_400),
+    codes={"merchant_category": CATEGORIES},
     # The sample's days hold from 183 to 616 payments of 144 customers.
     rows_per_day=(50, 5_000),
     freshness_days=2,
@@ -123,5 +125,6 @@ SPARKOV: Final = Source(
         # The largest payment is 8,402.07.
         usual_amount=10_000.0,
         usual_alert_share=0.08,
+        is_steady=True,
     ),
 )

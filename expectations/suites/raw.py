@@ -23,6 +23,7 @@ def object_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
             "sources/ declares the columns and types of each file",
             "layout_problem",
         ),
+        equal("schema_version", "schema_version_declared", "the layout it landed with is declared"),
         Rule("ExpectColumnValuesToNotBeNull", "not_null", "a count", "a file was counted", "rows"),
         Rule(
             "ExpectColumnValuesToBeUnique",
@@ -49,7 +50,6 @@ def manifest_rules() -> tuple[Rule, ...]:
     return (
         equal("source_known", "yes", "only declared sources are processed"),
         equal("window", "window_asked", "the manifest is that of the window"),
-        equal("schema_version", "schema_version_declared", "the declared layout has this version"),
         equal("landed_after_window", "yes", "a day that is not over cannot have arrived whole"),
         equal("landed_before_now", "yes", "nothing lands in the future"),
         equal(

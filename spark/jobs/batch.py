@@ -16,7 +16,6 @@ from sources.declaration import Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
 from spark.tables import read, spans, within, write
-from spark.transforms.adapt import adapt
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
 from spark.transforms.labels import truth_labels
@@ -44,9 +43,9 @@ def load(
 
 
 def typed(spark: SparkSession, source: Source, rows: DataFrame, key_file: Path) -> DataFrame:
-    """Return rows of Raw as canonical rows with their refusals, no direct identifier left."""
+    """Judge mapped rows of Raw; no direct identifier is left in what is returned."""
     key = spark.read.format("binaryFile").load(key_file.absolute().as_uri())
-    return coarsen(pseudonymise(validate(adapt(rows, source), source), pads(key)))
+    return coarsen(pseudonymise(validate(rows, source), pads(key)))
 
 
 def judge(spark: SparkSession, batch: DataFrame, version: str | int) -> DataFrame:
@@ -132,7 +131,7 @@ def write_batch(
     writes: list[Callable[[], None]] = []
     if touched:
         writes += [
-            lambda: dated("processed.transactions", _blank_columns(accepted)),
+            lambda: dated("processed.transactions", accepted),
             lambda: dated("processed.labels", truth_labels(accepted, source.labels)),
             lambda: party("processed.customers", customers),
             lambda: party("processed.merchants", merchants),
@@ -142,8 +141,3 @@ def write_batch(
     with ThreadPoolExecutor(_WRITES_AT_ONCE) as pool:
         for done in [pool.submit(task) for task in writes]:
             done.result()
-
-
-def _blank_columns(accepted: DataFrame) -> DataFrame:
-    """Add the canonical columns that no source fills yet."""
-    return accepted.withColumn("source_flags", F.lit(None).cast("array<string>"))

@@ -1,6 +1,7 @@
 """Raw to Processed: typed, validated, deduplicated, pseudonymised, on an audit branch."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -84,11 +85,23 @@ def process(
 def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:
     """Prove that the rows and the money that were read are those that landed."""
     objects = {held.key: held for manifest in manifests for held in manifest.objects}.values()
-    landed = (sum(held.rows or 0 for held in objects), sum(held.amount or 0 for held in objects))
-    found = (sum(row["row_count"] for row in groups), sum(row["total"] or 0 for row in groups))
-    if landed != found:
-        raise ConservationError(
-            f"process read {found[0]} rows and {found[1]} of money from Raw,"
-            f" where the manifests hold {landed[0]} and {landed[1]}. If the source's mapping has"
-            " changed since, land the window again."
-        )
+    landed: dict[str, tuple[int, Decimal]] = {}
+    found: dict[str, tuple[int, Decimal]] = {}
+    for held in objects:
+        for currency, rows in held.row_counts.items():
+            _count(landed, currency, rows, held.amounts[currency])
+    for row in groups:
+        _count(found, row["balance_currency"], row["row_count"], row["total"] or Decimal(0))
+    for currency in sorted(landed.keys() | found.keys()):
+        there, here = landed.get(currency, (0, 0)), found.get(currency, (0, 0))
+        if there != here:
+            raise ConservationError(
+                f"process read {here[0]} rows and {here[1]} of money in {currency} from Raw,"
+                f" where the manifests hold {there[0]} and {there[1]}. If the source's mapping has"
+                " changed since, land the window again."
+            )
+
+
+def _count(sums: dict[str, tuple[int, Decimal]], currency: str, rows: int, amount: Decimal) -> None:
+    known = sums.get(currency, (0, Decimal(0)))
+    sums[currency] = (known[0] + rows, known[1] + amount)

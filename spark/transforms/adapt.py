@@ -1,23 +1,31 @@
 """Turn the rows of a source's file into canonical columns, by the source's declared mapping."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sources.declaration import (
+from sources.declaration import NUMBER, Source, Version
+from sources.rules import (
     MAPPED_COLUMNS,
-    NUMBER,
-    BySuffix,
+    ByAffix,
     Coded,
     Constant,
+    Epoch,
+    Flags,
     Instant,
     Joined,
+    PositionHash,
+    Precision,
     RowNumber,
     Rule,
-    Source,
+    Steps,
     Take,
+    TimePattern,
 )
 
-_NUMERIC = frozenset(
+_DOUBLES = frozenset(
     {
         "amount",
         "transaction_lat",
@@ -30,8 +38,22 @@ _NUMERIC = frozenset(
         "payee_balance_after",
     }
 )
+_OTHER_TYPES = {
+    **dict.fromkeys(_DOUBLES, "double"),
+    "source_sequence": "bigint",
+    "event_at": "timestamp",
+    "label_known_at": "timestamp",
+    "source_flags": "array<string>",
+}
+"""Types of the mapped columns that are no text."""
 _NUMBERS = frozenset({"double", "bigint"})
-_LINEAGE = ("raw_object", "raw_position", "ingested_at")
+_TIMESTAMPS = frozenset({"timestamp", "timestamp_ntz"})
+_LINEAGE = ("raw_object", "raw_position", "ingested_at", "is_readable")
+_SET = ("1", "true")
+_ROUNDED_FROM = 1e7
+_SECOND = 1_000_000
+_FAR_SECONDS = 10**12
+"""Counted times beyond this many seconds are no times, and would overflow."""
 
 
 def text(value: Column) -> Column:
@@ -67,72 +89,156 @@ def finite(value: Column) -> Column:
     return F.when(F.abs(value) < float("inf"), value).when(value.isNotNull(), F.lit(float("nan")))
 
 
-def value_of(rule: Rule) -> Column:
-    """Return the column expression of a mapping rule.
+def counted_instant(count: Column, base_seconds: int, numerator: int, denominator: int) -> Column:
+    """Return the instant that lies `count` * `numerator` / `denominator` seconds after the base.
 
-    >>> from sources.declaration import BySuffix
-    >>> rule = BySuffix("category", {"_net": "web"}, otherwise="pos")
-    >>> spark.sql("SELECT 'misc_net' AS category").select(value_of(rule).alias("channel")).first()
+    >>> spark.range(1).select(counted_instant(F.lit("2"), 0, 3600, 1).alias("at")).first()
+    Row(at=datetime.datetime(1970, 1, 1, 2, 0))
+    """
+    whole = count.try_cast("bigint")
+    is_near = F.abs(whole) < F.lit(_FAR_SECONDS * denominator // numerator)
+    micros = F.when(is_near, whole) * F.lit(_SECOND * numerator // denominator)
+    return F.timestamp_micros(micros + F.lit(base_seconds * _SECOND))
+
+
+def is_rounded(balance: Column) -> Column:
+    """Tell whether money has only three digits that are not zero, from ten million on.
+
+    >>> frame = spark.createDataFrame([(13300000.0,), (13312345.5,), (500.0,)], "b double")
+    >>> [row[0] for row in frame.select(is_rounded(F.col("b"))).collect()]
+    [True, False, False]
+    """
+    size = F.abs(balance)
+    step = F.pow(F.lit(10.0), F.floor(F.log10(size)) - 2)
+    return F.coalesce((size >= _ROUNDED_FROM) & (size % step == 0), F.lit(False))
+
+
+def _read_time(rule: Instant, pattern: TimePattern) -> Column:
+    both = F.concat_ws(" ", *(text(F.col(f"`{name}`")) for name in rule.columns))
+    return F.try_to_timestamp(both, F.lit(pattern.pattern))
+
+
+def _instant(rule: Instant, types: Mapping[str, str]) -> Column:
+    if len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS:
+        return F.col(f"`{rule.columns[0]}`").cast("timestamp")
+    return F.coalesce(*(_read_time(rule, pattern) for pattern in rule.patterns))
+
+
+def _precision(rule: Instant, types: Mapping[str, str]) -> Column:
+    told = sorted({pattern.precision for pattern in rule.patterns} - {"second"})
+    if not told or (len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS):
+        return F.lit("second")
+    read = [(_read_time(rule, one).isNotNull(), one.precision) for one in rule.patterns]
+    chosen = F.when(read[0][0], read[0][1])
+    for is_read, precision in read[1:]:
+        chosen = chosen.when(is_read, precision)
+    # Of a time that cannot be read nobody knows how fine it was; the row is refused for it.
+    return chosen.otherwise("second")
+
+
+def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
+    one_by_one = [
+        F.when(F.lower(text(F.col(f"`{name}`"))).isin(*_SET), F.lit(flag))
+        for name, flag in rule.columns.items()
+    ]
+    if rule.rounded:
+        seen = [is_rounded(_double(name, types)) for name in rule.rounded]
+        one_by_one.append(F.when(F.greatest(*seen), F.lit("rounded_balance")))
+    found = F.array(*one_by_one) if one_by_one else F.array().cast("array<string>")
+    for name in rule.lists:
+        listed = text(F.col(f"`{name}`"))
+        as_json = F.from_json(listed, "array<string>")
+        parts = F.when(listed.startswith("["), as_json).otherwise(F.split(listed, r"\s*,\s*"))
+        found = F.concat(found, F.coalesce(parts, F.array().cast("array<string>")))
+    kept = F.array_distinct(F.filter(found, lambda flag: flag.isNotNull() & (flag != "")))
+    return F.when(F.size(kept) > 0, kept)
+
+
+def _double(column: str, types: Mapping[str, str]) -> Column:
+    if types[column] in _NUMBERS:
+        return finite(F.col(f"`{column}`").cast("double"))
+    return number(F.col(f"`{column}`"))
+
+
+def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
+    """Return the column expression of a mapping rule; `types` are those of the file's columns.
+
+    >>> from sources.rules import ByAffix
+    >>> rule = ByAffix("category", suffixes={"_net": "web"}, otherwise="pos")
+    >>> frame = spark.sql("SELECT 'misc_net' AS category")
+    >>> frame.select(value_of(rule, {"category": "string"}).alias("channel")).first()
     Row(channel='web')
     """
     match rule:
         case Take(column, strip_prefix=""):
-            return text(F.col(column))
+            return text(F.col(f"`{column}`"))
         case Take(column, strip_prefix=prefix):
-            value = text(F.col(column))
+            value = text(F.col(f"`{column}`"))
             return F.when(
                 value.startswith(prefix), value.substr(F.lit(len(prefix) + 1), F.length(value))
             ).otherwise(value)
         case Constant(value):
             return F.lit(value)
         case Joined(columns, separator):
-            return F.concat_ws(separator, *(text(F.col(name)) for name in columns))
-        case Instant(date_column, time_column, pattern):
-            both = F.concat_ws(" ", text(F.col(date_column)), text(F.col(time_column)))
-            return F.try_to_timestamp(both, F.lit(pattern))
-        case BySuffix(column, suffixes, otherwise):
+            return F.concat_ws(separator, *(text(F.col(f"`{name}`")) for name in columns))
+        case Instant():
+            return _instant(rule, types)
+        case Precision(instant):
+            return _precision(instant, types)
+        case Steps(column, base, seconds):
+            start = int(datetime.combine(base, time(), UTC).timestamp())
+            return counted_instant(text(F.col(f"`{column}`")), start, seconds, 1)
+        case Epoch(column, per_second):
+            return counted_instant(text(F.col(f"`{column}`")), 0, 1, per_second)
+        case ByAffix(column, otherwise, prefixes, suffixes):
+            value = text(F.col(f"`{column}`"))
             chosen = F.lit(otherwise)
             for suffix, code in suffixes.items():
-                chosen = F.when(F.col(column).endswith(suffix), F.lit(code)).otherwise(chosen)
-            return F.when(F.col(column).isNotNull(), chosen).otherwise(F.lit("unknown"))
-        case Coded(column, codes):
-            written = text(F.col(column))
-            chosen = written
-            for value, meaning in codes.items():
-                chosen = F.when(written == value, F.lit(meaning).cast("string")).otherwise(chosen)
-            return chosen
+                chosen = F.when(value.endswith(suffix), F.lit(code)).otherwise(chosen)
+            for prefix, code in prefixes.items():
+                chosen = F.when(value.startswith(prefix), F.lit(code)).otherwise(chosen)
+            return F.when(value.isNotNull(), chosen).otherwise(F.lit("unknown"))
+        case Coded(column, codes, missing):
+            value = F.lower(text(F.col(f"`{column}`")))
+            chosen = value
+            for written, meaning in codes.items():
+                code = F.lit(meaning).cast("string")
+                chosen = F.when(value == written.lower(), code).otherwise(chosen)
+            return chosen if missing is None else F.when(value.isNull(), missing).otherwise(chosen)
         case RowNumber():
             return F.col("raw_position")
+        case PositionHash():
+            return F.sha2(F.concat_ws("|", "raw_object", "raw_position"), 256)
+        case Flags():
+            return _flags(rule, types)
 
 
-def adapt(df: DataFrame, source: Source) -> DataFrame:
+def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
     """Select the canonical columns of a source's rows, one row in, one row out.
 
-    `df` holds the file's columns and raw_object, raw_position and ingested_at. Nothing is judged
-    here: an unreadable time is null, an unreadable number NaN. A source's own sequence number that
-    is none gives way to the row's position.
+    `df` holds the file's columns in the layout of `version`, as text or as the file's own types,
+    and raw_object, raw_position, ingested_at and is_readable. Nothing is judged here: an unreadable
+    time is null, an unreadable number NaN. A source's own sequence number that is none gives way to
+    the row's position.
     """
     types = dict(df.dtypes)
     mapped = []
     for name in MAPPED_COLUMNS:
-        rule = source.mapping.get(name)
+        rule = version.mapping.get(name)
         if rule is None:
-            kind = "double" if name in _NUMERIC else "string"
-            column = F.lit(None).cast(kind)
-        elif isinstance(rule, Take) and name in _NUMERIC and types[rule.column] in _NUMBERS:
-            column = finite(F.col(rule.column).cast("double"))
-        elif isinstance(rule, Take) and name == "event_at":
-            column = F.col(rule.column).cast("timestamp")
-        elif name in _NUMERIC:
-            column = number(value_of(rule))
+            column = F.lit(None).cast(_OTHER_TYPES.get(name, "string"))
+        elif isinstance(rule, Take) and name in _DOUBLES and not rule.strip_prefix:
+            column = _double(rule.column, types)
+        elif name in _DOUBLES:
+            column = number(value_of(rule, types))
         elif name == "source_sequence":
-            column = F.coalesce(value_of(rule).try_cast("bigint"), F.col("raw_position"))
+            column = F.coalesce(value_of(rule, types).try_cast("bigint"), F.col("raw_position"))
         else:
-            column = value_of(rule)
+            column = value_of(rule, types)
         mapped.append(column.alias(name))
     return df.select(
         F.lit(source.name).alias("source_system"),
-        F.lit(source.schema_version).alias("schema_version"),
+        F.lit(version.number).alias("schema_version"),
         *mapped,
         *_LINEAGE,
     )

@@ -3,17 +3,19 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+_REGION_LETTERS = 30
+"""The longest name of a state or province is shorter; an address is longer."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 
 
 def region(location_text: Column) -> Column:
-    """Return what stands after the last comma of an address.
+    """Return what stands after the last comma of an address, if it can be a region's name.
 
     >>> spark.range(1).select(region(F.lit("Miami, FL")).alias("region")).first()
     Row(region='FL')
     """
     last = F.trim(F.substring_index(location_text, ",", -1))
-    has_region = location_text.contains(",") & (last != "")
+    has_region = location_text.contains(",") & F.length(last).between(1, _REGION_LETTERS)
     return F.when(has_region, last)
 
 

@@ -3,10 +3,12 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sources.declaration import FixedDelay, LabelDelay, Labels
+from sources.declaration import FixedDelay, LabelDelay, Labels, StatedTime
 
 
-def delay_seconds(source_system: Column, event_id: Column, delay: Labels) -> Column:
+def delay_seconds(
+    source_system: Column, event_id: Column, delay: LabelDelay | FixedDelay
+) -> Column:
     """Return the declared delay of a payment's label (`sources.declaration.Labels`).
 
     >>> from sources.sparkov import SPARKOV
@@ -30,10 +32,21 @@ def _spread(source_system: Column, event_id: Column, delay: LabelDelay) -> Colum
     return F.when(share < delay.within_permille, soon).otherwise(late)
 
 
-def truth_labels(transactions: DataFrame, delay: Labels) -> DataFrame:
-    """Return one label per payment whose source states 0 or 1; any other statement is none."""
-    seconds = delay_seconds(F.col("source_system"), F.col("event_id"), delay)
+def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
+    """Return one label per payment whose source states 0 or 1; any other statement is none.
+
+    A statement whose time the source should tell and does not is none either: a model could not
+    know when to believe it. None is known before its payment.
+    """
     is_stated = F.col("is_fraud").cast("string").isin("0", "1")
+    if isinstance(labels, StatedTime):
+        is_stated = is_stated & F.col("label_known_at").isNotNull()
+        known_at = F.greatest("label_known_at", "event_at")
+    elif labels is None:
+        is_stated, known_at = F.lit(False), F.col("event_at")
+    else:
+        seconds = delay_seconds(F.col("source_system"), F.col("event_id"), labels)
+        known_at = F.timestamp_micros(F.unix_micros("event_at") + seconds * 1_000_000)
     return transactions.filter(is_stated).select(
         "event_id",
         "source_system",
@@ -41,6 +54,6 @@ def truth_labels(transactions: DataFrame, delay: Labels) -> DataFrame:
         (F.col("is_fraud").cast("string") == "1").alias("is_fraud"),
         "scenario",
         F.lit("truth").alias("label_source"),
-        F.timestamp_micros(F.unix_micros("event_at") + seconds * 1_000_000).alias("known_at"),
+        known_at.alias("known_at"),
         "raw_object",
     )

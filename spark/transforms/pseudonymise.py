@@ -60,9 +60,17 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
     """Replace identifiers by tokens and add `content_hash` over the mapped row.
 
     The content hash is keyed too: a plain one would let a home address be found by trying.
-    Position in the delivery is not content, so a repeat hashes alike.
+    Position in the delivery and its layout are not content, so a repeat hashes alike. A
+    counterparty that is a customer gets the token under which it pays.
     """
-    where = ("source_sequence", "raw_object", "raw_position", "ingested_at", "reasons")
+    where = (
+        "schema_version",
+        "source_sequence",
+        "raw_object",
+        "raw_position",
+        "ingested_at",
+        "reasons",
+    )
     content = F.to_json(F.struct(*(name for name in df.columns if name not in where)))
     keyed = df.crossJoin(F.broadcast(key_pads))
 
@@ -75,6 +83,11 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         name: F.substring(hashed(kind, F.col(name)), 1, _TOKEN_DIGITS)
         for name, kind in _TOKENS.items()
     }
+    paid = F.col("counterparty_id")
+    payee = F.substring(hashed("customer", paid), 1, _TOKEN_DIGITS)
+    tokens["counterparty_id"] = F.when(F.col("counterparty_type") == "customer", payee).otherwise(
+        paid
+    )
     return keyed.withColumns({"content_hash": hashed("content", content), **tokens}).drop(
         "inner_pad", "outer_pad"
     )

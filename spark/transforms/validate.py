@@ -18,6 +18,9 @@ _CODED = (
     "channel",
     "payment_method",
 )
+_IDENTIFIERS = ("event_id", "customer_id", "instrument_id", "counterparty_id")
+_ROUNDED = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"
+"""How a spreadsheet writes a long number, of which it keeps fifteen digits or fewer."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 _BALANCES = tuple(
     f"{party}_balance_{moment}" for party in ("payer", "payee") for moment in ("before", "after")
@@ -74,9 +77,15 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         is_unknown = ~F.col(name).isin(*allowed)
         is_missing = F.col(name).isNull() & F.lit(name in _CODED)
         unknown_code = unknown_code | F.coalesce(is_unknown, F.lit(False)) | is_missing
+    # 4.78E+18 stands for a thousand cards: nobody knows any more which of them paid.
+    is_damaged = F.lit(False)
+    for name in _IDENTIFIERS:
+        is_damaged = is_damaged | F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False))
+    unknown_code = unknown_code | F.coalesce(~F.col("country").rlike("^[A-Z]{2}$"), F.lit(False))
     return {
         RejectReason.MISSING_EVENT_ID: F.col("event_id").isNull(),
         RejectReason.MISSING_CUSTOMER: F.col("customer_id").isNull(),
+        RejectReason.DAMAGED_IDENTIFIER: is_damaged,
         RejectReason.UNREADABLE_TIME: F.col("event_at").isNull(),
         RejectReason.FUTURE_TIME: F.col("event_at") > F.col("ingested_at"),
         RejectReason.UNREADABLE_AMOUNT: unreadable,
@@ -93,17 +102,21 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
 def validate(df: DataFrame, source: Source) -> DataFrame:
     """Type money and dates and add `reasons`, empty for a row that may pass.
 
-    Keeps every row. The reasons stand in the order of `RejectReason`.
+    Keeps every row. The reasons stand in the order of `RejectReason`; of a row that is not readable
+    nothing else is said.
     """
     judged = [
         F.when(condition, F.lit(str(reason))) for reason, condition in refusals(source).items()
     ]
+    unread = F.array(F.lit(str(RejectReason.UNREADABLE_ROW)))
     unreadable = is_unreadable_amount(F.col("amount"), source.absurd_amount)
     return df.withColumns(
         {
-            "reasons": F.array_compact(F.array(*judged)),
+            "reasons": F.when(F.col("is_readable"), F.array_compact(F.array(*judged))).otherwise(
+                unread
+            ),
             "amount": F.when(~unreadable, money(F.col("amount"))),
             **{name: money(F.col(name)) for name in _BALANCES},
             "event_date": F.to_date("event_at"),
         }
-    )
+    ).drop("is_readable")

@@ -12,7 +12,8 @@ from contracts.reasons import RejectReason
 from contracts.stages import Stage
 from contracts.windows import Window
 from sources import registry
-from sources.declaration import FileColumn, Take
+from sources.declaration import FileColumn
+from sources.rules import Take
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
@@ -32,6 +33,7 @@ BAD: list[tuple[RejectReason, dict[str, Any]]] = [
     (RejectReason.UNKNOWN_CURRENCY, {"currency": None}),
     (RejectReason.IMPOSSIBLE_PLACE, {"merch_lat": 91.0}),
     (RejectReason.UNKNOWN_CODE, {"category": "time_travel"}),
+    (RejectReason.DAMAGED_IDENTIFIER, {"cc_num": "4.77948E+18"}),
 ]
 
 
@@ -52,11 +54,13 @@ def in_currency(rows: pd.DataFrame) -> pd.DataFrame:
 def delivered(new_line: Callable[[], "Watched"]) -> Any:
     """Take the day through the line up to STAGING, from a source that states its currency."""
     line = new_line()
-    stated = replace(
-        registry.SOURCES["sparkov"],
-        layout=(*registry.SOURCES["sparkov"].layout, FileColumn("currency", ("string",))),
-        mapping={**registry.SOURCES["sparkov"].mapping, "currency": Take("currency")},
+    (first, *others) = registry.SOURCES["sparkov"].versions
+    with_currency = replace(
+        first,
+        layout=(*first.layout, FileColumn("currency")),
+        mapping={**first.mapping, "currency": Take("currency")},
     )
+    stated = replace(registry.SOURCES["sparkov"], versions=(with_currency, *others))
     kept: list[pd.DataFrame] = []
 
     def poisoned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +101,12 @@ def test_each_bad_row_stands_in_quarantine_with_its_reason(delivered: Delivered)
     assert [(position, reasons) for position, reasons, _ in found] == [
         (first + number, reasons) for number, reasons in enumerate(expected)
     ]
-    assert {reason for reasons in expected for reason in reasons} == {*map(str, RejectReason)}
+    assert {reason for reasons in expected for reason in reasons} == {
+        str(reason)
+        for reason in RejectReason
+        # Parquet has no row that was cut: text has, in tests/sources and tests/spark.
+        if reason is not RejectReason.UNREADABLE_ROW
+    }
     assert found[5][2] == Decimal("-12.50")
 
 

@@ -4,42 +4,57 @@ import pytest
 
 from contracts.columns import COLUMNS
 from contracts.features import LABEL_DELAY_DAYS
-from sources.declaration import (
-    MAPPED_COLUMNS,
-    BySuffix,
-    Coded,
-    Constant,
-    Instant,
-    Joined,
-    LabelDelay,
-    RowNumber,
-    Source,
-    Take,
-)
+from contracts.tables import TABLES
+from sources.declaration import LabelDelay, Source, StatedTime, Version
 from sources.errors import UnknownSourceError
 from sources.registry import SOURCES, source
+from sources.rules import MAPPED_COLUMNS, NEEDED_COLUMNS, Constant, columns_of
 
-LAYOUT = {column.name: column.types[0] for column in source("sparkov").layout}
+LAYOUT = {column.name: column.types[0] for column in source("sparkov").versions[0].layout}
+VERSIONS = [
+    pytest.param(version, id=f"{name}-{version.number}")
+    for name, declared in SOURCES.items()
+    for version in declared.versions
+]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_mapping_reads_declared_file_columns_and_fills_canonical_ones(version: Version) -> None:
+    in_file = {column.name for column in version.layout}
+    assert set(NEEDED_COLUMNS) <= set(version.mapping) <= set(MAPPED_COLUMNS)
+    for canonical, rule in version.mapping.items():
+        assert columns_of(rule) <= in_file
+        allowed = COLUMNS[canonical].allowed if canonical in COLUMNS else None
+        if isinstance(rule, Constant) and allowed is not None:
+            assert rule.value in allowed
+    assert version.amount_column in in_file
+    assert columns_of(version.currency) <= in_file
 
 
 @pytest.mark.parametrize("declared", SOURCES.values(), ids=SOURCES)
-def test_a_mapping_reads_declared_file_columns_and_fills_canonical_ones(declared: Source) -> None:
-    in_file = {column.name for column in declared.layout}
-    for canonical, rule in declared.mapping.items():
-        assert canonical in MAPPED_COLUMNS
-        match rule:
-            case Take(column) | BySuffix(column) | Coded(column):
-                assert column in in_file
-            case Instant(date_column, time_column):
-                assert {date_column, time_column} <= in_file
-            case Joined(columns):
-                assert set(columns) <= in_file
-            case Constant(value):
-                allowed = COLUMNS[canonical].allowed
-                assert allowed is None or value in allowed
-            case RowNumber():
-                assert canonical == "source_sequence"
-    assert {declared.amount_column, declared.label_column} <= in_file
+def test_versions_are_told_apart_by_their_columns(declared: Source) -> None:
+    assert len({version.number for version in declared.versions}) == len(declared.versions)
+    for version in declared.versions:
+        columns = {column.name: column.types[0] for column in version.layout}
+        assert declared.version_of(columns) == version
+        assert declared.layout_problem(columns) is None
+
+
+@pytest.mark.parametrize("declared", SOURCES.values(), ids=SOURCES)
+def test_what_a_source_fills_and_lacks_are_the_columns_of_payments(declared: Source) -> None:
+    columns = set(TABLES["processed.transactions"].column_names)
+    assert declared.fills <= columns
+    assert declared.lacks <= columns
+    assert declared.fills.isdisjoint(declared.lacks)
+    assert {"amount", "event_at", "customer_id"} <= declared.fills
+
+
+@pytest.mark.parametrize("declared", SOURCES.values(), ids=SOURCES)
+def test_labels_are_mapped_where_they_are_declared(declared: Source) -> None:
+    for version in declared.versions:
+        assert ("is_fraud" in version.mapping) == (declared.labels is not None)
+        stated = isinstance(declared.labels, StatedTime)
+        assert ("label_known_at" in version.mapping) == stated
 
 
 def test_most_labels_are_known_within_the_delay_that_features_wait_out() -> None:
@@ -63,10 +78,12 @@ def test_the_declared_layout_has_no_problem_even_with_a_column_more() -> None:
 def test_a_renamed_column_is_named_with_its_likely_new_name() -> None:
     renamed = {("amount" if name == "amt" else name): kind for name, kind in LAYOUT.items()}
 
-    assert source("sparkov").layout_problem(renamed) == "missing amt; not declared amount"
+    assert source("sparkov").layout_problem(renamed) == (
+        "nearest to version 1: missing amt; not declared amount"
+    )
 
 
 def test_a_wrong_type_is_named_with_the_types_that_would_do() -> None:
     problem = source("sparkov").layout_problem({**LAYOUT, "amt": "boolean"})
 
-    assert problem == "amt is boolean instead of double or string"
+    assert problem == "nearest to version 1: amt is boolean instead of double or string"

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.declaration import NUMBER
-from sources.inspect import Finding, inspect, sum_amounts
+from sources.inspect import Finding, inspect
+from sources.money import sum_amounts
 from sources.registry import source
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
 DAY = DATA / "2024-05-01.parquet"
 SPARKOV = source("sparkov")
+NEAREST = "nearest to version 1: "
 
 
 def look(frame: pd.DataFrame, folder: Path) -> Finding:
@@ -32,7 +34,7 @@ def test_rows_and_money_of_every_shipped_day_agree_with_pandas() -> None:
     assert {one.problem for one in found} == {None}
     assert sum(one.rows or 0 for one in found) == len(frame) == 47_328
     cents = int((frame["amt"] * 100).round().astype("int64").sum())
-    assert sum(one.amount or 0 for one in found) == Decimal(cents) / 100
+    assert sum(one.amounts["USD"] for one in found) == Decimal(cents) / 100
 
 
 def test_a_truncated_file_is_found_unreadable(tmp_path: Path) -> None:
@@ -63,11 +65,12 @@ def test_a_git_lfs_pointer_is_called_by_its_name(tmp_path: Path) -> None:
 def test_a_missing_column_a_renamed_one_and_a_wrong_type_are_found(tmp_path: Path) -> None:
     frame = pd.read_parquet(DAY)
 
-    assert look(frame.drop(columns="zip"), tmp_path).problem == "missing zip"
+    assert look(frame.drop(columns="zip"), tmp_path).problem == f"{NEAREST}missing zip"
     renamed = look(frame.rename(columns={"amt": "amount"}), tmp_path)
-    assert (renamed.problem, renamed.amount) == ("missing amt; not declared amount", None)
+    assert renamed.problem == f"{NEAREST}missing amt; not declared amount"
+    assert (renamed.version, renamed.amounts) == (None, {})
     typed = look(frame.assign(amt=frame["amt"] > 1), tmp_path)
-    assert typed.problem == "amt is boolean instead of double or string"
+    assert typed.problem == f"{NEAREST}amt is boolean instead of double or string"
 
 
 def test_a_file_without_rows_is_found_empty(tmp_path: Path) -> None:

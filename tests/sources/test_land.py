@@ -65,7 +65,8 @@ def test_a_delivery_lands_byte_for_byte_with_its_manifest(
     assert held.sha256 == hashlib.sha256(body).hexdigest()
     assert held.key == f"sparkov/transactions/{window.span}/{held.sha256[:16]}.parquet"
     assert (held.rows, held.bytes, held.problem) == (5, len(body), None)
-    assert held.amount == Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
+    total = Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
+    assert (held.schema_version, held.row_counts, held.amounts) == (1, {"USD": 5}, {"USD": total})
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert result.details["new_objects"] == 1
     assert result.details["manifest"] == manifest.key
@@ -125,7 +126,7 @@ def test_a_pointer_lands_and_the_manifest_says_so(
 
     (held,) = find_latest(client, bucket, window).objects
     assert client.get_object(Bucket=bucket, Key=held.key)["Body"].read() == text
-    assert (held.rows, held.amount) == (None, None)
+    assert (held.rows, held.amounts) == (None, {})
     assert "Git-LFS pointer" in result.details["problems"][0]
 
 

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.spark
 
 LANDED = datetime(2019, 1, 6, 3, tzinfo=UTC)
 KEY = bytes(range(32))
+V1 = SPARKOV.versions[0]
 
 
 @pytest.fixture(autouse=True)
@@ -41,18 +42,21 @@ def utc(value: object) -> object:
 
 def raw(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
     """Return file rows as the reader gives them: text, and where they come from."""
-    ddl = ", ".join(f"{column.name} string" for column in SPARKOV.layout)
+    ddl = ", ".join(f"{column.name} string" for column in V1.layout)
     values = [
         (
-            *(None if r[c.name] is None else str(r[c.name]) for c in SPARKOV.layout),
+            *(None if r[c.name] is None else str(r[c.name]) for c in V1.layout),
             "sparkov/transactions/d/o.parquet",
             position,
             LANDED,
+            True,
         )
         for position, r in enumerate(rows)
     ]
     return spark.createDataFrame(
-        values, f"{ddl}, raw_object string, raw_position bigint, ingested_at timestamp"
+        values,
+        f"{ddl}, raw_object string, raw_position bigint, ingested_at timestamp,"
+        " is_readable boolean",
     )
 
 
@@ -60,7 +64,7 @@ def validated(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
     from spark.transforms.adapt import adapt
     from spark.transforms.validate import validate
 
-    return validate(adapt(raw(spark, rows), SPARKOV), SPARKOV)
+    return validate(adapt(raw(spark, rows), SPARKOV, V1), SPARKOV)
 
 
 def key_frame(spark: "SparkSession", text: str) -> "DataFrame":
@@ -81,7 +85,7 @@ def test_golden_row_of_the_adapter(spark: "SparkSession", row: dict[str, Any]) -
     """A Sparkov row becomes these canonical values, written by hand."""
     from spark.transforms.adapt import adapt
 
-    (mapped,) = adapt(raw(spark, [row]), SPARKOV).collect()
+    (mapped,) = adapt(raw(spark, [row]), SPARKOV, V1).collect()
 
     assert {name: utc(value) for name, value in mapped.asDict().items() if value is not None} == {
         "source_system": "sparkov",
@@ -110,6 +114,7 @@ def test_golden_row_of_the_adapter(spark: "SparkSession", row: dict[str, Any]) -
         "raw_object": "sparkov/transactions/d/o.parquet",
         "raw_position": 0,
         "ingested_at": LANDED,
+        "is_readable": True,
     }
 
 
@@ -123,7 +128,7 @@ def test_a_category_of_the_net_is_paid_on_the_web_and_names_keep_inner_prefixes(
         {**row, "merchant": "Plain Shop"},
         {**row, "merchant": " "},
     ]
-    mapped = adapt(raw(spark, rows), SPARKOV).orderBy("raw_position").collect()
+    mapped = adapt(raw(spark, rows), SPARKOV, V1).orderBy("raw_position").collect()
 
     assert [one["channel"] for one in mapped] == ["web", "pos", "pos"]
     assert [one["counterparty_id"] for one in mapped] == ["Fraud_Co", "Plain Shop", None]
@@ -137,11 +142,15 @@ REFUSED: list[tuple[dict[str, Any], list[RejectReason]]] = [
     ({"trans_num": None}, [R.MISSING_EVENT_ID]),
     ({"trans_num": "  "}, [R.MISSING_EVENT_ID]),
     ({"acct_num": None}, [R.MISSING_CUSTOMER]),
-    ({"trans_date": "5/1/19", "trans_time": "0:10"}, [R.UNREADABLE_TIME]),
+    ({"trans_date": "1/5/19", "trans_time": "0:10"}, []),
+    ({"trans_date": "13/1/19", "trans_time": "0:10"}, [R.UNREADABLE_TIME]),
     ({"trans_time": None}, [R.UNREADABLE_TIME]),
     ({"trans_date": "2019-02-30"}, [R.UNREADABLE_TIME]),
     ({"trans_date": "2019-01-06", "trans_time": "03:00:00"}, []),
     ({"trans_date": "2019-01-06", "trans_time": "03:00:01"}, [R.FUTURE_TIME]),
+    ({"acct_num": "7.895E+11"}, [R.DAMAGED_IDENTIFIER]),
+    ({"cc_num": "4.77948E+18"}, [R.DAMAGED_IDENTIFIER]),
+    ({"amt": "8.44E+02"}, [R.UNREADABLE_AMOUNT]),
     ({"amt": None}, [R.UNREADABLE_AMOUNT]),
     ({"amt": "12,50"}, [R.UNREADABLE_AMOUNT]),
     ({"amt": "NaN"}, [R.UNREADABLE_AMOUNT]),
@@ -181,14 +190,18 @@ def test_a_currency_outside_iso_4217_is_refused(
     from spark.transforms.adapt import adapt
     from spark.transforms.validate import validate
 
-    mapped = adapt(raw(spark, [row]), SPARKOV).withColumn("currency", F.lit(currency))
+    mapped = adapt(raw(spark, [row]), SPARKOV, V1).withColumn("currency", F.lit(currency))
 
     assert validate(mapped, SPARKOV).first()["reasons"] == [R.UNKNOWN_CURRENCY]
 
 
 def test_every_reason_has_a_test_that_names_it() -> None:
     covered = {reason for _, reasons in REFUSED for reason in reasons}
-    assert set(RejectReason) - covered == {R.UNKNOWN_CURRENCY, R.CONFLICTING_DUPLICATE}
+    assert set(RejectReason) - covered == {
+        R.UNKNOWN_CURRENCY,
+        R.CONFLICTING_DUPLICATE,
+        R.UNREADABLE_ROW,
+    }
 
 
 def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(

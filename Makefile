@@ -9,11 +9,11 @@ PY := .venv/bin/python
 # Tests take their own place beside these; a developer's other settings do not reach them.
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
 
-.PHONY: help setup demo test test-fast lint up down status logs env login clean lock contracts \
-  docs bench
+.PHONY: help setup demo test test-fast cluster-test lint up down status logs env login clean lock \
+  contracts docs bench
 
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: environment, jars, S3 server (nothing the second time).
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 was found: install one, or name it \
@@ -29,6 +29,9 @@ test: setup lint ## Run every check and test, on a test platform of its own.
 
 test-fast: setup ## Run the pure tests only: seconds, no service.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack"
+
+cluster-test: setup ## Run the jobs on a Spark cluster, with a worker killed in mid-job.
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest tests/cluster
 
 lint: setup ## Check style, types, SQL, and that generated files are fresh.
 	@$(PY) -m ruff check --no-cache .

@@ -76,9 +76,12 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def _closure(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Return the named services and all they need, in starting order; all when none is named."""
+    """Return the named services and all they need, in starting order.
+
+    When none is named, all are that are not optional.
+    """
     services = {service.name: service for service in all_services(settings)}
-    asked = list(names) or list(services)
+    asked = list(names) or [name for name in services if not services[name].optional]
     if "airflow" in asked:
         asked += [name for name in services if name.startswith("airflow-")]
         asked.remove("airflow")

@@ -34,6 +34,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "s3_reader",
             "s3_platform",
             "spark_token",
+            "spark_cluster",
             "mlflow_admin",
             "mlflow_reader",
             "mlflow_session_key",

@@ -47,7 +47,8 @@ class Service:
     """One long-running program.
 
     `launch` prepares the ground and says what to start; `ready` is asked with the pid and start
-    time of our own process, so that it can refuse another server on the same port.
+    time of our own process, so that it can refuse another server on the same port. An `optional`
+    one runs only when it is named.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Service:
     ready_seconds: float = 180.0
     port: int | None = None
     url: str | None = None
+    optional: bool = False
 
 
 @dataclass

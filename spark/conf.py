@@ -71,3 +71,38 @@ def server_conf(settings: Settings) -> dict[str, str]:
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(settings.port("spark")),
     }
+
+
+def standalone_conf(secret: str) -> dict[str, str]:
+    """Return what every part of a standalone cluster must agree on: who may talk, and how.
+
+    Executors get the lake's keys from the driver by RPC, so that is encrypted too.
+    """
+    return {
+        "spark.authenticate": "true",
+        "spark.authenticate.secret": secret,
+        "spark.network.crypto.enabled": "true",
+        "spark.master.rest.enabled": "false",
+        "spark.master.ui.killEnabled": "false",
+        "spark.ui.killEnabled": "false",
+        "spark.worker.cleanup.enabled": "true",
+    }
+
+
+def cluster_conf(
+    settings: Settings, *, master: str, secret: str, class_path: str
+) -> dict[str, str]:
+    """Return the configuration of a Connect server in front of a standalone cluster.
+
+    `class_path` is where each machine has the jars. The lake, its keys and the session are those of
+    `server_conf`; only who does the work differs.
+    """
+    return {
+        **server_conf(settings),
+        **standalone_conf(secret),
+        "spark.master": master,
+        "spark.executor.cores": "1",
+        "spark.executor.memory": "640m",
+        "spark.executor.extraClassPath": class_path,
+        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -Djava.net.preferIPv4Stack=true",
+    }

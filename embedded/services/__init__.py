@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.settings import Settings
-from embedded.services import airflow, mlflow, postgres, s3, spark
+from embedded.services import airflow, mlflow, postgres, s3, spark, spark_cluster
 from embedded.supervisor import Service
 
 
@@ -15,4 +15,5 @@ def all_services(settings: Settings) -> list[Service]:
         spark.service(settings),
         mlflow.service(settings),
         *airflow.services(settings),
+        *spark_cluster.services(settings),
     ]

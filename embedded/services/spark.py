@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from contracts.settings import Settings
 from embedded import jars, secrets
@@ -21,13 +23,17 @@ def java_variables() -> dict[str, str]:
 
 
 def _launch(settings: Settings) -> Launch:
-    home = settings.state_dir / "spark"
+    return connect_server(settings, settings.state_dir / "spark", server_conf(settings))
+
+
+def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> Launch:
+    """Start a Connect server with this configuration; its folder is `home`."""
     for name in ("conf", "local"):
         (home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     # Secrets go through a private file: a command line is for all to see.
     properties = home / "conf" / "server.properties"
     conf = {
-        **server_conf(settings),
+        **conf,
         "spark.local.dir": str(home / "local"),
         "spark.log.level": "WARN",
         "spark.connect.authenticate.token": secrets.read(settings.secrets_dir, "spark_token"),
@@ -37,7 +43,7 @@ def _launch(settings: Settings) -> Launch:
     argv = [
         str(spark_home / "bin" / "spark-submit"),
         *("--properties-file", str(properties), "--driver-class-path", jars.class_path()),
-        *("--driver-java-options", _java_options(settings)),
+        *("--driver-java-options", java_options(home / "local", os.cpu_count() or 1)),
         *("--class", _MAIN, "spark-internal"),
     ]
     variables = {
@@ -51,9 +57,8 @@ def _launch(settings: Settings) -> Launch:
     return Launch(argv, environment(settings, variables), home)
 
 
-def _java_options(settings: Settings) -> str:
-    scratch = settings.state_dir / "spark" / "local"
-    cores = min(4, os.cpu_count() or 1)
+def java_options(scratch: Path, cores: int) -> str:
+    """Return the options of a Java process that uses so many cores."""
     options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
     options += ["-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
     if sys.platform == "linux":

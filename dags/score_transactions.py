@@ -1,8 +1,9 @@
 """### Score with the champion
 
-The champion of the model registry scores the window: score, risk level, reasons, model version and
-feature snapshot. dbt then publishes `fct_transaction_scores`, `fct_fraud_alerts` and
-`rpt_model_performance`. At the end of the line the docs and the run marts are brought up to date.
+The champion of the window's source scores its payments: score, risk level, reasons, model version
+and feature snapshot. Payments of other sources on the same dates are not touched. dbt then
+publishes `fct_transaction_scores`, `fct_fraud_alerts` and `rpt_model_performance`. At the end of
+the line the docs and the run marts are brought up to date.
 
 | | |
 | --- | --- |
@@ -10,15 +11,16 @@ feature snapshot. dbt then publishes `fct_transaction_scores`, `fct_fraud_alerts
 | **In** | `lake.sandbox.features` at the snapshot that the run ledger names for the window |
 | **Out** | `staging.scores`, the score marts in `production` |
 
-**No champion yet?** The tasks are skipped and say so: run `train_fraud_model`, then trigger this
-DAG by hand for the windows that were skipped.
+**No champion yet?** The tasks are skipped and say so: run `train_fraud_model` for the source, then
+trigger this DAG by hand for the windows that were skipped.
 
 **Run it again**: safe; a score that was issued is never changed, a new model version adds its own.
 
 **When it fails**
 - `score`: MLflow, Postgres or the lake was away (tried again by itself).
-- `gate_scores`: a payment is missing or scored twice, or the distribution is one we do not know;
-  the scores were dropped. Read the report, mend or retrain, then *Clear* the run from `score`.
+- `gate_scores`: a payment is missing or scored twice, an input of the model is null throughout, or
+  the distribution is one we do not know; the scores were dropped. Read the report, mend or retrain,
+  then *Clear* the run from `score`.
 - `publish`: a score mart failed its dbt tests; the message names it.
 - `refresh_reports`: only docs are stale; *Clear* the task.
 """

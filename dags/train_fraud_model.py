@@ -1,17 +1,21 @@
 """### Train the fraud model
 
-Trains logistic regression, boosted trees and Isolation Forest on the Sandbox's features, with the
-labels known by then and a split by time that respects the label delay. Metrics, plots, feature
-importances, signature and data snapshot go to MLflow; the best is registered as challenger and
-becomes champion only if it passes the model gate.
+Trains logistic regression, boosted trees and Isolation Forest on a source's features in the
+Sandbox, with the labels known by then and a split by time that respects the label delay. Metrics,
+plots, feature importances, signature and data snapshot go to MLflow; the best is registered as
+challenger and becomes the source's champion only if it passes the model gate.
 
 | | |
 | --- | --- |
 | **When** | Mondays at 03:00 UTC, once unpaused; by hand at any time |
 | **In** | `lake.sandbox.features` and `lake.processed.labels` at recorded snapshots |
-| **Out** | a version of `fraud_detector` in MLflow; the alias `champion` when the gate opens |
+| **Out** | a version of `fraud_detector_<source>` in MLflow; its `champion` when the gate opens |
 
-**Window**: training knows what was known when it ended. Empty means the last date with features.
+**Source**: each has a model and a champion of its own. A feature that was null in every training
+row is left out of the model, and the run says which.
+
+**Window**: training knows what was known when it ended. Empty means the source's last date with
+features.
 
 **Run it again**: each run registers one more version; the champion changes only through the gate.
 

@@ -12,8 +12,8 @@ from psycopg.rows import dict_row
 
 from contracts.settings import Settings
 from embedded.console import service_rows
-
-_MODEL: Final = "fraud_detector"
+from ml.tracking import model_name
+from sources.registry import DEFAULT_SOURCE
 
 # The newest run of each stage and window since the demo began, in the order they ran.
 _STAGES: Final = """
@@ -35,7 +35,7 @@ select
     max(duration_seconds) as seconds
 from runs
 where age = 1
-group by stage, window_key, currency
+group by stage, window_key, source_system, currency
 order by max(finished_at)
 """
 _GATES: Final = """
@@ -79,7 +79,7 @@ class NoChampionError(RuntimeError):
 
 
 def champion(settings: Settings) -> dict[str, Any]:
-    """Return name, version and test metrics of the champion, as its readers see them.
+    """Return name, version and test metrics of the sample's champion, as its readers see them.
 
     Raises:
         NoChampionError: when no version has the alias.
@@ -89,11 +89,12 @@ def champion(settings: Settings) -> dict[str, Any]:
     with httpx.Client(
         base_url=mlflow.tracking_uri, auth=login, timeout=20, trust_env=False
     ) as client:
-        alias = {"name": _MODEL, "alias": "champion"}
+        name = model_name(DEFAULT_SOURCE)
+        alias = {"name": name, "alias": "champion"}
         answer = client.get("/api/2.0/mlflow/registered-models/alias", params=alias)
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise NoChampionError(
-                f"{_MODEL} has no champion: the model gate is closed. Its checks are in"
+                f"{name} has no champion: the model gate is closed. Its checks are in"
                 " production.fct_gate_results, the metrics in MLflow."
             )
         version = answer.raise_for_status().json()["model_version"]

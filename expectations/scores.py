@@ -7,9 +7,11 @@ from contracts.render import to_arrow
 from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
+from contracts.windows import Window
 from expectations.comparison import in_dates, quotable_key, schema_batch
 from expectations.run import Batch, judge
 from expectations.suites import scores as suite
+from warehouse.lake import of_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +24,10 @@ _KEY: Final = ["source_system", "event_id"]
 def gate_scores(
     catalog: Any, scored: StageResult, scores: "pa.Table", state_dir: Path
 ) -> GateResult:
-    """Judge scores against the features of the same dates at the recorded snapshot."""
+    """Judge scores against the source's features of the same dates at the recorded snapshot."""
+    source = Window.parse(scored.window).source
     scan = catalog.load_table(_FEATURES).scan(
-        row_filter=in_dates("event_date", scored.dates),
+        row_filter=f"{of_source(source)} and ({in_dates('event_date', scored.dates)})",
         selected_fields=tuple(_KEY),
         snapshot_id=scored.snapshots[_FEATURES],
     )
@@ -45,8 +48,9 @@ def judge_scores(
     ]
     if set(table.column_names) <= set(frame.columns):
         summary = _summary(scored, frame, featured.to_pandas())
-        rules = suite.batch_rules(is_expected=featured.num_rows > 0)
+        rules = suite.batch_rules(is_varied=featured.num_rows >= suite.VARIED_ROWS)
         batches.append(Batch(table.name, summary, rules, part="batch"))
+    batches.append(_lost_inputs(scored))
     return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
@@ -64,6 +68,15 @@ def read_beside(dsn: str, staged: StageResult) -> "pa.Table":
 def _plain(kind: Any) -> str:
     """Return an Arrow type as text, where the two widths of text and the name of items are one."""
     return str(kind).replace("large_", "").replace("item: ", "").replace("element: ", "")
+
+
+def _lost_inputs(scored: StageResult) -> Batch:
+    """Return the inputs that the model had when it learnt and that no row of the batch has."""
+    import pandas as pd
+
+    lost = scored.details.get("lost_inputs", {})
+    frame = pd.DataFrame(list(lost.items()), columns=["feature", "rows_without"], dtype=object)
+    return Batch("sandbox.features", frame, suite.input_rules(), ("feature",), part="inputs")
 
 
 def _summary(scored: StageResult, scores: Any, featured: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,10 +25,21 @@ _FILE: Final = "model.skops"
 
 @dataclass(frozen=True)
 class Passport:
-    """What travels with a model, in the metadata of its MLmodel file."""
+    """What travels with a model, in the metadata of its MLmodel file.
+
+    Attributes:
+        bands: from which score on a payment is watched, reviewed or declined.
+        typical: the median of each input over the training rows.
+        null_share: how often each input was null in training, (nulls + 1) / (rows + 2).
+        first_date: the business date that the model's history began with.
+        feature_list_version: of the list below.
+        feature_names: every feature that was computed when the model was trained.
+    """
 
     bands: Bands
     typical: Mapping[str, float]
+    null_share: Mapping[str, float]
+    first_date: date
     feature_list_version: str = FEATURE_LIST_VERSION
     feature_names: tuple[str, ...] = FEATURE_NAMES
 
@@ -36,6 +48,9 @@ class Passport:
         return {
             "bands": asdict(self.bands),
             "typical_values": dict(self.typical),
+            "null_share": dict(self.null_share),
+            "first_date": self.first_date.isoformat(),
+            "unused_features": list(self.unused),
             "feature_list_version": self.feature_list_version,
             "feature_names": list(self.feature_names),
         }
@@ -46,9 +61,21 @@ class Passport:
         return cls(
             bands=Bands(**plain["bands"]),
             typical=plain["typical_values"],
+            null_share=plain["null_share"],
+            first_date=date.fromisoformat(plain["first_date"]),
             feature_list_version=plain["feature_list_version"],
             feature_names=tuple(plain["feature_names"]),
         )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Return the features that the model reads, in the order it reads them."""
+        return tuple(name for name in self.feature_names if name in self.null_share)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Return the features that were null in every training row, so that nothing was learnt."""
+        return tuple(name for name in self.feature_names if name not in self.null_share)
 
     @property
     def is_current(self) -> bool:

@@ -29,8 +29,8 @@ class Champion:
         return f"{self.name} version {self.version}"
 
 
-def load_champion(client: MlflowClient) -> Champion:
-    """Return the model behind the alias `champion`.
+def load_champion(client: MlflowClient, source: str) -> Champion:
+    """Return the model behind the alias `champion` of a source system.
 
     Raises:
         NoChampion: when none was ever promoted.
@@ -38,19 +38,20 @@ def load_champion(client: MlflowClient) -> Champion:
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    name = tracking.model_name(source)
     try:
-        version = client.get_model_version_by_alias(tracking.MODEL_NAME, tracking.CHAMPION)
+        version = client.get_model_version_by_alias(name, tracking.CHAMPION)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise NoChampion(
-            f"the model {tracking.MODEL_NAME} has no {tracking.CHAMPION} yet: run the DAG"
-            " train_fraud_model; if it ran, its gate closed, and staging.gate_results says why."
+            f"{source} has no {tracking.CHAMPION} yet (model {name}): run the DAG train_fraud_model"
+            " for it; if it ran, its gate closed, and staging.gate_results says why."
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         # Through the version, not the alias, which could move between the two calls.
         local = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{tracking.MODEL_NAME}/{version.version}", dst_path=folder
+            artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
         )
         model, passport = artefact.load(Path(local))
-    return Champion(tracking.MODEL_NAME, int(version.version), model, passport)
+    return Champion(name, int(version.version), model, passport)

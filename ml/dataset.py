@@ -12,7 +12,7 @@ import pandas as pd
 from contracts.columns import LABEL_SOURCES
 from ml.errors import DuplicateEvents
 from ml.matrix import to_floats, to_matrix
-from warehouse.lake import read_dates
+from warehouse.lake import of_source, read_dates
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,14 +53,37 @@ def snapshot_of(catalog: Catalog, table: str, snapshots: Mapping[str, int]) -> i
     return int(current.snapshot_id)
 
 
-def read_features(catalog: Catalog, snapshot: int, dates: Sequence[date] | None = None) -> pa.Table:
-    """Return the feature rows of a snapshot, of `dates` or all, in time order."""
-    return read_dates(catalog, FEATURES_TABLE, snapshot, dates).read_all().sort_by(_ORDER)
+def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
+    """Return the last business date of a source that has features.
+
+    Raises:
+        LookupError: when the source has none.
+    """
+    import pyarrow.compute as pc
+
+    scan = catalog.load_table(FEATURES_TABLE).scan(
+        of_source(source), ("event_date",), snapshot_id=snapshot
+    )
+    with scan.to_arrow_batch_reader() as batches:
+        days = [pc.max(batch["event_date"]).as_py() for batch in batches if batch.num_rows]
+    if not days:
+        raise LookupError(
+            f"Sandbox holds no features of {source} yet: run land_transactions for it first."
+        )
+    last: date = max(days)
+    return last
 
 
-def read_labels(catalog: Catalog, snapshot: int) -> pa.Table:
-    """Return the statements about payments that a snapshot holds."""
-    return read_dates(catalog, LABELS_TABLE, snapshot, None).read_all()
+def read_features(
+    catalog: Catalog, snapshot: int, source: str, dates: Sequence[date] | None = None
+) -> pa.Table:
+    """Return the feature rows of a source at a snapshot, of `dates` or all, in time order."""
+    return read_dates(catalog, FEATURES_TABLE, snapshot, dates, source).read_all().sort_by(_ORDER)
+
+
+def read_labels(catalog: Catalog, snapshot: int, source: str) -> pa.Table:
+    """Return the statements about payments of a source that a snapshot holds."""
+    return read_dates(catalog, LABELS_TABLE, snapshot, None, source).read_all()
 
 
 def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:

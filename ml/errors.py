@@ -6,7 +6,7 @@ class NotEnoughHistory(ValueError):
 
 
 class NoChampion(LookupError):
-    """Raised when no model was ever promoted; only training heals it."""
+    """Raised when no model of a source was ever promoted; only training heals it."""
 
 
 class FeatureListChanged(ValueError):

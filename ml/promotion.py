@@ -52,7 +52,7 @@ class Evidence:
     Attributes:
         test: of customers not known as compromised before.
         everyone: of all customers, since all of them will be scored.
-        by_source: as `test`, by source system.
+        source: the source system, whose figures have known bounds.
         training_average_precision: of the challenger, on its own training rows.
         baseline_training_average_precision: of the logistic regression, on the same rows.
         champion_average_precision: on the rows of `test`; None when there is no champion.
@@ -63,7 +63,7 @@ class Evidence:
 
     test: Metrics
     everyone: Metrics
-    by_source: Mapping[str, Metrics]
+    source: str
     training_average_precision: float
     baseline_training_average_precision: float
     champion_average_precision: float | None
@@ -76,7 +76,7 @@ def judge(evidence: Evidence, *, window: str, run_id: str, report: str | None) -
     """Decide whether the challenger may become champion; a figure that is NaN never passes."""
     checks = [
         *_learnt(evidence),
-        *_plausible(evidence.by_source),
+        *_plausible(evidence.source, evidence.test),
         *_calibrated(evidence),
         _not_worse(evidence),
     ]
@@ -125,26 +125,17 @@ def _learnt(evidence: Evidence) -> list[CheckResult]:
     ]
 
 
-def _plausible(by_source: Mapping[str, Metrics]) -> list[CheckResult]:
-    checks = []
-    for source, metrics in sorted(by_source.items()):
-        if not metrics.frauds:
-            continue
-        bound = LEAK_BOUNDS.get(source, DEFAULT_BOUND)
+def _plausible(source: str, metrics: Metrics) -> list[CheckResult]:
+    if not metrics.frauds:
+        return []
+    bound = LEAK_BOUNDS.get(source, DEFAULT_BOUND)
+    return [
+        _check(f"no_leak_{name}", observed <= limit, observed, f"<= {limit}", bound.reason)
         for name, observed, limit in (
             ("average_precision", metrics.average_precision, bound.average_precision),
             ("auc", metrics.auc, bound.auc),
-        ):
-            checks.append(
-                _check(
-                    f"no_leak_{name}_{source}",
-                    observed <= limit,
-                    observed,
-                    f"<= {limit}",
-                    bound.reason,
-                )
-            )
-    return checks
+        )
+    ]
 
 
 def _calibrated(evidence: Evidence) -> list[CheckResult]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES, FEATURES
+from contracts.features import FEATURE_LIST_VERSION, FEATURES
 from ml import artefact, plots, tracking
 from ml.evaluate import calibration_table, stability_index
 from ml.training import Trained
@@ -51,10 +51,11 @@ def record(
     client: MlflowClient,
     snapshots: Mapping[str, int],
     *,
+    source: str,
     run_id: str,
     as_of: str,
 ) -> tuple[str, int]:
-    """Log the run, its candidates as nested runs, and register the model as challenger.
+    """Log the run, its candidates as nested runs, and register the source's model as challenger.
 
     Every request costs the server a password check, so what can go together does: the model before
     the metrics (MLflow would fetch each metric again to copy it to the model), files as one folder.
@@ -63,29 +64,32 @@ def record(
     """
     import mlflow
 
+    name = tracking.model_name(source)
     common = {
+        "source": source,
         "as_of": as_of,
         "feature_list_version": FEATURE_LIST_VERSION,
         **{f"snapshot_{table}": str(snapshot) for table, snapshot in snapshots.items()},
     }
     tags = {"run_id": run_id, "code_version": code_version(), **common}
-    experiment = mlflow.set_experiment(tracking.EXPERIMENT).experiment_id
+    experiment = mlflow.set_experiment(name).experiment_id
     with mlflow.start_run(run_name=run_id, tags=tags) as run:
         parent = run.info.run_id
-        version = _log_model(trained)
+        version = _log_model(trained, name)
         mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
         mlflow.log_metrics(headline(trained))
         with tempfile.TemporaryDirectory() as folder:
             _write_files(trained, Path(folder))
             mlflow.log_artifacts(folder)
         _log_candidates(trained, client, experiment, parent, run_id)
-    client.set_registered_model_alias(tracking.MODEL_NAME, tracking.CHALLENGER, str(version))
+    client.set_registered_model_alias(name, tracking.CHALLENGER, str(version))
     return parent, version
 
 
-def promote(client: MlflowClient, version: int) -> None:
-    """Make a version the champion; only the job calls this, after the gate passed."""
-    client.set_registered_model_alias(tracking.MODEL_NAME, tracking.CHAMPION, str(version))
+def promote(client: MlflowClient, source: str, version: int) -> None:
+    """Make a version the source's champion; only the job calls this, after the gate passed."""
+    name = tracking.model_name(source)
+    client.set_registered_model_alias(name, tracking.CHAMPION, str(version))
 
 
 def headline(trained: Trained) -> dict[str, float]:
@@ -120,7 +124,13 @@ def _write_files(trained: Trained, folder: Path) -> None:
         (folder / name).write_text(json.dumps(content, indent=1))
 
     shown = trained.judged
-    write("features.json", [{"name": f.name, "known": f.known.value} for f in FEATURES])
+    write(
+        "features.json",
+        [
+            {"name": f.name, "known": f.known.value, "is_used": f.name in trained.null_share}
+            for f in FEATURES
+        ],
+    )
     write("calibration.json", [asdict(line) for line in calibration_table(shown)])
     if not shown.is_fraud.any():
         return
@@ -133,8 +143,8 @@ def _write_files(trained: Trained, folder: Path) -> None:
         random_state=0,
     )
     values = {
-        name: float(value)
-        for name, value in zip(FEATURE_NAMES, shuffled.importances_mean, strict=True)
+        str(name): float(value)
+        for name, value in zip(trained.test_matrix.columns, shuffled.importances_mean, strict=True)
     }
     write("importances.json", values)
     for name, figure in (
@@ -175,12 +185,14 @@ def _log_candidates(
         client.set_terminated(run.info.run_id)
 
 
-def _log_model(trained: Trained) -> int:
+def _log_model(trained: Trained, name: str) -> int:
     import mlflow
 
     sample = trained.test_matrix.head(5)
     signature = mlflow.models.infer_signature(sample, trained.model.predict_proba(sample))
-    passport = artefact.Passport(trained.bands, trained.typical)
+    passport = artefact.Passport(
+        trained.bands, trained.typical, trained.null_share, trained.first_date
+    )
     info: Any = mlflow.sklearn.log_model(
         trained.model,
         name="model",
@@ -190,7 +202,7 @@ def _log_model(trained: Trained) -> int:
         signature=signature,
         metadata=passport.to_dict(),
         pyfunc_predict_fn="predict_proba",
-        registered_model_name=tracking.MODEL_NAME,
+        registered_model_name=name,
         await_registration_for=0,
     )
     return int(info.registered_model_version)

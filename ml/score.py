@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pandas as pd
 
+from contracts.features import FEATURES, LOOKBACK_DAYS, KnownAt
 from contracts.render import to_arrow
 from contracts.tables import TABLES
 from ml.champion import Champion
@@ -16,6 +18,33 @@ from ml.reasons import explain
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_CHANCE: Final = 1e-6
+"""Below this, nulls in every row of a batch are no coincidence."""
+
+
+def lost_inputs(champion: Champion, features: pa.Table) -> dict[str, int]:
+    """Return the inputs that are null in all rows where training had them, with how many rows.
+
+    A batch of n rows lacks an input throughout with the probability of its null share to the power
+    of n. What comes from history is judged from `LOOKBACK_DAYS` after its beginning on: before, a
+    whole batch may know nothing yet.
+    """
+    passport, matrix = champion.passport, to_matrix(features)
+    day = pd.to_datetime(features["event_date"].to_pandas())
+    first = pd.Timestamp(passport.first_date)
+    has_history = (day >= first + timedelta(days=LOOKBACK_DAYS)).to_numpy(dtype=bool)
+    lost = {}
+    for feature in FEATURES:
+        if feature.name not in passport.null_share:
+            continue
+        values = matrix[feature.name]
+        if feature.known is not KnownAt.EVENT:
+            values = values[has_history]
+        is_chance = passport.null_share[feature.name] ** len(values) >= _CHANCE
+        if values.isna().all() and not is_chance:
+            lost[feature.name] = len(values)
+    return lost
 
 
 def score_rows(
@@ -35,7 +64,7 @@ def score_rows(
             f"{champion.title} reads version {champion.passport.feature_list_version} of the"
             " feature list, which the platform no longer computes: run train_fraud_model."
         )
-    matrix = to_matrix(features)
+    matrix = to_matrix(features)[list(champion.passport.inputs)]
     rows = len(matrix)
     score = champion.model.predict_proba(matrix)[:, 1] if rows else np.empty(0)
     bands = champion.passport.bands

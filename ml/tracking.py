@@ -9,10 +9,18 @@ if TYPE_CHECKING:
 
     from contracts.settings import Settings
 
-MODEL_NAME: Final = "fraud_detector"
-EXPERIMENT: Final = "fraud_detector"
+MODEL_PREFIX: Final = "fraud_detector"
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
+
+
+def model_name(source: str) -> str:
+    """Return the registered name of a source's model, which is also its experiment's.
+
+    Payments of different sources share no world: columns, currencies and frauds differ, and so does
+    what a score means. Hence a champion each.
+    """
+    return f"{MODEL_PREFIX}_{source}"
 
 
 def connect(settings: Settings) -> MlflowClient:

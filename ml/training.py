@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -53,6 +53,10 @@ class Trained:
         validation: the last validation fold, scored by the model fitted before it.
         judged: the test rows of all customers with the deployed scores; `unknown` marks those of
             `test` among them.
+        test_features: every feature of the test rows; `test_matrix` has those that the model reads.
+        null_share: of each feature that the model reads, over the final training rows: a feature
+            that was null in all of these is not among them.
+        first_date: the business date that the labelled history begins with.
     """
 
     name: str
@@ -63,11 +67,13 @@ class Trained:
     trials: Mapping[str, Trial]
     test: Metrics
     everyone: Metrics
-    by_source: Mapping[str, Metrics]
     validation: Judged
     judged: Judged
     unknown: Flags
+    test_features: pd.DataFrame
     test_matrix: pd.DataFrame
+    null_share: Mapping[str, float]
+    first_date: date
     rows_train: int
     frauds_train: int
 
@@ -138,6 +144,9 @@ def train(data: Dataset, as_of: datetime) -> Trained:
             " cannot be compared: process a longer window of history first."
         )
     tested = plan.test.evaluation(data.rows)
+    test_features = data.matrix[tested]
+    null_share = _null_share(data.matrix[final_train])
+    data = replace(data, matrix=data.matrix[list(null_share)])
     unknown = split.of_unknown_customers(data.rows, tested)[tested]
 
     trials: dict[str, Trial] = {}
@@ -166,7 +175,6 @@ def train(data: Dataset, as_of: datetime) -> Trained:
     validation = judged(data, validated, validation_score)
     bands = threshold.choose(validation)
     everyone = judged(data, tested, model.predict_proba(data.matrix[tested])[:, 1])
-    source = data.rows["source_system"][tested].to_numpy()
     return Trained(
         name=chosen,
         model=model,
@@ -176,17 +184,29 @@ def train(data: Dataset, as_of: datetime) -> Trained:
         trials=trials,
         test=evaluate.report(everyone.where(unknown), bands.high),
         everyone=evaluate.report(everyone, bands.high),
-        by_source={
-            str(name): evaluate.report(everyone.where(unknown & (source == name)), bands.high)
-            for name in np.unique(source[unknown])
-        },
         validation=validation,
         judged=everyone,
         unknown=unknown,
+        test_features=test_features,
         test_matrix=data.matrix[tested],
+        null_share=null_share,
+        first_date=data.rows["event_date"].iloc[0],
         rows_train=int(final_train.sum()),
         frauds_train=int(data.rows["is_fraud"][final_train].sum()),
     )
+
+
+def _null_share(train: pd.DataFrame) -> dict[str, float]:
+    """Return how often each feature is null, (nulls + 1) / (rows + 2), unless it always is.
+
+    Laplace's rule of succession: a feature that never was null may be, once in a while.
+    """
+    nulls = train.isna().sum()
+    return {
+        str(name): float((count + 1) / (len(train) + 2))
+        for name, count in nulls.items()
+        if count < len(train)
+    }
 
 
 def _calibrated(before: Any, final: Any, data: Dataset, mask: Flags) -> tuple[Any, Floats]:

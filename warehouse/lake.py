@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.sql import SqlCatalog
-    from pyiceberg.expressions import BooleanExpression
 
 LakeRole = Literal["reader", "processor"]
 _CATALOG_ROLE: dict[LakeRole, CatalogRole] = {"reader": "reader", "processor": "writer"}
@@ -68,15 +67,22 @@ def _on_dates(column: str, dates: Iterable[date]) -> str:
     )
 
 
+def of_source(source: str) -> str:
+    """Return the condition for the rows of a source system, as Iceberg and Postgres read it."""
+    return f"source_system = '{source}'"
+
+
 def read_dates(
     catalog: Catalog,
     table: str,
     snapshot_id: int | None,
     dates: Iterable[date] | None,
+    source: str | None = None,
 ) -> pa.RecordBatchReader:
     """Stream some business dates of a lake table, cast to the contract's Arrow schema.
 
-    `snapshot_id` None reads the current snapshot; `dates` None reads the whole table.
+    `snapshot_id` None reads the current snapshot; `dates` None reads every date, `source` None
+    every source system.
 
     Raises:
         SnapshotMissing: when the snapshot was expired or never existed.
@@ -89,14 +95,15 @@ def read_dates(
     lake_table = catalog.load_table(table)
     if snapshot_id is not None and lake_table.snapshot_by_id(snapshot_id) is None:
         raise SnapshotMissing(f"{table} has no snapshot {snapshot_id}: run its stage again.")
-    row_filter: str | BooleanExpression = AlwaysTrue()
+    conditions = [] if source is None else [of_source(source)]
     if dates is not None:
         if declared.partition_by is None:
             raise ValueError(f"{table} has no business date: read it whole.")
         condition = _on_dates(declared.partition_by, dates)
         if not condition:
             return pa.RecordBatchReader.from_batches(schema, iter(()))
-        row_filter = condition
+        conditions.append(f"({condition})")
+    row_filter = " and ".join(conditions) or AlwaysTrue()
     scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
 
     def batches() -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,13 @@
 """Scores: each payment once, by one model, in a distribution that we know."""
 
+from typing import Final
+
 from contracts.render.to_gx import WARNING, Rule, base_rules, equal
 from contracts.tables import Table
+from expectations.suites.comparisons import zero
+
+VARIED_ROWS: Final = 20
+"""From so many payments on, one score for all of them is no coincidence."""
 
 
 def rules(table: Table) -> tuple[Rule, ...]:
@@ -9,14 +15,20 @@ def rules(table: Table) -> tuple[Rule, ...]:
     return base_rules(table)
 
 
-def batch_rules(is_expected: bool) -> tuple[Rule, ...]:
+def input_rules() -> tuple[Rule, ...]:
+    """Return the rule on the inputs that a batch lacks throughout: one a row."""
+    why = "the model learnt from values of this feature and got none: scores without it mislead"
+    return (zero("rows_without", why),)
+
+
+def batch_rules(is_varied: bool) -> tuple[Rule, ...]:
     """Return the rules of the one-row summary of a batch of scores."""
     return (
         equal("rows_scored", "rows_featured", "each payment of the dates is scored exactly once"),
         _at_most("rows_not_featured", 0, "a score without features has nothing behind it"),
         _at_most("rows_of_other_model", 0, "a batch is scored by the one model that is reported"),
         _at_most("rows_of_other_snapshot", 0, "and from the one feature snapshot that is recorded"),
-        *((_NOT_CONSTANT,) if is_expected else ()),
+        *((_NOT_CONSTANT,) if is_varied else ()),
         _at_most(
             "alert_share",
             0.25,

@@ -1,4 +1,4 @@
-"""Score the payments of some business dates with the champion."""
+"""Score the payments of a source, of some business dates, with its champion."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ def score(
     window: Window,
     run_id: str,
 ) -> tuple[StageResult, pa.Table]:
-    """Return the scores of every payment of `dates`, in the columns of staging.scores.
+    """Return the scores of the window's source on `dates`, in the columns of staging.scores.
+
+    Payments of other sources on the same dates are left to their own champions.
 
     Args:
         settings: where MLflow is.
         catalog: the lake, for reading.
         dates: business dates, in any order.
         snapshots: recorded snapshots; without sandbox.features what is published now is read.
-        window: the window whose run this is.
+        window: the window whose run this is; its source is scored.
         run_id: the same over all retries of one run.
 
     Raises:
-        NoChampion: when no model was ever promoted; do not retry.
+        NoChampion: when no model of the source was ever promoted; do not retry.
         FeatureListChanged: when the champion needs other features; do not retry.
         ConservationError: when a payment got no score, or two.
     """
@@ -50,12 +52,12 @@ def score(
 
     from ml import dataset, tracking
     from ml.champion import load_champion
-    from ml.score import score_rows
+    from ml.score import lost_inputs, score_rows
 
     started = time.monotonic()
-    champion = load_champion(tracking.connect(settings))
+    champion = load_champion(tracking.connect(settings), window.source)
     snapshot = dataset.snapshot_of(catalog, dataset.FEATURES_TABLE, snapshots)
-    features = dataset.read_features(catalog, snapshot, dates)
+    features = dataset.read_features(catalog, snapshot, window.source, dates)
     with threadpool_limits(limits=1):
         scores = score_rows(
             champion, features, snapshot=snapshot, run_id=run_id, scored_at=datetime.now(UTC)
@@ -73,6 +75,8 @@ def score(
             "model_name": champion.name,
             "model_version": champion.version,
             "feature_list_version": champion.passport.feature_list_version,
+            "unused_features": list(champion.passport.unused),
+            "lost_inputs": lost_inputs(champion, features),
             "threshold": champion.passport.bands.high,
             "rows": scores.num_rows,
             "alerts": decisions["review"] + decisions["decline"],

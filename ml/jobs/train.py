@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from typing import TYPE_CHECKING
 
-from contracts.features import FEATURE_LIST_VERSION
+from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
 from contracts.results import GateResult, StageResult
 from contracts.stages import Stage
 from ml.errors import NoChampion, NotEnoughHistory
@@ -39,7 +39,7 @@ def train(
     window: Window,
     run_id: str,
 ) -> tuple[StageResult, GateResult]:
-    """Train on all features before `as_of` with the labels known by then.
+    """Train on all features of the window's source before `as_of`, with the labels known by then.
 
     A closed gate is no failure: the challenger stays registered, the champion stays champion, and
     the returned gate says why.
@@ -49,7 +49,7 @@ def train(
         catalog: the lake, for reading.
         as_of: an instant, UTC.
         snapshots: recorded snapshots by table; a table that is not named is read as published now.
-        window: the key that the run is recorded under.
+        window: the key that the run is recorded under; its source is learnt.
         run_id: the same over all retries of one run.
 
     Raises:
@@ -66,24 +66,30 @@ def train(
         for table in (dataset.FEATURES_TABLE, dataset.LABELS_TABLE)
     }
     data = dataset.labelled(
-        dataset.read_features(catalog, read[dataset.FEATURES_TABLE]),
-        dataset.read_labels(catalog, read[dataset.LABELS_TABLE]),
+        dataset.read_features(catalog, read[dataset.FEATURES_TABLE], window.source),
+        dataset.read_labels(catalog, read[dataset.LABELS_TABLE], window.source),
         as_of,
     )
     client = tracking.connect(settings)
     # One thread: the work is small, and on shared cores spinning threads cost ten times the time.
     with threadpool_limits(limits=1):
         trained = training.train(data, as_of)
-        evidence = _evidence(trained, client)
+        evidence = _evidence(trained, client, window.source)
         mlflow_run_id, version = register.record(
-            trained, client, read, run_id=run_id, as_of=as_of.isoformat()
+            trained,
+            client,
+            read,
+            source=window.source,
+            run_id=run_id,
+            as_of=as_of.isoformat(),
         )
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
     gate = judge(evidence, window=window.key, run_id=run_id, report=report)
     if gate.passed:
-        register.promote(client, version)
+        register.promote(client, window.source, version)
     details = {
-        "model_name": tracking.MODEL_NAME,
+        "source": window.source,
+        "model_name": tracking.model_name(window.source),
         "model_version": version,
         "promoted": gate.passed,
         "refused_because": [c.name for c in gate.checks if not c.passed],
@@ -100,6 +106,7 @@ def train(
         "metrics": register.headline(trained),
         "mlflow_run_id": mlflow_run_id,
         "feature_list_version": FEATURE_LIST_VERSION,
+        "unused_features": [name for name in FEATURE_NAMES if name not in trained.null_share],
         "as_of": as_of.isoformat(),
         "rows_unlabelled": data.unlabelled,
         "seconds": round(time.monotonic() - started, 2),
@@ -107,7 +114,7 @@ def train(
     return StageResult(Stage.TRAIN, window.key, run_id, snapshots=read, details=details), gate
 
 
-def _evidence(trained: Trained, client: MlflowClient) -> Evidence:
+def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
     """Gather what the gate judges, the champion's figures on the very same rows included."""
     from ml import evaluate
     from ml.candidates import BASELINE
@@ -117,16 +124,17 @@ def _evidence(trained: Trained, client: MlflowClient) -> Evidence:
     champion = None
     score = None
     try:
-        champion = load_champion(client)
+        champion = load_champion(client, source)
     except NoChampion:
         pass
     else:
         if champion.passport.is_current:
-            score = champion.model.predict_proba(trained.test_matrix)[:, 1]
+            theirs = trained.test_features[list(champion.passport.inputs)]
+            score = champion.model.predict_proba(theirs)[:, 1]
     return Evidence(
         test=trained.test,
         everyone=trained.everyone,
-        by_source=trained.by_source,
+        source=source,
         training_average_precision=trained.trials[trained.name].training_average_precision,
         baseline_training_average_precision=trained.trials[BASELINE].training_average_precision,
         champion_average_precision=None

@@ -45,7 +45,7 @@ FOUND: dict[str, Any] = {
         {"gate": "model", "window": WINDOW, "passed": False, "checks": 9},
     ],
     "model": {
-        "name": "fraud_detector",
+        "name": "fraud_detector_sparkov",
         "version": 2,
         "metrics": {"average_precision": 0.76754, "auc": 0.98788},
     },
@@ -80,7 +80,7 @@ def test_tables_hold_rows_money_metrics_and_reasons() -> None:
     for part in ("46,269", "3,478,874.73", "passed", "closed", "0.7675", "1,280.34 USD"):
         assert part in text
     assert "customer_amount_mean_1d, amount" in text
-    assert "fraud_detector version 2" in text
+    assert "fraud_detector_sparkov version 2" in text
     assert "1,500 MiB" in text
 
 

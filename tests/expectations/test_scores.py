@@ -1,5 +1,6 @@
 """The gate of the scores."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ SCORED = StageResult(
     "score_1",
     (DAY,),
     {"sandbox.features": 7},
-    details={"model_name": "fraud_detector", "model_version": 3},
+    details={"model_name": "fraud_detector_sparkov", "model_version": 3},
 )
 FEATURED = pa.table(
     {"source_system": ["sparkov"] * ROWS, "event_id": [f"{n:032x}" for n in range(ROWS)]}
@@ -33,7 +34,7 @@ def _row(number: int, **given: Any) -> dict[str, Any]:
         "event_id": f"{number:032x}",
         "source_system": "sparkov",
         "event_date": DAY,
-        "model_name": "fraud_detector",
+        "model_name": "fraud_detector_sparkov",
         "model_version": 3,
         "feature_list_version": "1",
         "feature_snapshot_id": 7,
@@ -101,3 +102,17 @@ def test_many_alerts_are_a_warning_before_they_are_a_failure(tmp_path: Path) -> 
     result = judge_scores(SCORED, busy, FEATURED, tmp_path)
     assert result.passed
     assert _failed(result) == {"scores.batch.alert_share.plausible"}
+
+
+def test_an_input_that_the_batch_lost_closes_the_gate(tmp_path: Path) -> None:
+    lost = replace(SCORED, details={**SCORED.details, "lost_inputs": {"home_distance_km": ROWS}})
+    result = judge_scores(lost, _scores(), FEATURED, tmp_path)
+    assert not result.passed
+    (check,) = (check for check in result.checks if not check.passed)
+    assert check.name == "features.inputs.rows_without.between"
+    assert "home_distance_km" in (check.observed or "")
+
+
+def test_a_single_payment_has_a_single_score(tmp_path: Path) -> None:
+    result = judge_scores(SCORED, _scores(0), FEATURED.slice(0, 1), tmp_path)
+    assert result.passed

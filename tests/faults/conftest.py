@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,11 +192,16 @@ def champion() -> Iterator["Champion"]:
     random = np.random.default_rng(7)
     rows = pd.DataFrame(random.lognormal(3, 1, (500, len(FEATURE_NAMES))), columns=FEATURE_NAMES)
     model = boosted_trees(rows).fit(rows, rows["amount"] > rows["amount"].quantile(0.9))
-    passport = Passport(Bands(0.99, 0.999, 1.0), typical_values(rows))
-    made = Champion(tracking.MODEL_NAME, 1, model, passport)
+    passport = Passport(
+        Bands(0.99, 0.999, 1.0),
+        typical_values(rows),
+        dict.fromkeys(FEATURE_NAMES, 0.5),
+        date(2024, 5, 1),
+    )
+    made = Champion(tracking.model_name("sparkov"), 1, model, passport)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ml.tracking.connect", lambda settings: None)
-        patch.setattr("ml.champion.load_champion", lambda client: made)
+        patch.setattr("ml.champion.load_champion", lambda client, source: made)
         yield made
 
 

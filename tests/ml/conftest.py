@@ -34,11 +34,15 @@ def make_world(
     customers: int = 600,
     a_day: int = 120,
     seed: int = 7,
-    planted: bool = True,
+    planted: float = 1.0,
+    source: str = "sparkov",
+    currency: str = "USD",
+    lacking: tuple[str, ...] = (),
 ) -> World:
     """Return (sandbox.features, processed.labels); a fraud is large, at night, and often fast.
 
-    Without `planted` the features say nothing about fraud.
+    `planted` is the share of frauds that the features tell; at 0 they say nothing. Features in
+    `lacking` are null, as where a source has not the columns for them.
     """
     random = np.random.default_rng(seed)
     rows = days * a_day
@@ -46,7 +50,7 @@ def make_world(
     start = datetime.combine(FIRST_DAY, datetime.min.time(), tzinfo=UTC)
     event_at = [start + timedelta(seconds=int(s)) for s in seconds]
     is_fraud = random.random(rows) < 0.03
-    signal = is_fraud & planted
+    signal = is_fraud & (np.random.default_rng(seed + 1).random(rows) < planted)
     values: dict[str, list[Any]] = {n: _column(n, rows, random) for n in FEATURE_NAMES}
     amount = random.lognormal(3, 1, rows) * np.where(signal, 6, 1)
     values["amount"] = [Decimal(f"{x:.2f}") for x in amount]
@@ -59,12 +63,13 @@ def make_world(
     ]
     values |= {
         "event_id": [f"e{i:06d}" for i in range(rows)],
-        "source_system": ["sparkov"] * rows,
+        "source_system": [source] * rows,
         "event_at": event_at,
         "event_date": [t.date() for t in event_at],
         "customer_id": [f"c{i:03d}" for i in random.integers(0, customers, rows)],
         "counterparty_id": [f"m{i:03d}" for i in random.integers(0, 30, rows)],
-        "currency": ["USD"] * rows,
+        "currency": [currency] * rows,
+        **{name: [None] * rows for name in lacking},
     }
     labels = {
         "event_id": values["event_id"],
@@ -120,10 +125,13 @@ class Lake:
         for zone in ("processed", "sandbox"):
             self.catalog.create_namespace(zone)
 
-    def publish(self, world: World) -> dict[str, int]:
-        """Overwrite both tables and return their new snapshots."""
+    def publish(self, *worlds: World) -> dict[str, int]:
+        """Overwrite both tables with these worlds and return their new snapshots."""
         snapshots = {}
-        for name, rows in zip(("sandbox.features", "processed.labels"), world, strict=True):
+        for name, parts in zip(
+            ("sandbox.features", "processed.labels"), zip(*worlds, strict=True), strict=True
+        ):
+            rows = pa.concat_tables(parts)
             table = self.catalog.create_table_if_not_exists(name, schema=rows.schema)
             table.overwrite(rows)
             current = table.current_snapshot()

@@ -29,6 +29,12 @@ assert not ours, ours
 """
 
 
+def passport_of(trained: training.Trained) -> artefact.Passport:
+    return artefact.Passport(
+        trained.bands, dict(trained.typical), dict(trained.null_share), trained.first_date
+    )
+
+
 @pytest.fixture(scope="module", params=sorted(candidates.SUPERVISED))
 def saved(
     request: pytest.FixtureRequest,
@@ -48,7 +54,7 @@ def saved(
         serialization_format="skops",
         skops_trusted_types=list(artefact.TRUSTED_TYPES),
         pip_requirements=artefact.requirements(),
-        metadata=artefact.Passport(trained.bands, trained.typical).to_dict(),
+        metadata=passport_of(trained).to_dict(),
     )
     return folder, trained
 
@@ -68,7 +74,8 @@ def test_what_scoring_needs_travels_with_the_model(saved: Saved) -> None:
     model, passport = artefact.load(folder)
     score = model.predict_proba(trained.test_matrix)[:, 1]
     assert score.tobytes() == trained.judged.score.tobytes()
-    assert passport == artefact.Passport(trained.bands, dict(trained.typical))
+    assert passport == passport_of(trained)
+    assert passport.inputs == tuple(trained.test_matrix.columns)
     assert passport.is_current
     assert (passport.feature_list_version, passport.feature_names) == (
         FEATURE_LIST_VERSION,

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -106,8 +106,26 @@ def test_the_recorded_snapshot_is_read(
     snapshot = dataset.snapshot_of(lake.catalog, name, recorded)
     assert snapshot == recorded[name]
     assert dataset.snapshot_of(lake.catalog, name, {}) != snapshot
-    read = dataset.read_features(lake.catalog, snapshot)
+    read = dataset.read_features(lake.catalog, snapshot, "sparkov")
     assert read["amount"].to_pylist() == world[0]["amount"].to_pylist()
     days = sorted(set(world[0]["event_date"].to_pylist()))[3:5]
-    some = dataset.read_features(lake.catalog, snapshot, days)
+    some = dataset.read_features(lake.catalog, snapshot, "sparkov", days)
     assert sorted(set(some["event_date"].to_pylist())) == days
+
+
+def test_a_source_is_read_without_its_neighbours(
+    lake: Any, world: World, build_world: Callable[..., World]
+) -> None:
+    other = build_world(days=40, seed=9, source="handbook", currency="EUR")
+    snapshots = lake.publish(world, other)
+    features, labels = snapshots[dataset.FEATURES_TABLE], snapshots[dataset.LABELS_TABLE]
+    read = dataset.read_features(lake.catalog, features, "sparkov")
+    assert read.equals(world[0].sort_by(dataset._ORDER))
+    assert set(read["currency"].to_pylist()) == {"USD"}
+    told = dataset.read_labels(lake.catalog, labels, "handbook")
+    assert told.num_rows == other[1].num_rows
+    assert set(told["source_system"].to_pylist()) == {"handbook"}
+    assert dataset.last_day(lake.catalog, features, "sparkov") == date(2024, 6, 29)
+    assert dataset.last_day(lake.catalog, features, "handbook") == date(2024, 6, 9)
+    with pytest.raises(LookupError, match="no features of paysim1"):
+        dataset.last_day(lake.catalog, features, "paysim1")

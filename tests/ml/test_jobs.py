@@ -16,6 +16,7 @@ from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from contracts.windows import Window
+from expectations.gates import gate_scores
 from ml import tracking
 from ml.jobs.score import NoChampion, score
 from ml.jobs.train import as_of_window_end, train
@@ -31,8 +32,7 @@ DAY = Window.parse("sparkov@2024-06-29")
 def _own_model() -> Iterator[None]:
     """Register under another name, so that the line's own champion is left alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracking, "MODEL_NAME", f"fraud_detector_test_{uuid.uuid4().hex[:8]}")
-        patch.setattr(tracking, "EXPERIMENT", "fraud_detector_test")
+        patch.setattr(tracking, "MODEL_PREFIX", f"test_{uuid.uuid4().hex[:8]}")
         yield
 
 
@@ -41,29 +41,34 @@ class Site:
     settings: Settings
     lake: Any
 
-    def train(self, snapshots: dict[str, int], run_id: str) -> tuple[StageResult, GateResult]:
+    def train(
+        self, snapshots: dict[str, int], run_id: str, window: Window = HISTORY
+    ) -> tuple[StageResult, GateResult]:
         return train(
             self.settings,
             self.lake.catalog,
-            as_of=as_of_window_end(HISTORY),
+            as_of=as_of_window_end(window),
             snapshots=snapshots,
-            window=HISTORY,
+            window=window,
             run_id=run_id,
         )
 
-    def score(self, snapshots: dict[str, int]) -> tuple[StageResult, pa.Table]:
+    def score(
+        self, snapshots: dict[str, int], window: Window = DAY
+    ) -> tuple[StageResult, pa.Table]:
         return score(
             self.settings,
             self.lake.catalog,
-            dates=list(DAY.dates()),
+            dates=list(window.dates()),
             snapshots=snapshots,
-            window=DAY,
+            window=window,
             run_id="score_1",
         )
 
-    def alias(self, name: str) -> int:
+    def alias(self, name: str, source: str = "sparkov") -> int:
         client = tracking.connect(self.settings)
-        return int(client.get_model_version_by_alias(tracking.MODEL_NAME, name).version)
+        model = tracking.model_name(source)
+        return int(client.get_model_version_by_alias(model, name).version)
 
 
 @pytest.fixture
@@ -92,7 +97,7 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     check_scores(scored, first, world)
 
     # Features that say nothing: the challenger is registered, the champion stays.
-    useless = site.lake.publish(build_world(planted=False))
+    useless = site.lake.publish(build_world(planted=0.0))
     refused, closed = site.train(useless, "train_2")
     assert not closed.passed
     assert not refused.details["promoted"]
@@ -111,12 +116,47 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
         assert second[column].to_pylist() == first[column].to_pylist()
 
 
+def test_two_sources_on_the_same_days_have_a_model_each(
+    site: Site, world: World, build_world: Callable[..., World], tmp_path: Path
+) -> None:
+    lacking = ("time_since_last_seconds", "home_distance_km")
+    other = build_world(seed=21, planted=0.7, source="handbook", currency="EUR", lacking=lacking)
+    history, day = Window("handbook", HISTORY.start, HISTORY.end), Window.of("handbook", DAY.span)
+    snapshots = site.lake.publish(world, other)
+    ours, _ = site.train(snapshots, "train_sparkov")
+    assert ours.details["unused_features"] == []
+    with pytest.raises(NoChampion, match="handbook has no champion"):
+        site.score(snapshots, day)
+
+    champion = site.alias("champion")
+    theirs, gate = site.train(snapshots, "train_handbook", history)
+    assert gate.passed, [check for check in gate.checks if not check.passed]
+    assert (theirs.details["source"], theirs.details["model_version"]) == ("handbook", 1)
+    assert theirs.details["unused_features"] == list(lacking)
+    assert theirs.snapshots == snapshots
+    assert site.alias("champion", "handbook") == 1
+    assert site.alias("champion") == champion
+
+    for window, mine, currency in ((DAY, world, "USD"), (day, other, "EUR")):
+        scored, scores = site.score(snapshots, window)
+        (balance,) = scored.balances
+        assert (balance.source_system, balance.currency) == (window.source, currency)
+        today = mine[0].filter(pa.compute.equal(mine[0]["event_date"], DAY.end))
+        assert balance.rows_in == balance.rows_out == today.num_rows
+        assert sorted(scores["event_id"].to_pylist()) == sorted(today["event_id"].to_pylist())
+        assert set(scores["source_system"].to_pylist()) == {window.source}
+        assert set(scores["model_name"].to_pylist()) == {tracking.model_name(window.source)}
+        judged = gate_scores(site.lake.catalog, scored, scores, tmp_path)
+        assert judged.passed, [check for check in judged.checks if not check.passed]
+
+
 def recorded_in_mlflow(site: Site, result: StageResult) -> None:
     client = tracking.connect(site.settings)
     run = client.get_run(result.details["mlflow_run_id"])
     table, snapshot = next(iter(result.snapshots.items()))
     assert run.data.params[f"snapshot_{table}"] == str(snapshot)
     assert run.data.tags["code_version"]
+    assert run.data.params["source"] == run.data.tags["source"] == "sparkov"
     assert run.data.metrics["average_precision"] == pytest.approx(
         result.details["metrics"]["average_precision"]
     )

@@ -75,11 +75,11 @@ def test_scales_and_quantiles_come_from_training_rows_only(data: dataset.Dataset
     train = np.arange(len(data.rows)) < 3000
     model, _, _ = training.fit_and_score("logistic_regression", data, train, ~train)
     amount = list(data.matrix.columns).index("amount")
-    expected = np.log1p(data.matrix["amount"][train]).mean()
+    expected = np.arcsinh(data.matrix["amount"][train]).mean()
     assert model.named_steps["scale"].mean_[amount] == pytest.approx(expected)
     trees, _, _ = training.fit_and_score("boosted_trees", data, train, ~train)
     flag = trees.named_steps["features"].named_transformers_["amount_above_0.99"]
-    assert flag.threshold == np.quantile(data.matrix["amount"][train], 0.99)
+    assert flag.named_steps["flag"].threshold == np.quantile(data.matrix["amount"][train], 0.99)
 
 
 def test_the_anomaly_detector_sees_no_label(data: dataset.Dataset) -> None:
@@ -117,7 +117,7 @@ def test_boosting_that_collapses_is_refused(
         Evidence(
             test=found.test,
             everyone=found.everyone,
-            by_source=found.by_source,
+            source="sparkov",
             training_average_precision=collapsed.training_average_precision,
             baseline_training_average_precision=baseline.training_average_precision,
             champion_average_precision=None,

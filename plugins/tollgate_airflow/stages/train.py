@@ -16,20 +16,26 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Train, register and, when the model gate is open, promote; return what happened."""
+    """Train, register and, when the model gate is open, promote; return what happened.
+
+    Without a window, training stands at the end of the source's last day that has features.
+    """
+    from ml.dataset import FEATURES_TABLE, last_day, snapshot_of
     from ml.jobs.train import as_of_window_end, train
     from warehouse.lake import open_catalog
     from warehouse.ledger import record_gate
 
     settings = get_settings()
     catalog = open_catalog(settings, "reader")
-    named = context["params"].get("window")
-    run = Run.of(
-        Stage.TRAIN,
-        context,
-        default=None if named else _last_day(catalog, context["params"]["source"]),
-    )
-    snapshots = handover.previous(Stage.PREPARE, run).snapshots if named else {}
+    default, snapshots = None, {}
+    if not context["params"].get("window"):
+        source = context["params"]["source"]
+        snapshots = {FEATURES_TABLE: snapshot_of(catalog, FEATURES_TABLE, {})}
+        last = last_day(catalog, snapshots[FEATURES_TABLE], source)
+        default = Window(source, last, last)
+    run = Run.of(Stage.TRAIN, context, default=default)
+    if default is None:
+        snapshots = handover.previous(Stage.PREPARE, run).snapshots
     result, judged = train(
         settings,
         catalog,
@@ -47,15 +53,6 @@ def write(context: Any) -> dict[str, Any]:
         "metrics": result.details["metrics"],
         "closed_checks": [c.name for c in judged.checks if not c.passed],
     }
-
-
-def _last_day(catalog: Any, source: str) -> Window:
-    """Return the last business date that has features."""
-    partitions = catalog.load_table("sandbox.features").inspect.partitions().to_pylist()
-    if not partitions:
-        raise ValueError("Sandbox holds no features yet: run land_transactions first.")
-    last = max(row["partition"]["event_date"] for row in partitions)
-    return Window(source, last, last)
 
 
 @guarded

@@ -229,6 +229,7 @@ class Settings(BaseSettings):
     port_base: int = Field(default=15400, ge=1024, le=65500)
     data_dir: Path = REPO / "data"
     deliveries: dict[str, Path] = Field(default_factory=dict)
+    mappings_dir: Path = REPO / "sources" / "mappings"
     slack_webhook_url: SecretStr | None = None
     warehouse: Warehouse
     catalog: Catalog
@@ -237,7 +238,7 @@ class Settings(BaseSettings):
     mlflow: MLflow
     airflow: Airflow
 
-    @field_validator("state_dir", "data_dir")
+    @field_validator("state_dir", "data_dir", "mappings_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         value = value.expanduser()

@@ -163,7 +163,7 @@ class Source:
     def fills(self) -> frozenset[str]:
         """Return the columns of `processed.transactions` that this source can fill."""
         return frozenset(
-            _BECOMES.get(name, name)
+            BECOMES.get(name, name)
             for version in self.versions
             for name in version.mapping
             if name not in LABEL_COLUMNS
@@ -172,7 +172,7 @@ class Source:
     @property
     def lacks(self) -> frozenset[str]:
         """Return the mapped columns of `processed.transactions` that are null in every row."""
-        known = {_BECOMES.get(name, name) for name in MAPPED_COLUMNS if name not in LABEL_COLUMNS}
+        known = {BECOMES.get(name, name) for name in MAPPED_COLUMNS if name not in LABEL_COLUMNS}
         return frozenset(known) - self.fills
 
     def version(self, number: int | None) -> Version | None:
@@ -197,5 +197,5 @@ class Source:
         return said if len(self.versions) == 1 else f"nearest to version {nearest.number}: {said}"
 
 
-_BECOMES: Final = {"location_text": "region"}
+BECOMES: Final = {"location_text": "region"}
 """Columns of Processed that a mapped column becomes, where the name changes on the way."""

@@ -19,3 +19,7 @@ class StoreRefusedError(SourceError):
 
 class StoreUnreachableError(ConnectionError):
     """The object store does not answer; trying again later may heal it."""
+
+
+class MappingError(SourceError):
+    """A mapping file declares no source, and why."""

@@ -1,7 +1,9 @@
 """The source systems that the platform knows."""
 
+from pathlib import Path
 from typing import Final
 
+from contracts.settings import get_settings
 from sources.aws_fraud import AWS_FRAUD
 from sources.declaration import Source
 from sources.errors import UnknownSourceError
@@ -28,13 +30,41 @@ SOURCES: Final[dict[str, Source]] = {
 }
 
 
+def names() -> list[str]:
+    """Return the names of all sources, those of mapping files too, without reading one."""
+    return sorted({*SOURCES, *_files()})
+
+
 def source(name: str) -> Source:
-    """Return the declaration of a source.
+    """Return the declaration of a source: one of ours, or that of a mapping file.
 
     Raises:
         UnknownSourceError: naming the sources that exist.
+        MappingError: when its mapping file has mistakes.
     """
-    if name not in SOURCES:
-        known = ", ".join(sorted(SOURCES))
+    found = find(name)
+    if found is None:
+        known = ", ".join(names())
         raise UnknownSourceError(f"No source is called {name!r}: the declared ones are {known}.")
-    return SOURCES[name]
+    return found
+
+
+def find(name: str) -> Source | None:
+    """Return the declaration of a source, or None when there is none of this name.
+
+    Raises:
+        MappingError: when its mapping file has mistakes.
+    """
+    if name in SOURCES:
+        return SOURCES[name]
+    if name not in (files := _files()):
+        return None
+    from sources.mapping_file import read
+
+    return read(files[name])
+
+
+def _files() -> dict[str, Path]:
+    """Return the mapping files by the names of their sources; ours cannot be declared again."""
+    folder = get_settings().mappings_dir
+    return {path.stem: path for path in sorted(folder.glob("*.yaml")) if path.stem not in SOURCES}

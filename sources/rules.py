@@ -117,7 +117,7 @@ class Flags:
 
     `columns` names the flag of each column that holds 1 or true; `lists` are columns that hold
     several names, as a JSON array or separated by commas. `rounded` are amounts of money beside
-    the payment's own: one from ten million on that has only three digits that are not zero was
+    the payment's own: one beyond ten million that has only three digits that are not zero was
     rounded by a spreadsheet, and sets `rounded_balance`.
     """
 

@@ -1,12 +1,13 @@
 """Read landed objects by their declared version, as canonical columns."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any, Final
 
 from pyspark import cloudpickle
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sources import text
@@ -34,12 +35,7 @@ class RawUnfitError(ValueError):
 def read_raw(
     spark: SparkSession, source: Source, manifests: Sequence[Manifest], bucket: str
 ) -> DataFrame:
-    """Return the mapped rows of the manifests' objects, and where each comes from.
-
-    No schema is inferred: Parquet is read by the types that its manifest recorded, one read per
-    version and set of types, text a file a task. Each row is mapped by the version of its object
-    (`spark.transforms.adapt`) and keeps raw_object, raw_position (its number in its object) and
-    ingested_at; `is_readable` is false for a row of text that was cut or damaged.
+    """Return the mapped rows of the manifests' objects (`read_objects`).
 
     Raises:
         RawUnfitError: when gate raw would have refused an object.
@@ -52,25 +48,43 @@ def read_raw(
             f"Raw of {source.name} cannot be processed: "
             f"{'; '.join(unfit[:3]) or 'the manifest lists no object'}{more}."
         )
+    return read_objects(spark, source, tuple(objects.values()), f"s3a://{bucket}/")
+
+
+def read_objects(
+    spark: SparkSession, source: Source, objects: Sequence[RawObject], root: str
+) -> DataFrame:
+    """Return the mapped rows of objects whose keys lie under `root`, and where each comes from.
+
+    No schema is inferred: Parquet is read by the types that its manifest recorded, one read per
+    version and set of types, text a file a task. Each row is mapped by the version of its object
+    (`spark.transforms.adapt`) and keeps raw_object, raw_position (its number in its object) and
+    ingested_at; `is_readable` is false for a row of text that was cut or damaged.
+
+    Raises:
+        RawUnfitError: when the version of an object is not declared.
+    """
     versions = {one.number: one for one in source.versions}
     layouts: dict[tuple[int, str, str], list[str]] = defaultdict(list)
-    for key, held in objects.items():
+    for held in objects:
         version = _version(source, held)
-        kind = key.rpartition(".")[2]
+        kind = held.key.rpartition(".")[2]
         ddl = "" if kind in _TEXT_SUFFIXES else _ddl(version, held)
-        layouts[version.number, kind, ddl].append(f"s3a://{bucket}/{key}")
+        layouts[version.number, kind, ddl].append(f"{root}{held.key}")
     landed = spark.createDataFrame(
-        [(key, held.landed_at) for key, held in objects.items()],
+        [(held.key, held.landed_at) for held in objects],
         "raw_object string, ingested_at timestamp",
     )
-    prefix = len(f"s3a://{bucket}/")
+    # Readers write the root of a local file in one way and in another.
+    below = re.escape(root.partition(":")[2].lstrip("/"))
+    key = F.regexp_extract("_metadata.file_path", rf"^\w+:/+{below}(.*)$", 1)
     frames = []
     for (number, kind, ddl), paths in layouts.items():
         version = versions[number]
         rows = (
-            _text_rows(spark, source, version, kind, paths, prefix)
+            _text_rows(spark, source, version, kind, paths, key)
             if kind in _TEXT_SUFFIXES
-            else _parquet_rows(spark, version, ddl, paths, prefix)
+            else _parquet_rows(spark, version, ddl, paths, key)
         )
         frames.append(
             adapt(rows.join(F.broadcast(landed), on="raw_object", how="left"), source, version)
@@ -97,7 +111,7 @@ def _ddl(version: Version, held: RawObject) -> str:
 
 
 def _parquet_rows(
-    spark: SparkSession, version: Version, ddl: str, paths: list[str], prefix: int
+    spark: SparkSession, version: Version, ddl: str, paths: list[str], key: Column
 ) -> DataFrame:
     """Return rows with the file's own types; a column that a file has not is null."""
     return (
@@ -105,7 +119,7 @@ def _parquet_rows(
         .parquet(*paths)
         .select(
             *(F.col(f"`{column.name}`") for column in version.layout),
-            F.col("_metadata.file_path").substr(prefix + 1, 1024).alias("raw_object"),
+            key.alias("raw_object"),
             F.col("_metadata.row_index").alias("raw_position"),
             F.lit(True).alias("is_readable"),
         )
@@ -118,7 +132,7 @@ def _text_rows(
     version: Version,
     kind: str,
     paths: list[str],
-    prefix: int,
+    key: Column,
 ) -> DataFrame:
     """Return rows of text files, each value as it is written.
 
@@ -134,12 +148,13 @@ def _text_rows(
             "raw_object string",
         )
     )
-    files = spark.read.format("binaryFile").load(paths).select("path", "content")
-    return files.mapInArrow(_parser(kind, names, source.delimiter, prefix), ddl)
+    whole = spark.read.format("binaryFile").load(paths)
+    files = whole.select(key.alias("raw_object"), "content")
+    return files.mapInArrow(_parser(kind, names, source.delimiter), ddl)
 
 
 def _parser(
-    kind: str, names: list[str], delimiter: str, prefix: int
+    kind: str, names: list[str], delimiter: str
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """Return what a worker does with Arrow batches of whole files."""
 
@@ -149,8 +164,7 @@ def _parser(
         import pyarrow as pa
 
         for batch in batches:
-            for path, content in zip(batch["path"], batch["content"], strict=True):
-                key = pa.scalar(path.as_py()[prefix:])
+            for key, content in zip(batch["raw_object"], batch["content"], strict=True):
                 body = BytesIO(memoryview(content.as_buffer()))
                 for rows in text.batches(body, kind, names, delimiter):
                     keys = pa.repeat(key, rows.num_rows)

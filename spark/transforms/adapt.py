@@ -50,7 +50,7 @@ _NUMBERS = frozenset({"double", "bigint"})
 _TIMESTAMPS = frozenset({"timestamp", "timestamp_ntz"})
 _LINEAGE = ("raw_object", "raw_position", "ingested_at", "is_readable")
 _SET = ("1", "true")
-_ROUNDED_FROM = 1e7
+_ROUNDED_BEYOND = 1e7
 _SECOND = 1_000_000
 _FAR_SECONDS = 10**12
 """Counted times beyond this many seconds are no times, and would overflow."""
@@ -102,7 +102,9 @@ def counted_instant(count: Column, base_seconds: int, numerator: int, denominato
 
 
 def is_rounded(balance: Column) -> Column:
-    """Tell whether money has only three digits that are not zero, from ten million on.
+    """Tell whether money beyond ten million has only three digits that are not zero.
+
+    Ten million itself is what a simulated account holds after its largest transfer.
 
     >>> frame = spark.createDataFrame([(13300000.0,), (13312345.5,), (500.0,)], "b double")
     >>> [row[0] for row in frame.select(is_rounded(F.col("b"))).collect()]
@@ -110,7 +112,7 @@ def is_rounded(balance: Column) -> Column:
     """
     size = F.abs(balance)
     step = F.pow(F.lit(10.0), F.floor(F.log10(size)) - 2)
-    return F.coalesce((size >= _ROUNDED_FROM) & (size % step == 0), F.lit(False))
+    return F.coalesce((size > _ROUNDED_BEYOND) & (size % step == 0), F.lit(False))
 
 
 def _read_time(rule: Instant, pattern: TimePattern) -> Column:

@@ -16,3 +16,14 @@ def test_the_sample_has_the_rows_frauds_and_dates_that_its_readme_states() -> No
     assert sample["trans_num"].is_unique
     assert (sample["file"] == sample["trans_date"]).all()
     assert (files[0].stem, files[-1].stem) == ("2024-05-01", "2024-08-31")
+
+
+def test_the_aws_sample_has_the_rows_labels_and_dates_that_its_readme_states() -> None:
+    folder = _DELIVERIES.parents[1] / "aws_fraud"
+    (file,) = (folder / "transactions").iterdir()
+    sample = pd.read_csv(file, dtype=str)
+    assert (file.name, len(sample)) == ("2022-11-07--2023-03-06.csv", 1_611)
+    assert sample["EVENT_LABEL"].value_counts().to_dict() == {"0": 715, "1": 95}
+    assert sample["EVENT_ID"].is_unique
+    assert sample["payment_currency"].nunique() == 163
+    assert (folder / "LICENSE").read_text().startswith("MIT No Attribution")

@@ -38,7 +38,7 @@ def test_the_example_shows_the_defaults(clean: pytest.MonkeyPatch) -> None:
     shown = dict(re.findall(r"^# TOLLGATE_(\w+)=(.+)$", text, re.MULTILINE))
     for name, value in shown.items():
         section, _, key = name.lower().partition("__")
-        if section in {"state_dir", "data_dir"}:
+        if section in {"state_dir", "data_dir", "mappings_dir"}:
             default = Settings.model_fields[section].default.relative_to(REPO)
         else:
             default = getattr(settings, section)

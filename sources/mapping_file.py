@@ -1,0 +1,424 @@
+"""A source that is declared by a file: a page of YAML instead of code.
+
+What may stand in it is said in docs/sources.md. The file is checked as a whole and every mistake in
+it is named at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from contracts.columns import COLUMNS, PRECISIONS
+from sources.currencies import ISO_4217
+from sources.declaration import (
+    BECOMES,
+    FileColumn,
+    FileFormat,
+    FixedDelay,
+    Labels,
+    PhysicalType,
+    Source,
+    StatedTime,
+    Version,
+)
+from sources.errors import MappingError
+from sources.ranges import Ranges
+from sources.rules import (
+    ISO_TIME,
+    LABEL_COLUMNS,
+    MAPPED_COLUMNS,
+    NEEDED_COLUMNS,
+    SPREADSHEET_TIME,
+    ByAffix,
+    Coded,
+    Constant,
+    Epoch,
+    Flags,
+    Instant,
+    Joined,
+    PositionHash,
+    Precision,
+    RowNumber,
+    Rule,
+    Steps,
+    Take,
+    TimePattern,
+    columns_of,
+)
+
+_NAMED_PATTERNS: Final = {"iso": ISO_TIME, "spreadsheet": SPREADSHEET_TIME}
+_UNSAID: Final[Mapping[str, Rule]] = {
+    "source_sequence": RowNumber(),
+    "counterparty_type": Constant("unknown"),
+    "transaction_type": Constant("purchase"),
+    "channel": Constant("unknown"),
+    "payment_method": Constant("unknown"),
+}
+"""What a mapping that does not fill these means."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Take(_Part):
+    take: str
+    strip_prefix: str = ""
+
+    def rule(self) -> Rule:
+        return Take(self.take, self.strip_prefix)
+
+
+class _Constant(_Part):
+    constant: str | int
+
+    def rule(self) -> Rule:
+        return Constant(self.constant)
+
+
+class _Join(_Part):
+    join: tuple[str, ...] = Field(min_length=1)
+    separator: str = ", "
+
+    def rule(self) -> Rule:
+        return Joined(self.join, self.separator)
+
+
+class _Pattern(_Part):
+    pattern: str = Field(min_length=1)
+    precision: str = "second"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"a precision is one of {', '.join(PRECISIONS)}")
+        return self
+
+
+class _Time(_Part):
+    time: str | tuple[str, ...]
+    patterns: tuple[str | _Pattern, ...] = ("iso",)
+
+    def rule(self) -> Instant:
+        columns = (self.time,) if isinstance(self.time, str) else self.time
+        patterns: list[TimePattern] = []
+        for one in self.patterns:
+            if isinstance(one, _Pattern):
+                patterns.append(TimePattern(one.pattern, one.precision))
+            else:
+                patterns.extend(_NAMED_PATTERNS.get(one, (TimePattern(one),)))
+        return Instant(columns, tuple(patterns))
+
+
+class _Steps(_Part):
+    steps: str
+    base: date
+    seconds: int = Field(ge=1)
+
+    def rule(self) -> Rule:
+        return Steps(self.steps, self.base, self.seconds)
+
+
+class _Epoch(_Part):
+    epoch: str
+    per_second: Literal[1, 1_000, 1_000_000] = 1
+
+    def rule(self) -> Rule:
+        return Epoch(self.epoch, self.per_second)
+
+
+class _Affix(_Part):
+    affix: str
+    otherwise: str
+    prefixes: dict[str, str] = Field(default_factory=dict)
+    suffixes: dict[str, str] = Field(default_factory=dict)
+
+    def rule(self) -> Rule:
+        return ByAffix(self.affix, self.otherwise, self.prefixes, self.suffixes)
+
+
+class _Code(_Part):
+    code: str
+    codes: dict[str, str | None] = Field(default_factory=dict)
+    missing: str | None = None
+
+    def rule(self) -> Rule:
+        return Coded(self.code, self.codes, self.missing)
+
+
+class _RowNumber(_Part):
+    row_number: Literal[True]
+
+    def rule(self) -> Rule:
+        return RowNumber()
+
+
+class _PositionHash(_Part):
+    position_hash: Literal[True]
+
+    def rule(self) -> Rule:
+        return PositionHash()
+
+
+class _Flags(_Part):
+    flags: dict[str, str] = Field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    rounded: tuple[str, ...] = ()
+
+    def rule(self) -> Rule:
+        return Flags(self.flags, self.lists, self.rounded)
+
+
+_RULES: Final = (
+    "take",
+    "constant",
+    "join",
+    "time",
+    "steps",
+    "epoch",
+    "affix",
+    "code",
+    "row_number",
+    "position_hash",
+    "flags",
+)
+
+
+def _kind(value: Any) -> str | None:
+    found = [name for name in _RULES if isinstance(value, dict) and name in value]
+    return found[0] if len(found) == 1 else None
+
+
+_Rule = Annotated[
+    Annotated[_Take, Tag("take")]
+    | Annotated[_Constant, Tag("constant")]
+    | Annotated[_Join, Tag("join")]
+    | Annotated[_Time, Tag("time")]
+    | Annotated[_Steps, Tag("steps")]
+    | Annotated[_Epoch, Tag("epoch")]
+    | Annotated[_Affix, Tag("affix")]
+    | Annotated[_Code, Tag("code")]
+    | Annotated[_RowNumber, Tag("row_number")]
+    | Annotated[_PositionHash, Tag("position_hash")]
+    | Annotated[_Flags, Tag("flags")],
+    Discriminator(
+        _kind,
+        custom_error_type="rule",
+        custom_error_message=f"a rule has exactly one of {', '.join(_RULES)}",
+    ),
+]
+
+
+class _Column(_Part):
+    types: Annotated[tuple[PhysicalType, ...], Field(min_length=1)] = ("string",)
+    required: bool = True
+
+
+class _Version(_Part):
+    number: int = Field(ge=1)
+    description: str = "As declared."
+    columns: dict[str, _Column | None] = Field(min_length=1)
+    mapping: dict[str, _Rule]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        rules = self.rules()
+        problems = [f"{name} is no column that a mapping fills" for name in rules.keys() - _MAPPED]
+        problems += [f"nothing fills {name}" for name in NEEDED_COLUMNS if name not in rules]
+        for name, rule in rules.items():
+            absent = columns_of(rule) - self.columns.keys()
+            problems += [f"{name} reads {one}, which columns does not list" for one in absent]
+            problems += _constant_problem(name, rule)
+            if name in ("event_at", "label_known_at") and not isinstance(
+                rule, Instant | Steps | Epoch
+            ):
+                problems.append(f"{name} is a time: fill it by time, steps or epoch")
+            if name == "source_flags" and not isinstance(rule, Flags):
+                problems.append("source_flags is filled by flags")
+        if not isinstance(rules.get("amount"), Take | None):
+            problems.append("amount is taken from one column")
+        if not isinstance(rules.get("currency"), Take | Constant | None):
+            problems.append("currency is taken from one column or constant")
+        if problems:
+            raise ValueError("; ".join(sorted(problems)))
+        return self
+
+    def rules(self) -> dict[str, Rule]:
+        """Return the rules as written, and those that go without saying."""
+        written = {name: one.rule() for name, one in self.mapping.items()}
+        at = written.get("event_at")
+        told: dict[str, Rule] = {}
+        if isinstance(at, Instant):
+            told["event_at_precision"] = Precision(at)
+        elif isinstance(at, Epoch):
+            told["event_at_precision"] = Constant("second")
+        return {**_UNSAID, **told, **written}
+
+    def version(self) -> Version:
+        """Return the declared version."""
+        layout = tuple(
+            FileColumn(name, (one or _Column()).types, (one or _Column()).required)
+            for name, one in self.columns.items()
+        )
+        return Version(self.number, self.description, layout, self.rules())
+
+
+_MAPPED: Final = frozenset(MAPPED_COLUMNS)
+
+
+def _constant_problem(name: str, rule: Rule) -> list[str]:
+    if not isinstance(rule, Constant):
+        return []
+    if name == "currency" and rule.value not in ISO_4217:
+        return [f"currency {rule.value} is not in ISO 4217; write XXX when there is none"]
+    allowed = COLUMNS[name].allowed if name in COLUMNS else None
+    if allowed is not None and rule.value not in allowed:
+        return [f"{name} is one of {', '.join(allowed)}, not {rule.value}"]
+    return []
+
+
+class _Labels(_Part):
+    after_days: int | None = Field(None, ge=0)
+    stated: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.after_days is None) == (self.stated is None):
+            raise ValueError("labels have either after_days, or stated: true")
+        return self
+
+    def labels(self) -> Labels:
+        """Return how labels become known."""
+        return FixedDelay((self.after_days or 0) * 86_400) if self.stated is None else StatedTime()
+
+
+class _RowsPerDay(_Part):
+    fewest: int = Field(ge=0)
+    most: int = Field(ge=1)
+
+
+class _File(_Part):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    description: str = Field(min_length=1)
+    formats: tuple[FileFormat, ...] = Field(min_length=1)
+    delivers: Literal["daily", "whole"] = "daily"
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
+    rows_per_day: _RowsPerDay
+    freshness_days: int = Field(2, ge=0)
+    labels: _Labels | None = None
+    codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    ranges: dict[str, Any] = Field(default_factory=dict)
+    versions: tuple[_Version, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        problems = [f"codes lists {name}, no mapped column" for name in self.codes.keys() - _MAPPED]
+        known = {one.name for one in fields(Ranges)}
+        problems += [f"ranges has no {name}" for name in self.ranges.keys() - known]
+        numbers = [one.number for one in self.versions]
+        if len(set(numbers)) < len(numbers):
+            problems.append("two versions have the same number")
+        for one in self.versions:
+            has = one.mapping.keys() & LABEL_COLUMNS
+            if self.labels is None and has:
+                problems.append(
+                    f"version {one.number} fills {', '.join(sorted(has))}, but no labels are"
+                    " declared: add labels, or leave them out"
+                )
+            if self.labels is not None and "is_fraud" not in has:
+                problems.append(f"version {one.number} fills no is_fraud, but labels are declared")
+            states = self.labels is not None and self.labels.stated is not None
+            if states != ("label_known_at" in has) and self.labels is not None:
+                problems.append(f"version {one.number}: label_known_at goes with stated: true")
+        if problems:
+            raise ValueError("; ".join(sorted(problems)))
+        return self
+
+    def source(self) -> Source:
+        """Return the source that the file declares."""
+        return Source(
+            name=self.name,
+            description=self.description,
+            versions=tuple(one.version() for one in self.versions),
+            absurd_amount=self.absurd_amount,
+            labels=None if self.labels is None else self.labels.labels(),
+            rows_per_day=(self.rows_per_day.fewest, self.rows_per_day.most),
+            freshness_days=self.freshness_days,
+            formats=self.formats,
+            delivers=self.delivers,
+            delimiter=self.delimiter,
+            codes=self.codes,
+            ranges=self._ranges(),
+        )
+
+    def _ranges(self) -> Ranges:
+        """Return the ranges; what the file does not narrow is as wide as can be."""
+        filled = {name for one in self.versions for name in one.rules()}
+        unsaid = {
+            "unlabelled_share": 0.0 if self.labels else 1.0,
+            "is_steady": False,
+            "sometimes_null": {
+                BECOMES.get(name, name)
+                for name in filled - LABEL_COLUMNS
+                if COLUMNS[BECOMES.get(name, name)].nullable
+            },
+        }
+        told = {**unsaid, **self.ranges}
+        told["sometimes_null"] = frozenset(told["sometimes_null"])
+        lists = {name: tuple(one) for name, one in told.items() if isinstance(one, list)}
+        return Ranges(**{**told, **lists})
+
+
+def read(path: Path) -> Source:
+    """Return the source that a mapping file declares; it is called as the file is.
+
+    Raises:
+        MappingError: naming each mistake, a line each.
+    """
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MappingError(f"{path.name} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise MappingError(f"{path.name} is no YAML: {said[:200]}.") from error
+    if not isinstance(written, dict):
+        raise MappingError(f"{path.name} holds no mapping: it begins with name: {path.stem}.")
+    try:
+        file = _File.model_validate(written)
+    except ValidationError as error:
+        raise MappingError(f"{path.name} has mistakes:\n{_mistakes(error)}") from error
+    if file.name != path.stem:
+        raise MappingError(
+            f"{path.name} declares the source {file.name}: call the file {file.name}.yaml, or the"
+            f" source {path.stem}."
+        )
+    return file.source()
+
+
+def _mistakes(error: ValidationError) -> str:
+    lines = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = list(one["loc"])
+        if place[2:3] == ["mapping"]:
+            del place[4:5]  # which rule was tried: no place in the file
+        said = one["msg"].removeprefix("Value error, ")
+        where = ".".join(map(str, place))
+        lines.append(f"- {where}: {said}" if where else f"- {said}")
+    return "\n".join(lines)

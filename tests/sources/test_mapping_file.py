@@ -1,0 +1,203 @@
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contracts.settings import get_settings
+from sources import __main__ as command
+from sources import registry
+from sources.declaration import FixedDelay, StatedTime
+from sources.errors import MappingError, UnknownSourceError
+from sources.mapping_file import read
+from sources.rules import Coded, Constant, Precision, RowNumber, Steps, Take, TimePattern
+
+REPO = Path(__file__).resolve().parents[2]
+EXAMPLE = REPO / "docs/examples/corner_shop.yaml"
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    """Write the worked example with changes at its top level, or in its version."""
+    held = yaml.safe_load(EXAMPLE.read_text())
+    for name, value in changes.items():
+        part = held["versions"][0] if name in ("mapping", "columns") else held
+        both = isinstance(part.get(name), dict) and isinstance(value, dict)
+        part[name] = {**part[name], **value} if both else value
+    path = folder / "corner_shop.yaml"
+    path.write_text(yaml.safe_dump(held, sort_keys=False))
+    return path
+
+
+def test_the_worked_example_declares_a_source() -> None:
+    shop = read(EXAMPLE)
+    (version,) = shop.versions
+
+    assert (shop.name, shop.delimiter, shop.suffixes) == ("corner_shop", ";", (".csv",))
+    assert shop.absurd_amount == Decimal(5000)
+    assert shop.labels == FixedDelay(30 * 86_400)
+    assert version.mapping["event_id"] == Take("receipt", "R-")
+    assert version.mapping["merchant_category"] == Coded("shelf", {"Obst": "food", "Buch": "books"})
+    # What goes without saying.
+    assert version.mapping["source_sequence"] == RowNumber()
+    assert version.mapping["transaction_type"] == Constant("purchase")
+    precision = version.mapping["event_at_precision"]
+    assert isinstance(precision, Precision)
+    assert precision.instant.patterns[1] == TimePattern("dd.MM.yyyy HH:mm", "minute")
+    assert shop.ranges.sometimes_null == {"counterparty_id", "merchant_category", "country"}
+    assert [one.name for one in version.layout if not one.required] == ["complaint"]
+
+
+def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        labels={"stated": True, "after_days": None},
+        columns={"known": None, "hour": None},
+        mapping={
+            "event_at": {"steps": "hour", "base": "2024-01-01", "seconds": 3600},
+            "event_at_precision": {"constant": "hour"},
+            "label_known_at": {"time": "known"},
+        },
+    )
+    shop = read(path)
+
+    assert isinstance(shop.labels, StatedTime)
+    assert isinstance(shop.versions[0].mapping["event_at"], Steps)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mapping": {"event_id": {"take": "bon"}}},
+         "event_id reads bon, which columns does not list"),
+        ({"mapping": {"event_it": {"take": "receipt"}}},
+         "event_it is no column that a mapping fills"),
+        ({"mapping": {"event_id": {"grab": "receipt"}}},
+         "versions.0.mapping.event_id: a rule has exactly one of take, constant"),
+        ({"mapping": {"event_id": {"take": "receipt", "strip": "R"}}},
+         "versions.0.mapping.event_id.strip: Extra inputs are not permitted"),
+        ({"mapping": {"channel": {"constant": "phone"}}}, "channel is one of web, app, pos"),
+        ({"mapping": {"currency": {"constant": "EURO"}}}, "currency EURO is not in ISO 4217"),
+        ({"mapping": {"amount": {"constant": 1}}}, "amount is taken from one column"),
+        ({"mapping": {"event_at": {"take": "paid"}}}, "event_at is a time: fill it by time"),
+        ({"mapping": {"source_flags": {"take": "shelf"}}}, "source_flags is filled by flags"),
+        ({"labels": None}, "fills is_fraud, but no labels are declared"),
+        ({"labels": {"stated": True}}, "either after_days, or stated: true"),
+        ({"codes": {"colour": ["red"]}}, "codes lists colour, no mapped column"),
+        ({"ranges": {"fraud_sharing": [0, 1]}}, "ranges has no fraud_sharing"),
+        ({"name": "Corner Shop"}, "name: String should match pattern"),
+        ({"formats": ["xlsx"]}, "formats.0: Input should be"),
+        ({"absurd_amount": -1}, "absurd_amount: Input should be greater than 0"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_place(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MappingError) as error:
+        read(written(tmp_path, **changes))
+    assert said in str(error.value)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, mapping={"channel": {"constant": "x"}, "event_id": {"take": "y"}})
+
+    with pytest.raises(MappingError) as error:
+        read(path)
+    assert "channel is one of" in str(error.value)
+    assert "event_id reads y" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("name: [", "is no YAML"),
+        ("just text", "holds no mapping"),
+        ("{}", "has mistakes"),
+        (EXAMPLE.read_text().replace("name: corner_shop", "name: other_shop", 1),
+         "call the file other_shop.yaml"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_mapping_says_so(content: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "corner_shop.yaml"
+    path.write_text(content)
+
+    with pytest.raises(MappingError, match=said):
+        read(path)
+
+
+@pytest.fixture
+def mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder where mapping files are looked for."""
+    settings = get_settings().model_copy(update={"mappings_dir": tmp_path})
+    monkeypatch.setattr(registry, "get_settings", lambda: settings)
+    return tmp_path
+
+
+def test_a_mapping_file_in_its_folder_is_a_source_beside_ours(mappings: Path) -> None:
+    assert "corner_shop" not in registry.names()
+    written(mappings)
+
+    assert "corner_shop" in registry.names()
+    assert registry.source("corner_shop") == read(EXAMPLE)
+
+
+def test_a_broken_mapping_file_hides_no_other_source(
+    mappings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(mappings, name="other")
+
+    assert registry.source("sparkov").name == "sparkov"
+    with pytest.raises(MappingError):
+        registry.source("corner_shop")
+    assert command.main(["list"]) == 0
+    assert "corner_shop    corner_shop.yaml declares the source other" in capsys.readouterr().out
+
+
+def test_a_mapping_file_cannot_take_the_name_of_one_of_ours(
+    mappings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(mappings, name="sparkov").rename(mappings / "sparkov.yaml")
+
+    assert registry.source("sparkov") is registry.SOURCES["sparkov"]
+    assert command.main(["check", str(mappings / "sparkov.yaml")]) == 1
+    assert "sparkov is a source of ours" in capsys.readouterr().err
+
+
+def test_an_unknown_source_names_those_of_files_too(mappings: Path) -> None:
+    written(mappings)
+    with pytest.raises(UnknownSourceError, match="corner_shop"):
+        registry.source("nope")
+
+
+def test_check_says_what_a_file_declares(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["check", str(EXAMPLE)]) == 0
+    said = capsys.readouterr().out
+    assert "labels: known 30 days after the payment" in said
+    assert "lacks device_id" in said
+
+
+def test_a_delivery_that_gate_raw_would_refuse_is_said_without_a_spark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "2024-03-01.csv"
+    file.write_text("receipt;paid;amount\n1;2;3\n")
+
+    assert command.main(["dry-run", str(EXAMPLE), str(file)]) == 1
+    said = capsys.readouterr().out
+    assert "missing loyalty_card, shelf, total, currency, means; not declared amount" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dry-run", "nope", "x.csv"], "No source is called 'nope'"),
+        (["dry-run", "sffsd", "nowhere.csv"], "There is no file nowhere.csv"),
+        (["dry-run", "sffsd", str(EXAMPLE)], "is no delivery of sffsd: those end in .csv"),
+        (["check", "nowhere.yaml"], "nowhere.yaml cannot be read"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 1
+    assert said in capsys.readouterr().err

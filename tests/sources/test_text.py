@@ -1,0 +1,148 @@
+import csv
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources import text
+
+HEADER = b"id,name,amount\n"
+
+
+def read(body: bytes, kind: str = "csv", wanted: tuple[str, ...] = ("id", "amount")) -> list[Any]:
+    rows = text.rows(io.BytesIO(body), kind, wanted)
+    return [(row.position, row.is_readable, *row.values) for row in rows]
+
+
+def test_rows_of_a_sound_file_keep_their_text_and_their_line() -> None:
+    body = HEADER + b'007,"Last, First",1.50\r\n\n8,"say ""hi""",2e3\n'
+
+    assert read(body, wanted=("id", "name", "amount", "absent")) == [
+        (0, True, "007", "Last, First", "1.50", None),
+        (2, True, "8", 'say "hi"', "2e3", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        (b"1,ann", ("1", None)),  # cut in or after the name
+        (b"1,ann,", ("1", None)),  # cut before the amount
+        (b"1", (None, None)),  # cut in the identifier
+        (b'1,"ann', (None, None)),  # cut inside quotes
+        (b"1,ann,1,50\n", (None, None)),  # a comma too many
+        (b'1,"a"nn,1.50\n', (None, None)),  # a quote where none may be
+        (b"1,\xff\xfe,1.50\n", ("1", "1.50")),  # not UTF-8
+    ],
+)
+def test_a_damaged_line_is_not_readable_and_spoils_no_other(
+    line: bytes, values: tuple[str | None, ...]
+) -> None:
+    first, last = read(HEADER + b"0,bob,9.99\n" + line)
+
+    assert first == (0, True, "0", "9.99")
+    assert last == (1, False, *values)
+
+
+def test_a_file_may_end_without_a_line_end() -> None:
+    assert read(HEADER + b"1,ann,1.50") == [(0, True, "1", "1.50")]
+
+
+def test_a_mark_of_byte_order_and_another_delimiter_are_read() -> None:
+    body = b"\xef\xbb\xbfid;amount\n1;2,50\n"
+
+    assert text.columns(io.BytesIO(body), "csv", ";") == ["id", "amount"]
+    (row,) = text.rows(io.BytesIO(body), "csv", ("amount",), ";")
+    assert row.values == ["2,50"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "its first line is no header"),
+        (b"\xff\xfe,a\n", "its first line is not UTF-8 text"),
+        (b"a,b,a\n", "its header has two columns called a"),
+    ],
+)
+def test_a_file_without_a_usable_header_says_why(body: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        text.columns(io.BytesIO(body), "csv")
+
+
+def test_json_lines_keep_numbers_as_written_and_flatten_objects() -> None:
+    body = (
+        b'{"id": 7, "amount": 12.50, "place": {"city": "Bern", "at": {"lat": 1.10}}}\n'
+        b'{"id": "8", "amount": 1e2, "ok": true, "tags": ["a", 1], "none": null}\n'
+        b"[1]\n"
+        b'{"id": "9", "amou'
+    )
+    columns = text.columns(io.BytesIO(body), "jsonl")
+
+    assert columns == ["id", "amount", "place.city", "place.at.lat", "ok", "tags", "none"]
+    assert read(body, "jsonl", tuple(columns)) == [
+        (0, True, "7", "12.50", "Bern", "1.10", None, None, None),
+        (1, True, "8", "1e2", None, None, "true", '["a", "1"]', None),
+        (2, False, *[None] * 7),
+        (3, False, *[None] * 7),
+    ]
+
+
+def test_a_json_array_is_read_whole_or_not_at_all() -> None:
+    assert read(b'[{"id": 1, "amount": 2}, 3]', "json") == [
+        (0, True, "1", "2"),
+        (1, False, None, None),
+    ]
+    for body, said in ((b'[{"id": 1}', "not one whole JSON array"), (b"{}", "not a JSON array")):
+        with pytest.raises(ValueError, match=said):
+            text.columns(io.BytesIO(body), "json")
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6)
+TABLES = st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=30)
+
+
+@given(TABLES)
+def test_what_pythons_own_writer_wrote_is_read_back(table: list[tuple[str, str, str]]) -> None:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("id", "name", "amount"), *table])
+
+    batches = list(
+        text.batches(io.BytesIO(out.getvalue().encode()), "csv", ("id", "name", "amount"))
+    )
+    read_back = pa.Table.from_batches(batches).to_pylist()
+
+    # A line of blanks is no row.
+    kept = [(n, row) for n, row in enumerate(table) if ",".join(row).strip()]
+    assert [(one["raw_position"], one["is_readable"]) for one in read_back] == [
+        (n, True) for n, _ in kept
+    ]
+    assert [(one["id"], one["name"], one["amount"]) for one in read_back] == [r for _, r in kept]
+
+
+@given(TABLES, st.data())
+def test_a_file_cut_anywhere_spoils_at_most_its_last_line(
+    table: list[tuple[str, str, str]], data: st.DataObject
+) -> None:
+    lines = [json.dumps(dict(zip("abc", row, strict=True))) for row in table]
+    body = "\n".join(lines).encode() + b"\n"
+    cut = data.draw(st.integers(0, len(body)))
+
+    rows = list(text.rows(io.BytesIO(body[:cut]), "jsonl", ("a", "b", "c")))
+
+    whole = body[:cut].count(b"\n")
+    assert [tuple(row.values) for row in rows[:whole]] == table[:whole]
+    assert all(row.is_readable for row in rows[:whole])
+    assert len(rows) - whole in (0, 1)
+
+
+def test_batches_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "BATCH_ROWS", 2)
+    body = HEADER + b"".join(b"%d,n,1.00\n" % n for n in range(5))
+
+    batches = list(text.batches(io.BytesIO(body), "csv", ("id",)))
+
+    assert [batch.num_rows for batch in batches] == [2, 2, 1]

@@ -352,10 +352,11 @@ _TABLES: Final = (
     ),
     Table(
         "production.rpt_model_performance",
-        "business date and model version",
-        ("event_date", "model_name", "model_version"),
+        "business date, source system and model version",
+        ("event_date", "source_system", "model_name", "model_version"),
         (
             "event_date",
+            "source_system",
             "model_name",
             "model_version",
             "transaction_count",

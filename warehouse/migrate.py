@@ -32,10 +32,11 @@ _INDEXES: Final = (
 )
 
 LAYER_STATE: Final = (
-    "create table if not exists production_audit.layer_state (layer text primary key,"
-    " published_as_of date, unpublished jsonb)"
+    "create table if not exists production_audit.layer_state (layer text, source_system text,"
+    " published_as_of date, unpublished jsonb, primary key (layer, source_system))"
 )
-"""How far the knowledge of a layer of marts was published, and which slices wait for their gate."""
+"""How far the knowledge of a source was published in a layer of marts, and which slices wait for
+their gate."""
 
 
 class MigrationError(RuntimeError):

@@ -53,10 +53,12 @@ def build(
 ) -> StageResult:
     """Build and test the marts of a layer in `production_audit`, where only the gate looks.
 
-    Written are the business dates given and, in reports, dates whose labels became known since the
-    layer was last published. Slices that an earlier run built and never published are undone first.
-    `as_of` defaults to the later of the window's end and what is published already, so a day that
-    is run again does not lose later knowledge.
+    Written are the business dates given of the window's source and, in reports, its dates whose
+    labels became known since the layer was last published for it. Slices that an earlier run built
+    and never published are undone first, whatever their source. `as_of` defaults to the later of
+    the window's end and what is published of the source already, so a day that is run again does
+    not lose later knowledge. Each source has its own time: what another one knows, and whether it
+    was loaded before or after, changes no figure.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -64,16 +66,17 @@ def build(
     """
     days = tuple(sorted(set(dates)))
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
-        published, unpublished = _state(connection, layer)
-    if unpublished is not None:
-        _restore(settings, layer, unpublished)
+        published, unpublished = _state(connection, layer, window.source)
+    for variables in unpublished:
+        _restore(settings, layer, variables)
     knowledge = _knowledge(window, published, as_of)
-    variables = _variables(settings, days, knowledge)
+    variables = _variables(settings, window.source, days, knowledge)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
-            "insert into production_audit.layer_state (layer, unpublished) values (%s, %s)"
-            " on conflict (layer) do update set unpublished = excluded.unpublished",
-            (layer, Jsonb(variables)),
+            "insert into production_audit.layer_state (layer, source_system, unpublished)"
+            " values (%s, %s, %s)"
+            " on conflict (layer, source_system) do update set unpublished = excluded.unpublished",
+            (layer, window.source, Jsonb(variables)),
         )
     nodes = _dbt(
         settings,
@@ -87,7 +90,7 @@ def build(
         window=window.key,
         run_id=run_id,
         dates=days,
-        balances=_balances(settings, days) if layer == "core" else (),
+        balances=_balances(settings, window.source, days) if layer == "core" else (),
         details={
             "layer": layer,
             "as_of": knowledge.as_of.isoformat(),
@@ -105,14 +108,16 @@ def publish(settings: Settings, built: StageResult) -> None:
         BuildFailed: when PRODUCTION could not be written; it is then as it was.
     """
     layer: Layer = built.details["layer"]
+    variables: dict[str, Any] = built.details["variables"]
     built.check()
-    _operation(settings, "publish", layer, built.details["variables"])
+    _operation(settings, "publish", layer, variables)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
-            "insert into production_audit.layer_state as held (layer, published_as_of)"
-            " values (%s, %s) on conflict (layer) do update set unpublished = null,"
+            "insert into production_audit.layer_state as held"
+            " (layer, source_system, published_as_of) values (%s, %s, %s)"
+            " on conflict (layer, source_system) do update set unpublished = null,"
             " published_as_of = greatest(held.published_as_of, excluded.published_as_of)",
-            (layer, date.fromisoformat(built.details["as_of"])),
+            (layer, variables["source"], date.fromisoformat(built.details["as_of"])),
         )
 
 
@@ -145,30 +150,35 @@ def generate_docs(settings: Settings) -> Path:
     _dbt(settings, "core", ["docs", "generate", "--static"], {}, [], target="production")
     page = settings.state_dir / "docs" / "dbt" / "index.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_target_path(settings, "core") / "static_index.html", page)
+    shutil.copyfile(_target_path(settings, "core", "production") / "static_index.html", page)
     return page
 
 
-def _state(connection: psycopg.Connection, layer: str) -> tuple[date | None, dict[str, Any] | None]:
-    row = connection.execute(
-        "select published_as_of, unpublished from production_audit.layer_state where layer = %s",
+def _state(
+    connection: psycopg.Connection, layer: str, source: str
+) -> tuple[date | None, list[dict[str, Any]]]:
+    """Return how far a source is published in a layer, and the slices of it that any run left."""
+    rows = connection.execute(
+        "select source_system, published_as_of, unpublished"
+        " from production_audit.layer_state where layer = %s",
         (layer,),
-    ).fetchone()
-    return (row[0], row[1]) if row else (None, None)
+    ).fetchall()
+    published = {row[0]: row[1] for row in rows}.get(source)
+    return published, [row[2] for row in rows if row[2] is not None]
 
 
 def _knowledge(window: Window, published: date | None, as_of: date | None) -> _Knowledge:
-    if published is None:
-        return _Knowledge(window.start, as_of or window.end)
-    # A day left out between two windows must not take its labels with it.
-    return _Knowledge(
-        min(window.start, published + timedelta(days=1)),
-        as_of or max(window.end, published),
-    )
+    until = as_of or max(window.end, published or window.end)
+    # A day left out between two windows must not take its labels with it. Labels known earlier are
+    # news on the dates that are built alone, whole as those are.
+    return _Knowledge((published or until) + timedelta(days=1), until)
 
 
-def _variables(settings: Settings, days: tuple[date, ...], knowledge: _Knowledge) -> dict[str, Any]:
+def _variables(
+    settings: Settings, source: str, days: tuple[date, ...], knowledge: _Knowledge
+) -> dict[str, Any]:
     return {
+        "source": source,
         "dates": [[a.isoformat(), b.isoformat()] for a, b in date_ranges(days)],
         "known_from": knowledge.known_from.isoformat(),
         "as_of": knowledge.as_of.isoformat(),
@@ -180,19 +190,22 @@ def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> Non
     _operation(settings, "restore", layer, variables)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
-            "update production_audit.layer_state set unpublished = null where layer = %s", (layer,)
+            "update production_audit.layer_state set unpublished = null"
+            " where layer = %s and source_system = %s",
+            (layer, variables["source"]),
         )
 
 
-def _balances(settings: Settings, days: tuple[date, ...]) -> tuple[Balance, ...]:
-    """Return rows and money of STAGING against those of the audited fact, on the dates built."""
+def _balances(settings: Settings, source: str, days: tuple[date, ...]) -> tuple[Balance, ...]:
+    """Return rows and money of STAGING against those of the audited fact, on what was built."""
     totals: dict[tuple[str, str], list[Any]] = {}
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         for side, name in enumerate(("staging.transactions", "production_audit.fct_transactions")):
             rows = connection.execute(
                 "select source_system, currency, count(*), sum(amount)"  # noqa: S608 - our names
-                f" from {name} where event_date = any(%s) group by 1, 2".encode(),
-                (list(days),),
+                f" from {name} where source_system = %s and event_date = any(%s)"
+                " group by 1, 2".encode(),
+                (source, list(days)),
             )
             for source_system, currency, count, amount in rows:
                 total = totals.setdefault((source_system, currency), [0, 0, 0, 0])
@@ -207,9 +220,9 @@ def _operation(settings: Settings, macro: str, layer: Layer, variables: dict[str
     _dbt(settings, layer, ["run-operation", macro], variables, ["--args", f"{{layer: {layer}}}"])
 
 
-def _target_path(settings: Settings, layer: Layer) -> Path:
-    # One a layer: dbt keeps its parsed project there, and two layers may run at the same time.
-    return settings.state_dir / "dbt" / layer
+def _target_path(settings: Settings, layer: Layer, target: str) -> Path:
+    # One a layer and target: dbt keeps its parsed project there, and two layers may run at once.
+    return settings.state_dir / "dbt" / f"{layer}_{target}"
 
 
 def write_profile(settings: Settings) -> Path:
@@ -247,25 +260,33 @@ def _dbt(
     selection: list[str],
     target: str = "audit",
 ) -> list[str]:
-    """Run dbt in this process and return the unique ids of the nodes that ran."""
+    """Run dbt in this process and return the unique ids of the nodes that ran.
+
+    The project is read first, without variables: dbt keeps what it read and reads again only files
+    that changed, but everything whenever a variable did.
+    """
     from dbt.cli.main import dbtRunner
 
-    arguments = [
-        "--warn-error-options",
-        '{"error": ["Deprecations"]}',
-        "--no-use-colors",
-        "--log-path",
-        str(settings.state_dir / "logs" / "dbt"),
-        *command,
-        *("--project-dir", str(_PROJECT)),
-        *("--profiles-dir", str(write_profile(settings))),
-        *("--target-path", str(_target_path(settings, layer))),
-        *("--target", target),
-        *("--vars", json.dumps(variables)),
-        *selection,
-    ]
+    def arguments(*given: str) -> list[str]:
+        return [
+            "--warn-error-options",
+            '{"error": ["Deprecations"]}',
+            "--no-use-colors",
+            "--log-path",
+            str(settings.state_dir / "logs" / "dbt"),
+            *given,
+            *("--project-dir", str(_PROJECT)),
+            *("--profiles-dir", str(write_profile(settings))),
+            *("--target-path", str(_target_path(settings, layer, target))),
+            *("--target", target),
+        ]
+
     with _alone(settings):
-        result = dbtRunner().invoke(arguments)
+        result = dbtRunner().invoke(arguments("parse"))
+        if result.success:
+            runner = dbtRunner(manifest=result.result)
+            values = ("--vars", json.dumps(variables))
+            result = runner.invoke([*arguments(*command), *values, *selection])
     ran = list(getattr(result.result, "results", None) or [])
     failed = [node for node in ran if str(node.status) in ("error", "fail", "runtime error")]
     if result.success and not failed:

@@ -95,16 +95,18 @@
     {%- set columns = node.columns.keys() | join(", ") -%}
     {%- set rows = "select " ~ columns ~ " from " -%}
     {%- set put = "insert into " ~ target ~ " (" ~ columns ~ ") " -%}
-    {%- if meta.slice == "whole" -%}
+    {%- if meta.slice == "source" -%}
         {# Only what differs: most parties stay as they were. #}
+        {%- set mine = " where " ~ in_system() -%}
         {%- set key = (
             node.constraints | selectattr("type", "equalto", "primary_key")
             | map(attribute="columns") | first | join(", ")
         ) -%}
         {{ return([
             "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
-            ~ " from (" ~ rows ~ target ~ " except " ~ rows ~ source ~ ") as gone)",
-            put ~ rows ~ source ~ " except " ~ rows ~ target,
+            ~ " from (" ~ rows ~ target ~ mine ~ " except " ~ rows ~ source ~ mine
+            ~ ") as gone)",
+            put ~ rows ~ source ~ mine ~ " except " ~ rows ~ target ~ mine,
         ]) }}
     {%- elif meta.slice == "recent" -%}
         {%- set newest = run_query(

@@ -1,18 +1,31 @@
 {#
-    A slice is the part of a mart that one build writes:
-        whole     all of it (small tables)
-        touched   the business dates of the window
-        reported  those, and dates whose labels became known since the last build
+    A slice is the part of a mart that one build writes: of one source system, since a window is
+    the business dates of one, and what another source brings must wait for its own gate:
+        source    all of the source (small tables)
+        touched   its business dates in the window
+        reported  those, and its dates whose labels became known since the last build
+    and of no source in particular:
+        dates     the calendar dates of the window
         recent    runs recorded since the newest one held, with a day of overlap
     A model names its slice and the column it runs along under `config: meta:`.
 
     Variables, set by warehouse/transform.py; without `dates` everything is built:
+        source      source system of the window
         dates       list of [first, last], inclusive
         known_from  first business date whose knowledge is new
         as_of       last business date whose knowledge is used
 #}
 
-{% macro touched(column) -%}
+{% macro in_system(column="source_system") -%}
+    {%- if var("source", none) is none -%}
+        true
+    {%- else -%}
+        {{ column }} = '{{ var("source") }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro in_dates(column) -%}
     {%- set ranges = var("dates", none) -%}
     {%- if ranges is none -%}
         true
@@ -26,22 +39,28 @@
 {%- endmacro %}
 
 
+{% macro touched(column, source="source_system") -%}
+    ({{ in_system(source) }} and {{ in_dates(column) }})
+{%- endmacro %}
+
+
 {# Dates as literals: a subquery here would read the whole fact. #}
-{% macro reported(column) -%}
+{% macro reported(column, source="source_system") -%}
     {%- set labels = ref("fct_fraud_labels") -%}
     {%- if var("dates", none) is none -%}
-        true
+        {{ in_system(source) }}
     {%- elif not execute -%}
         false
     {%- else -%}
         {%- set dates = run_query(
             "select distinct event_date from " ~ labels
-            ~ " where known_at >= " ~ midnight(var("known_from"))
+            ~ " where " ~ in_system()
+            ~ " and known_at >= " ~ midnight(var("known_from"))
             ~ " and known_at < " ~ as_of_end() ~ " order by event_date"
         ).columns[0].values() -%}
-        ({{ touched(column) }}
+        ({{ in_system(source) }} and ({{ in_dates(column) }}
         {%- for known in dates %} or {{ column }} = date '{{ known }}'
-        {%- endfor -%})
+        {%- endfor -%}))
     {%- endif -%}
 {%- endmacro %}
 
@@ -62,8 +81,10 @@
 
 
 {% macro slice_condition(kind, column) -%}
-    {%- if kind == "whole" -%}
-        true
+    {%- if kind == "source" -%}
+        {{ in_system() }}
+    {%- elif kind == "dates" -%}
+        {{ in_dates(column) }}
     {%- elif kind == "reported" -%}
         {{ reported(column) }}
     {%- else -%}

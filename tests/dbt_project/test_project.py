@@ -73,7 +73,7 @@ def test_what_decides_money_or_fraud_has_a_unit_test(model: str) -> None:
 
 def test_only_the_parties_are_rebuilt_whole() -> None:
     # A whole table costs the same every day only when it does not grow with payments.
-    whole = {name for name, path in _MARTS.items() if '"slice": "whole"' in path.read_text()}
+    whole = {name for name, path in _MARTS.items() if '"slice": "source"' in path.read_text()}
     assert whole == {"dim_customers", "dim_merchants"}
 
 

@@ -22,8 +22,10 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
+from warehouse import load, scores, transform
 from warehouse.migrate import migrate
 
+_SCORES = TABLES["staging.scores"]
 _TYPICAL: dict[LogicalType, Any] = {
     LogicalType.STRING: "text",
     LogicalType.INTEGER: 1,
@@ -64,12 +66,49 @@ def payment_row(table: Table, day: date, number: int, **given: Any) -> dict[str,
     return {name: row[name] for name in table.column_names}
 
 
+def window_of(text: str) -> Window:
+    """Read a window; dates alone are of the sample's source."""
+    return Window.parse(text) if "@" in text else Window.of("sparkov", text)
+
+
+Traits = Callable[[int], dict[str, Any]]
+
+
 @dataclass
 class Lake:
-    """A small lake: tables that are replaced as wholes, the snapshot of each, and the rows."""
+    """A small lake: tables that are replaced as wholes, the snapshot of each, and the rows.
+
+    Payments of all sources have the same ids and parties, as sources that know nothing of each
+    other may. `traits` says what payment `number` of a source is like; `unlabelled` of a source is
+    n when each n-th payment has no label.
+    """
 
     catalog: Catalog
-    rows: dict[date, int] = field(default_factory=dict)
+    rows: dict[tuple[str, date], int] = field(default_factory=dict)
+    traits: dict[str, Traits] = field(default_factory=dict)
+    unlabelled: dict[str, int] = field(default_factory=dict)
+    given_to: frozenset[tuple[str, date]] = frozenset()
+
+    def content(self, name: str, **given: Any) -> list[dict[str, Any]]:
+        """Return the rows of a dated table, with `given` in those of `self.given_to`."""
+        return [
+            payment_row(
+                TABLES[name],
+                day,
+                number,
+                source_system=source,
+                **{
+                    **(self.traits[source](number) if source in self.traits else {}),
+                    **(given if (source, day) in self.given_to else {}),
+                },
+            )
+            for (source, day), count in sorted(self.rows.items())
+            for number in range(count)
+            if name != "processed.labels" or not self._is_unlabelled(source, number)
+        ]
+
+    def _is_unlabelled(self, source: str, number: int) -> bool:
+        return source in self.unlabelled and number % self.unlabelled[source] == 0
 
     def write(self, name: str, rows: list[dict[str, Any]]) -> int:
         """Replace the rows of a table and return the snapshot."""
@@ -88,46 +127,49 @@ class Lake:
         self, window: str, rows: dict[date, int] | None = None, **given: Any
     ) -> tuple[StageResult, StageResult]:
         """Add days of `rows` payments each and return what Processed and Sandbox report."""
-        dates = tuple(Window.of("sparkov", window).dates())
-        self.rows |= rows or dict.fromkeys(dates, 12)
-
-        def content(name: str) -> list[dict[str, Any]]:
-            return [
-                payment_row(TABLES[name], day, number, **(given if day in dates else {}))
-                for day, count in sorted(self.rows.items())
-                for number in range(count)
-            ]
-
+        asked = window_of(window)
+        dates, key = tuple(asked.dates()), asked.key
+        counts = rows or dict.fromkeys(dates, 12)
+        self.rows |= {(asked.source, day): count for day, count in counts.items()}
+        self.given_to = frozenset((asked.source, day) for day in dates)
         parties = {
             "customer_id": [f"customer {n}" for n in range(5)],
-            "counterparty_id": [f"merchant {n}" for n in range(3)],
+            "counterparty_id": [f"merchant {n}" for n in range(3)]
+            + [f"customer {n}" for n in range(5)],
         }
-        first = min(self.rows)
+        firsts = {
+            source: min(day for owner, day in self.rows if owner == source)
+            for source in sorted({source for source, _ in self.rows})
+        }
         snapshots = {
-            name: self.write(name, content(name))
+            name: self.write(name, self.content(name, **given))
             for name in ("processed.transactions", "processed.labels", "sandbox.features")
         }
-        for name, key in (
+        for name, party in (
             ("processed.customers", "customer_id"),
             ("processed.merchants", "counterparty_id"),
         ):
             snapshots[name] = self.write(
                 name,
-                [payment_row(TABLES[name], first, 1, **{key: value}) for value in parties[key]],
+                [
+                    payment_row(TABLES[name], since, 1, source_system=source, **{party: value})
+                    for source, since in firsts.items()
+                    for value in parties[party]
+                ],
             )
         refused = payment_row(
             TABLES["processed.quarantine"],
-            first,
+            min(firsts.values()),
             1,
             event_id=None,
             amount=Decimal("-5.00"),
-            window_key=window,
+            window_key=key,
         )
         snapshots["processed.quarantine"] = self.write("processed.quarantine", [refused])
         sandbox = {"sandbox.features": snapshots.pop("sandbox.features")}
         return (
-            StageResult(Stage.PROCESS, window, f"process {window}", dates, snapshots),
-            StageResult(Stage.PREPARE, window, f"prepare {window}", dates, sandbox),
+            StageResult(Stage.PROCESS, key, f"process {key}", dates, snapshots),
+            StageResult(Stage.PREPARE, key, f"prepare {key}", dates, sandbox),
         )
 
 
@@ -194,6 +236,70 @@ def new_lake(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Lake]:
         return Lake(catalog)
 
     return make
+
+
+class Line:
+    """A warehouse and its lake, driven window by window as the DAGs do."""
+
+    def __init__(self, settings: Settings, lake: Lake) -> None:
+        self.settings, self.lake = settings, lake
+        self.loader = settings.warehouse.dsn("loader")
+
+    def load(self, window: str, **given: Any) -> StageResult:
+        """Load a window into STAGING."""
+        published = self.lake.publish(window, **given)
+        staged = load.stage(
+            self.lake.catalog, self.loader, *published, f"load {window_of(window).key}"
+        )
+        return load.swap(self.loader, staged)
+
+    def build(self, window: str, layer: transform.Layer = "core") -> StageResult:
+        """Build the dates of a window in the audit schema."""
+        parsed = window_of(window)
+        return transform.build(
+            self.settings,
+            window=parsed,
+            run_id=f"build {window}",
+            dates=parsed.dates(),
+            layer=layer,
+        )
+
+    def run(self, window: str, **given: Any) -> StageResult:
+        """Load, build and publish a window."""
+        self.load(window, **given)
+        built = self.build(window)
+        transform.publish(self.settings, built)
+        return built
+
+    def score(self, window: str) -> None:
+        """Write scores of a window to STAGING; every fifth payment of a day is an alert."""
+        asked = window_of(window)
+        dates = tuple(asked.dates())
+        same = {
+            "source_system": asked.source,
+            "model_name": f"fraud_detector_{asked.source}",
+            "model_version": 1,
+            "decision": "approve",
+            "scored_at": datetime(2024, 6, 1, tzinfo=UTC),
+            "run_id": "score",
+        }
+        rows = [
+            payment_row(_SCORES, day, number, **same, score=number / 1000)
+            | ({"decision": "review"} if number % 5 == 0 else {})
+            for day in dates
+            for number in range(self.lake.rows[asked.source, day])
+        ]
+        table = pa.Table.from_pylist(rows, to_arrow.schema(_SCORES))
+        result = StageResult("score", asked.key, f"score {asked.key}", dates)
+        scores.swap_scores(self.loader, scores.stage_scores(self.loader, result, table))
+
+
+@pytest.fixture(scope="session")
+def new_line(
+    new_warehouse: Callable[[], Settings], new_lake: Callable[[], Lake]
+) -> Callable[[], Line]:
+    """Make lines, each over a warehouse and a lake of its own."""
+    return lambda: Line(new_warehouse(), new_lake())
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_day_replaces_that_day_only(lake: Any, dsn: str, loader: psycopg.Conne
 
 def test_a_reader_never_sees_half_a_swap(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
-    bigger = lake.publish(_HISTORY, dict.fromkeys(lake.rows, 30))
+    bigger = lake.publish(_HISTORY, {day: 30 for _, day in lake.rows})
     staged = load.stage(lake.catalog, dsn, *bigger, "load 2")
     seen: set[Any] = set()
     stop = threading.Event()

@@ -2,20 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 import pytest
 
-from contracts.render import to_arrow
 from contracts.results import StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES
-from contracts.windows import Window
-from warehouse import load, scores, transform
+from warehouse import transform
 
 pytestmark = pytest.mark.postgres
 _HISTORY = "2024-05-01--2024-05-03"
@@ -49,65 +46,8 @@ def _marts(
         }
 
 
-class _Line:
-    """A warehouse and its lake, driven window by window as the DAGs do."""
-
-    def __init__(self, settings: Settings, lake: Any, payment_rows: Any) -> None:
-        self.settings, self.lake, self.payment_rows = settings, lake, payment_rows
-        self.loader = settings.warehouse.dsn("loader")
-
-    def load(self, window: str, **given: Any) -> StageResult:
-        """Load a window into STAGING."""
-        published = self.lake.publish(window, **given)
-        staged = load.stage(self.lake.catalog, self.loader, *published, f"load {window}")
-        return load.swap(self.loader, staged)
-
-    def build(self, window: str, layer: transform.Layer = "core") -> StageResult:
-        """Build the dates of a window in the audit schema."""
-        parsed = Window.of("sparkov", window)
-        return transform.build(
-            self.settings,
-            window=parsed,
-            run_id=f"build {window}",
-            dates=parsed.dates(),
-            layer=layer,
-        )
-
-    def run(self, window: str, **given: Any) -> StageResult:
-        """Load, build and publish a window."""
-        self.load(window, **given)
-        built = self.build(window)
-        transform.publish(self.settings, built)
-        return built
-
-    def score(self, window: str) -> None:
-        """Write scores of a window to STAGING; every fifth payment of a day is an alert."""
-        dates = tuple(Window.of("sparkov", window).dates())
-        rows = [
-            row
-            | {
-                "decision": "review" if number % 5 == 0 else "approve",
-                "score": number / 1000,
-                "scored_at": datetime(2024, 6, 1, tzinfo=UTC),
-                "run_id": "score",
-            }
-            for day in dates
-            for number, row in enumerate(self.payment_rows(_SCORES, [day], 12, model_version=1))
-        ]
-        table = pa.Table.from_pylist(rows, to_arrow.schema(_SCORES))
-        result = StageResult("score", window, f"score {window}", dates)
-        scores.swap_scores(self.loader, scores.stage_scores(self.loader, result, table))
-
-
 @pytest.fixture(scope="module")
-def new_line(
-    new_warehouse: Callable[[], Settings], new_lake: Any, payment_rows: Any
-) -> Callable[[], _Line]:
-    return lambda: _Line(new_warehouse(), new_lake(), payment_rows)
-
-
-@pytest.fixture(scope="module")
-def line(new_line: Callable[[], _Line]) -> _Line:
+def line(new_line: Callable[[], Any]) -> Any:
     """A line on which the history is published, and scored."""
     made = new_line()
     made.run(_HISTORY)
@@ -117,14 +57,14 @@ def line(new_line: Callable[[], _Line]) -> _Line:
 
 
 @pytest.fixture
-def untouched(line: _Line) -> Iterator[None]:
+def untouched(line: Any) -> Iterator[None]:
     """Prove that a test leaves PRODUCTION byte for byte as it was."""
     before = _marts(line.settings, _CORE + _SCORED)
     yield
     assert _marts(line.settings, _CORE + _SCORED) == before
 
 
-def test_a_report_counts_the_fraud_known_by_then(line: _Line) -> None:
+def test_a_report_counts_the_fraud_known_by_then(line: Any) -> None:
     # Payments 0 and 7 of a day are fraud, known at once and three days later.
     with _connect(line.settings) as reader:
         rows = reader.execute(
@@ -137,7 +77,7 @@ def test_a_report_counts_the_fraud_known_by_then(line: _Line) -> None:
     ]
 
 
-def test_a_build_reports_its_balance(line: _Line) -> None:
+def test_a_build_reports_its_balance(line: Any) -> None:
     built = line.build(_HISTORY)
     assert [(b.currency, b.rows_in, b.rows_out) for b in built.balances] == [
         ("EUR", 9, 9),
@@ -146,7 +86,7 @@ def test_a_build_reports_its_balance(line: _Line) -> None:
     transform.publish(line.settings, built)
 
 
-def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], _Line], line: _Line) -> None:
+def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], Any], line: Any) -> None:
     whole, daily = line, new_line()
     for window, scored in (
         ("2024-05-01", "2024-05-01"),
@@ -162,9 +102,7 @@ def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], _Line], line:
     assert _marts(daily.settings, _SCORED) == _marts(whole.settings, _SCORED)
 
 
-def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(
-    line: _Line, untouched: None
-) -> None:
+def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(line: Any, untouched: None) -> None:
     audited = _marts(line.settings, schema="production_audit")
     line.load(_LAST)
     built = line.build(_LAST)
@@ -178,7 +116,7 @@ def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(
     assert _marts(line.settings, schema="production_audit") == audited
 
 
-def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: _Line, untouched: None) -> None:
+def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: Any, untouched: None) -> None:
     line.load(_LAST, customer_id="nobody we know")
     with pytest.raises(transform.BuildFailed, match="fct_transactions_refers_to_dim_customers"):
         line.build(_LAST)
@@ -188,7 +126,7 @@ def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: _Line, untouc
     assert audited == _marts(line.settings)
 
 
-def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], _Line]) -> None:
+def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], Any]) -> None:
     line = new_line()
     line.run("2024-05-01")
     line.load("2024-05-02")
@@ -220,7 +158,7 @@ def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], _Line]) -
     _a_changed_contract_is_published_as_a_new_table(line, built)
 
 
-def _a_changed_contract_is_published_as_a_new_table(line: _Line, built: StageResult) -> None:
+def _a_changed_contract_is_published_as_a_new_table(line: Any, built: StageResult) -> None:
     before = _marts(line.settings)
     with _connect(line.settings, "transformer") as owner:
         owner.execute("alter table production.fct_transactions drop column region")
@@ -228,7 +166,7 @@ def _a_changed_contract_is_published_as_a_new_table(line: _Line, built: StageRes
     assert _marts(line.settings) == before
 
 
-def test_a_warehouse_that_is_down_is_an_error_that_heals(line: _Line, untouched: None) -> None:
+def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: None) -> None:
     unreachable = line.settings.warehouse.model_copy(update={"port": 1})
     settings = line.settings.model_copy(update={"warehouse": unreachable})
     built = StageResult(
@@ -238,12 +176,12 @@ def test_a_warehouse_that_is_down_is_an_error_that_heals(line: _Line, untouched:
         transform.publish(settings, built)
 
 
-def test_a_macro_that_fails_is_said_in_one_sentence(line: _Line, untouched: None) -> None:
+def test_a_macro_that_fails_is_said_in_one_sentence(line: Any, untouched: None) -> None:
     with pytest.raises(transform.BuildFailed, match=r"dbt run-operation of layer core failed"):
         transform._operation(line.settings, "no_such_macro", "core", {})
 
 
-def test_the_password_is_in_no_log_and_the_profile_is_private(line: _Line) -> None:
+def test_the_password_is_in_no_log_and_the_profile_is_private(line: Any) -> None:
     password = line.settings.warehouse.password("transformer").get_secret_value()
     profile = line.settings.state_dir / "dbt" / "profiles.yml"
     assert profile.stat().st_mode & 0o077 == 0
@@ -252,12 +190,12 @@ def test_the_password_is_in_no_log_and_the_profile_is_private(line: _Line) -> No
     assert [p for p in written if password.encode() in p.read_bytes()] == []
 
 
-def test_the_documentation_is_one_page_with_the_lineage(line: _Line) -> None:
+def test_the_documentation_is_one_page_with_the_lineage(line: Any) -> None:
     page = transform.generate_docs(line.settings).read_text()
     assert "exposure.tollgate.fraud_overview" in page
     assert "One row per payment attempt." in page
 
 
-def test_the_unit_tests_of_the_marts_pass(line: _Line) -> None:
+def test_the_unit_tests_of_the_marts_pass(line: Any) -> None:
     ran = transform._dbt(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
     assert len(ran) == 3

@@ -1,7 +1,16 @@
-{{ config(materialized="table", meta={"slice": "whole"}) }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        meta={"slice": "source", "slice_column": "source_system"},
+    )
+}}
 
 with customers as (
-    select * from {{ ref('stg_lake__customers') }}
+    select *
+    from {{ ref('stg_lake__customers') }}
+    where {{ in_system() }}
 ),
 
 final as (

@@ -3,14 +3,14 @@
         materialized="incremental",
         incremental_strategy="slice",
         on_schema_change="fail",
-        meta={"slice": "touched", "slice_column": "calendar_date"},
+        meta={"slice": "dates", "slice_column": "calendar_date"},
     )
 }}
 
 with transactions as (
     select event_date
     from {{ ref('fct_transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_dates('event_date') }}
 ),
 
 bounds as (
@@ -38,7 +38,7 @@ final as (
         extract(isodow from calendar_date)::integer as day_of_week,
         extract(isodow from calendar_date) >= 6 as is_weekend
     from calendar
-    where {{ touched('calendar_date') }}
+    where {{ in_dates('calendar_date') }}
 )
 
 select * from final

@@ -1,7 +1,16 @@
-{{ config(materialized="table", meta={"slice": "whole"}) }}
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        meta={"slice": "source", "slice_column": "source_system"},
+    )
+}}
 
 with merchants as (
-    select * from {{ ref('stg_lake__merchants') }}
+    select *
+    from {{ ref('stg_lake__merchants') }}
+    where {{ in_system() }}
 ),
 
 final as (

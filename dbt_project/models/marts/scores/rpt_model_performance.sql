@@ -26,6 +26,7 @@ known_labels as (
 judged as (
     select
         scores.event_date,
+        scores.source_system,
         scores.model_name,
         scores.model_version,
         scores.score,
@@ -58,6 +59,7 @@ judged as (
 counted as (
     select
         event_date,
+        source_system,
         model_name,
         model_version,
         count(*) as transaction_count,
@@ -69,12 +71,13 @@ counted as (
         sum(false_positive_count) as false_positive_count,
         greatest(event_date, max(known_date)) as as_of_date
     from judged
-    group by event_date, model_name, model_version
+    group by event_date, source_system, model_name, model_version
 ),
 
 final as (
     select
         event_date,
+        source_system,
         model_name,
         model_version,
         transaction_count,

@@ -12,6 +12,7 @@ DAG_OF_STAGE: Final[dict[Stage, str]] = {
     Stage.BUILD: "build_production",
     Stage.TRAIN: "train_fraud_model",
     Stage.SCORE: "score_transactions",
+    Stage.REDRIVE: "redrive_quarantine",
 }
 """The DAG of each stage, in flow order."""
 

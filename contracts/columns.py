@@ -191,7 +191,10 @@ _COLUMNS: Final = (
     Column("last_event_at", _T.TIMESTAMP, "Latest payment seen of this party."),
     # --- quarantine ------------------------------------------------------------------------
     Column("reasons", _T.STRINGS, "Codes of why, most important first."),
-    Column("first_seen_at", _T.TIMESTAMP, "When the row was first refused."),
+    Column("rules", _T.STRINGS, "The rule behind each reason, with its limit or its columns."),
+    Column("first_seen_at", _T.TIMESTAMP, "When the delivery of this row came in."),
+    Column("redrive_count", _T.LONG, "How often the row was tried again and refused.", minimum=0),
+    Column("redrive_run_id", _T.STRING, "Run that tried the row last.", nullable=True),
     # --- features: names, windows and formulas are in contracts/features.py ------------------
     Column("is_weekend", _T.BOOLEAN, "Whether the payment fell on a Saturday or Sunday, UTC."),
     Column("is_night", _T.BOOLEAN, "Whether the payment fell at 00:00 to 06:59, UTC."),
@@ -284,6 +287,9 @@ _COLUMNS: Final = (
     # --- runs and gates --------------------------------------------------------------------
     Column("run_id", _T.STRING, "Identifier of the run that wrote the row."),
     Column("stage", _T.STRING, "Stage of the line."),
+    Column(
+        "started_by", _T.STRING, "Login of who asked for the run, if somebody did.", nullable=True
+    ),
     Column("started_at", _T.TIMESTAMP, "When the run started."),
     Column("finished_at", _T.TIMESTAMP, "When the run finished."),
     Column("duration_seconds", _T.DOUBLE, "Seconds the run took.", unit="seconds", minimum=0),
@@ -293,12 +299,18 @@ _COLUMNS: Final = (
         column
         for flow, meaning in (
             ("in", "that came in"),
+            ("restated", "that mended rules read more in what came in, or less if negative"),
             ("out", "that went on to the next stage"),
             ("quarantined", "set aside with a reason"),
             ("duplicate", "dropped as an exact repeat"),
         )
         for column in (
-            Column(f"rows_{flow}", _T.LONG, f"Rows {meaning}.", minimum=0),
+            Column(
+                f"rows_{flow}",
+                _T.LONG,
+                f"Rows {meaning}.",
+                minimum=None if flow == "restated" else 0,
+            ),
             Column(
                 f"amount_{flow}",
                 _T.MONEY,

@@ -12,7 +12,12 @@ class ConservationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Balance:
-    """Rows and money through one stage, for one source system and currency."""
+    """Rows and money through one stage, for one source system and currency.
+
+    `restated` is what rows of Raw are worth more, or less, than when they came in, since the rules
+    that read them were mended: an amount that could not be read, a currency that was taken for
+    another. Over all currencies no row is restated, a row only moves from one to another.
+    """
 
     source_system: str
     currency: str
@@ -24,15 +29,19 @@ class Balance:
     amount_out: Decimal = Decimal("0.00")
     amount_quarantined: Decimal = Decimal("0.00")
     amount_duplicate: Decimal = Decimal("0.00")
+    rows_restated: int = 0
+    amount_restated: Decimal = Decimal("0.00")
 
     def check(self, stage: str) -> None:
-        """Prove that in = out + quarantined + duplicate, in rows and to the cent.
+        """Prove that in + restated = out + quarantined + duplicate, in rows and to the cent.
 
         Raises:
             ConservationError: naming the stage and by how much it is off.
         """
-        rows = self.rows_in - self.rows_out - self.rows_quarantined - self.rows_duplicate
-        money = self.amount_in - self.amount_out - self.amount_quarantined - self.amount_duplicate
+        rows_out = self.rows_out + self.rows_quarantined + self.rows_duplicate
+        amount_out = self.amount_out + self.amount_quarantined + self.amount_duplicate
+        rows = self.rows_in + self.rows_restated - rows_out
+        money = self.amount_in + self.amount_restated - amount_out
         if rows or money:
             raise ConservationError(
                 f"{stage} does not balance for {self.source_system} in {self.currency}:"

@@ -1,6 +1,7 @@
 """The stages of the line and the gates between them, in flow order."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Stage(StrEnum):
@@ -13,6 +14,11 @@ class Stage(StrEnum):
     BUILD = "build"
     TRAIN = "train"
     SCORE = "score"
+    REDRIVE = "redrive"
+
+
+BESIDE_THE_LINE: Final = (Stage.TRAIN, Stage.REDRIVE)
+"""Stages that no window passes through on its way from Raw to PRODUCTION."""
 
 
 class Gate(StrEnum):

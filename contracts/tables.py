@@ -114,9 +114,12 @@ _QUARANTINE: Final = (
     "event_id",
     "window_key",
     "reasons",
+    "rules",
     "amount",
     "currency",
     "first_seen_at",
+    "redrive_count",
+    "redrive_run_id",
 )
 _FEATURE_ROW: Final = (
     "event_id",
@@ -149,6 +152,7 @@ _RUN: Final = (
     "run_id",
     "stage",
     "window_key",
+    "started_by",
     "started_at",
     "finished_at",
     "duration_seconds",
@@ -158,7 +162,7 @@ _RUN: Final = (
 _FLOWS: Final = tuple(
     f"{measure}_{flow}"
     for measure in ("rows", "amount")
-    for flow in ("in", "out", "quarantined", "duplicate")
+    for flow in ("in", "restated", "out", "quarantined", "duplicate")
 )
 _GATE_RESULT: Final = (
     "run_id",
@@ -316,6 +320,7 @@ _TABLES: Final = (
             "window_key",
             "source_system",
             "currency",
+            "started_by",
             "started_at",
             "finished_at",
             "duration_seconds",

@@ -295,7 +295,11 @@ def _balances(
                     o.rows_out + o.rows_quarantined + o.rows_duplicate for o in of_source
                 ),
                 "amount_in": b.amount_in,
-                "amount_accounted": b.amount_out + b.amount_quarantined + b.amount_duplicate,
+                # What mended rules read more in the same rows did not come in as money.
+                "amount_accounted": b.amount_out
+                + b.amount_quarantined
+                + b.amount_duplicate
+                - b.amount_restated,
                 "rows_out": b.rows_out,
                 "rows_in_table": int(held.loc[group, "batch_rows"]) if group in held.index else 0,
                 "amount_out": b.amount_out,

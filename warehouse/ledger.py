@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from contracts.results import CheckResult, GateResult, StageResult
+from contracts.tables import TABLES
 
 
 class LedgerError(LookupError):
     """Raised when the ledger holds no run of a stage over a window."""
 
 
-def record(dsn: str, result: StageResult, started_at: datetime, finished_at: datetime) -> None:
+_FLOWS: Final = tuple(
+    name
+    for name in TABLES["staging.run_balances"].column_names
+    if name.startswith(("rows_", "amount_"))
+)
+
+
+def record(
+    dsn: str,
+    result: StageResult,
+    started_at: datetime,
+    finished_at: datetime,
+    started_by: str | None = None,
+) -> None:
     """Write a run and its balances, replacing what the same run recorded before.
+
+    `started_by` is the login of who asked for the run; the line itself is nobody.
 
     Raises:
         ConservationError: when a balance does not hold; the table's own check says the same.
@@ -32,14 +50,16 @@ def record(dsn: str, result: StageResult, started_at: datetime, finished_at: dat
         )
         run = (result.run_id, str(result.stage))
         for table in ("run_balances", "run_ledger"):
-            delete = psycopg.sql.SQL("delete from staging.{} where run_id = %s and stage = %s")
-            connection.execute(delete.format(psycopg.sql.Identifier(table)), run)
+            delete = sql.SQL("delete from staging.{} where run_id = %s and stage = %s")
+            connection.execute(delete.format(sql.Identifier(table)), run)
         connection.execute(
-            "insert into staging.run_ledger (run_id, stage, window_key, started_at, finished_at,"
-            " duration_seconds, dates_touched, details) values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            "insert into staging.run_ledger (run_id, stage, window_key, started_by, started_at,"
+            " finished_at, duration_seconds, dates_touched, details)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 *run,
                 result.window,
+                started_by,
                 started_at,
                 finished_at,
                 seconds,
@@ -48,29 +68,26 @@ def record(dsn: str, result: StageResult, started_at: datetime, finished_at: dat
             ),
         )
         with connection.cursor() as cursor:
+            columns = ("run_id", "stage", "window_key", "source_system", "currency", *_FLOWS)
             cursor.executemany(
-                "insert into staging.run_balances (run_id, stage, window_key, source_system,"
-                " currency, rows_in, rows_out, rows_quarantined, rows_duplicate, amount_in,"
-                " amount_out, amount_quarantined, amount_duplicate)"
-                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                sql.SQL("insert into staging.run_balances ({}) values ({})").format(
+                    _listed(columns), sql.SQL(", ").join(sql.Placeholder() for _ in columns)
+                ),
                 [
                     (
                         *run,
                         result.window,
                         balance.source_system,
                         balance.currency,
-                        balance.rows_in,
-                        balance.rows_out,
-                        balance.rows_quarantined,
-                        balance.rows_duplicate,
-                        balance.amount_in,
-                        balance.amount_out,
-                        balance.amount_quarantined,
-                        balance.amount_duplicate,
+                        *(getattr(balance, flow) for flow in _FLOWS),
                     )
                     for balance in result.balances
                 ],
             )
+
+
+def _listed(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
 def latest(dsn: str, stage: str, window: str) -> StageResult:
@@ -90,10 +107,10 @@ def latest(dsn: str, stage: str, window: str) -> StageResult:
                 f"the ledger holds no run of stage {stage} over window {window}: run it first."
             )
         balances = connection.execute(
-            "select source_system, currency, rows_in, rows_out, rows_quarantined, rows_duplicate,"
-            " amount_in, amount_out, amount_quarantined, amount_duplicate"
-            " from staging.run_balances where run_id = %s and stage = %s"
-            " order by source_system, currency",
+            sql.SQL(
+                "select {} from staging.run_balances where run_id = %s and stage = %s"
+                " order by source_system, currency"
+            ).format(_listed(("source_system", "currency", *_FLOWS))),
             (run["run_id"], str(stage)),
         ).fetchall()
     return StageResult.from_dict(
@@ -106,6 +123,16 @@ def latest(dsn: str, stage: str, window: str) -> StageResult:
             **run["details"],
         }
     )
+
+
+def is_recorded(dsn: str, stage: str, run_id: str) -> bool:
+    """Return whether a run has recorded its result, which it does when that is published."""
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "select 1 from staging.run_ledger where run_id = %s and stage = %s",
+            (run_id, str(stage)),
+        ).fetchone()
+    return found is not None
 
 
 def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None) -> None:

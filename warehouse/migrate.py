@@ -20,7 +20,7 @@ BALANCES: Final = TABLES["staging.run_balances"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
 _RECORDS: Final = (LEDGER, BALANCES, GATE_RESULTS)
 _CONSERVED: Final = tuple(
-    f"constraint {measure}_conserved check ({measure}_in ="
+    f"constraint {measure}_conserved check ({measure}_in + {measure}_restated ="
     f" {measure}_out + {measure}_quarantined + {measure}_duplicate)"
     for measure in ("rows", "amount")
 )

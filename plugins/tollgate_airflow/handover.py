@@ -25,4 +25,5 @@ def record(run: Run, result: StageResult) -> None:
     """Write a published result into the ledger; from now on the next stage can read it."""
     from warehouse.ledger import record as write
 
-    write(connections.warehouse("loader"), result.check(), run.started_at, datetime.now(UTC))
+    dsn, finished_at = connections.warehouse("loader"), datetime.now(UTC)
+    write(dsn, result.check(), run.started_at, finished_at, run.started_by)

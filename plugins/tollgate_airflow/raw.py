@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 def manifests(s3: Any, landed: StageResult) -> list[Manifest]:
     """Return the manifests that a landing reported, whatever has landed since."""
+    return _named(s3, [landed.details["manifest"]])
+
+
+def read_by(s3: Any, processed: StageResult) -> list[Manifest]:
+    """Return the manifests that the processing of a window has read."""
+    return _named(s3, processed.details["manifests"])
+
+
+def _named(s3: Any, keys: list[str]) -> list[Manifest]:
     from sources.manifest import named
 
-    return [named(s3, get_settings().s3.raw_bucket, landed.details["manifest"])]
+    return [named(s3, get_settings().s3.raw_bucket, key) for key in keys]

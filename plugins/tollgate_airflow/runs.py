@@ -21,6 +21,7 @@ class Run:
     window: Window
     run_id: str
     started_at: datetime
+    started_by: str | None = None
 
     @classmethod
     def of(cls, stage: Stage, context: Context, default: Window | None = None) -> Self:
@@ -47,6 +48,7 @@ class Run:
             window=window,
             run_id=_run_id(stage, window, dag_run.run_id),
             started_at=dag_run.start_date or datetime.now(UTC),
+            started_by=dag_run.triggering_user_name,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from airflow.sdk import Asset, Context, Param, PartitionedAssetTimetable
 
 from contracts import assets
+from contracts.reasons import RejectReason
 from contracts.stages import Stage
 from contracts.windows import SPAN_PATTERN
 from sources.registry import DEFAULT_SOURCE, SOURCES
@@ -74,6 +75,28 @@ def window_params(what: str) -> dict[str, Param]:
                 f"{what}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
                 " Leave empty when the run has a partition key."
             ),
+        ),
+    }
+
+
+def redrive_params() -> dict[str, Param]:
+    """Return the parameters of a redrive: which quarantined rows, and whether in earnest."""
+    reasons = [str(reason) for reason in RejectReason]
+    return {
+        **window_params("Business dates whose quarantined rows are tried again"),
+        "reasons": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "enum": reasons},
+            examples=reasons,
+            title="Reasons",
+            description="Only rows refused for one of these reasons; all of them when empty.",
+        ),
+        "dry_run": Param(
+            True,
+            type="boolean",
+            title="Dry run",
+            description="Say what would happen and write nothing.",
         ),
     }
 

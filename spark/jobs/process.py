@@ -16,6 +16,7 @@ from spark.jobs.batch import balances, counted, judge, load, reasons, write_batc
 from spark.session import says_when_lost
 from spark.tables import branch_name, ensure_tables, open_branch, read, references
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
+from spark.transforms.quarantine import rules, with_history
 
 
 @says_when_lost
@@ -57,9 +58,8 @@ def process(
     before = read(spark, "processed.quarantine", branch).filter(~is_foreign)
     refused = None
     if reasons(groups) or not before.isEmpty():
-        rows = judged.filter(F.col("verdict") == QUARANTINED).withColumns(
-            {"window_key": F.lit(window.key), "first_seen_at": F.col("ingested_at")}
-        )
+        rows = with_history(judged.filter(F.col("verdict") == QUARANTINED), before)
+        rows = rows.withColumns({"window_key": F.lit(window.key), "rules": rules(source)})
         there = kept("processed.quarantine")
         refused = there.unionByName(rows.select(*there.columns))
     accepted = judged.filter(F.col("verdict") == ACCEPTED)

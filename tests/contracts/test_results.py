@@ -42,6 +42,13 @@ def test_a_cent_that_is_not_accounted_for_is_named() -> None:
         _result(amount_in=Decimal("5.00"), amount_out=Decimal("4.99")).check()
 
 
+def test_money_that_mended_rules_read_more_is_a_flow_of_its_own() -> None:
+    more = {"amount_in": Decimal("5.00"), "amount_out": Decimal("5.01")}
+    _result(**more, amount_restated=Decimal("0.01")).check()
+    with pytest.raises(ConservationError, match=r"0\.01"):
+        _result(**more, amount_restated=Decimal("0.02")).check()
+
+
 def _gate(*checks: CheckResult) -> GateResult:
     return GateResult("raw", "2024-05-01", "r1", checks, report="docs/gx/index.html")
 

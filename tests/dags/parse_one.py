@@ -29,7 +29,8 @@ def schedule(dag: airflow.sdk.DAG) -> str:
     condition = getattr(timetable, "asset_condition", None)
     if condition is not None:
         return f"after {condition.name}"
-    return f"{timetable.expression} ({type(timetable).__name__})"
+    expression = getattr(timetable, "expression", None)
+    return f"{expression} ({type(timetable).__name__})" if expression else "by hand"
 
 
 def describe(dag: airflow.sdk.DAG) -> dict[str, Any]:

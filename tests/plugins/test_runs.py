@@ -22,6 +22,7 @@ def context(partition_key: str | None, window: str | None, run_id: str = "manual
             run_id=run_id,
             partition_key=partition_key,
             start_date=STARTED,
+            triggering_user_name="operator",
         ),
         "params": {"source": "sparkov", "window": window},
     }

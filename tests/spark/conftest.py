@@ -94,6 +94,11 @@ class Line:
             key_file=self.settings.pseudonym_key_file,
         )
 
+    def empty(self) -> None:
+        """Leave a lake without tables."""
+        for table in (*zone("processed"), *zone("sandbox")):
+            self.spark.sql(f"DROP TABLE IF EXISTS lake.{table.name} PURGE")
+
     def rows(self, table: str, order: str = "event_id") -> list[dict[str, Any]]:
         """Return the published rows of a table."""
         frame = self.spark.table(f"lake.{table}").orderBy(*order.split(","))
@@ -105,11 +110,7 @@ def line(
     spark: "SparkSession", spark_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:
     """Return the stages over a lake without tables; leave none behind."""
-    _empty(spark)
-    yield Line(spark, spark_settings, tmp_path_factory.mktemp("deliveries"))
-    _empty(spark)
-
-
-def _empty(spark: "SparkSession") -> None:
-    for table in (*zone("processed"), *zone("sandbox")):
-        spark.sql(f"DROP TABLE IF EXISTS lake.{table.name} PURGE")
+    made = Line(spark, spark_settings, tmp_path_factory.mktemp("deliveries"))
+    made.empty()
+    yield made
+    made.empty()

@@ -16,6 +16,10 @@ _AT = datetime(2024, 5, 2, 3, 4, 5, 678901, UTC)
 _BALANCE = Balance(
     "sparkov", "USD", 10, 7, 2, 1, *(Decimal(n) for n in ("10.10", "7.07", "3.53", "-0.50"))
 )
+_RESTATED = replace(
+    _BALANCE, currency="XXX", rows_in=11, rows_restated=-1, amount_in=Decimal("10.00"),
+    amount_restated=Decimal("0.10"),
+)  # fmt: skip
 _RESULT = StageResult(
     stage="process",
     window="2024-05-01",
@@ -23,7 +27,7 @@ _RESULT = StageResult(
     dates=(date(2024, 5, 1), date(2024, 4, 30)),
     snapshots={"processed.transactions": 2**62},
     branch="audit_1",
-    balances=(_BALANCE, replace(_BALANCE, currency="XXX")),
+    balances=(_BALANCE, _RESTATED),
     details={"text": "o'clock; drop table x", "numbers": [1, 2.5, None]},
 )
 

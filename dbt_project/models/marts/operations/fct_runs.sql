@@ -44,14 +44,17 @@ final as (
         runs.window_key,
         coalesce(balances.source_system, 'none') as source_system,
         coalesce(balances.currency, 'XXX') as currency,
+        runs.started_by,
         runs.started_at,
         runs.finished_at,
         runs.duration_seconds,
         coalesce(balances.rows_in, 0) as rows_in,
+        coalesce(balances.rows_restated, 0) as rows_restated,
         coalesce(balances.rows_out, 0) as rows_out,
         coalesce(balances.rows_quarantined, 0) as rows_quarantined,
         coalesce(balances.rows_duplicate, 0) as rows_duplicate,
         coalesce(balances.amount_in, 0)::numeric(18, 2) as amount_in,
+        coalesce(balances.amount_restated, 0)::numeric(18, 2) as amount_restated,
         coalesce(balances.amount_out, 0)::numeric(18, 2) as amount_out,
         coalesce(balances.amount_quarantined, 0)::numeric(
             18, 2

@@ -1,0 +1,363 @@
+"""Try quarantined rows again, from Raw, by the rules and the mapping of today."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.reasons import RejectReason
+from contracts.results import Balance, ConservationError, StageResult
+from contracts.stages import Stage
+from sources.declaration import Source
+from sources.manifest import Manifest
+from sources.registry import source as declared
+from spark.jobs.batch import FLOWS, balance_currency, judge, typed, write_batch
+from spark.jobs.raw import read_raw
+from spark.session import says_when_lost
+from spark.tables import MAIN, branch_name, ensure_tables, open_branch, read, references
+from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
+from spark.transforms.quarantine import HISTORY, rules
+
+_PLACE: Final = ("raw_object", "raw_position")
+_QUARANTINE: Final = "processed.quarantine"
+
+
+class NothingToRedriveError(LookupError):
+    """Raised when no row of the window is in quarantine for one of the reasons asked for."""
+
+
+class QuarantineMovedError(RuntimeError):
+    """Raised when the quarantine of a window is not what its last run says."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What becomes of the quarantined rows that share reasons, currency and verdict.
+
+    `reasons` and `amount` are those in quarantine, `reasons_now` and `amount_now` those by the
+    rules of today; a row that can pass has no reason now.
+    """
+
+    reasons: tuple[str, ...]
+    currency: str
+    rows: int
+    amount: Decimal
+    verdict: str
+    reasons_now: tuple[str, ...]
+    currency_now: str
+    amount_now: Decimal
+
+    def __str__(self) -> str:
+        """Return the outcome in a sentence."""
+        now = {
+            "accepted": "would pass",
+            "duplicate": "would be dropped as repeats",
+            "quarantined": f"would be refused again ({', '.join(self.reasons_now)})",
+        }[self.verdict]
+        return (
+            f"{', '.join(self.reasons)}: {self.rows} rows {now},"
+            f" worth {self.amount_now} {self.currency_now}"
+            f" (in quarantine {self.amount} {self.currency})"
+        )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The selected rows, judged again, with what the quarantine holds of them as `was`."""
+
+    source: Source
+    rows: DataFrame
+    groups: tuple[Row, ...]
+
+
+@says_when_lost
+def rehearse(
+    spark: SparkSession,
+    processed: StageResult,
+    manifests: Sequence[Manifest],
+    *,
+    reasons: Iterable[str] = (),
+    raw_bucket: str,
+    key_file: Path,
+) -> tuple[Outcome, ...]:
+    """Return what `redrive` would do, and write nothing.
+
+    Raises: as `redrive`.
+    """
+    judged = _judge(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file)
+    judged.rows.unpersist()
+    return _outcomes(judged.groups)
+
+
+@says_when_lost
+def redrive(
+    spark: SparkSession,
+    processed: StageResult,
+    manifests: Sequence[Manifest],
+    *,
+    reasons: Iterable[str] = (),
+    run_id: str,
+    raw_bucket: str,
+    key_file: Path,
+) -> StageResult:
+    """Take the quarantined rows of a window that pass now onto the audit branch of the run.
+
+    `processed` is the last result of the stage process over the window and `manifests` are those it
+    has read: only what they hold is tried, if one of its reasons is in `reasons`, or all when that
+    is empty. What fails again stays, with its history and one try more.
+
+    Returns the result of the stage process as it is with these rows: the next stages read it as
+    they would the result of a whole run. `details["redrive"]` is the result of the redrive itself,
+    over the rows that it tried.
+
+    Raises:
+        NothingToRedriveError: when no row is selected.
+        QuarantineMovedError: when the quarantine holds other rows of the window than `processed`
+            says; processing the window again heals it.
+        RawUnfitError: when an object cannot be read by the layout of today.
+        ConservationError: when rows or money are lost on the way.
+    """
+    tables = ensure_tables(spark, "processed")
+    branch = branch_name(run_id)
+    open_branch(spark, tables, branch)
+
+    judged = _judge(spark, processed, manifests, reasons, branch, raw_bucket, key_file)
+    accepted = judged.rows.filter(F.col("verdict") == ACCEPTED)
+    touched = sorted({row["event_date"] for row in judged.groups if row["verdict"] == ACCEPTED})
+
+    def kept(table: str) -> DataFrame:
+        # What a run that was killed while it published has left there already is not doubled.
+        key = ["source_system", "event_id", "raw_object"]
+        return read(spark, table, branch).join(F.broadcast(accepted.select(key)), key, "left_anti")
+
+    refused = _refused(spark, judged, processed.window, run_id, branch)
+    write_batch(spark, judged.source, accepted, touched, branch, kept=kept, refused=refused)
+    judged.rows.unpersist()
+    held = references(spark, tables)
+    moved = StageResult(
+        stage=Stage.REDRIVE,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(touched),
+        balances=_moved(judged.groups),
+        details={
+            "asked_for": sorted(reasons),
+            "outcomes": [str(outcome) for outcome in _outcomes(judged.groups)],
+        },
+    ).check()
+    return StageResult(
+        stage=Stage.PROCESS,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(sorted({*processed.dates, *touched})),
+        snapshots={name: branches[branch] for name, branches in held.items()},
+        branch=branch,
+        balances=_restated(processed.balances, judged.groups),
+        details={
+            **processed.details,
+            "reasons": _reasons_after(processed.details["reasons"], judged.groups),
+            "redrive": moved.to_dict(),
+        },
+    ).check()
+
+
+def _judge(
+    spark: SparkSession,
+    processed: StageResult,
+    manifests: Sequence[Manifest],
+    reasons: Iterable[str],
+    version: str,
+    raw_bucket: str,
+    key_file: Path,
+) -> _Judged:
+    """Read the selected rows from Raw and judge them beside what is known by now."""
+    asked = sorted({str(RejectReason(reason)) for reason in reasons})
+    keys = sorted({held.key for manifest in manifests for held in manifest.objects})
+    held = read(spark, _QUARANTINE, version).filter(F.col("raw_object").isin(keys))
+    wanted = F.lit(True) if not asked else F.arrays_overlap("reasons", F.lit(asked))
+    _check_held(held, processed)
+    was = F.struct(
+        F.concat_ws(",", "reasons").alias("reasons"),
+        balance_currency(F.col("currency")).alias("currency"),
+        "amount",
+        *HISTORY,
+    )
+    selected = held.filter(wanted).select(*_PLACE, was.alias("was")).persist()
+    objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
+    if not objects:
+        raise NothingToRedriveError(
+            f"no row of the window {processed.window} is in quarantine"
+            f"{' for ' + ', '.join(asked) if asked else ''}: there is nothing to redrive."
+        )
+    source = declared(manifests[0].source)
+    landed = read_raw(spark, source, _only(manifests, objects), raw_bucket)
+    rows = landed.join(F.broadcast(selected.select(*_PLACE)), list(_PLACE), "left_semi")
+    batch = typed(spark, source, rows, key_file)
+    batch = batch.join(F.broadcast(selected), list(_PLACE), "inner").persist()
+    judged = judge(spark, batch, version).persist()
+    groups = _counted(judged)
+    found, expected = sum(row["row_count"] for row in groups), selected.count()
+    for frame in (batch, selected):
+        frame.unpersist()
+    if found != expected:
+        raise ConservationError(f"redrive read {found} of {expected} quarantined rows from Raw.")
+    return _Judged(source, judged, groups)
+
+
+def _check_held(held: DataFrame, processed: StageResult) -> None:
+    """Prove that the quarantine of the window is what the ledger says of it.
+
+    Raises:
+        QuarantineMovedError: when it is not.
+    """
+    sums = (
+        held.groupBy("source_system", balance_currency(F.col("currency")).alias("currency"))
+        .agg(F.count(F.lit(1)).alias("rows"), F.sum("amount").alias("amount"))
+        .collect()
+    )
+    found = {(r["source_system"], r["currency"]): (r["rows"], r["amount"] or 0) for r in sums}
+    told = {
+        (b.source_system, b.currency): (b.rows_quarantined, b.amount_quarantined)
+        for b in processed.balances
+        if b.rows_quarantined
+    }
+    if found != told:
+        rows = [sum(rows for rows, _ in sides.values()) for sides in (found, told)]
+        raise QuarantineMovedError(
+            f"the quarantine holds {rows[0]} rows of the window {processed.window}, where its last"
+            f" run says {rows[1]}, or other money: another run has handled its objects since."
+            " Run process_transactions for the window, then redrive what it leaves."
+        )
+
+
+def _only(manifests: Sequence[Manifest], objects: set[str]) -> list[Manifest]:
+    """Return the manifests with these objects alone."""
+    kept = (
+        replace(manifest, objects=tuple(held for held in manifest.objects if held.key in objects))
+        for manifest in manifests
+    )
+    return [manifest for manifest in kept if manifest.objects]
+
+
+def _refused(
+    spark: SparkSession, judged: _Judged, window: str, run_id: str, branch: str
+) -> DataFrame:
+    """Return the quarantine without the selected rows, and with those that fail again."""
+    # A run that is tried again has counted already.
+    is_counted = F.coalesce(F.col("redrive_run_id") == run_id, F.lit(False))
+    failed = judged.rows.filter(F.col("verdict") == QUARANTINED)
+    failed = failed.withColumns({name: F.col(f"was.{name}") for name in HISTORY})
+    again = failed.withColumns(
+        {
+            "window_key": F.lit(window),
+            "rules": rules(judged.source),
+            "redrive_count": F.col("redrive_count") + F.when(is_counted, 0).otherwise(1),
+            "redrive_run_id": F.lit(run_id),
+        }
+    )
+    there = read(spark, _QUARANTINE, branch)
+    tried = F.broadcast(judged.rows.select(*_PLACE))
+    others = there.join(tried, list(_PLACE), "left_anti")
+    return others.unionByName(again.select(*there.columns))
+
+
+def _counted(judged: DataFrame) -> tuple[Row, ...]:
+    """Return rows and money by what the quarantine says and what is said now."""
+    now = F.when(F.col("verdict") == QUARANTINED, F.concat_ws(",", "reasons")).otherwise("")
+    groups = judged.groupBy(
+        "source_system",
+        F.col("was.reasons").alias("reasons_before"),
+        F.col("was.currency").alias("currency_before"),
+        "verdict",
+        now.alias("reasons_now"),
+        balance_currency(F.col("currency")).alias("currency_now"),
+        "event_date",
+    )
+    zero = F.lit(0).cast("decimal(18,2)")
+    return tuple(
+        groups.agg(
+            F.count(F.lit(1)).alias("row_count"),
+            F.coalesce(F.sum("was.amount"), zero).alias("amount_before"),
+            F.coalesce(F.sum("amount"), zero).alias("amount_now"),
+        ).collect()
+    )
+
+
+def _outcomes(groups: Iterable[Row]) -> tuple[Outcome, ...]:
+    summed: dict[tuple[str, ...], list[Any]] = {}
+    for row in groups:
+        key = (
+            row["reasons_before"],
+            row["currency_before"],
+            row["verdict"],
+            row["reasons_now"],
+            row["currency_now"],
+        )
+        sums = summed.setdefault(key, [0, Decimal("0.00"), Decimal("0.00")])
+        for at, name in enumerate(("row_count", "amount_before", "amount_now")):
+            sums[at] += row[name]
+    return tuple(
+        Outcome(
+            reasons=tuple(before.split(",")),
+            currency=currency,
+            rows=sums[0],
+            amount=sums[1],
+            verdict=verdict,
+            reasons_now=tuple(filter(None, now.split(","))),
+            currency_now=currency_now,
+            amount_now=sums[2],
+        )
+        for (before, currency, verdict, now, currency_now), sums in sorted(summed.items())
+    )
+
+
+def _moved(groups: Iterable[Row]) -> tuple[Balance, ...]:
+    """Return the balances of the redrive itself: in is what the quarantine held of the rows."""
+    held: dict[tuple[str, str], Balance] = {}
+    for row in groups:
+        before = (row["source_system"], row["currency_before"])
+        for flow in ("in", "quarantined"):
+            _add(held, before, flow, row["row_count"], row["amount_before"])
+    return _restated(held.values(), groups)
+
+
+def _restated(balances: Iterable[Balance], groups: Iterable[Row]) -> tuple[Balance, ...]:
+    """Return balances in which the rows have moved from quarantine to where they are led now.
+
+    What they are worth now, more or less than in quarantine, is restated.
+    """
+    kept = {(balance.source_system, balance.currency): balance for balance in balances}
+    for row in groups:
+        before = (row["source_system"], row["currency_before"])
+        after = (row["source_system"], row["currency_now"])
+        rows, worth, worth_now = row["row_count"], row["amount_before"], row["amount_now"]
+        _add(kept, before, "quarantined", -rows, -worth)
+        _add(kept, after, FLOWS[row["verdict"]], rows, worth_now)
+        _add(kept, before, "restated", -rows, -worth)
+        _add(kept, after, "restated", rows, worth_now)
+    return tuple(kept[key] for key in sorted(kept))
+
+
+def _add(
+    kept: dict[tuple[str, str], Balance], key: tuple[str, str], flow: str, rows: int, money: Decimal
+) -> None:
+    balance = kept.get(key, Balance(*key, rows_in=0, rows_out=0))
+    sums: dict[str, Any] = {
+        f"rows_{flow}": getattr(balance, f"rows_{flow}") + rows,
+        f"amount_{flow}": getattr(balance, f"amount_{flow}") + money,
+    }
+    kept[key] = replace(balance, **sums)
+
+
+def _reasons_after(counts: dict[str, int], groups: Iterable[Row]) -> dict[str, int]:
+    """Return how many rows each reason refuses, after the redrive."""
+    after = dict(counts)
+    for row in groups:
+        for name, sign in (("reasons_before", -1), ("reasons_now", 1)):
+            for reason in filter(None, row[name].split(",")):
+                after[reason] = after.get(reason, 0) + sign * row["row_count"]
+    return {reason: count for reason, count in sorted(after.items()) if count}

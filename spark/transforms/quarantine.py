@@ -1,0 +1,76 @@
+"""What is kept of a refused row: why, by which rule, and how often it was tried again."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from contracts.columns import COLUMNS
+from contracts.reasons import DESCRIPTIONS, RejectReason
+from sources.declaration import Source
+from sources.rules import MAPPED_COLUMNS
+
+HISTORY: Final = ("first_seen_at", "redrive_count", "redrive_run_id")
+"""What a refused row keeps when it is judged again."""
+_CODED: Final = tuple(n for n in MAPPED_COLUMNS if n in COLUMNS and COLUMNS[n].allowed)
+_PLACES: Final = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
+_HELD: Final = ("raw_object", "raw_position", *HISTORY)
+
+
+def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
+    """Add to refused rows what the quarantine knows of them; a new one begins its history.
+
+    `held` are rows of the quarantine; `refused` has raw_object, raw_position and ingested_at.
+    """
+    return (
+        refused.join(F.broadcast(held.select(*_HELD)), ["raw_object", "raw_position"], "left")
+        .withColumn("first_seen_at", F.coalesce("first_seen_at", "ingested_at"))
+        .withColumn("redrive_count", F.coalesce("redrive_count", F.lit(0).cast("bigint")))
+    )
+
+
+def rules(source: Source) -> Column:
+    """Return, for each of a refused row's reasons, the rule it broke, with its limit or columns.
+
+    No value of the row is in the text: what is wrong with it may be a person's.
+    """
+    about = _about(source)
+    told = F.create_map(
+        *(
+            part
+            for reason, rule in DESCRIPTIONS.items()
+            for part in (
+                F.lit(str(reason)),
+                F.concat_ws(": ", F.lit(rule), about.get(reason, F.lit(None))),
+            )
+        )
+    )
+    return F.transform("reasons", lambda reason: told[reason])
+
+
+def _about(source: Source) -> Mapping[RejectReason, Column]:
+    codes: dict[str, tuple[str, ...]] = {name: COLUMNS[name].allowed or () for name in _CODED}
+    codes |= source.codes
+    strange = {
+        name: ~F.coalesce(F.col(name).isin(*allowed), F.lit(name not in _CODED))
+        for name, allowed in codes.items()
+    }
+    strange["country"] = F.coalesce(~F.col("country").rlike("^[A-Z]{2}$"), F.lit(False))
+    away = {
+        name: ~F.coalesce(
+            F.col(name).between(COLUMNS[name].minimum, COLUMNS[name].maximum), F.lit(True)
+        )
+        for name in _PLACES
+    }
+    return {
+        RejectReason.ABSURD_AMOUNT: F.lit(str(source.absurd_amount)),
+        RejectReason.IMPOSSIBLE_PLACE: _named(away),
+        RejectReason.UNKNOWN_CODE: _named(strange),
+    }
+
+
+def _named(conditions: Mapping[str, Column]) -> Column:
+    """Return the names of the columns whose condition holds, or null."""
+    names = F.concat_ws(", ", *(F.when(holds, F.lit(name)) for name, holds in conditions.items()))
+    return F.when(names != "", names)

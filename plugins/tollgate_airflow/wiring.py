@@ -14,7 +14,7 @@ from contracts import assets
 from contracts.reasons import RejectReason
 from contracts.stages import Stage
 from contracts.windows import SPAN_PATTERN
-from sources.registry import DEFAULT_SOURCE, SOURCES
+from sources.registry import DEFAULT_SOURCE, names
 
 ASSET: Final = {name: Asset(name=name) for name in assets.ASSETS}
 
@@ -62,7 +62,7 @@ def window_params(what: str) -> dict[str, Param]:
         "source": Param(
             DEFAULT_SOURCE,
             type="string",
-            enum=sorted(SOURCES),
+            enum=names(),
             title="Source",
             description="Source system of the window; a partition key that names one wins.",
         ),
@@ -77,6 +77,11 @@ def window_params(what: str) -> dict[str, Param]:
             ),
         ),
     }
+
+
+def count_param(default: int, title: str, description: str) -> Param:
+    """Return a parameter that is a whole number, one or more."""
+    return Param(default, type="integer", minimum=1, title=title, description=description)
 
 
 def redrive_params() -> dict[str, Param]:

@@ -16,6 +16,11 @@ DAG_OF_STAGE: Final[dict[Stage, str]] = {
 }
 """The DAG of each stage, in flow order."""
 
+CARE_DAG: Final = "care_for_tables"
+"""Beside the line: no window passes through it."""
+
+DAGS: Final = (*DAG_OF_STAGE.values(), CARE_DAG)
+
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"
 SANDBOX: Final = "sandbox_features"

@@ -16,7 +16,11 @@ from embedded.services.postgres import bin_dir
 from embedded.supervisor import Service, port_is_free
 
 _DISK_MIB = 2048
-_MEMORY_MIB = {"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350}
+_MEMORY_MIB = {
+    **{"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350},
+    # A worker's executor is counted with it.
+    **{"spark-cluster": 900, "spark-worker-1": 900, "spark-worker-2": 900},
+}
 _OTHER_MIB = 250
 
 
@@ -33,7 +37,7 @@ def check(settings: Settings, services: Sequence[Service]) -> None:
     _check_memory(names)
     if "s3" in names and not places.s3_binary().is_file():
         raise PreflightError("The S3 server is not built yet: run `make setup`.")
-    if "spark" in names:
+    if names & {"spark", "spark-cluster"}:
         try:
             jars.class_path()
             places.java_environment()

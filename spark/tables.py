@@ -98,13 +98,19 @@ def write(df: DataFrame, table: str, branch: str, note: str | None = None) -> No
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:
-    """Return the note of a branch's latest snapshot, or None."""
+    """Return the newest note in a branch's history, or None; compaction writes none."""
     name = qualified(table)
-    row = spark.sql(
-        f"SELECT summary['{_NOTE}'] AS note FROM {name}.snapshots"  # noqa: S608 - our own names
-        f" JOIN {name}.refs USING (snapshot_id) WHERE name = '{branch}'"
-    ).first()
-    return None if row is None else row["note"]
+    rows = spark.sql(
+        f"SELECT snapshot_id, parent_id, summary['{_NOTE}'] AS note FROM {name}.snapshots"  # noqa: S608 - our own names
+    ).collect()
+    held = {row["snapshot_id"]: row for row in rows}
+    heads = spark.sql(
+        f"SELECT snapshot_id FROM {name}.refs WHERE name = '{branch}'"  # noqa: S608 - our own names
+    ).collect()
+    at = held.get(heads[0]["snapshot_id"]) if heads else None
+    while at is not None and at["note"] is None:
+        at = held.get(at["parent_id"])
+    return None if at is None else at["note"]
 
 
 def ancestors(

@@ -7,7 +7,7 @@ import ast
 from pathlib import Path
 from typing import Final
 
-from contracts.assets import DAG_OF_STAGE
+from contracts.assets import DAGS
 
 _RUNBOOK: Final = Path("docs/runbook.md")
 _HEAD: Final = """\
@@ -37,7 +37,7 @@ is set.
 def runbook(repo: Path) -> dict[Path, str]:
     """Return the runbook, by its path relative to the repository."""
     sections = [_HEAD]
-    for dag_id in DAG_OF_STAGE.values():
+    for dag_id in DAGS:
         manual = ast.get_docstring(ast.parse((repo / "dags" / f"{dag_id}.py").read_text()))
         title, _, text = (manual or "").partition("\n")
         sections.append(f"## {dag_id}: {title.lstrip('# ')}\n{text}\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.assets import DAG_OF_STAGE
+from contracts.assets import DAGS
 from contracts.render.__main__ import main
 from contracts.render.to_runbook import runbook
 
@@ -17,5 +17,5 @@ def test_no_generated_file_is_stale(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_runbook_has_a_section_for_each_dag() -> None:
     (text,) = runbook(_REPO).values()
-    for dag_id in DAG_OF_STAGE.values():
+    for dag_id in DAGS:
         assert f"\n## {dag_id}: " in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -24,6 +25,7 @@ def write(context: Any) -> dict[str, Any]:
     from ml.jobs.train import as_of_window_end, train
     from warehouse.lake import open_catalog
     from warehouse.ledger import record_gate
+    from warehouse.upkeep import keep, model_tag
 
     settings = get_settings()
     catalog = open_catalog(settings, "reader")
@@ -44,9 +46,12 @@ def write(context: Any) -> dict[str, Any]:
         window=run.window,
         run_id=run.run_id,
     )
+    name, version = result.details["model_name"], result.details["model_version"]
+    # What it learnt from stays readable, however many days are cared for after it.
+    with closing(open_catalog(settings, "processor")) as writer:
+        keep(writer, result.snapshots, model_tag(name, version))
     record_gate(connections.warehouse("loader"), judged)
     handover.record(run, result)
-    name, version = result.details["model_name"], result.details["model_version"]
     return {
         "model": f"{name} version {version}",
         "promoted": bool(result.details["promoted"]),

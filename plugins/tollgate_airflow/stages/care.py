@@ -1,0 +1,58 @@
+"""Care for the lake's tables while no run writes to them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from contracts.assets import DAG_OF_STAGE
+from contracts.settings import get_settings
+from contracts.stages import Stage
+from tollgate_airflow import connections, lake
+from tollgate_airflow.failures import guarded
+
+_log = logging.getLogger(__name__)
+_WRITERS: Final = (Stage.PROCESS, Stage.PREPARE, Stage.REDRIVE)
+
+
+def is_quiet(context: Any) -> bool:
+    """Return whether no run of a DAG that writes the lake is going on."""
+    busy = [
+        DAG_OF_STAGE[stage]
+        for stage in _WRITERS
+        if context["ti"].get_dr_count(DAG_OF_STAGE[stage], states=["running"])
+    ]
+    if busy:
+        _log.info("waiting for %s", ", ".join(busy))
+    return not busy
+
+
+@guarded
+def care(context: Any) -> list[dict[str, Any]]:
+    """Do what the parameters ask for; return what was done to each table."""
+    from spark.jobs.care import Limits
+    from spark.jobs.care import care as care_for
+    from warehouse.lake import open_catalog
+    from warehouse.upkeep import in_use
+
+    params, now = context["params"], datetime.now(UTC)
+
+    def ago(name: str) -> datetime:
+        return now - timedelta(days=params[name])
+
+    limits = Limits(
+        snapshots_since=ago("keep_days"),
+        snapshots_at_least=params["keep_last"],
+        branches_since=ago("branch_days"),
+        orphans_since=ago("orphan_days"),
+    )
+    named = in_use(connections.warehouse("loader"), since=ago("in_flight_days"))
+    catalog = open_catalog(get_settings(), "reader")
+    with lake.session() as spark:
+        cared = care_for(spark, catalog, limits, in_use=named, dry_run=params["dry_run"])
+    did = "would do" if params["dry_run"] else "did"
+    for one in cared:
+        _log.info("%s %s", did, one)
+    return [asdict(one) for one in cared]

@@ -1,0 +1,165 @@
+"""Keep the lake's tables small: compaction, manifests, snapshots, leftover branches and files.
+
+Each step commits whole or not at all, and no step changes a row: after a kill the tables are right,
+and the next run does what was left. It writes to main, so it is called while no run is publishing;
+a table with an audit branch in work keeps its files as they are until the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pyspark.sql import Row, SparkSession
+
+from contracts.render.to_iceberg import CATALOG
+from contracts.tables import TABLES, Table, zone
+from spark.session import says_when_lost
+from spark.tables import drop_branch
+from warehouse.upkeep import hold
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+_AUDIT: Final = "audit_"
+_MANIFESTS: Final = 20
+"""A table with more manifests than this has them rewritten: planning a read opens each of them."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is kept: instants in UTC, and how many of main's newest snapshots at least."""
+
+    snapshots_since: datetime
+    snapshots_at_least: int
+    branches_since: datetime
+    orphans_since: datetime
+
+
+@dataclass(frozen=True)
+class Care:
+    """What was done to a table, or would be: counts and bytes."""
+
+    table: str
+    dropped_branches: tuple[str, ...] = ()
+    awaited_branches: tuple[str, ...] = ()
+    compacted_files: int = 0
+    compacted_bytes: int = 0
+    rewritten_manifests: int = 0
+    expired_snapshots: int = 0
+    expired_bytes: int = 0
+    orphan_files: int = 0
+    orphan_bytes: int = 0
+
+
+@says_when_lost
+def care(
+    spark: SparkSession,
+    catalog: Catalog,
+    limits: Limits,
+    *,
+    in_use: Mapping[str, Iterable[int]],
+    dry_run: bool,
+    tables: Iterable[str] | None = None,
+) -> list[Care]:
+    """Care for tables of the lake, one after the other; all of them when none is named.
+
+    Args:
+        spark: a session that may write the lake.
+        catalog: the same lake, for reading what is there.
+        limits: what is kept.
+        in_use: snapshots by table that a run still has to read. They, and all that came after
+            them, are kept: a later run asks what a snapshot was made from.
+        dry_run: change nothing, say what would be done.
+        tables: names, as `processed.labels`.
+    """
+    known = [table.name for of_zone in ("processed", "sandbox") for table in zone(of_zone)]
+    return [
+        _care_for(spark, catalog, TABLES[name], limits, set(in_use.get(name, ())), dry_run)
+        for name in (known if tables is None else tables)
+        if catalog.table_exists(name)
+    ]
+
+
+def _care_for(
+    spark: SparkSession,
+    catalog: Catalog,
+    table: Table,
+    limits: Limits,
+    in_use: set[int],
+    dry_run: bool,
+) -> Care:
+    held = hold(catalog, table.name)
+    audits = {name: at for name, at in held.branches.items() if name.startswith(_AUDIT)}
+    leftovers = tuple(
+        sorted(n for n, at in audits.items() if held.committed_at(at) < limits.branches_since)
+    )
+    awaited = tuple(sorted(set(audits) - set(leftovers)))
+    small_files, small_bytes = (0, 0) if awaited else held.compactable
+    manifests = held.manifest_count if not awaited and held.manifest_count > _MANIFESTS else 0
+    if not dry_run:
+        for branch in leftovers:
+            drop_branch(spark, [table], branch)
+        if small_files:
+            _call(spark, table, "rewrite_data_files", "options => map('min-input-files', '2')")
+        if manifests:
+            _call(spark, table, "rewrite_manifests")
+        held = hold(catalog, table.name)
+
+    since = min([limits.snapshots_since, *held.commit_times(in_use)])
+    expired = held.expirable(since, limits.snapshots_at_least, without=leftovers)
+    expired_bytes = held.only_in(expired)
+    if expired and not dry_run:
+        _call(
+            spark,
+            table,
+            "expire_snapshots",
+            f"older_than => {_instant(since)}, retain_last => {limits.snapshots_at_least}",
+        )
+    orphans = _orphans(spark, table, limits.orphans_since, dry_run=True)
+    orphan_bytes = held.sizes(orphans)
+    if orphans and not dry_run:
+        _orphans(spark, table, limits.orphans_since, dry_run=False)
+    return Care(
+        table=table.name,
+        dropped_branches=leftovers,
+        awaited_branches=awaited,
+        compacted_files=small_files,
+        compacted_bytes=small_bytes,
+        rewritten_manifests=manifests,
+        expired_snapshots=len(expired),
+        expired_bytes=expired_bytes,
+        orphan_files=len(orphans),
+        orphan_bytes=orphan_bytes,
+    )
+
+
+def _orphans(spark: SparkSession, table: Table, since: datetime, *, dry_run: bool) -> list[str]:
+    """Return the files in the table's folder that no snapshot or metadata names, removed or not.
+
+    Raises:
+        IllegalArgumentException: from Spark, when `since` is less than a day ago and something
+            would be removed: a run in work has files that no snapshot names yet.
+    """
+    rows = _call(
+        spark,
+        table,
+        "remove_orphan_files",
+        # Hadoop's own listing knows no scheme s3; the table's FileIO does.
+        f"older_than => {_instant(since)}, dry_run => {str(dry_run).lower()},"
+        " prefix_listing => true",
+    )
+    return [row["orphan_file_location"] for row in rows]
+
+
+def _call(spark: SparkSession, table: Table, procedure: str, more: str = "") -> list[Row]:
+    arguments = f"table => '{table.name}'{', ' if more else ''}{more}"
+    rows: list[Row] = spark.sql(f"CALL {CATALOG}.system.{procedure}({arguments})").collect()
+    return rows
+
+
+def _instant(at: datetime) -> str:
+    """Return a timestamp literal; the session's time zone is UTC."""
+    return f"TIMESTAMP '{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'"

@@ -1,0 +1,122 @@
+"""Lake tables filled as the jobs fill them, a day a commit, at little cost."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from spark.jobs.care import Care, Limits, care
+from warehouse.lake import open_catalog
+from warehouse.upkeep import Holding, hold
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyspark.sql import DataFrame, SparkSession
+
+LABELS, MERCHANTS = "processed.labels", "processed.merchants"
+START = date(2024, 1, 1)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Tables that are filled as the jobs fill them: branch, write, fast-forward."""
+
+    spark: "SparkSession"
+    settings: Settings
+    catalog: "Catalog"
+
+    def empty(self) -> None:
+        """Drop the tables that these tests fill."""
+        for table in (LABELS, MERCHANTS):
+            self.spark.sql(f"DROP TABLE IF EXISTS lake.{table} PURGE")
+
+    def commit(self, table: str, rows: "DataFrame", note: str | None = None) -> int:
+        """Write rows through an audit branch and publish it; return the snapshot."""
+        from contracts.render.to_iceberg import create_table
+        from spark.tables import MAIN, alter, drop_branch, open_branch, write
+
+        self.spark.sql(create_table(TABLES[table]))
+        open_branch(self.spark, [TABLES[table]], "audit_run")
+        write(rows, table, "audit_run", note)
+        alter(self.spark, f"CALL lake.system.fast_forward('{table}', '{MAIN}', 'audit_run')")
+        drop_branch(self.spark, [TABLES[table]], "audit_run")
+        return self.hold(table).branches[MAIN]
+
+    def day(self, number: int = 0, note: str | None = None, rows: int = 20) -> int:
+        """Publish the labels of a day."""
+        return self.commit(LABELS, self.labels(number, rows), note)
+
+    def labels(self, number: int, rows: int) -> "DataFrame":
+        """Return labels of a day."""
+        day = START + timedelta(days=number)
+        return self.spark.range(0, rows, 1, 1).selectExpr(
+            f"concat('e', {number}, '_', id) AS event_id",
+            "'sparkov' AS source_system",
+            f"DATE'{day}' AS event_date",
+            "id % 7 = 0 AS is_fraud",
+            "CAST(NULL AS string) AS scenario",
+            "'truth' AS label_source",
+            f"TIMESTAMP'{day} 12:00:00' AS known_at",
+            "'object' AS raw_object",
+        )
+
+    def cut(self, table: str, pieces: int) -> int:
+        """Write a table's rows again, in so many files a partition."""
+        name = f"lake.{table}"
+        rows = self.spark.table(name).repartition(pieces)
+        rows.writeTo(name).option("distribution-mode", "none").overwritePartitions()
+        return self.hold(table).branches["main"]
+
+    def hold(self, table: str) -> Holding:
+        """Return what a table consists of now."""
+        return hold(self.catalog, table)
+
+    def care(self, table: str, *, dry_run: bool = False, in_use: Any = None, **kept: Any) -> Care:
+        """Care for one table; unless told, only its newest snapshot is kept."""
+        now, day = datetime.now(UTC), timedelta(days=1)
+        limits = {
+            **{"snapshots_since": now, "snapshots_at_least": 1},
+            **{"branches_since": now - day, "orphans_since": now - day},
+            **kept,
+        }
+        (done,) = care(
+            self.spark,
+            self.catalog,
+            Limits(**limits),
+            in_use=in_use or {},
+            dry_run=dry_run,
+            tables=[table],
+        )
+        return done
+
+    def folder(self, table: str) -> Path:
+        """Return where the S3 server keeps a table."""
+        where = self.catalog.load_table(table).location().removeprefix("s3://")
+        return self.settings.state_dir / "s3" / "data" / where
+
+    def rows(self, table: str = LABELS) -> list[dict[str, Any]]:
+        """Return the rows of main, in order."""
+        found = self.catalog.load_table(table).scan().to_arrow().to_pylist()
+        return sorted(found, key=repr)
+
+
+@pytest.fixture
+def lake(spark: "SparkSession", spark_settings: Settings) -> Iterator[Lake]:
+    """Return a lake without these two tables; leave none behind."""
+    catalog = open_catalog(spark_settings, "reader")
+    made = Lake(spark, spark_settings, catalog)
+    made.empty()
+    yield made
+    made.empty()
+    catalog.close()
+
+
+@pytest.fixture
+def make_lake() -> type[Lake]:
+    """Return the class, for a test whose session does not live through it."""
+    return Lake

@@ -1,0 +1,62 @@
+"""Half a year of daily runs with weekly care, through the real branches, writes and publishes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warehouse.upkeep import RANGE_AFTER_CARE
+
+if TYPE_CHECKING:
+    from tests.care.conftest import Lake
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.timeout(1800)]
+
+LABELS, MERCHANTS = "processed.labels", "processed.merchants"
+
+
+def test_after_180_daily_runs_the_tables_are_as_small_as_docs_scale_says(lake: "Lake") -> None:
+    published: list[int] = []
+    dead = "audit_died"
+    for number in range(180):
+        published.append(lake.day(number))
+        if number % 10 == 9:
+            published.append(lake.day(number - 3, rows=25))  # late rows of an earlier day
+        if number % 60 == 30:
+            lake.spark.sql(f"ALTER TABLE lake.{LABELS} CREATE BRANCH {dead}")
+        if number % 7 == 6:
+            merchants = lake.spark.range(0, 50, 1, 1).selectExpr(
+                "concat('m', id) AS counterparty_id",
+                "'sparkov' AS source_system",
+                "'merchant' AS counterparty_type",
+                "CAST(NULL AS string) AS merchant_category",
+                "TIMESTAMP'2024-01-01 00:00:00' AS first_event_at",
+                f"TIMESTAMP'2024-01-01 00:00:00' + INTERVAL {number} DAY AS last_event_at",
+            )
+            lake.commit(MERCHANTS, merchants)
+            # Fourteen days ago, by this line's clock.
+            since = lake.hold(LABELS).committed_at(published[-15]) if number > 13 else None
+            for table in (LABELS, MERCHANTS):
+                lake.care(
+                    table,
+                    snapshots_since=since or datetime.now(UTC) - timedelta(days=1),
+                    snapshots_at_least=20,
+                    branches_since=datetime.now(UTC),
+                )
+
+    for table, partitions in ((LABELS, 180), (MERCHANTS, 1)):
+        held, folder = lake.hold(table), lake.folder(table)
+        assert len(held.per_partition) == partitions
+        found = {
+            "files a partition": max(map(len, held.per_partition.values())),
+            "snapshots": len(held.snapshots),
+            "branches": len(held.branches),
+            "manifests": held.manifest_count,
+            "metadata files": len(list((folder / "metadata").glob("*.metadata.json"))),
+            "other metadata": len(list((folder / "metadata").glob("*.avro"))),
+            "outdated data files": len(list((folder / "data").rglob("*.parquet")))
+            - sum(map(len, held.per_partition.values())),
+        }
+        over = {name: value for name, value in found.items() if value > RANGE_AFTER_CARE[name]}
+        assert over == {}, found
+    assert len(lake.rows()) == 180 * 20 + 18 * 5

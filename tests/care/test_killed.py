@@ -1,0 +1,68 @@
+"""Care whose driver is killed half way leaves the tables right, and the next one finishes."""
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contracts.settings import Settings
+from embedded import platform
+from spark.session import DriverLostError, session
+from warehouse.lake import open_catalog
+
+if TYPE_CHECKING:
+    from tests.care.conftest import Lake
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+
+LABELS = "processed.labels"
+
+
+def test_care_killed_half_way_leaves_the_tables_right(
+    make_lake: "type[Lake]", spark_settings: Settings
+) -> None:
+    catalog = open_catalog(spark_settings, "reader")
+    lake = make_lake(session(spark_settings), spark_settings, catalog)
+    lake.empty()
+    for number in range(3):
+        lake.day(number)
+    lake.cut(LABELS, 3)
+    rows, begun = lake.rows(), lake.hold(LABELS).table.metadata_location
+    victim = platform.read_status(spark_settings)["services"]["spark"]["pid"]
+
+    def kill_when_it_has_begun() -> None:
+        own = open_catalog(spark_settings, "reader")
+        deadline = time.monotonic() + 60
+        while own.load_table(LABELS).metadata_location == begun and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(victim, signal.SIGKILL)
+        own.close()
+
+    killer = threading.Thread(target=kill_when_it_has_begun)
+    killer.start()
+    with pytest.raises(DriverLostError):
+        lake.care(LABELS)
+    killer.join()
+    left = lake.hold(LABELS)
+    assert left.table.metadata_location != begun, "it had not begun"
+    assert len(left.snapshots) > 1, "it was finished"
+    assert lake.rows() == rows
+
+    deadline = time.monotonic() + 120
+    while platform.read_status(spark_settings)["services"]["spark"]["pid"] == victim:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    platform.up(spark_settings, ["spark"])
+    healed = make_lake(session(spark_settings), spark_settings, catalog)
+    healed.care(LABELS)
+
+    assert healed.rows() == rows
+    held = healed.hold(LABELS)
+    assert len(held.snapshots) == 1
+    assert [len(files) for files in held.per_partition.values()] == [1, 1, 1]
+    healed.empty()
+    healed.spark.stop()
+    catalog.close()

@@ -72,10 +72,14 @@ def key_frame(spark: "SparkSession", text: str) -> "DataFrame":
 
 
 @pytest.mark.parametrize(
-    "name", [module.name for module in pkgutil.iter_modules(spark.transforms.__path__)]
+    "name",
+    [
+        module.name
+        for module in pkgutil.walk_packages(spark.transforms.__path__, "spark.transforms.")
+    ],
 )
 def test_the_examples_in_the_docstrings_run(name: str, request: pytest.FixtureRequest) -> None:
-    module = importlib.import_module(f"spark.transforms.{name}")
+    module = importlib.import_module(name)
     session = request.getfixturevalue("spark")
     found = doctest.testmod(module, extraglobs={"spark": session})
     assert found.failed == 0
@@ -428,3 +432,22 @@ def test_every_spark_type_is_declared() -> None:
     from contracts.render.to_spark import SPARK_TYPES
 
     assert {column.type for column in COLUMNS.values()} <= set(SPARK_TYPES)
+
+
+def test_a_customer_who_is_paid_has_the_token_under_which_it_pays(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.pseudonymise import pads, pseudonymise
+
+    rows = validated(spark, [row, {**row, "trans_num": "e2", "merchant": row["acct_num"]}])
+    is_second = F.col("event_id") == "e2"
+    kind = F.when(is_second, "customer").otherwise("merchant")
+    keyed = pseudonymise(
+        rows.withColumn("counterparty_type", kind), pads(key_frame(spark, KEY.hex()))
+    )
+
+    shop, person = keyed.orderBy("raw_position").collect()
+    assert shop["counterparty_id"] == "Schaefer, McGlynn and Bosco"
+    assert person["counterparty_id"] == person["customer_id"] == shop["customer_id"]

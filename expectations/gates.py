@@ -3,8 +3,9 @@
 A caller records the result first and then lets `GateResult.require` stop the line.
 """
 
-from expectations.lake import gate_processed, gate_sandbox
+from expectations.processed import gate_processed
 from expectations.raw import gate_raw
+from expectations.sandbox import gate_sandbox
 from expectations.scores import gate_scores
 from expectations.warehouse import gate_production, gate_staging
 

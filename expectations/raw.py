@@ -3,16 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.results import GateResult
 from contracts.stages import Gate
 from contracts.windows import Window
+from expectations.raw_past import day_of, profile_batch, read_earlier, sent_before
 from expectations.run import Batch, judge
 from expectations.suites import raw
-from sources.registry import SOURCES
+from sources.registry import find
 from sources.store import explained
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def gate_raw(
     held = [(m, o) for m in manifests for o in m.objects]
     with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
         stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), held))
+        earlier = read_earlier(s3, bucket, window)
+    names_before = sent_before(earlier)
     objects = [
         {
             "source": manifest.source,
@@ -56,6 +59,8 @@ def gate_raw(
             "bytes_stored": size,
             "sha256": item.sha256,
             "sha256_stored": sha256,
+            "sent_before_as": ", ".join(sorted(names_before.get(item.sha256, set()) - {item.name}))
+            or None,
             "rows": item.rows,
             "problem": item.problem,
             "layout_problem": _layout_problem(manifest, item),
@@ -65,7 +70,14 @@ def gate_raw(
         for (manifest, item), (size, sha256) in zip(held, stored, strict=True)
     ]
     columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
-    columns += ["rows", "problem", "layout_problem", "schema_version", "schema_version_declared"]
+    columns += [
+        "sent_before_as",
+        "rows",
+        "problem",
+        "layout_problem",
+        "schema_version",
+        "schema_version_declared",
+    ]
     about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
@@ -83,6 +95,9 @@ def gate_raw(
         for part, rows, names, rules, label in frames
         if not (is_empty_declared and part == "days")
     ]
+    source = find(window.source)
+    if source is not None and not is_empty_declared:
+        batches.append(profile_batch(_TABLE, manifests, earlier, window, source))
     return judge(Gate.RAW, window.key, run_id, batches, state_dir)
 
 
@@ -105,7 +120,7 @@ def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
 
 
 def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
-    source = SOURCES.get(manifest.source)
+    source = find(manifest.source)
     if source is None or item.columns is None:
         return None
     return source.layout_problem(item.columns)
@@ -113,7 +128,7 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
 
 def _declared_version(manifest: "Manifest", item: "RawObject") -> int | None:
     """Return the version that an object's columns show today."""
-    source = SOURCES.get(manifest.source)
+    source = find(manifest.source)
     version = source.version_of(item.columns or {}) if source is not None else None
     return None if version is None else version.number
 
@@ -126,7 +141,7 @@ _ABOUT: Final = [
 
 def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any]:
     """Return what a manifest says of itself beside what it should."""
-    source = SOURCES.get(manifest.source)
+    source = find(manifest.source)
     over = datetime.combine(window.end + timedelta(days=1), datetime.min.time(), UTC)
     late = timedelta(days=source.freshness_days if source else 0)
 
@@ -155,16 +170,16 @@ def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any
     """
     days = []
     for manifest in manifests:
-        source = SOURCES.get(manifest.source)
+        source = find(manifest.source)
         if source is None:
             continue
         fewest, most = source.rows_per_day
-        if not any(_day_of(item) for item in manifest.objects):
+        if not any(day_of(item) for item in manifest.objects):
             days.append(_off(manifest.source, window.span, manifest.rows, fewest, most, window))
             continue
         rows = dict.fromkeys(window.dates(), 0)
         for item in manifest.objects:
-            day = _day_of(item)
+            day = day_of(item)
             if day in rows:
                 rows[day] += item.rows or 0
         days += [
@@ -186,11 +201,3 @@ def _off(
         "rows_missing": max(fewest * days - rows, 0),
         "rows_excess": max(rows - most * days, 0),
     }
-
-
-def _day_of(item: "RawObject") -> date | None:
-    """Return the business date that names a delivery, or None."""
-    try:
-        return date.fromisoformat(PurePosixPath(item.name).stem)
-    except ValueError:
-        return None

@@ -1,17 +1,20 @@
 """Judge the warehouse: STAGING beside the lake, and PRODUCTION's marts beside STAGING."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.columns import LogicalType
+from contracts.columns import COLUMNS, LogicalType
 from contracts.render import to_postgres
 from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES, Table
-from expectations.comparison import in_dates, quotable_key, run_batch, schema_batch, side_by_side
-from expectations.run import SMALL_ROWS, Batch, SqlTable, judge
+from contracts.windows import Window
+from expectations.comparison import in_dates, run_batch, schema_batch, side_by_side
+from expectations.relations import PostgresRows
+from expectations.run import Batch, counted_batch, judge
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
 
@@ -29,7 +32,20 @@ _COMPARED: Final = {
     "features": ("amount",),
     "labels": ("is_fraud",),
 }
-"""Columns whose sum is compared by day, beside the count of rows."""
+"""Columns whose sum is compared by day, beside the rows and the content."""
+
+_CONTENT: Final = {
+    "transactions": (
+        *("event_id", "event_at", "customer_id", "counterparty_id", "merchant_category"),
+        *("channel", "transaction_type", "currency"),
+    ),
+    "features": ("event_id", "event_at", "customer_id", "counterparty_id", "currency"),
+    "labels": ("event_id", "known_at", "label_source", "scenario"),
+    "customers": ("customer_id", "first_event_at", "last_event_at"),
+    "merchants": ("counterparty_id", "merchant_category", "first_event_at", "last_event_at"),
+    "quarantine": ("raw_object", "raw_position"),
+}
+"""What a row tells, as one checksum of text that Arrow and Postgres write alike."""
 
 
 def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -> GateResult:
@@ -40,43 +56,44 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
     with psycopg.connect(dsn) as connection:
         for name, beside in staged.details.get("beside", {}).items():
             table = TABLES[name]
-            groups = ("event_date",) if table.partition_by else ("source_system",)
-            measures = ("rows", *_COMPARED.get(table.short_name, ()))
+            partition = (table.partition_by,) if table.partition_by else ()
+            groups = (*partition, "source_system")
+            measures = ("rows", *_COMPARED.get(table.short_name, ()), "content")
             after = _sums(connection, beside, table, groups)
             before = _lake_sums(catalog, _LAKE_TABLES[name], staged, groups)
-            is_expected = len(before) > 0
-            frame = side_by_side(before, after, groups, measures)
-            batches.append(
+            batches += [
                 Batch(
                     name,
-                    frame,
-                    comparisons.agreement_rules(measures, is_expected),
+                    side_by_side(before, after, groups, measures),
+                    comparisons.agreement_rules(measures, len(before) > 0),
                     groups,
                     part="lake",
-                )
-            )
-            batches.append(_types(connection, table, beside))
-            rows = int(after["rows"].sum())
-            batches.append(_differences(name, staged))
-            query = f"select * from {beside}"  # noqa: S608 - the loader's own name
-            batches.append(_rows(connection, dsn, table, query, rows))
+                ),
+                _differences(name, staged),
+                *_rows(connection, table, beside),
+            ]
     batches.append(run_batch("staging.transactions", staged))
     return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
 def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
-    """Judge the built marts, in the audit schema, against STAGING for the dates built."""
+    """Judge the built marts, in the audit schema, against STAGING for the dates built.
+
+    A build fills the slices of the window's source alone.
+    """
     import psycopg
 
     dates = list(built.dates)
+    given = {"dates": dates, "source": Window.parse(built.window).source}
     is_expected = bool(dates)
     batches: list[Batch] = []
     with psycopg.connect(dsn) as connection:
         for mart, staging, measure in production.FACTS:
-            measures = ("rows", measure)
+            measures = ("rows", measure, "content")
             groups = ("event_date", "source_system")
+            columns = TABLES[f"production.{mart}"].column_names
             before, after = (
-                _query(connection, production.fact_sums(relation, measure), {"dates": dates})
+                _query(connection, production.fact_sums(relation, measure, columns), given)
                 for relation in (staging, f"{AUDIT_SCHEMA}.{mart}")
             )
             batches.append(
@@ -89,11 +106,11 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
                 )
             )
         for mart, staging, key in production.DIMENSIONS:
-            strays = _query(connection, production.strays(mart, staging, key), {})
+            strays = _query(connection, production.strays(mart, staging, key), given)
             name, rules = f"production.{mart}", production.stray_rules()
             batches.append(Batch(name, strays, rules, ("source_system",), part="keys"))
-        orphans = _query(connection, production.ORPHANS, {"dates": dates})
-        report = _query(connection, production.REPORT, {"dates": dates})
+        orphans = _query(connection, production.ORPHANS, given)
+        report = _query(connection, production.REPORT, given)
         batches += [
             Batch("production.fct_transactions", orphans, production.orphan_rules(), part="keys"),
             Batch(
@@ -106,12 +123,13 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
         ]
         for name in production.MARTS:
             table = TABLES[name]
-            audit = f"{AUDIT_SCHEMA}.{table.short_name}"
-            batches.append(_types(connection, table, audit))
-            query = f"select * from {audit}"  # noqa: S608 - names of our own contracts
+            conditions = []
+            if "source_system" in table.column_names:
+                conditions.append(f"source_system = '{given['source']}'")
             if table.partition_by:
-                query += f" where {in_dates(table.partition_by, dates)}"
-            batches.append(_rows(connection, dsn, table, query, None))
+                conditions.append(f"({in_dates(table.partition_by, dates)})")
+            where = " and ".join(conditions) or "true"
+            batches += _rows(connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
     return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
@@ -126,25 +144,13 @@ def _differences(name: str, staged: StageResult) -> Batch:
     return Batch(name, frame, rules, ("group", "measure"), part="copy")
 
 
-def _rows(connection: Any, dsn: str, table: Table, query: str, rows: int | None) -> Batch:
-    """Return the rows of a relation with its suite: fetched when few, else judged by Postgres."""
-    rules = SUITES[table.short_name](table)
-    if rows is None or rows <= SMALL_ROWS:
-        fetched = _query(connection, f"{query} limit {SMALL_ROWS + 1}", {})
-        if len(fetched) <= SMALL_ROWS:
-            return Batch(table.name, fetched, rules, quotable_key(table))
-    return Batch(table.name, SqlTable(dsn, query), rules, engine="postgres")
-
-
-def _types(connection: Any, table: Table, relation: str) -> Batch:
-    """Return the declared and stored types of a relation's columns."""
-    stored = connection.execute(
-        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-        " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
-        (relation,),
-    ).fetchall()
-    declared = [(name, kind) for name, kind, _ in to_postgres.signature(table)]
-    return schema_batch(table.name, declared, stored)
+def _rows(connection: Any, table: Table, relation: str, where: str = "true") -> list[Batch]:
+    """Return the types of a relation's columns, and what its suite refuses of its rows."""
+    query = f"select * from {relation} where {where}"  # noqa: S608 - names of our own contracts
+    rows = PostgresRows(connection, query, relation)
+    declared = {name: kind for name, kind, _ in to_postgres.signature(table)}
+    types = schema_batch(table.name, declared.items(), rows.types.items())
+    return [types, counted_batch(table, rows, declared, SUITES[table.short_name](table))]
 
 
 def _query(connection: Any, query: str, values: dict[str, Any]) -> Any:
@@ -158,20 +164,27 @@ def _query(connection: Any, query: str, values: dict[str, Any]) -> Any:
 
 def _sums(connection: Any, relation: str, table: Table, groups: Sequence[str]) -> Any:
     sums = "".join(
-        f", sum({name}{'::int' if _is_boolean(table, name) else ''}) as {name}"
+        f", sum({name}{'::int' if _is_a(LogicalType.BOOLEAN, name) else ''}) as {name}"
         for name in _COMPARED.get(table.short_name, ())
     )
+    texts = ", ".join(
+        f"(extract(epoch from {name}) * 1000000)::bigint::text"
+        if _is_a(LogicalType.TIMESTAMP, name)
+        else f"{name}::text"
+        for name in _CONTENT[table.short_name]
+    )
+    content = f"sum(crc32(convert_to(concat_ws('|', {texts}), 'UTF8'))) as content"
     by = ", ".join(groups)
-    query = f"select {by}, count(*) as rows{sums} from {relation} group by {by}"  # noqa: S608
+    query = f"select {by}, count(*) as rows{sums}, {content} from {relation} group by {by}"  # noqa: S608
     return _query(connection, query, {})
 
 
-def _is_boolean(table: Table, name: str) -> bool:
-    return any(c.name == name and c.type is LogicalType.BOOLEAN for c in table.columns)
+def _is_a(kind: LogicalType, name: str) -> bool:
+    return COLUMNS[name].type is kind
 
 
 def _lake_sums(catalog: Any, name: str, staged: StageResult, groups: Sequence[str]) -> Any:
-    """Return rows and sums by group of a lake table at its recorded snapshot.
+    """Return rows, sums and content by group of a lake table at its recorded snapshot.
 
     Only the compared columns are read, by a reader of its own: the loader's count of what it read
     would agree with itself whatever it lost.
@@ -180,17 +193,39 @@ def _lake_sums(catalog: Any, name: str, staged: StageResult, groups: Sequence[st
 
     table = TABLES[name]
     measures = _COMPARED.get(table.short_name, ())
-    columns = (*groups, *measures)
+    told = _CONTENT[table.short_name]
+    columns = tuple(dict.fromkeys((*groups, *measures, *told)))
     scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[name]}
     if table.partition_by:
         which = "feature_dates" if table.short_name == "features" else "payment_dates"
         dates = [date.fromisoformat(day) for day in staged.details[which]]
         scan["row_filter"] = in_dates(table.partition_by, dates)
-    held = catalog.load_table(name).scan(**scan).to_arrow().select(list(columns))
-    for column in (c for c in columns if _is_boolean(table, c)):
+    held = catalog.load_table(name).scan(**scan).to_arrow()
+    content = _checksums(held, told)
+    held = held.select([*groups, *measures]).append_column("content", content)
+    for column in (c for c in measures if _is_a(LogicalType.BOOLEAN, c)):
         counted = pc.cast(held[column], "int64")
         held = held.set_column(held.schema.get_field_index(column), column, counted)
-    sums = [(column, "sum") for column in measures]
+    summed = [*measures, "content"]
+    sums = [(column, "sum") for column in summed]
     grouped = held.group_by(list(groups)).aggregate([([], "count_all"), *sums])
-    renamed = {"count_all": "rows", **{f"{column}_sum": column for column in measures}}
+    renamed = {"count_all": "rows", **{f"{column}_sum": column for column in summed}}
     return grouped.to_pandas().rename(columns=renamed).astype(object)
+
+
+def _checksums(rows: Any, columns: Sequence[str]) -> Any:
+    """Return a CRC-32 of what each row tells, times in microseconds, without its nulls."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = [
+        pc.cast(
+            pc.cast(rows[name], "int64") if _is_a(LogicalType.TIMESTAMP, name) else rows[name],
+            pa.string(),
+        )
+        for name in columns
+    ]
+    told = pc.binary_join_element_wise(*texts, "|", null_handling="skip").cast(pa.binary())
+    numbers = map(zlib.crc32, told.to_pylist())
+    return pa.array(np.fromiter(numbers, np.int64, len(told)))

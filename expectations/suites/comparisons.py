@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from contracts.render.to_gx import CRITICAL, WARNING, Rule, between, equal, not_empty
+from sources.ranges import Ranges
 
-NOTHING_LOST = "nothing is lost or made between two stores"
+NOTHING_LOST = "nothing is lost, made or changed between two stores"
 
 
 def schema_rules() -> tuple[Rule, ...]:
@@ -43,7 +44,7 @@ def run_rules(is_dated: bool) -> tuple[Rule, ...]:
     return (between("rows_out", 0, 0, why, what="nothing_new"),)
 
 
-def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
+def balance_rules(ranges: Ranges, is_empty_declared: bool) -> tuple[Rule, ...]:
     """Return the rules on the balances of a Processed batch."""
     why = "what went in is what went on, was set aside or was a repeat"
     share = "quarantined_share"
@@ -58,16 +59,15 @@ def balance_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
         between(
             share,
             0,
-            0.05,
-            "single bad rows do not stop the line: 9 of the sample's smallest day;"
-            " a source that changed breaks far more",
+            ranges.quarantined_share,
+            "single bad rows do not stop the line; a source that changed breaks far more",
             what="declared",
         ),
         between(
             share,
             0,
-            0.005,
-            "the sample quarantines nothing: one in two hundred is worth a look",
+            ranges.usual_quarantined_share,
+            "the source declares where refused rows are worth a look",
             WARNING,
             "plausible",
         ),

@@ -1,20 +1,25 @@
 """Processed and Sandbox by day: is a day whole, and is it the world we know?"""
 
-from contracts.render.to_gx import WARNING, Rule, between, equal, not_empty
+from contracts.render.to_gx import CRITICAL, WARNING, Rule, between, equal, not_empty
+from contracts.tables import TABLES
 from expectations.suites.comparisons import zero
+from sources.declaration import Source
 
 JUDGED_ROWS = 100
 """A share of fewer payments than this says nothing; the sample's smallest day holds 183."""
 
 
-def processed_rules(is_expected: bool) -> tuple[Rule, ...]:
+def processed_rules(source: Source, is_expected: bool) -> tuple[Rule, ...]:
     """Return the rules on the days of Processed; shares of small days are null and not judged."""
+    usual = source.ranges
+    lowest, highest = usual.morning_share
     return (
         zero("labels_without_payment", "a label speaks of a payment that is here"),
-        zero(
-            "payments_without_label",
-            "each source so far states the label with the payment",
-            WARNING,
+        _at_most(
+            "unlabelled_share",
+            usual.unlabelled_share,
+            f"{source.name} states so many labels with their payments",
+            CRITICAL if usual.unlabelled_share else WARNING,
         ),
         zero("payments_without_customer", "each payer stands in processed.customers"),
         zero("payments_without_merchant", "each counterparty stands in processed.merchants"),
@@ -23,34 +28,73 @@ def processed_rules(is_expected: bool) -> tuple[Rule, ...]:
         zero("precise_places", "places are rounded to 0.1 degree beyond Raw"),
         between(
             "morning_share",
-            0.14,
-            0.65,
-            "the sample's days hold 0.32 to 0.47 of their payments before noon, five standard"
-            " deviations of its smallest day on either side; half a day missing gives 0 or 1",
+            lowest,
+            highest,
+            f"{source.name} declares it, by what its days held; half a day missing gives 0 or 1",
         ),
         between(
             "fraud_share",
-            0,
-            0.25,
-            "the sample's worst day holds 0.08: three times that is a broken label",
+            *usual.fraud_share,
+            f"{source.name} declares it, by its worst day: far more is a broken label",
         ),
-        between(
-            "fraud_share", 0, 0.08, "the sample's worst day holds 0.0795", WARNING, "plausible"
+        _at_most(
+            "fraud_share",
+            usual.usual_fraud_share,
+            f"the worst day that {source.name} had",
+            WARNING,
+            "plausible",
         ),
+        *(_filled(column, source) for column in filled_columns(source)),
         *((not_empty(),) if is_expected else ()),
     )
 
 
-def month_rules() -> tuple[Rule, ...]:
-    """Return the rules on a window of four weeks or more: then no fraud at all is no luck."""
+def filled_columns(source: Source) -> tuple[str, ...]:
+    """Return the nullable columns of a payment that a source fills in each row."""
+    return tuple(
+        name
+        for name in TABLES["processed.transactions"].column_names
+        if name in source.fills - source.ranges.sometimes_null
+        and TABLES["processed.transactions"].is_nullable(name)
+    )
+
+
+def _filled(column: str, source: Source) -> Rule:
+    return zero(f"{column}_nulls", f"{source.name} fills it in each row, or declares otherwise")
+
+
+def window_rules(source: Source) -> tuple[Rule, ...]:
+    """Return the rules on the dates of the window itself, as the table now holds them."""
+    fewest, most = source.rows_per_day
     return (
-        between(
-            "fraud_share",
-            0.001,
-            0.10,
-            "any 28 days of the sample hold 0.0084 to 0.0171; in single days there may be none",
+        zero("rows_missing", f"{source.name} declares that a whole day has {fewest} payments"),
+        zero("rows_excess", f"{source.name} declares that a day has at most {most} payments"),
+    )
+
+
+def delivery_rules(source: Source) -> tuple[Rule, ...]:
+    """Return the rules on what a delivery holds as a whole."""
+    return (
+        _at_most(
+            "late_share",
+            source.ranges.late_share,
+            f"{source.name} declares how much of a delivery may be dated before its window",
+        ),
+        _at_most("early_share", 0.001, "a day's payments do not come before the day"),
+        _at_most(
+            "repeated_share",
+            0.05,
+            "a payment comes once: repeats that no other delivery of these dates explains are a"
+            " file that was sent, or written, twice",
         ),
     )
+
+
+def month_rules(source: Source) -> tuple[Rule, ...]:
+    """Return the rules on a window of four weeks or more: then no fraud at all is no luck."""
+    low, high = source.ranges.long_fraud_share
+    why = f"{source.name} declares it, by any 28 days; in single days there may be none"
+    return (between("fraud_share", low, high, why),)
 
 
 def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
@@ -59,9 +103,13 @@ def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
     return (
         equal("rows", "rows_before", same),
         equal("amount", "amount_before", "the amount of a feature row is that of its payment"),
-        zero("unmatched", same),
-        zero("different_money", "the amount of a feature row is that of its payment"),
+        equal(
+            "content",
+            "content_before",
+            "id, time, payer, payee and money of a feature row are those of its payment",
+        ),
         zero("masked_unmatched", "the masked sample is drawn from the processed payments"),
+        zero("masked_different", "the masked sample says of a payment what the payment says"),
         between(
             "masked_share",
             0.001,
@@ -71,3 +119,9 @@ def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
         ),
         *((not_empty(),) if is_expected else ()),
     )
+
+
+def _at_most(
+    column: str, limit: float, reason: str, severity: str = CRITICAL, what: str = "at_most"
+) -> Rule:
+    return between(column, 0, limit, reason, severity, what)

@@ -1,5 +1,6 @@
 """PRODUCTION: the marts tell what STAGING holds, and every key of a fact has its dimension."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from contracts.render.to_gx import WARNING, Rule, equal, not_empty
@@ -27,7 +28,7 @@ select
     count(*) filter (where d.calendar_date is null) as without_date,
     (
         select count(*) from production_audit.fct_fraud_labels as l
-        where l.event_date = any(%(dates)s) and not exists (
+        where l.source_system = %(source)s and l.event_date = any(%(dates)s) and not exists (
             select from production_audit.fct_transactions as t
             where t.source_system = l.source_system and t.event_id = l.event_id
                 and t.event_date = l.event_date
@@ -37,7 +38,7 @@ from production_audit.fct_transactions as f
 left join production_audit.dim_customers as c using (source_system, customer_id)
 left join production_audit.dim_merchants as m using (source_system, counterparty_id)
 left join production_audit.dim_dates as d on d.calendar_date = f.event_date
-where f.event_date = any(%(dates)s)
+where f.source_system = %(source)s and f.event_date = any(%(dates)s)
 """
 
 DIMENSIONS: Final = (
@@ -50,10 +51,11 @@ REPORT: Final = """
 with facts as (
     select event_date, source_system, currency, count(*) as n, sum(amount) as amount
     from production_audit.fct_transactions
-    where event_date = any(%(dates)s) group by 1, 2, 3
+    where source_system = %(source)s and event_date = any(%(dates)s) group by 1, 2, 3
 ),
 report as (
-    select * from production_audit.rpt_fraud_daily where event_date = any(%(dates)s)
+    select * from production_audit.rpt_fraud_daily
+    where source_system = %(source)s and event_date = any(%(dates)s)
 )
 select
     event_date, source_system, currency,
@@ -68,12 +70,17 @@ order by 1, 2, 3
 """
 
 
-def fact_sums(relation: str, measure: str) -> str:
-    """Return the query of rows and measure of a relation by day and source."""
+def fact_sums(relation: str, measure: str, columns: Iterable[str]) -> str:
+    """Return the query of rows, measure and content of a relation by day and source.
+
+    The content is a sum over 36 bits of a hash of each row: rows in any order.
+    """
     total = f"{measure}::int" if measure.startswith("is_") else measure
+    content = f"sum(hash_record_extended(row({', '.join(columns)}), 0) >> 28)"
     return (
-        f"select event_date, source_system, count(*) as rows, sum({total}) as {measure}"  # noqa: S608
-        f" from {relation} where event_date = any(%(dates)s) group by 1, 2"
+        f"select event_date, source_system, count(*) as rows, sum({total}) as {measure},"  # noqa: S608
+        f" {content} as content from {relation}"
+        " where event_date = any(%(dates)s) and source_system = %(source)s group by 1, 2"
     )
 
 
@@ -83,7 +90,8 @@ def strays(dimension: str, origin: str, key: str) -> str:
         f"select source_system, count(*) filter (where o.{key} is null) as keys_of_nobody,"  # noqa: S608
         f" count(*) filter (where d.{key} is null) as keys_missing"
         f" from production_audit.{dimension} as d"
-        f" full join {origin} as o using (source_system, {key}) group by 1 order by 1"
+        f" full join {origin} as o using (source_system, {key})"
+        " where source_system = %(source)s group by 1 order by 1"
     )
 
 

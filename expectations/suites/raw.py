@@ -32,6 +32,13 @@ def object_rules(is_empty_declared: bool) -> tuple[Rule, ...]:
             "two days with the same bytes: a source sent an old day again",
             "sha256",
         ),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
+            "content of its own",
+            "in the four weeks before it no other file had the same bytes: an old day sent again",
+            "sent_before_as",
+        ),
         Rule("ExpectColumnValuesToBeUnique", "unique", "listed once", "a manifest is a set", "key"),
         *(() if is_empty_declared else (not_empty("a window without objects must be declared"),)),
     )

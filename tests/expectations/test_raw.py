@@ -19,6 +19,7 @@ from sources.store import s3_client
 
 pytestmark = pytest.mark.stack
 WINDOW = Window.parse("sparkov@2024-07-01--2024-07-03")
+DAY = Window.parse("sparkov@2024-06-29")
 Change = Callable[[Manifest], Manifest]
 
 
@@ -143,3 +144,42 @@ def test_an_empty_window_passes_only_when_it_is_declared(store: Store, landed: M
     empty = replace(landed, objects=())
     assert not store.gate(empty).passed
     assert store.gate(empty, is_empty_declared=True).passed
+
+
+@pytest.fixture(scope="module")
+def with_past(store: Store) -> Manifest:
+    """Four weeks land as one window, then a day after them."""
+    store.land(Window.parse("sparkov@2024-06-01--2024-06-28"))
+    return store.land(DAY)
+
+
+def test_a_day_like_its_past_passes(store: Store, with_past: Manifest) -> None:
+    result = store.gate(with_past, DAY)
+    assert result.passed
+    assert "transactions.profile.mean_amount.not_far_above" in {c.name for c in result.checks}
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (lambda item: {"amounts": {"USD": item.amounts["USD"] * 100}}, "mean_amount.not_far_above"),
+        (lambda item: {"row_counts": {"EUR": item.rows}}, "currency_distance.near_its_past"),
+        (lambda item: {"rows": item.rows * 4}, "rows.not_far_above"),
+    ],
+)
+def test_a_day_unlike_its_past_closes_the_gate(
+    store: Store, with_past: Manifest, change: Callable[[RawObject], Any], check: str
+) -> None:
+    (item,) = with_past.objects
+    harmed = replace(with_past, objects=(replace(item, **change(item)),))
+    assert f"transactions.profile.{check}" in _closed_by(store.gate(harmed, DAY))
+
+
+def test_a_day_that_was_sent_before_closes_the_gate(store: Store, with_past: Manifest) -> None:
+    earlier = find_latest(
+        store.client, store.bucket, Window.parse("sparkov@2024-06-01--2024-06-28")
+    )
+    assert earlier is not None
+    stale = replace(earlier.objects[-1], name=with_past.objects[0].name)
+    result = store.gate(replace(with_past, objects=(stale,)), DAY)
+    assert _closed_by(result) == {"transactions.objects.sent_before_as.none"}

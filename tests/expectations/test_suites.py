@@ -7,9 +7,13 @@ import pytest
 
 from contracts.render.to_gx import Rule, base_rules, is_private, to_expectation
 from contracts.tables import TABLES
+from expectations.counted import refuses
 from expectations.run import Batch, check_name
-from expectations.suites import comparisons, days, production, raw, scores
+from expectations.suites import comparisons, days, production, profiles, raw, scores
 from expectations.suites.tables import SUITES
+from sources.handbook import HANDBOOK
+from sources.ranges import Ranges
+from sources.sparkov import SPARKOV
 
 
 def _of_tables() -> list[tuple[str, tuple[Rule, ...]]]:
@@ -24,10 +28,15 @@ OTHERS = [
     ("raw", raw.object_rules(False)),
     ("raw", raw.day_rules()),
     ("raw", raw.manifest_rules()),
-    ("processed", days.processed_rules(True)),
-    ("processed", days.month_rules()),
+    ("processed", days.processed_rules(SPARKOV, True)),
+    ("processed", days.processed_rules(HANDBOOK, False)),
+    ("processed", days.window_rules(SPARKOV)),
+    ("processed", days.delivery_rules(SPARKOV)),
+    ("processed", days.month_rules(SPARKOV)),
+    ("processed", profiles.band_rules((*profiles.BANDS, profiles.null_band("country")), True)),
+    ("processed", profiles.shape_rules(profiles.SHAPES, False)),
     ("sandbox", days.sandbox_rules(True)),
-    ("processed", comparisons.balance_rules(False)),
+    ("processed", comparisons.balance_rules(Ranges(), False)),
     ("staging", comparisons.agreement_rules(("rows", "amount"), True)),
     ("processed", comparisons.run_rules(True)),
     ("sandbox", comparisons.run_rules(False)),
@@ -56,6 +65,21 @@ def test_the_declaration_gives_columns_nulls_and_key(name: str) -> None:
     required = {c for c in TABLES[name].column_names if not TABLES[name].is_nullable(c)}
     assert {rule.column for rule in rules if rule.what == "not_null"} == required
     assert {"columns", "key_unique"} <= {rule.what for rule in rules}
+
+
+@pytest.mark.parametrize(("table", "rules"), _of_tables())
+def test_a_store_can_count_what_each_rule_of_a_table_refuses(
+    table: str, rules: tuple[Rule, ...]
+) -> None:
+    counted = [rule for rule in rules if rule.what not in ("columns", "key_unique")]
+    assert len({refuses(rule) for rule in counted}) == len(counted)
+
+
+def test_what_a_source_always_fills_is_asked_of_it_alone() -> None:
+    assert "merchant_category" in days.filled_columns(SPARKOV)
+    assert "merchant_category" not in days.filled_columns(HANDBOOK)
+    assert "counterparty_id" in days.filled_columns(HANDBOOK)
+    assert "customer_id" not in days.filled_columns(HANDBOOK), "declared not nullable"
 
 
 def test_a_rule_on_a_column_about_a_person_never_quotes() -> None:

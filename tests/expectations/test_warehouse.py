@@ -18,10 +18,13 @@ from contracts.render import to_arrow, to_postgres
 from contracts.render.to_gx import WARNING
 from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
+from contracts.stages import Gate
 from contracts.tables import TABLES, Table
 from expectations import warehouse as gates
 from expectations.gates import gate_production, gate_scores, gate_staging
+from expectations.run import Batch, judge
 from expectations.scores import read_beside
+from expectations.suites.tables import SUITES
 from warehouse.load import stage, swap
 from warehouse.migrate import migrate
 from warehouse.scores import stage_scores
@@ -88,7 +91,8 @@ class House:
 
     def production(self) -> GateResult:
         """Judge the audit schema."""
-        built = StageResult("build", "2024-07-01--2024-07-02", "build_gates", self.staged.dates)
+        window = "sparkov@2024-07-01--2024-07-02"
+        built = StageResult("build", window, "build_gates", self.staged.dates)
         return gate_production(self.dsn("transformer"), built, self.state_dir)
 
     def dsn(self, role: Any) -> str:
@@ -148,7 +152,7 @@ def _stage(
     settings: Settings, catalog: Any, snapshots: dict[str, int], dates: tuple[date, ...]
 ) -> StageResult:
     """Load a window that touched these dates beside STAGING."""
-    window = "2024-07-01--2024-07-02"
+    window = "sparkov@2024-07-01--2024-07-02"
     processed = StageResult("process", window, "process_1", dates, snapshots)
     prepared = StageResult("prepare", window, "prepare_1", dates, snapshots)
     return stage(catalog, settings.warehouse.dsn("loader"), processed, prepared, "load_gates")
@@ -194,9 +198,12 @@ def test_faults_in_staging_close_the_gate(spoiled: House) -> None:
         "labels.lake.is_fraud.equals_is_fraud_before",
         "features.lake.amount.equals_amount_before",
         "customers.customer_id.form",
+        *(f"{name}.lake.content.equals_content_before" for name in ("transactions", "customers")),
     } == _closed_by(result)
     (lost,) = [c for c in result.checks if c.name == "transactions.lake.rows.equals_rows_before"]
-    assert lost.observed == "1 of 2 rows, such as event_date=2024-07-01 rows=17 rows_before=20"
+    assert lost.observed == (
+        "1 of 2 rows, such as event_date=2024-07-01 source_system=sparkov rows=17 rows_before=20"
+    )
     assert "789500570121" not in str(result)
 
 
@@ -222,7 +229,10 @@ def test_a_window_of_repeats_only_passes_by_saying_so(spoiled: House) -> None:
     # The small tables come whole all the same and are judged against the lake.
     customers = spoiled.staged.details["beside"]["staging.customers"]
     _spoil(spoiled.dsn("loader"), f"delete from {customers} where customer_id like '%03'")
-    assert _closed_by(spoiled.gate()) == {"customers.lake.rows.equals_rows_before"}
+    assert _closed_by(spoiled.gate()) == {
+        "customers.lake.rows.equals_rows_before",
+        "customers.lake.content.equals_content_before",
+    }
 
 
 def test_rows_without_a_date_close_the_gate(house: House) -> None:
@@ -231,21 +241,43 @@ def test_rows_without_a_date_close_the_gate(house: House) -> None:
     assert _closed_by(result) == {NOTHING_NEW}
 
 
-def test_postgres_and_memory_judge_alike(spoiled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgres_counts_what_great_expectations_finds_in_memory(spoiled: House) -> None:
     payments = spoiled.staged.details["beside"]["staging.transactions"]
     _spoil(
         spoiled.dsn("loader"),
         f"update {payments} set customer_id = '789500570121', currency = 'usd' where amount < 3",
     )
-    in_memory = spoiled.gate()
-    monkeypatch.setattr(gates, "SMALL_ROWS", 0)
     in_postgres = spoiled.gate()
-    assert {(c.name, c.passed) for c in in_memory.checks} == {
-        (c.name, c.passed) for c in in_postgres.checks
+    table = TABLES["staging.transactions"]
+    with psycopg.connect(spoiled.dsn("loader")) as connection:
+        rows = gates._query(connection, f"select * from {payments}", {})
+    batch = Batch(table.name, rows, SUITES["transactions"](table), ("event_id",))
+    in_memory = judge(Gate.STAGING, "sparkov@2024-07-01", "run", [batch], spoiled.state_dir)
+    judged = {check.name: check for check in in_postgres.checks}
+    assert {name: judged[name].passed for name in (c.name for c in in_memory.checks)} == {
+        check.name: check.passed for check in in_memory.checks
     }
-    assert _closed_by(in_postgres) == {
+    assert judged["transactions.customer_id.form"].observed == "6 of 40 rows"
+    assert _closed_by(in_memory) == {
         "transactions.currency.form",
         "transactions.customer_id.form",
+    }
+
+
+def test_a_changed_text_or_time_closes_the_gate_though_all_sums_agree(spoiled: House) -> None:
+    beside = spoiled.staged.details["beside"]
+    _spoil(
+        spoiled.dsn("loader"),
+        f"update {beside['staging.transactions']} set counterparty_id = 'merchant 9'"
+        " where raw_position = 3",
+        f"update {beside['staging.features']} set event_at = event_at + interval '1 hour'"
+        " where event_date = '2024-07-01'",
+        f"update {beside['staging.merchants']} set merchant_category = 'travel'",
+    )
+    assert _closed_by(spoiled.gate()) == {
+        "transactions.lake.content.equals_content_before",
+        "features.lake.content.equals_content_before",
+        "merchants.lake.content.equals_content_before",
     }
 
 
@@ -313,6 +345,8 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
     assert _closed_by(result) == {
         "fct_transactions.staging.rows.equals_rows_before",
         "fct_transactions.staging.amount.equals_amount_before",
+        "fct_transactions.staging.content.equals_content_before",
+        "fct_fraud_labels.staging.content.equals_content_before",
         "fct_transactions.keys.without_customer.between",
         "fct_transactions.keys.without_merchant.between",
         "fct_transactions.keys.without_date.between",
@@ -321,6 +355,8 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
         "fct_fraud_labels.staging.rows.equals_rows_before",
         "fct_fraud_labels.table.key_unique",
         "rpt_fraud_daily.types.stored_type.equals_declared_type",
+        "rpt_fraud_daily.amount.between",
+        "rpt_fraud_daily.amount.not_null",
         "rpt_fraud_daily.facts.transaction_count.equals_transaction_count_before",
         "rpt_fraud_daily.facts.amount.equals_amount_before",
         "dim_merchants.types.stored_type.equals_declared_type",
@@ -330,7 +366,7 @@ def test_faults_in_the_marts_close_the_gate(marts: House) -> None:
 
 
 def test_a_build_without_dates_passes(marts: House) -> None:
-    built = StageResult("build", "2024-07-01", "build_gates", ())
+    built = StageResult("build", "sparkov@2024-07-01", "build_gates", ())
     result = gate_production(marts.dsn("transformer"), built, marts.state_dir)
     assert _closed_by(result) == set()
 
@@ -350,7 +386,7 @@ def test_scores_read_back_from_beside_have_the_types_of_the_contract(house: Hous
     snapshot = house.staged.snapshots["sandbox.features"]
     scored = StageResult(
         "score",
-        DAYS[0].isoformat(),
+        f"sparkov@{DAYS[0]}",
         "score_gates",
         DAYS[:1],
         {"sandbox.features": snapshot},

@@ -1,0 +1,291 @@
+"""Judge Processed on its audit branch, before a reader sees it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.results import GateResult, StageResult
+from contracts.stages import Gate
+from contracts.windows import Window
+from expectations import day_profile
+from expectations.comparison import run_batch
+from expectations.lake import table_batches
+from expectations.run import Batch, judge
+from expectations.suites import comparisons, days
+from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
+from sources.declaration import Source
+from sources.registry import source as declared
+
+if TYPE_CHECKING:
+    from sources.manifest import Manifest
+
+PROCESSED_TABLES: Final = ("transactions", "labels", "customers", "merchants", "quarantine")
+_TRANSACTIONS: Final = "processed.transactions"
+_MONTH_DAYS: Final = 28
+_LABEL: Final = ("event_date", "source_system")
+_BY_DAY: Final = ["event_date", "source_system"]
+
+_LINKS: Final = """
+with known as (
+    select source_system, event_id, event_date, bool_or(is_fraud) as is_fraud,
+        min(known_at) as known_at
+    from {labels} group by source_system, event_id, event_date
+)
+select
+    coalesce(t.event_date, l.event_date) as event_date,
+    coalesce(t.source_system, l.source_system) as source_system,
+    count_if(l.is_fraud and t.event_id is not null) as frauds,
+    count_if(t.event_id is null) as labels_without_payment,
+    count_if(l.event_id is null) as payments_without_label,
+    count_if(l.known_at < t.event_at) as labels_known_too_early,
+    count_if(t.event_id is not null and c.customer_id is null) as payments_without_customer,
+    count_if(t.counterparty_id is not null and m.counterparty_id is null)
+        as payments_without_merchant
+from {transactions} as t
+full join known as l
+    on t.source_system = l.source_system and t.event_id = l.event_id
+    and t.event_date = l.event_date
+left join {customers} as c
+    on t.source_system = c.source_system and t.customer_id = c.customer_id
+left join {merchants} as m
+    on t.source_system = m.source_system and t.counterparty_id = m.counterparty_id
+group by 1, 2 order by 1, 2
+"""
+
+
+def processed_frames(spark: Any, processed: StageResult) -> dict[str, Any]:
+    """Return the audited frames of Processed by short name.
+
+    `past` are the payments of the days that those of the run are compared with, and of dates of the
+    window to which the run brought nothing.
+    """
+    from pyspark.sql import functions as F
+
+    from spark.jobs.read import audit_frame
+    from spark.tables import spans
+
+    frames = {n: audit_frame(spark, processed, f"processed.{n}") for n in PROCESSED_TABLES}
+    window = Window.parse(processed.window)
+    compared = {*processed.dates, *window.dates()}
+    wider = [
+        day
+        for first, last in spans(compared, before=day_profile.LOOKBACK_DAYS)
+        for day in Window(window.source, first, last).dates()
+    ]
+    past = audit_frame(spark, processed, _TRANSACTIONS, sorted(set(wider) - set(processed.dates)))
+    is_own = F.col("source_system") == window.source
+    return {**frames, "past": past.where(is_own)}
+
+
+def gate_processed(
+    spark: Any, processed: StageResult, manifests: "Sequence[Manifest]", state_dir: Path
+) -> GateResult:
+    """Judge what a run wrote to the audit branch of Processed from the objects of `manifests`."""
+    frames = processed_frames(spark, processed)
+    return judge_processed(spark, frames, processed, manifests, state_dir)
+
+
+def judge_processed(
+    spark: Any,
+    frames: Mapping[str, Any],
+    processed: StageResult,
+    manifests: "Sequence[Manifest]",
+    state_dir: Path,
+) -> GateResult:
+    """Judge the frames of `processed_frames` against the job's report and the manifests."""
+    window = Window.parse(processed.window)
+    source = declared(window.source)
+    objects = [(held.key,) for manifest in manifests for held in manifest.objects]
+    batch = spark.createDataFrame(objects, "raw_object string")
+    refused = frames["quarantine"].join(batch, "raw_object", "left_semi")
+    refused = refused.select(*frames["quarantine"].columns)
+    wrote = sum(balance.rows_out for balance in processed.balances) > 0
+    tables = {name: frames[name] for name in PROCESSED_TABLES} | {"quarantine": refused}
+
+    with ThreadPoolExecutor(4) as pool:
+        profile = pool.submit(day_profile.read, spark, frames, batch, window.source)
+        links = pool.submit(_links, spark, frames, window.source)
+        quarantine = pool.submit(_in_quarantine, refused)
+        batches = table_batches("processed", tables, wrote, ("quarantine",))
+    daily, held = profile.result().daily, profile.result().by_currency
+    # Right: of the past only what the days of the run are compared with is of interest.
+    by_day = daily.merge(links.result(), "right", _BY_DAY).fillna({"rows": 0, "morning_rows": 0})
+
+    is_empty_declared = bool(processed.details.get("declared_empty"))
+    balances = _balances(processed, manifests, held, quarantine.result())
+    batches += [
+        Batch(
+            _TRANSACTIONS,
+            balances,
+            comparisons.balance_rules(source.ranges, is_empty_declared),
+            ("source_system", "currency"),
+            part="balances",
+        ),
+        Batch(_TRANSACTIONS, _shares(by_day), days.processed_rules(source, wrote), _LABEL, "days"),
+        *day_profile.batches(_TRANSACTIONS, profile.result(), source, processed.dates),
+        run_batch(_TRANSACTIONS, processed),
+    ]
+    if not is_empty_declared and processed.balances:
+        delivered = _delivered(processed, daily, window)
+        batches.append(
+            Batch(_TRANSACTIONS, delivered, days.delivery_rules(source), part="delivery")
+        )
+        whole = _window_days(daily, window, source)
+        batches.append(Batch(_TRANSACTIONS, whole, days.window_rules(source), _LABEL, "window"))
+    if by_day["event_date"].nunique() >= _MONTH_DAYS:
+        month = _month_share(by_day)
+        batches.append(Batch("processed.labels", month, days.month_rules(source), part="month"))
+    return judge(Gate.PROCESSED, processed.window, processed.run_id, batches, state_dir)
+
+
+def _links(spark: Any, frames: Mapping[str, Any], source: str) -> Any:
+    """Return, by day, how the payments of a source stand to their labels and parties."""
+    is_own = f"source_system = '{source}'"
+    names = ("transactions", "labels", "customers", "merchants")
+    return spark.sql(_LINKS, **{name: frames[name].where(is_own) for name in names}).toPandas()
+
+
+@dataclass(frozen=True)
+class _Quarantined:
+    """What the quarantine table holds of a batch: its rows by source, its money by currency too."""
+
+    rows: Counter[str]
+    amounts: Mapping[tuple[str, str], Decimal]
+
+
+def _in_quarantine(refused: Any) -> _Quarantined:
+    """Count a batch's rows and money in quarantine; a currency that nobody knows counts as XXX."""
+    from pyspark.sql import functions as F
+
+    totals = (F.count(F.lit(1)).alias("rows"), F.sum("amount").alias("amount"))
+    counted: Counter[str] = Counter()
+    amounts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in refused.groupBy("source_system", "currency").agg(*totals).collect():
+        counted[row["source_system"]] += row["rows"]
+        if row["amount"] is not None:
+            known = row["currency"] if row["currency"] in ISO_4217 else UNKNOWN_CURRENCY
+            amounts[row["source_system"], known] += row["amount"]
+    return _Quarantined(counted, amounts)
+
+
+def _balances(
+    processed: StageResult,
+    manifests: "Sequence[Manifest]",
+    by_currency: Any,
+    in_quarantine: _Quarantined,
+) -> Any:
+    """Lay what the job reports beside what its tables hold, by source system and currency.
+
+    Landed and quarantined rows are compared by source: what the job does not know of has no
+    balance to stand beside.
+    """
+    import pandas as pd
+
+    held = by_currency.groupby(["source_system", "currency"])[["batch_rows", "batch_amount"]].sum()
+    landed: Counter[str] = Counter()
+    for manifest in manifests:
+        landed[manifest.source] += manifest.rows
+    rows = []
+    for b in processed.balances:
+        group = (b.source_system, b.currency)
+        of_source = [o for o in processed.balances if o.source_system == b.source_system]
+        rows.append(
+            {
+                "source_system": b.source_system,
+                "currency": b.currency,
+                "rows_landed": landed[b.source_system],
+                "rows_in": sum(o.rows_in for o in of_source),
+                "rows_accounted": sum(
+                    o.rows_out + o.rows_quarantined + o.rows_duplicate for o in of_source
+                ),
+                "amount_in": b.amount_in,
+                # What mended rules read more in the same rows did not come in as money.
+                "amount_accounted": b.amount_out
+                + b.amount_quarantined
+                + b.amount_duplicate
+                - b.amount_restated,
+                "rows_out": b.rows_out,
+                "rows_in_table": int(held.loc[group, "batch_rows"]) if group in held.index else 0,
+                "amount_out": b.amount_out,
+                "amount_in_table": held.loc[group, "batch_amount"] if group in held.index else 0,
+                "rows_quarantined": sum(o.rows_quarantined for o in of_source),
+                "rows_in_quarantine": in_quarantine.rows[b.source_system],
+                "amount_quarantined": b.amount_quarantined,
+                "amount_in_quarantine": in_quarantine.amounts.get(group, 0),
+                "quarantined_share": sum(o.rows_quarantined for o in of_source)
+                / max(sum(o.rows_in for o in of_source), 1),
+            }
+        )
+    return pd.DataFrame(rows, columns=_BALANCE_COLUMNS)
+
+
+_BALANCE_COLUMNS: Final = [
+    *("source_system", "currency", "rows_landed", "rows_in", "rows_accounted"),
+    *("amount_in", "amount_accounted", "rows_out", "rows_in_table"),
+    *("amount_out", "amount_in_table", "rows_quarantined", "rows_in_quarantine"),
+    *("amount_quarantined", "amount_in_quarantine", "quarantined_share"),
+]
+
+
+def _shares(by_day: Any) -> Any:
+    """Add the shares of each day that has enough payments to have one."""
+    is_judged = by_day["rows"] >= days.JUDGED_ROWS
+    labelled = by_day["rows"] - by_day["payments_without_label"]
+    return by_day.assign(
+        morning_share=(by_day["morning_rows"] / by_day["rows"]).where(is_judged),
+        fraud_share=(by_day["frauds"] / labelled).where(labelled >= days.JUDGED_ROWS),
+        unlabelled_share=by_day["payments_without_label"] / by_day["rows"].clip(lower=1),
+    )
+
+
+def _month_share(by_day: Any) -> Any:
+    """Return one row a source: its share of known frauds over all days of the window."""
+    measures = ["rows", "payments_without_label", "frauds"]
+    total = by_day.groupby("source_system", as_index=False)[measures].sum()
+    labelled = total["rows"] - total["payments_without_label"]
+    return total.assign(fraud_share=(total["frauds"] / labelled).where(labelled > 0))
+
+
+def _delivered(processed: StageResult, daily: Any, window: Window) -> Any:
+    """Return one row on the delivery: its rows beside its dates, and repeats without a cause.
+
+    A repeat is explained by a row that another delivery has brought to the dates of the window.
+    """
+    import pandas as pd
+
+    in_window = daily["event_date"].map(lambda day: day in window)
+    batch, came = daily["batch_rows"], max(int(daily["batch_rows"].sum()), 1)
+    explained = int((daily["rows"] - batch)[in_window].sum())
+    repeats = sum(balance.rows_duplicate for balance in processed.balances)
+    rows_in = max(sum(balance.rows_in for balance in processed.balances), 1)
+    return pd.DataFrame(
+        {
+            "late_share": [int(batch[daily["event_date"] < window.start].sum()) / came],
+            "early_share": [int(batch[daily["event_date"] > window.end].sum()) / came],
+            "repeated_share": [max(repeats - explained, 0) / rows_in],
+        }
+    )
+
+
+def _window_days(daily: Any, window: Window, source: Source) -> Any:
+    """Return a row for each date of the window, also for one without a payment."""
+    import pandas as pd
+
+    held: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
+    fewest, most = source.rows_per_day
+    rows = [
+        {
+            "source_system": source.name,
+            "event_date": day,
+            "rows": int(held.get(day, 0)),
+            "rows_missing": max(fewest - int(held.get(day, 0)), 0),
+            "rows_excess": max(int(held.get(day, 0)) - most, 0),
+        }
+        for day in window.dates()
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,111 @@
+"""A delivery beside those of its source before it, by their manifests: no file is opened."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.windows import Window
+from expectations.profiles import LOOKBACK_DAYS, Shape, compared
+from expectations.run import Batch
+from expectations.suites import profiles as suite
+from sources.declaration import Source
+
+if TYPE_CHECKING:
+    from sources.manifest import Manifest, RawObject
+
+_DAILY: Final = ["source_system", "event_date", "rows", "mean_amount"]
+_CELLS: Final = ["source_system", "event_date", "kind", "value", "rows"]
+_SHAPES: Final[tuple[Shape, ...]] = tuple(s for s in suite.SHAPES if s.kind == "currency")
+
+
+def read_earlier(s3: Any, bucket: str, window: Window) -> "list[Manifest]":
+    """Return the latest manifests of the windows that reach into the days before this one.
+
+    They come oldest landing first. The list of a source's manifests grows by a key a window.
+    """
+    from sources.manifest import Manifest
+
+    since, until = window.start - timedelta(days=LOOKBACK_DAYS), window.start - timedelta(days=1)
+    prefix = f"{window.source}/manifests/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    latest: dict[str, str] = {}
+    for key in sorted(held["Key"] for page in pages for held in page.get("Contents", ())):
+        span = Window.of(window.source, PurePosixPath(key).parent.name)
+        if span.start <= until and span.end >= since:
+            latest[span.key] = key
+    found = [
+        Manifest.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        for key in latest.values()
+    ]
+    return sorted(found, key=lambda manifest: manifest.landed_at)
+
+
+def sent_before(earlier: "Iterable[Manifest]") -> dict[str, set[str]]:
+    """Return the names under which each content, by its SHA-256, was sent before."""
+    names: dict[str, set[str]] = {}
+    for manifest in earlier:
+        for item in manifest.objects:
+            names.setdefault(item.sha256, set()).add(item.name)
+    return names
+
+
+def profile_batch(
+    table: str,
+    manifests: "Sequence[Manifest]",
+    earlier: "Sequence[Manifest]",
+    window: Window,
+    source: Source,
+) -> Batch:
+    """Return the days of a window beside those before it, by rows, mean amount and currencies."""
+    import pandas as pd
+
+    objects: dict[date, RawObject] = {}
+    for manifest in (*earlier, *manifests):
+        for item in manifest.objects:
+            day = day_of(item)
+            if day is not None and (manifest.window == window.key) == (day in window):
+                objects[day] = item
+    daily = [
+        {
+            "source_system": source.name,
+            "event_date": day,
+            "rows": float(item.rows),
+            "mean_amount": float(sum(item.amounts.values())) / item.rows,
+        }
+        for day, item in objects.items()
+        if item.rows
+    ]
+    cells = [
+        {
+            "source_system": source.name,
+            "event_date": day,
+            "kind": "currency",
+            "value": currency,
+            "rows": rows,
+        }
+        for day, item in objects.items()
+        for currency, rows in item.row_counts.items()
+    ]
+    frame = compared(
+        pd.DataFrame(daily, columns=_DAILY),
+        pd.DataFrame(cells, columns=_CELLS),
+        suite.RAW_BANDS,
+        _SHAPES,
+    )
+    is_steady = source.ranges.is_steady
+    rules = (
+        *suite.band_rules(suite.RAW_BANDS, is_steady),
+        *suite.shape_rules(_SHAPES, is_steady),
+    )
+    frame = frame[frame["event_date"].isin(set(window.dates()))]
+    judged = rules if len(frame) else ()
+    return Batch(table, frame, judged, ("event_date",), part="profile")
+
+
+def day_of(item: "RawObject") -> date | None:
+    """Return the business date that names a delivery, or None."""
+    try:
+        return date.fromisoformat(PurePosixPath(item.name).stem)
+    except ValueError:
+        return None

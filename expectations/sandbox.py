@@ -1,0 +1,114 @@
+"""Judge the Sandbox on its audit branch, against the payments that it was made from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.results import GateResult, StageResult
+from contracts.stages import Gate
+from expectations.comparison import run_batch
+from expectations.lake import table_batches
+from expectations.run import Batch, judge
+from expectations.suites import days
+
+SANDBOX_TABLES: Final = ("features", "transactions_masked")
+
+_CARRIED: Final = "event_id, event_at, customer_id, counterparty_id, amount, currency"
+"""What a feature row takes over from its payment."""
+_MASKED: Final = (
+    "event_id, counterparty_type, merchant_category, transaction_type, channel, payment_method,"
+    " currency, country, region"
+)
+"""What a masked row takes over unchanged from its payment."""
+# Sums of 36 bits of a hash each: rows in any order, more than 10^8 of them a day.
+_DAYS: Final = """
+with paid as (
+    select event_date, source_system, currency, count(*) as rows, sum(amount) as amount,
+        sum(shiftright(xxhash64({carried}), 28)) as content
+    from {transactions} group by 1, 2, 3
+),
+featured as (
+    select event_date, source_system, currency, count(*) as rows, sum(amount) as amount,
+        sum(shiftright(xxhash64({carried}), 28)) as content
+    from {features} group by 1, 2, 3
+),
+sampled as (
+    select k.event_date, k.source_system, k.currency, count(*) as rows,
+        count_if(t.told is null) as unmatched, count_if(t.told <> k.told) as different
+    from (
+        select event_date, source_system, currency, event_id, xxhash64({masked_columns}) as told
+        from {masked}
+    ) as k
+    left join (
+        select event_date, source_system, event_id, xxhash64({masked_columns}) as told
+        from {transactions}
+    ) as t
+        on t.source_system = k.source_system and t.event_id = k.event_id
+        and t.event_date = k.event_date
+    group by 1, 2, 3
+)
+select event_date, source_system, currency,
+    coalesce(f.rows, 0) as rows,
+    coalesce(t.rows, 0) as rows_before,
+    coalesce(f.amount, 0) as amount,
+    coalesce(t.amount, 0) as amount_before,
+    coalesce(f.content, 0) as content,
+    coalesce(t.content, 0) as content_before,
+    coalesce(k.rows, 0) as masked_rows,
+    coalesce(k.unmatched, 0) as masked_unmatched,
+    coalesce(k.different, 0) as masked_different
+from paid as t
+full join featured as f using (event_date, source_system, currency)
+full join sampled as k using (event_date, source_system, currency)
+order by 1, 2, 3
+"""
+
+
+def sandbox_frames(spark: Any, prepared: StageResult) -> dict[str, Any]:
+    """Return the audited frames of the Sandbox and the payments behind them, by short name.
+
+    Processed is read at the snapshot that the run itself has read, which may be a later one than
+    that of its window: Sandbox is never taken back.
+    """
+    from spark.jobs.read import audit_frame
+
+    frames = {n: audit_frame(spark, prepared, f"sandbox.{n}") for n in SANDBOX_TABLES}
+    return {**frames, "transactions": audit_frame(spark, prepared, "processed.transactions")}
+
+
+def gate_sandbox(spark: Any, prepared: StageResult, state_dir: Path) -> GateResult:
+    """Judge what a run wrote to the audit branch of the Sandbox."""
+    return judge_sandbox(spark, sandbox_frames(spark, prepared), prepared, state_dir)
+
+
+def judge_sandbox(
+    spark: Any, frames: Mapping[str, Any], prepared: StageResult, state_dir: Path
+) -> GateResult:
+    """Judge the frames of the Sandbox against the processed `transactions` of the same dates."""
+    query = _DAYS.replace("{carried}", _CARRIED).replace("{masked_columns}", _MASKED)
+    by_day = spark.sql(
+        query,
+        transactions=frames["transactions"],
+        features=frames["features"],
+        masked=frames["transactions_masked"],
+    ).toPandas()
+    is_judged = by_day["rows_before"] >= days.JUDGED_ROWS
+    by_day["masked_share"] = (by_day["masked_rows"] / by_day["rows_before"]).where(is_judged)
+    expected = bool(prepared.dates)
+    batches = [
+        *table_batches(
+            "sandbox",
+            {name: frames[name] for name in SANDBOX_TABLES},
+            expected,
+            ("transactions_masked",),
+        ),
+        Batch(
+            "sandbox.features",
+            by_day,
+            days.sandbox_rules(expected),
+            ("event_date", "source_system"),
+            part="days",
+        ),
+        run_batch("sandbox.features", prepared),
+    ]
+    return judge(Gate.SANDBOX, prepared.window, prepared.run_id, batches, state_dir)

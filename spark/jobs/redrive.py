@@ -55,11 +55,11 @@ class Outcome:
         """Return the outcome in a sentence."""
         now = {
             "accepted": "would pass",
-            "duplicate": "would be dropped as repeats",
+            "duplicate": "would be dropped as a repeat",
             "quarantined": f"would be refused again ({', '.join(self.reasons_now)})",
         }[self.verdict]
         return (
-            f"{', '.join(self.reasons)}: {self.rows} rows {now},"
+            f"{', '.join(self.reasons)}: {self.rows} row{'s' * (self.rows != 1)} {now},"
             f" worth {self.amount_now} {self.currency_now}"
             f" (in quarantine {self.amount} {self.currency})"
         )

@@ -71,6 +71,13 @@ class Line:
         pd.DataFrame([{**SPARKOV_ROW, **changes} for changes in rows]).to_parquet(path, index=False)
         return self._landed(Window.of("sparkov", day), [Delivery(path)])
 
+    def land_text(self, window: str, text: str) -> Manifest:
+        """Deliver this text as the CSV file of a window and land it."""
+        parsed = Window.parse(window)
+        path = self.folder / f"{parsed.span}.csv"
+        path.write_text(text)
+        return self._landed(parsed, [Delivery(path)])
+
     def land_sample(self, window: str) -> Manifest:
         """Land a window of the shipped sample."""
         parsed = Window.of("sparkov", window)

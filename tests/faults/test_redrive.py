@@ -1,0 +1,177 @@
+"""A rule is mended and its rows tried again: they come to PRODUCTION, and nothing counts twice."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from contracts.stages import Stage
+from contracts.windows import Window
+from sources import registry
+
+if TYPE_CHECKING:
+    from tests.faults.conftest import Watched
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+DAY = Window.parse("sparkov@2024-08-04")
+ON = (Stage.PREPARE, Stage.LOAD, Stage.BUILD)
+CATEGORY = "time_travel"
+
+
+def poisoned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add two payments of an unknown category, and one that is below zero too."""
+    first = rows.iloc[0].to_dict()
+    amounts = {"bad1": 10.01, "bad2": 20.02, "bad3": -5.0}
+    bad = [{**first, "trans_num": n, "amt": a, "category": CATEGORY} for n, a in amounts.items()]
+    return pd.concat([rows, pd.DataFrame(bad)], ignore_index=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give Airflow's libraries a home that is not the user's, before a test imports them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def line(new_line: Callable[[], "Watched"]) -> "Watched":
+    line = new_line()
+    line.deliver(DAY.span, poisoned)
+    line.run(DAY, Stage.LAND, Stage.PROCESS, *ON)
+    return line
+
+
+def asked(run_id: str, *, dry_run: bool) -> dict[str, Any]:
+    """Return what Airflow tells the tasks of a run that somebody started by hand."""
+    return {
+        "dag_run": SimpleNamespace(
+            dag_id="redrive_quarantine",
+            run_id=run_id,
+            partition_key=None,
+            start_date=datetime.now(UTC),
+            triggering_user_name="operator",
+        ),
+        "params": {
+            "source": DAY.source,
+            "window": DAY.span,
+            "reasons": [],
+            "dry_run": dry_run,
+        },
+    }
+
+
+@contextmanager
+def tasks_of(line: "Watched") -> Iterator[Any]:
+    """Give the tasks of the DAG this line's stores, and a declaration that knows the category."""
+    from sources.store import s3_client
+    from tollgate_airflow import connections, lake, raw
+    from tollgate_airflow.stages import redrive
+
+    declared = registry.SOURCES[DAY.source]
+    codes = {"merchant_category": (*declared.codes["merchant_category"], CATEGORY)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.SOURCES, DAY.source, replace(declared, codes=codes))
+        patch.setattr(connections, "s3", lambda role: s3_client(line.settings, role))
+        patch.setattr(connections, "warehouse", line.settings.warehouse.dsn)
+        for module in (lake, raw, redrive):
+            patch.setattr(module, "get_settings", lambda: line.settings)
+        yield redrive
+
+
+def redrive(line: "Watched", run_id: str) -> None:
+    """Run the tasks of the DAG one after the other."""
+    from warehouse import ledger
+
+    context = asked(run_id, dry_run=False)
+    with tasks_of(line) as tasks:
+        written = tasks.write(context)
+        tasks.gate(context, written)
+        assert tasks.publish(context, written) == DAY.key
+    line.done[Stage.PROCESS] = ledger.latest(line.dsn(), Stage.PROCESS, DAY.key)
+
+
+def in_production(line: "Watched") -> tuple[int, Decimal]:
+    query = "select count(*), sum(amount) from production.fct_transactions"
+    (found,) = line.ask(query, "transformer")
+    return found  # type: ignore[return-value]
+
+
+def test_a_dry_run_says_what_would_pass_and_writes_nothing(line: "Watched") -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    before, context = line.stores(), asked("dry", dry_run=True)
+    with tasks_of(line) as tasks:
+        said = tasks.rehearse(context)
+        with pytest.raises(AirflowSkipException, match="nothing is written"):
+            tasks.write(context)
+    assert said == [
+        "negative_amount, unknown_code: 1 row would be refused again (negative_amount),"
+        " worth -5.00 USD (in quarantine -5.00 USD)",
+        "unknown_code: 2 rows would pass, worth 30.03 USD (in quarantine 30.03 USD)",
+    ]
+    assert line.stores() == before
+
+
+def test_rows_that_pass_now_come_to_production(line: "Watched") -> None:
+    rows, amount = in_production(line)
+
+    redrive(line, "one")
+    line.run(DAY, *ON)
+
+    assert in_production(line) == (rows + 2, amount + Decimal("30.03"))
+    features = line.ask("select event_id from staging.features where event_id like 'bad%'")
+    assert sorted(features) == [("bad1",), ("bad2",)]
+    assert line.ask("select event_id, reasons, redrive_count from staging.quarantine") == [
+        ("bad3", ["negative_amount"], 1)
+    ]
+
+
+def test_the_run_marts_say_who_moved_what_and_count_it_once(line: "Watched") -> None:
+    from warehouse.transform import publish_operations
+
+    publish_operations(line.settings, "operations")
+    told = line.ask(
+        "select stage, started_by, rows_in, rows_out, rows_quarantined, amount_in, amount_out"
+        " from production.fct_runs where stage = 'redrive'",
+        "transformer",
+    )
+    assert told == [("redrive", "operator", 3, 2, 1, Decimal("25.03"), Decimal("30.03"))]
+    last = line.ask(
+        "select stage, rows_in, amount_in, rows_out, amount_out, rows_quarantined from ("
+        " select *, rank() over (partition by stage, window_key order by finished_at desc) as age"
+        " from production.fct_runs) as runs where age = 1",
+        "transformer",
+    )
+    flows = {
+        stage: ((rows_in, came), (rows_out, went))
+        for stage, rows_in, came, rows_out, went, _ in last
+    }
+    assert flows["land"][1] == flows["process"][0]
+    for stage in ("process", "prepare", "load"):
+        assert flows[stage][1] == in_production(line), stage
+    assert [row[-1] for row in last if row[0] == "process"] == [1]
+
+
+def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    before, balances = line.content(), line.done[Stage.PROCESS].balances
+
+    with tasks_of(line) as tasks, pytest.raises(AirflowSkipException, match="was published"):
+        tasks.write(asked("one", dry_run=False))
+    redrive(line, "two")
+    line.run(DAY, *ON)
+
+    assert line.done[Stage.PROCESS].balances == balances
+    after = line.content()
+    assert {name for name in before if before[name] != after[name]} == {
+        "processed.quarantine",
+        "staging.quarantine",
+    }, "only the tries of what fails are counted"

@@ -61,13 +61,20 @@ def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
 
 def open_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:
     """Start the branch of a run from main in each table; what a killed run left is replaced."""
-    in_parallel(
-        spark,
-        [
-            f"ALTER TABLE {qualified(table.name)} CREATE OR REPLACE BRANCH {branch}"
-            for table in tables
-        ],
-    )
+
+    def start(table: Table) -> None:
+        replace = f"ALTER TABLE {qualified(table.name)} CREATE OR REPLACE BRANCH {branch}"
+        try:
+            alter(spark, replace)
+        except Exception as error:
+            # The first run of all was killed: main is still without a snapshot to replace it by.
+            if "main has no snapshot" not in str(error):
+                raise
+            alter(spark, f"ALTER TABLE {qualified(table.name)} DROP BRANCH {branch}")
+            alter(spark, replace)
+
+    with ThreadPoolExecutor(_COMMITS_AT_ONCE) as pool:
+        list(pool.map(start, tables))
 
 
 def drop_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:

@@ -94,7 +94,10 @@ class AirflowClient:
 
     def trigger(self, dag_id: str, window: Window) -> DagRun:
         """Start a DAG for a window by hand."""
-        conf = {"source": window.source, "window": window.span}
+        return self.start(dag_id, {"source": window.source, "window": window.span})
+
+    def start(self, dag_id: str, conf: dict[str, Any]) -> DagRun:
+        """Start a DAG by hand with these parameters."""
         body = {"logical_date": None, "conf": conf}
         answer = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return _dag_run(answer.json())
@@ -115,6 +118,11 @@ class AirflowClient:
         """Return the state of each task of a run."""
         answer = self._send("GET", f"{_path(run)}/taskInstances").json()
         return {task["task_id"]: task["state"] or "waiting" for task in answer["task_instances"]}
+
+    def result(self, run: DagRun, task: str) -> Any:
+        """Return what a task of a run returned."""
+        path = f"{_path(run)}/taskInstances/{task}/xcomEntries/return_value"
+        return self._send("GET", path).json()["value"]
 
     def what_failed(self, run: DagRun) -> str:
         """Return one sentence about the task that failed, and where its log is."""

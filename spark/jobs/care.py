@@ -8,9 +8,9 @@ a table with an audit branch in work keeps its files as they are until the next 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql import Row, SparkSession
 
@@ -52,6 +52,13 @@ class Care:
     expired_bytes: int = 0
     orphan_files: int = 0
     orphan_bytes: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe form."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
 
 
 @says_when_lost

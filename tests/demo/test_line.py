@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from contracts.assets import DAG_OF_STAGE
+from contracts.assets import CARE_DAG, DAG_OF_STAGE
 from contracts.settings import Settings
 from contracts.stages import Gate, Stage
 from contracts.windows import Window
@@ -178,6 +179,38 @@ def test_no_direct_identifier_leaves_raw(watched: Watched) -> None:
 def test_scoring_waits_for_a_champion(watched: Watched) -> None:
     assert not watched.scored_at_first
     assert "skipped: no champion yet" in watched.said
+
+
+def test_care_changes_no_row_and_keeps_what_the_model_learnt_from(watched: Watched) -> None:
+    from warehouse.lake import open_catalog
+
+    def rows() -> dict[str, int]:
+        return {table: catalog.load_table(table).scan().count() for table in LAKE}
+
+    catalog, client = open_catalog(watched.settings, "reader"), watched.line.client
+    before = rows()
+    client.pause(CARE_DAG, paused=False)
+    run = client.start(CARE_DAG, {"keep_days": 1, "keep_last": 1})
+    deadline = time.monotonic() + 300
+    while not client.run(run.dag_id, run.run_id).finished:
+        assert time.monotonic() < deadline, client.tasks(run)
+        time.sleep(1)
+    client.pause(CARE_DAG, paused=True)
+
+    assert client.tasks(run) == {"await_quiet_line": "success", "care": "success"}
+    assert {one["table"] for one in client.result(run, "care")} > set(LAKE)
+    assert rows() == before
+    trained = watched.ask(
+        "select details -> 'snapshots' as snapshots, details -> 'details' as model"
+        " from staging.run_ledger where stage = 'train'",
+        "loader",
+    )
+    for one in trained:
+        tag = f"model_{one['model']['model_name']}_v{one['model']['model_version']}"
+        for table, snapshot in one["snapshots"].items():
+            assert catalog.load_table(table).refs()[tag].snapshot_id == snapshot
+    assert trained
+    catalog.close()
 
 
 def test_what_the_demo_prints_is_what_the_stores_hold(

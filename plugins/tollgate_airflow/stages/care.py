@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -55,4 +54,4 @@ def care(context: Any) -> list[dict[str, Any]]:
     did = "would do" if params["dry_run"] else "did"
     for one in cared:
         _log.info("%s %s", did, one)
-    return [asdict(one) for one in cared]
+    return [one.to_dict() for one in cared]

@@ -278,6 +278,7 @@ def _window_days(daily: Any, window: Window, source: Source) -> Any:
 
     held: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
     fewest, most = source.rows_per_day
+    fewest = 0 if source.delivers == "whole" else fewest
     rows = [
         {
             "source_system": source.name,

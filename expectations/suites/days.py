@@ -64,7 +64,10 @@ def _filled(column: str, source: Source) -> Rule:
 
 
 def window_rules(source: Source) -> tuple[Rule, ...]:
-    """Return the rules on the dates of the window itself, as the table now holds them."""
+    """Return the rules on the dates of the window itself, as the table now holds them.
+
+    Who delivers whole files does not promise a payment for each date.
+    """
     fewest, most = source.rows_per_day
     return (
         zero("rows_missing", f"{source.name} declares that a whole day has {fewest} payments"),
@@ -73,20 +76,23 @@ def window_rules(source: Source) -> tuple[Rule, ...]:
 
 
 def delivery_rules(source: Source) -> tuple[Rule, ...]:
-    """Return the rules on what a delivery holds as a whole."""
+    """Return the rules on what a delivery holds; a whole file may reach beyond its window."""
+    repeated = _at_most(
+        "repeated_share",
+        0.05,
+        "a payment comes once: repeats that no other delivery of these dates explains are a file"
+        " that was sent, or written, twice",
+    )
+    if source.delivers == "whole":
+        return (repeated,)
     return (
+        repeated,
         _at_most(
             "late_share",
             source.ranges.late_share,
             f"{source.name} declares how much of a delivery may be dated before its window",
         ),
         _at_most("early_share", 0.001, "a day's payments do not come before the day"),
-        _at_most(
-            "repeated_share",
-            0.05,
-            "a payment comes once: repeats that no other delivery of these dates explains are a"
-            " file that was sent, or written, twice",
-        ),
     )
 
 

@@ -1,6 +1,7 @@
 """The suites: every rule can be built, is named once, and says why its number is what it is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -80,6 +81,12 @@ def test_what_a_source_always_fills_is_asked_of_it_alone() -> None:
     assert "merchant_category" not in days.filled_columns(HANDBOOK)
     assert "counterparty_id" in days.filled_columns(HANDBOOK)
     assert "customer_id" not in days.filled_columns(HANDBOOK), "declared not nullable"
+
+
+def test_only_a_daily_delivery_is_held_to_the_dates_of_its_window() -> None:
+    whole = replace(SPARKOV, delivers="whole")
+    assert {rule.column for rule in days.delivery_rules(SPARKOV)} >= {"late_share", "early_share"}
+    assert {rule.column for rule in days.delivery_rules(whole)} == {"repeated_share"}
 
 
 def test_a_rule_on_a_column_about_a_person_never_quotes() -> None:

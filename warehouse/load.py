@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +13,7 @@ import psycopg
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from contracts.render import to_postgres
-from contracts.results import Balance, StageResult
+from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from warehouse import beside, lake, reconcile
@@ -29,6 +31,11 @@ _SOURCES: Final = {
     "staging.merchants": "processed.merchants",
     "staging.quarantine": "processed.quarantine",
 }
+_SIDE_BY_SIDE: Final = (
+    ("staging.transactions", "staging.customers", "staging.merchants", "staging.quarantine"),
+    ("staging.features", "staging.labels"),
+)
+"""What each connection copies, one table after the other: about as much work on each."""
 _SHOWN_DIFFERENCES: Final = 50
 
 
@@ -44,6 +51,28 @@ class _Copy:
     source: str
     snapshot: int
     dates: tuple[date, ...] | None
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """A table that stands beside STAGING, and what was counted on both sides of the copy."""
+
+    copy: _Copy
+    beside: str
+    sequence: int
+    lake: reconcile.Measures
+    staging: reconcile.Measures
+
+    def details(self) -> dict[str, Any]:
+        """Return what the gate and the swap need to know."""
+        differences = reconcile.differences(self.copy.table, self.lake, self.staging)
+        return {
+            "beside": self.beside,
+            "sequence": self.sequence,
+            "rows": int(sum(group["rows"] for group in self.staging.values())),
+            "days": len(self.copy.dates or ()),
+            "differences": differences[:_SHOWN_DIFFERENCES],
+        }
 
 
 def _copies(processed: StageResult, prepared: StageResult) -> list[_Copy]:
@@ -70,8 +99,10 @@ def stage(
 ) -> StageResult:
     """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
 
-    Everything happens in one transaction: killed anywhere, it leaves nothing. A difference to the
-    lake does not raise here, so that the gate can judge and record it; `swap` refuses it.
+    Two connections work side by side, and neither commits before both are through: killed while
+    they copy, it leaves nothing. What a kill between the two commits leaves, no reader sees, and
+    the next attempt replaces it. A difference to the lake does not raise here, so that the gate can
+    judge and record it; `swap` refuses it.
 
     Raises:
         LoadError: when a snapshot is not recorded.
@@ -79,18 +110,49 @@ def stage(
     """
     import adbc_driver_postgresql.dbapi as adbc
 
-    run = beside.token(run_id)
-    tables: dict[str, dict[str, Any]] = {}
-    balances: tuple[Balance, ...] = ()
+    run, staged_at = beside.token(run_id), datetime.now(UTC).isoformat()
     copies = _copies(processed, prepared)
-    with adbc.connect(dsn) as connection, connection.cursor() as cursor:
+    with ExitStack() as opened, ThreadPoolExecutor(len(_SIDE_BY_SIDE)) as pool:
+        connections = [opened.enter_context(adbc.connect(dsn)) for _ in _SIDE_BY_SIDE]
+        with connections[0].cursor() as cursor:
+            cursor.execute(beside.DROP_ABANDONED)
+        sides = [
+            pool.submit(_copy_all, catalog, connection, asked, run, staged_at)
+            for connection, names in zip(connections, _SIDE_BY_SIDE, strict=True)
+            for asked in [[copy for copy in copies if copy.table.name in names]]
+        ]
+        wait(sides)
+        tables = {name: found for side in sides for name, found in side.result().items()}
+        for connection in connections:
+            connection.commit()
+    payments = tables["staging.transactions"]
+    return StageResult(
+        stage=Stage.LOAD,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(sorted({*processed.dates, *prepared.dates})),
+        snapshots={copy.source: copy.snapshot for copy in copies},
+        balances=reconcile.balances(payments.lake, payments.staging),
+        details={
+            "beside": {name: table.beside for name, table in tables.items()},
+            "tables": {name: table.details() for name, table in tables.items()},
+            "payment_dates": [day.isoformat() for day in processed.dates],
+            "feature_dates": [day.isoformat() for day in prepared.dates],
+        },
+    )
+
+
+def _copy_all(
+    catalog: Catalog, connection: Any, copies: Sequence[_Copy], run: str, staged_at: str
+) -> dict[str, _Copied]:
+    """Copy tables one after the other on a connection, which the caller commits."""
+    found = {}
+    with connection.cursor() as cursor:
 
         def fetch(query: str) -> list[tuple[Any, ...]]:
             cursor.execute(query)
             return list(cursor.fetchall())
 
-        cursor.execute(beside.DROP_ABANDONED)
-        staged_at = datetime.now(UTC).isoformat()
         for copy in copies:
             days = copy.dates or ()
             name = beside.beside_name(copy.table, run)
@@ -104,30 +166,8 @@ def stage(
                 cursor.adbc_ingest(short, tally.watch(rows), mode="append", db_schema_name=schema)
             cursor.execute(beside.together(beside.seal(copy.table, run, days)))
             ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
-            if copy.table.name == "staging.transactions":
-                balances = reconcile.balances(ours, theirs)
-            tables[copy.table.name] = {
-                "beside": name,
-                "sequence": sequence,
-                "rows": int(sum(group["rows"] for group in theirs.values())),
-                "days": len(days),
-                "differences": reconcile.differences(copy.table, ours, theirs)[:_SHOWN_DIFFERENCES],
-            }
-        connection.commit()
-    return StageResult(
-        stage=Stage.LOAD,
-        window=processed.window,
-        run_id=run_id,
-        dates=tuple(sorted({*processed.dates, *prepared.dates})),
-        snapshots={copy.source: copy.snapshot for copy in copies},
-        balances=balances,
-        details={
-            "beside": {name: table["beside"] for name, table in tables.items()},
-            "tables": tables,
-            "payment_dates": [day.isoformat() for day in processed.dates],
-            "feature_dates": [day.isoformat() for day in prepared.dates],
-        },
-    )
+            found[copy.table.name] = _Copied(copy, name, sequence, ours, theirs)
+    return found
 
 
 @says_what_is_away

@@ -4,51 +4,12 @@ A table (`contracts/tables.py`) is an ordered list of these names. Engines never
 unit or an allowed value: `contracts/render/` derives them.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class LogicalType(StrEnum):
-    """Engine-neutral column types; `contracts/render/` maps them to each engine."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    LONG = "long"
-    DOUBLE = "double"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    TIMESTAMP = "timestamp"  # an instant, UTC, microseconds
-    MONEY = "decimal(18,2)"
-    STRINGS = "array<string>"
-    DATES = "array<date>"
-    JSON = "json"
-
-
-class PersonalData(StrEnum):
-    """What a value says about a person, and so what happens to it between Raw and Processed."""
-
-    NONE = "none"
-    DIRECT = "direct identifier, a keyed token beyond Raw"
-    ONLINE = "online identifier, a keyed token beyond Raw"
-    QUASI = "quasi-identifier, coarsened beyond Raw"
-    FINANCIAL = "financial"
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name is its identity on the whole platform."""
-
-    name: str
-    type: LogicalType
-    description: str
-    nullable: bool = False
-    unit: str | None = None
-    allowed: tuple[str, ...] | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    personal: PersonalData = PersonalData.NONE
-
+from contracts.column import Column as Column
+from contracts.column import LogicalType as LogicalType
+from contracts.column import PersonalData as PersonalData
+from contracts.feature_columns import FEATURE_COLUMNS
 
 _T = LogicalType
 _P = PersonalData
@@ -195,77 +156,8 @@ _COLUMNS: Final = (
     Column("first_seen_at", _T.TIMESTAMP, "When the delivery of this row came in."),
     Column("redrive_count", _T.LONG, "How often the row was tried again and refused.", minimum=0),
     Column("redrive_run_id", _T.STRING, "Run that tried the row last.", nullable=True),
-    # --- features: names, windows and formulas are in contracts/features.py ------------------
-    Column("is_weekend", _T.BOOLEAN, "Whether the payment fell on a Saturday or Sunday, UTC."),
-    Column("is_night", _T.BOOLEAN, "Whether the payment fell at 00:00 to 06:59, UTC."),
-    Column("hour_of_day", _T.INTEGER, "UTC hour of the payment.", minimum=0, maximum=23),
-    *(
-        column
-        for days in (1, 7, 30)
-        for column in (
-            Column(
-                f"customer_transaction_count_{days}d",
-                _T.LONG,
-                f"Payments of the customer in the {days} days up to and with this one.",
-                minimum=1,
-            ),
-            Column(
-                f"customer_amount_mean_{days}d",
-                _T.DOUBLE,
-                f"Mean amount of the customer in the {days} days up to and with this one.",
-                unit="currency",
-                minimum=0,
-            ),
-            Column(
-                f"merchant_transaction_count_{days}d",
-                _T.LONG,
-                f"Payments at the counterparty in the {days} days that ended 7 days before.",
-                minimum=0,
-            ),
-            Column(
-                f"merchant_fraud_share_{days}d",
-                _T.DOUBLE,
-                f"Share of those {days} days' payments at the counterparty known to be fraud by"
-                " the time of this one; 0 when there were none.",
-                unit="ratio",
-                minimum=0,
-                maximum=1,
-            ),
-        )
-    ),
-    Column(
-        "time_since_last_seconds",
-        _T.LONG,
-        "Seconds since the customer's previous payment; null when none in 30 days.",
-        nullable=True,
-        unit="seconds",
-        minimum=0,
-    ),
-    Column(
-        "home_distance_km",
-        _T.DOUBLE,
-        "Great-circle distance from the payer's home to the payment.",
-        nullable=True,
-        unit="kilometres",
-        minimum=0,
-    ),
-    Column(
-        "amount_to_mean_ratio",
-        _T.DOUBLE,
-        "Amount over the customer's 30-day mean; 1 when the mean is 0.",
-        unit="ratio",
-        minimum=0,
-    ),
-    Column(
-        "is_new_merchant",
-        _T.BOOLEAN,
-        "Whether the customer had not paid this counterparty in the 30 days before.",
-    ),
-    Column(
-        "is_new_category",
-        _T.BOOLEAN,
-        "Whether the customer had not paid in this category in the 30 days before.",
-    ),
+    # --- features: windows in contracts/features.py, formulas in spark/transforms/features/ ------
+    *FEATURE_COLUMNS,
     # --- masked sample ---------------------------------------------------------------------
     Column(
         "amount_rounded",

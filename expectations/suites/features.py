@@ -2,8 +2,16 @@
 
 from itertools import pairwise
 
-from contracts.features import CUSTOMER_WINDOW_DAYS, HISTORY_DAYS, MERCHANT_WINDOW_DAYS
-from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below
+from contracts.features import (
+    CUSTOMER_WINDOW_DAYS,
+    FEATURES,
+    HISTORY_DAYS,
+    MERCHANT_WINDOW_DAYS,
+    PAYEE_WINDOW_DAYS,
+    PRIOR_PAYMENTS,
+    PRIOR_SHARE,
+)
+from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below, told_with
 from contracts.tables import Table
 from expectations.suites.transactions import token_rules
 
@@ -28,6 +36,43 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *token_rules(table),
         *_nested("customer_transaction_count", CUSTOMER_WINDOW_DAYS),
         *_nested("merchant_transaction_count", MERCHANT_WINDOW_DAYS),
+        *_nested("payee_payer_count", PAYEE_WINDOW_DAYS),
+        *(
+            told_with(
+                feature.name,
+                "counterparty_id",
+                "what is known of the counterparty is known of each payment that has one",
+            )
+            for feature in FEATURES
+            if feature.needs == ("counterparty_id",)
+        ),
+        not_below(
+            "customer_transaction_count_1d",
+            "customer_transaction_count_1h",
+            "a day holds all payments of the hour that ends with it",
+        ),
+        not_below(
+            "customer_amount_sum_24h",
+            "customer_amount_sum_1h",
+            "a day holds all money of the hour that ends with it",
+        ),
+        not_below(
+            "customer_amount_sum_1h",
+            "amount",
+            "the hour holds the payment itself",
+        ),
+        *(
+            between(
+                f"{party}_fraud_share_smoothed_30d",
+                0,
+                0.9,
+                f"{PRIOR_PAYMENTS} assumed payments at {PRIOR_SHARE:.0%} keep a share below 0.9"
+                " until 178 payments, all fraud: a source of frauds only, or swapped labels",
+                WARNING,
+                "plausible",
+            )
+            for party in ("merchant", "category")
+        ),
         between(
             "time_since_last_seconds",
             0,

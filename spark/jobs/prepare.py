@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
+from spark.jobs.filled import columns_filled
 from spark.session import says_when_lost
 from spark.tables import (
     ancestors,
@@ -55,11 +56,14 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
         needed = within("event_date", spans(dates, before=LOOKBACK_DAYS))
         wanted = within("event_date", spans(dates))
         labels = read(spark, "processed.labels", inputs["processed.labels"])
-        computed = features(transactions.filter(needed), labels.filter(needed)).filter(wanted)
+        filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
+        computed = features(transactions.filter(needed), labels.filter(needed), filled)
         sample = masked_sample(transactions.filter(wanted))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
-                pool.submit(write, computed, "sandbox.features", branch, json.dumps(inputs)),
+                pool.submit(
+                    write, computed.filter(wanted), "sandbox.features", branch, json.dumps(inputs)
+                ),
                 pool.submit(write, sample, "sandbox.transactions_masked", branch),
             ):
                 done.result()

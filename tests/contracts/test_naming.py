@@ -17,9 +17,9 @@ _FORMS = (
     (r"_at$", {_T.TIMESTAMP}),
     (r"_date$", {_T.DATE}),
     (r"^(is|has)_", {_T.BOOLEAN}),
-    (r"^amount(_(in|restated|out|quarantined|duplicate))?$|_amount$", {_T.MONEY}),
-    (r"_count(_\d+d)?$", {_T.LONG}),
-    (r"_(ratio|share)(_\d+d)?$", {_T.DOUBLE}),
+    (r"^amount(_(in|restated|out|quarantined|duplicate))?$|_amount(_\d+h)?$", {_T.MONEY}),
+    (r"_count(_\d+[dh])?$", {_T.LONG}),
+    (r"_(ratio|share)(_smoothed)?(_\d+d)?$", {_T.DOUBLE}),
     (r"_(km|seconds)$", {_T.DOUBLE, _T.LONG}),
 )
 
@@ -40,7 +40,8 @@ def test_a_name_is_lower_case_words_without_other_abbreviations(name: str) -> No
     assert all(re.fullmatch(r"[a-z]+|\d+[dh]", word) for word in words), name
     short = {word for word in words if len(word) <= 3}
     plain = {"is", "has", "as", "by", "of", "in", "out", "new", "at", "raw", "run", "day", "key",
-             "dim", "fct", "rpt", "list", "to", "1d", "7d", "30d"}  # fmt: skip
+             "dim", "fct", "rpt", "list", "to", "sum", "log", "per",
+             "1h", "24h", "1d", "7d", "30d"}  # fmt: skip
     assert short - plain <= _ABBREVIATIONS, name
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from contracts.columns import COLUMNS, PersonalData
 from contracts.features import FEATURE_NAMES, LOOKBACK_DAYS
 from contracts.results import StageResult
 from contracts.tables import TABLES, zone
+from sources.store import s3_client
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -72,12 +73,17 @@ def test_only_what_changed_is_computed_and_processed_snapshots_go_on(day: Prepar
 
 def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> None:
     from spark.conform import conform
+    from spark.jobs.filled import columns_filled
     from spark.transforms.features import features
 
     assert LOOKBACK_DAYS > 17
     spark, table = line.spark, TABLES["sandbox.features"]
     whole = conform(
-        features(spark.table("lake.processed.transactions"), spark.table("lake.processed.labels")),
+        features(
+            spark.table("lake.processed.transactions"),
+            spark.table("lake.processed.labels"),
+            {"sparkov": columns_filled("sparkov")},
+        ),
         table,
     )
     kept = spark.table("lake.sandbox.features")
@@ -158,3 +164,37 @@ def test_an_old_window_prepared_again_takes_nothing_back(
     assert again.snapshots["processed.labels"] == day[0].snapshots["processed.labels"]
     assert again.dates[-1] == date(2024, 5, 17)
     pd.testing.assert_frame_equal(before, rows(), check_exact=True)
+
+
+def test_a_day_is_computed_from_its_look_back_and_reads_nothing_older(
+    line: "Line", day: Prepared
+) -> None:
+    from spark.jobs.prepare import prepare
+
+    late = date(2024, 6, 25)
+    assert late - timedelta(days=LOOKBACK_DAYS) > date.fromisoformat(DAY)
+    processed = line.process(line.land_sample(str(late)), "process late")
+    client = s3_client(line.settings, "processor")
+    older = [
+        str(row["file_path"]).removeprefix("s3://").split("/", 1)
+        for table in ("transactions", "labels")
+        for row in line.spark.sql(
+            f"SELECT file_path FROM lake.processed.{table}.files"
+            f" WHERE partition.event_date <= DATE '{DAY}'"
+        ).collect()
+    ]
+    assert len(older) >= 34
+    kept = {
+        (bucket, key): client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for bucket, key in older
+    }
+    for bucket, key in kept:
+        client.delete_object(Bucket=bucket, Key=key)
+    try:
+        prepared = prepare(line.spark, processed, run_id="prepare late")
+    finally:
+        for (bucket, key), body in kept.items():
+            client.put_object(Bucket=bucket, Key=key, Body=body)
+
+    assert prepared.dates == (late,)
+    assert prepared.balances[0].rows_out == len(pd.read_parquet(DATA / f"{late}.parquet"))

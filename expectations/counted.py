@@ -95,7 +95,7 @@ def refuses(rule: Rule) -> str:
     column, given = rule.column, rule.arguments
     match rule.kind:
         case "ExpectColumnValuesToNotBeNull":
-            return f"{column} is null"
+            return " and ".join([f"{column} is null", *filter(None, [given.get("row_condition")])])
         case "ExpectColumnValuesToBeInSet":
             return f"{column} not in ({', '.join(map(_text, given['value_set']))})"
         case "ExpectColumnValuesToBeBetween":

@@ -179,6 +179,20 @@ def equal(observed: str, wanted: str, reason: str, severity: str = CRITICAL) -> 
     )
 
 
+def told_with(column: str, other: str, reason: str) -> Rule:
+    """Return the rule that a column has a value in each row where another has one."""
+    return Rule(
+        "ExpectColumnValuesToNotBeNull",
+        f"told_with_{other}",
+        f"a value wherever {other} has one",
+        reason,
+        column,
+        CRITICAL,
+        {"row_condition": f"{other} is not null", "condition_parser": "spark"},
+        private=is_private(column),
+    )
+
+
 def not_below(larger: str, smaller: str, reason: str) -> Rule:
     """Return the rule that one column is never below another."""
     return Rule(

@@ -32,7 +32,7 @@ def interleaved(
     """
     taken: dict[str, list[Timing]] = {name: [] for name in contestants}
     for number in range(rounds):
-        names = list(contestants) if number % 2 == 0 else list(reversed(contestants))
+        names = list(contestants)[:: 1 if number % 2 == 0 else -1]
         for name in names:
             cpu, began = cpu_seconds(processes), perf_counter()
             contestants[name]()

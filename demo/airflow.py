@@ -116,8 +116,13 @@ class AirflowClient:
 
     def tasks(self, run: DagRun) -> dict[str, str]:
         """Return the state of each task of a run."""
+        return {task["task_id"]: task["state"] or "waiting" for task in self.task_instances(run)}
+
+    def task_instances(self, run: DagRun) -> list[dict[str, Any]]:
+        """Return the tasks of a run as Airflow reports them, with their start and end."""
         answer = self._send("GET", f"{_path(run)}/taskInstances").json()
-        return {task["task_id"]: task["state"] or "waiting" for task in answer["task_instances"]}
+        instances: list[dict[str, Any]] = answer["task_instances"]
+        return instances
 
     def result(self, run: DagRun, task: str) -> Any:
         """Return what a task of a run returned."""

@@ -1,0 +1,228 @@
+"""Take the handbook's whole history through the line under Airflow, and one more day after it.
+
+`python -m benchmarks.history` starts a platform of its own beside the running one, with an empty
+state folder, lands 182 days as one window and then the last day, and stops it again. It prints
+where the time went, task by task, and the most memory each service held. Before it stops, it runs
+`benchmarks.load` over the same rows.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rich.console import Console
+
+from benchmarks.data import HANDBOOK, NO_HANDBOOK, handbook_days
+from benchmarks.page import skip, write_section
+from contracts.assets import DAG_OF_STAGE
+from contracts.settings import Settings, load_settings
+from contracts.stages import Stage
+from contracts.windows import Window
+from demo.airflow import AirflowClient
+from demo.follow import Line, unpaused
+from embedded import platform
+from embedded.console import service_rows
+from embedded.services.common import environment
+from warehouse import ledger
+
+_PORTS_FROM_BASE = 200
+_LOOK_SECONDS = 2.0
+_UNTIL_PRODUCTION = tuple(
+    DAG_OF_STAGE[stage]
+    for stage in (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD)
+)
+_LIMITS = {"history": 240.0, "one more day": 30.0}
+_LIMIT_MIB = 5 * 1024
+
+
+@dataclass
+class Memory:
+    """The most that each service held at once, in MiB, proportional where the system tells it."""
+
+    peaks: dict[str, float] = field(default_factory=dict)
+    together: float = 0.0
+
+    def look(self, settings: Settings) -> None:
+        """Take what the services hold now into account."""
+        held = {row["name"]: row["resident_mib"] for row in service_rows(settings)}
+        self.together = max(self.together, sum(held.values()))
+        for name, mib in held.items():
+            self.peaks[name] = max(self.peaks.get(name, 0.0), mib)
+
+    @contextmanager
+    def watched(self, settings: Settings) -> Iterator[None]:
+        """Look every two seconds while the block runs."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_LOOK_SECONDS):
+                self.look(settings)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task instance as Airflow recorded it."""
+
+    dag: str
+    name: str
+    started: datetime
+    ended: datetime
+
+    @property
+    def seconds(self) -> float:
+        """Return how long it ran."""
+        return (self.ended - self.started).total_seconds()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A window that went from Raw to PRODUCTION."""
+
+    window: Window
+    rows: int
+    seconds: float
+    tasks: list[Task]
+
+    @property
+    def between(self) -> float:
+        """Return the seconds in which no task ran: scheduling, and hops from DAG to DAG."""
+        return self.seconds - sum(task.seconds for task in self.tasks)
+
+
+def main() -> int:
+    """Start the benchmark on a platform of its own, or be that benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help="leave its state folder behind")
+    parser.add_argument("--days", type=int, help="only the first so many days; writes no section")
+    options = parser.parse_args()
+    if not handbook_days():
+        return skip("history", NO_HANDBOOK)
+    settings = load_settings()
+    if options.inside:
+        return _measure(settings, options.days)
+    state = settings.state_dir / "bench"
+    shutil.rmtree(state, ignore_errors=True)
+    own = {
+        "TOLLGATE_STATE_DIR": str(state),
+        "TOLLGATE_PORT_BASE": str(settings.port_base + _PORTS_FROM_BASE),
+        "TOLLGATE_DELIVERIES": json.dumps({"handbook": str(HANDBOOK)}),
+    }
+    argv = [sys.executable, "-m", "benchmarks.history", "--inside"]
+    if options.days:
+        argv += ["--days", str(options.days)]
+    try:
+        return subprocess.run(argv, env=environment(settings, own), check=False).returncode
+    finally:
+        if not options.keep:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+def _measure(settings: Settings, first: int | None) -> int:
+    busy = os.getloadavg()[0]
+    days = [path.stem for path in handbook_days()][:first]
+    history = Window.of("handbook", f"{days[0]}--{days[-2]}")
+    day = Window.of("handbook", days[-1])
+    memory = Memory()
+    try:
+        platform.up(settings)
+        with AirflowClient(settings) as client, unpaused(client), memory.watched(settings):
+            runs = {
+                "history": _run(client, settings, history),
+                "one more day": _run(client, settings, day),
+            }
+        argv = [sys.executable, "-m", "benchmarks.load", "--window", history.key]
+        loaded = 0 if first else subprocess.run(argv, check=False).returncode
+    finally:
+        platform.down(settings)
+    lines = _lines(runs, memory)
+    Console().print("\n".join(lines), markup=False, highlight=False)
+    if first is None:
+        write_section("history", title="183 days, Raw to PRODUCTION", lines=lines, busy=busy)
+    return loaded
+
+
+def _run(client: AirflowClient, settings: Settings, window: Window) -> Run:
+    """Take a window through, and let what runs after it come to its end."""
+    line = Line(client, Console(stderr=True, highlight=False))
+    line.window(window)
+    line.finish()
+    tasks = [
+        Task(
+            run.dag_id,
+            plain["task_id"],
+            datetime.fromisoformat(plain["start_date"]),
+            datetime.fromisoformat(plain["end_date"]),
+        )
+        for run in line.runs
+        if run.dag_id in _UNTIL_PRODUCTION
+        for plain in client.task_instances(run)
+    ]
+    shown = next(t.ended for t in tasks if (t.dag, t.name) == (_UNTIL_PRODUCTION[-1], "publish"))
+    asked = line.runs[0].queued_at
+    if asked is None:
+        raise RuntimeError(f"Airflow does not say when {line.runs[0].run_id} was asked for.")
+    landed = ledger.latest(settings.warehouse.dsn("loader"), Stage.LAND, window.key)
+    return Run(
+        window,
+        sum(balance.rows_in for balance in landed.balances),
+        (shown - asked).total_seconds(),
+        sorted(tasks, key=lambda task: task.started),
+    )
+
+
+def _lines(runs: dict[str, Run], memory: Memory) -> list[str]:
+    history, day = runs["history"], runs["one more day"]
+    there = {(task.dag, task.name): task.seconds for task in day.tasks}
+    lines = [
+        f"The history is {history.window.key} ({history.rows:,} payments, one window), the day is"
+        f" {day.window.key} ({day.rows:,}), which came after it. On a platform of its own that has"
+        " just started, all services running, by Airflow from trigger to the marts that readers"
+        " see.",
+        "",
+        "| | seconds | at most | MiB | at most |",
+        "|---|---|---|---|---|",
+        f"| the history | {history.seconds:.0f} | {_LIMITS['history']:.0f}"
+        f" | {memory.together:.0f} | {_LIMIT_MIB} |",
+        f"| one more day | {day.seconds:.1f} | {_LIMITS['one more day']:.0f} | | |",
+        "",
+        "| task | history, seconds | payments/s | day, seconds |",
+        "|---|---|---|---|",
+    ]
+    for task in history.tasks:
+        lines.append(
+            f"| {task.dag}.{task.name} | {task.seconds:.1f} | {history.rows / task.seconds:,.0f}"
+            f" | {there[task.dag, task.name]:.1f} |"
+        )
+    return [
+        *lines,
+        f"| between tasks | {history.between:.1f} | | {day.between:.1f} |",
+        "",
+        "The most that each service held at once, proportional set size, looked at every"
+        f" {_LOOK_SECONDS:.0f} s:",
+        "",
+        "| service | MiB |",
+        "|---|---|",
+        *(f"| {name} | {mib:.0f} |" for name, mib in sorted(memory.peaks.items())),
+        f"| together, at one moment | {memory.together:.0f} |",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

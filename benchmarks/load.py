@@ -1,0 +1,190 @@
+"""Load the lake into STAGING beside the server's own COPY of the same rows.
+
+`python -m benchmarks.load [--rounds N] [--window KEY]`, on a running platform that has prepared the
+window, by default the largest one in the run ledger. Each contestant ends with the same kind of
+table, rolled back afterwards: a partition a day, filled, with its keys and statistics. The floor
+is what no client can beat: Postgres copies a binary file of these rows from its own disk.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+
+from benchmarks.page import write_section
+from benchmarks.rounds import interleaved, service_pids, table
+from contracts.results import StageResult
+from contracts.settings import HOST, Settings, load_settings
+from contracts.stages import Stage
+from contracts.tables import TABLES, Table
+from embedded import secrets
+from warehouse import beside, lake, ledger, reconcile
+
+_LOADED = {
+    "staging.features": ("sandbox.features", 0.7),
+    "staging.transactions": ("processed.transactions", 0.4),
+}
+"""Table → its source in the lake, and the least share of the floor's speed."""
+
+
+@dataclass
+class Contest:
+    """One table of one window, loaded in several ways."""
+
+    settings: Settings
+    table: Table
+    source: str
+    snapshot: int
+    dates: tuple[date, ...]
+    file: Path
+
+    @property
+    def _owner(self) -> str:
+        """Return the login that may read and write files of the server."""
+        password = secrets.read(self.settings.secrets_dir, "postgres_superuser")
+        port = self.settings.port("postgres")
+        return f"postgresql://postgres:{password}@{HOST}:{port}/{self.settings.warehouse.database}"
+
+    def _create(self) -> list[str]:
+        origin = beside.Origin("benchmark", self.snapshot, 0, datetime.now(UTC).isoformat())
+        return beside.create(self.table, "benchmark", self.dates, origin)
+
+    @property
+    def _name(self) -> str:
+        return beside.beside_name(self.table, "benchmark")
+
+    @contextmanager
+    def _beside(self) -> Iterator[Any]:
+        import adbc_driver_postgresql.dbapi as adbc
+
+        with adbc.connect(self._owner) as connection, connection.cursor() as cursor:
+            cursor.execute(beside.together(self._create()))
+            yield cursor
+            connection.rollback()
+
+    def _fill(self, cursor: Any) -> reconcile.Tally:
+        """Copy the rows from the lake, as `warehouse.load` does."""
+        catalog, tally = lake.open_catalog(self.settings), reconcile.Tally(self.table)
+        rows = lake.read_dates(catalog, self.source, self.snapshot, self.dates)
+        schema, _, short = self._name.partition(".")
+        cursor.adbc_ingest(short, tally.watch(rows), mode="append", db_schema_name=schema)
+        return tally
+
+    def _seal(self, cursor: Any) -> None:
+        cursor.execute(beside.together(beside.seal(self.table, "benchmark", self.dates)))
+
+    def write_file(self) -> int:
+        """Have the server write the rows to a binary file, and return how many they are."""
+        with self._beside() as cursor:
+            self._fill(cursor)
+            cursor.execute(f"copy (select * from {self._name}) to '{self.file}' (format binary)")  # noqa: S608 - our own name
+            cursor.execute(f"select count(*) from {self._name}")  # noqa: S608 - our own name
+            return int(cursor.fetchone()[0])
+
+    def from_the_lake(self) -> None:
+        """Read the lake, copy, seal, reconcile."""
+        with self._beside() as cursor:
+            tally = self._fill(cursor)
+            self._seal(cursor)
+
+            def fetch(query: str) -> list[tuple[Any, ...]]:
+                cursor.execute(query)
+                return list(cursor.fetchall())
+
+            stored = reconcile.stored(self.table, self._name, fetch)
+            if reconcile.differences(self.table, tally.measures(), stored):
+                raise RuntimeError(f"{self.table.name} was not loaded whole.")
+
+    def copy_from_the_lake(self) -> None:
+        """Read the lake and copy, no more."""
+        with self._beside() as cursor:
+            self._fill(cursor)
+
+    def server_copy(self) -> None:
+        """Let the server copy its own file, no more."""
+        with self._beside() as cursor:
+            cursor.execute(f"copy {self._name} from '{self.file}' (format binary)")
+
+
+def main() -> int:
+    """Run the benchmark and write its section."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each figure (default 3)")
+    parser.add_argument("--window", help="window key (default: the largest)")
+    options = parser.parse_args()
+    busy, settings = os.getloadavg()[0], load_settings()
+    dsn = settings.warehouse.dsn("loader")
+    prepared = ledger.latest(dsn, Stage.PREPARE, options.window or _largest(dsn))
+    lines = [
+        f"The window is {prepared.window}. Both sides end with the same kind of table, a partition"
+        " a day; the floor has no lake to read, nothing to reconcile and no keys to build.",
+    ]
+    for name, (source, least) in _LOADED.items():
+        lines += _contest(settings, prepared, name, source, least, options.rounds)
+    write_section("load", title="Lake to STAGING", lines=lines, busy=busy)
+    return 0
+
+
+def _largest(dsn: str) -> str:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "select window_key from staging.run_balances where stage = %s"
+            " group by window_key order by max(rows_out) desc limit 1",
+            (str(Stage.PREPARE),),
+        ).fetchone()
+    if row is None:
+        raise SystemExit("nothing was prepared yet: send a window through the line first.")
+    return str(row[0])
+
+
+def _contest(
+    settings: Settings, prepared: StageResult, name: str, source: str, least: float, rounds: int
+) -> list[str]:
+    """Let the ways to fill one table take turns, and say how they compare."""
+    with tempfile.TemporaryDirectory() as folder:
+        # The server writes and reads the file, and may run as another user.
+        Path(folder).chmod(0o777)
+        contest = Contest(
+            settings,
+            TABLES[name],
+            source,
+            prepared.snapshots[source],
+            prepared.dates,
+            Path(folder) / "rows.bin",
+        )
+        rows = contest.write_file()
+        timings = interleaved(
+            {
+                "server-side COPY": contest.server_copy,
+                "lake to table": contest.copy_from_the_lake,
+                "the same, keys, statistics, reconciled": contest.from_the_lake,
+            },
+            rounds=rounds,
+            processes=service_pids(settings, "postgres"),
+        )
+    floor = median(timing.wall for timing in timings["server-side COPY"])
+    ours = median(timing.wall for timing in timings["lake to table"])
+    shares = zip(timings["server-side COPY"], timings["lake to table"], strict=True)
+    share = median(one.wall / other.wall for one, other in shares)
+    return [
+        "",
+        f"### {name}: {rows:,} rows, {len(TABLES[name].columns)} columns",
+        "",
+        *table(timings, against="server-side COPY"),
+        "",
+        f"{rows / ours:,.0f} rows/s against {rows / floor:,.0f}: {share:.2f} of the floor's speed"
+        f" (at least {least} is asked for).",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

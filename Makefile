@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
 
 .PHONY: help setup demo test test-fast cluster-test lint up down status logs env login clean lock \
-  contracts docs bench
+  contracts docs bench kill-rate
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,3 +72,6 @@ lock: setup ## Resolve the dependencies of pyproject.toml again.
 
 bench: setup ## Measure the stages; see benchmarks/README.md.
 	@$(PY) -m benchmarks
+
+kill-rate: setup ## Inject each known fault at each hop, on copies: which gate stops it?
+	@$(PY) -m benchmarks.kill_rate

@@ -92,7 +92,7 @@ class DirectLine:
         s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
         run_id = run_id_of(Stage.LAND, window)
         with self._timed("land"):
-            files = deliveries(window, self.settings.data_dir)
+            files = deliveries(window, self.settings.data_dir, self.settings.deliveries)
             landed = land(window, s3, bucket, files, run_id=run_id)
         with self._timed("gate raw"):
             self._judged(

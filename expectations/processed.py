@@ -111,7 +111,7 @@ def judge_processed(
         profile = pool.submit(day_profile.read, spark, frames, batch, window.source)
         links = pool.submit(_links, spark, frames, window.source)
         quarantine = pool.submit(_in_quarantine, refused)
-        batches = table_batches("processed", tables, wrote, ("quarantine",))
+        batches = table_batches("processed", tables, wrote, tuple(source.may_leave_empty))
     daily, held = profile.result().daily, profile.result().by_currency
     # Right: of the past only what the days of the run are compared with is of interest.
     by_day = daily.merge(links.result(), "right", _BY_DAY).fillna({"rows": 0, "morning_rows": 0})

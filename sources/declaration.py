@@ -160,6 +160,14 @@ class Source:
         return tuple(f".{kind}" for kind in self.formats)
 
     @property
+    def may_leave_empty(self) -> frozenset[str]:
+        """Return the tables of Processed that a sound delivery may bring nothing for."""
+        unlabelled = self.labels is None or self.ranges.unlabelled_share >= 1
+        unnamed = "counterparty_id" in self.ranges.sometimes_null | self.lacks
+        found = {"quarantine": True, "labels": unlabelled, "merchants": unnamed}
+        return frozenset(name for name, may in found.items() if may)
+
+    @property
     def fills(self) -> frozenset[str]:
         """Return the columns of `processed.transactions` that this source can fill."""
         return frozenset(

@@ -87,3 +87,11 @@ def test_a_wrong_type_is_named_with_the_types_that_would_do() -> None:
     problem = source("sparkov").layout_problem({**LAYOUT, "amt": "boolean"})
 
     assert problem == "nearest to version 1: amt is boolean instead of double or string"
+
+
+def test_what_may_stay_empty_follows_from_labels_and_names() -> None:
+    empty = {name: declared.may_leave_empty for name, declared in SOURCES.items()}
+
+    assert empty["sparkov"] == empty["handbook"] == {"quarantine"}
+    assert empty["aws_fraud"] == empty["sffsd"] == {"quarantine", "labels"}
+    assert empty["card_feed"] == {"quarantine", "labels", "merchants"}

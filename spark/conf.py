@@ -65,7 +65,7 @@ def server_conf(settings: Settings) -> dict[str, str]:
         **lake_conf(settings),
         "spark.app.name": "tollgate",
         "spark.master": "local[*]",
-        "spark.driver.memory": "1g",
+        "spark.driver.memory": "1536m",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.connect.grpc.binding.address": "127.0.0.1",

@@ -28,6 +28,9 @@ FLOWS: Final = {ACCEPTED: "out", QUARANTINED: "quarantined", DUPLICATE: "duplica
 _REPEAT_DAYS: Final = 31
 """How far from a batch's dates a repeat of its payments is looked for: the cost stays bounded."""
 _KNOWN: Final = ("source_system", "event_id", "content_hash", "raw_object", "raw_position")
+_PAYMENT: Final = ("source_system", "event_id")
+_FEW: Final = 50_000
+"""Payments that stand twice are brought together by their ids, up to so many."""
 _WRITES_AT_ONCE: Final = 3
 
 
@@ -48,12 +51,36 @@ def typed(spark: SparkSession, source: Source, rows: DataFrame, key_file: Path) 
     return coarsen(pseudonymise(validate(rows, source), pads(key)))
 
 
-def judge(spark: SparkSession, batch: DataFrame, version: str | int) -> DataFrame:
-    """Return the batch with its verdicts, given what `version` of the transactions holds."""
+def judge(
+    spark: SparkSession, batch: DataFrame, version: str | int, own: Sequence[str] = ()
+) -> DataFrame:
+    """Return the batch with its verdicts, given what `version` of the transactions holds.
+
+    `own` are the Raw objects that the batch holds whole: what was known from them is the batch.
+    Nearly every payment stands once and is judged where it stands; only those that stand twice,
+    in the batch or in it and in the table, are brought together and put in order.
+    """
     days = [row[0] for row in batch.select("event_date").distinct().collect() if row[0]]
     nearby = within("event_date", spans(days, _REPEAT_DAYS, _REPEAT_DAYS))
-    known = read(spark, "processed.transactions", version).filter(nearby).select(*_KNOWN)
-    return deduplicate(batch, known)
+    is_other = ~F.col("raw_object").isin(*own) if own else F.lit(True)
+    known = read(spark, "processed.transactions", version).filter(nearby & is_other)
+    known = known.select(*_KNOWN)
+    both = batch.select(*_PAYMENT).unionByName(known.select(*_PAYMENT))
+    repeated = both.groupBy(*_PAYMENT).count().filter("count > 1").select(*_PAYMENT)
+    found = repeated.limit(_FEW + 1).collect()
+    if len(found) > _FEW:
+        return deduplicate(batch, known)
+    once = batch
+    if found:
+        few = F.broadcast(spark.createDataFrame(found, repeated.schema))
+        twice = deduplicate(
+            batch.join(few, on=list(_PAYMENT), how="left_semi"),
+            known.join(few, on=list(_PAYMENT), how="left_semi"),
+        )
+        once = batch.join(few, on=list(_PAYMENT), how="left_anti")
+    verdict = F.when(F.size("reasons") == 0, ACCEPTED).otherwise(QUARANTINED)
+    once = once.withColumn("verdict", verdict)
+    return once.unionByName(twice) if found else once
 
 
 def balance_currency(currency: Column) -> Column:
@@ -126,18 +153,26 @@ def write_batch(
         write(there.unionByName(rows.select(*there.columns)), table, branch)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
-        write(merged(read(spark, table, branch), accepted), table, branch)
+        # What stands in the table by now costs no second reading of Raw.
+        written = read(spark, "processed.transactions", branch).filter(
+            within("event_date", spans(touched)) & (F.col("source_system") == source.name)
+        )
+        write(merged(read(spark, table, branch), written), table, branch)
 
-    writes: list[Callable[[], None]] = []
+    first: list[Callable[[], None]] = []
+    then: list[Callable[[], None]] = []
     if touched:
-        writes += [
+        first = [
             lambda: dated("processed.transactions", accepted),
             lambda: dated("processed.labels", truth_labels(accepted, source.labels)),
+        ]
+        then = [
             lambda: party("processed.customers", customers),
             lambda: party("processed.merchants", merchants),
         ]
     if refused is not None:
-        writes.append(lambda: write(refused, "processed.quarantine", branch))
+        first.append(lambda: write(refused, "processed.quarantine", branch))
     with ThreadPoolExecutor(_WRITES_AT_ONCE) as pool:
-        for done in [pool.submit(task) for task in writes]:
-            done.result()
+        for writes in (first, then):
+            for done in [pool.submit(task) for task in writes]:
+                done.result()

@@ -43,13 +43,17 @@ def process(
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    batch = load(spark, source, manifests, raw_bucket, key_file).persist()
-    judged = judge(spark, batch, branch).persist()
+    objects = sorted({held.key for manifest in manifests for held in manifest.objects})
+    # Parquet is read again by each write, only the columns that it needs: cheaper than to keep all.
+    batch = load(spark, source, manifests, raw_bucket, key_file)
+    is_text = any(not key.endswith(".parquet") for key in objects)
+    if is_text:
+        batch = batch.persist()
+    judged = judge(spark, batch, branch, own=objects)
     groups = counted(judged)
     _check_arrived(groups, manifests)
     touched = tuple(sorted({row["event_date"] for row in groups if row["verdict"] == ACCEPTED}))
 
-    objects = sorted({held.key for manifest in manifests for held in manifest.objects})
     is_foreign = ~F.col("raw_object").isin(objects)
 
     def kept(table: str) -> DataFrame:
@@ -64,8 +68,8 @@ def process(
         refused = there.unionByName(rows.select(*there.columns))
     accepted = judged.filter(F.col("verdict") == ACCEPTED)
     write_batch(spark, source, accepted, touched, branch, kept=kept, refused=refused)
-    for frame in (judged, batch):
-        frame.unpersist()
+    if is_text:
+        batch.unpersist()
     held = references(spark, tables)
     return StageResult(
         stage=Stage.PROCESS,

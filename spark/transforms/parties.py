@@ -13,11 +13,9 @@ def _merged(
     depend on which window came first.
     """
     key = ("source_system", party)
-    seen = transactions.select(
-        *key,
-        *attributes,
-        F.col("event_at").alias("first_event_at"),
-        F.col("event_at").alias("last_event_at"),
+    # A row for each set of attributes first: to compare the attributes of each payment would sort.
+    seen = transactions.groupBy(*key, *attributes).agg(
+        F.min("event_at").alias("first_event_at"), F.max("event_at").alias("last_event_at")
     )
     latest = F.max(F.struct("last_event_at", *attributes)).alias("latest")
     return (

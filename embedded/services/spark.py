@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,8 @@ def _launch(settings: Settings) -> Launch:
 
 def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> Launch:
     """Start a Connect server with this configuration; its folder is `home`."""
+    # A driver that was killed leaves its shuffle files behind.
+    shutil.rmtree(home / "local", ignore_errors=True)
     for name in ("conf", "local"):
         (home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
     # Secrets go through a private file: a command line is for all to see.

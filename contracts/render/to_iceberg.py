@@ -13,6 +13,9 @@ _PROPERTIES: Final = {
     "write.parquet.compression-codec": "zstd",
     # Without it each Spark task would write a small file into each day.
     "write.distribution-mode": "hash",
+    # A larger dictionary of nearly unique values is built and thrown away: on 183 days of features
+    # writing took 13.5 CPU s with the default of 2 MiB, 8.1 with this.
+    "write.parquet.dict-size-bytes": "8192",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }

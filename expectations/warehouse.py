@@ -73,8 +73,9 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
                 _differences(name, staged),
                 *_rows(connection, table, beside),
             ]
-    batches.append(run_batch("staging.transactions", staged))
-    return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
+        batches.append(run_batch("staging.transactions", staged))
+        # While the connection is open: values that are refused are asked for when they are told.
+        return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
 def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
@@ -135,7 +136,7 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
                 conditions.append(f"({in_dates(table.partition_by, dates)})")
             where = " and ".join(conditions) or "true"
             batches += _rows(connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
-    return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
+        return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
 def _differences(name: str, staged: StageResult) -> Batch:

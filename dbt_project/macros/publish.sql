@@ -72,20 +72,38 @@
 {% endmacro %}
 
 
-{# The table as it was audited: keys, checks, indexes, comments; readers may read it. #}
+{#
+    The table as it was audited: checks, comments and, once the rows are there, keys and indexes;
+    readers may read it.
+#}
 {% macro publish_whole(node, audit, live) %}
     {%- set name = "production." ~ adapter.quote(node.alias) -%}
     {%- set comment = node.description | trim | replace("'", "''") -%}
     {%- set statements = [
-        "create table " ~ name ~ " (like " ~ audit ~ " including all)",
+        "create table " ~ name ~ " (like " ~ audit ~ " including all excluding indexes)",
         "comment on table " ~ name ~ " is '" ~ comment ~ "'",
         "grant select on " ~ name ~ " to " ~ adapter.quote(var("reader")),
         "insert into " ~ name ~ " select * from " ~ audit,
+        "alter table " ~ name ~ " add primary key (" ~ key_of(node) ~ ")",
     ] -%}
+    {%- for index in node.config.indexes -%}
+        {%- do statements.append(
+            "create index on " ~ name ~ " (" ~ index.columns | join(", ") ~ ")"
+        ) -%}
+    {%- endfor -%}
+    {%- do statements.append("analyze " ~ name) -%}
     {%- if live is not none -%}
         {%- do statements.insert(0, "drop table " ~ live) -%}
     {%- endif -%}
     {{ return(statements) }}
+{% endmacro %}
+
+
+{% macro key_of(node) %}
+    {{ return(
+        node.constraints | selectattr("type", "equalto", "primary_key")
+        | map(attribute="columns") | first | join(", ")
+    ) }}
 {% endmacro %}
 
 
@@ -98,10 +116,7 @@
     {%- if meta.slice == "source" -%}
         {# Only what differs: most parties stay as they were. #}
         {%- set mine = " where " ~ in_system() -%}
-        {%- set key = (
-            node.constraints | selectattr("type", "equalto", "primary_key")
-            | map(attribute="columns") | first | join(", ")
-        ) -%}
+        {%- set key = key_of(node) -%}
         {{ return([
             "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
             ~ " from (" ~ rows ~ target ~ mine ~ " except " ~ rows ~ source ~ mine

@@ -42,19 +42,36 @@ labelled as (
             and transactions.event_id = known_labels.event_id
 ),
 
+-- First by customer: counting distinct ones directly would sort every payment.
+by_customer as (
+    select
+        event_date,
+        source_system,
+        currency,
+        customer_id,
+        count(*) as transaction_count,
+        sum(amount) as amount,
+        sum(fraud_count) as fraud_count,
+        sum(fraud_amount) as fraud_amount,
+        max(known_date) as known_date
+    from labelled
+    group by event_date, source_system, currency, customer_id
+),
+
 final as (
     select
         event_date,
         source_system,
         currency,
-        count(*) as transaction_count,
+        sum(transaction_count)::bigint as transaction_count,
         sum(amount)::numeric(18, 2) as amount,
-        count(distinct customer_id) as customer_count,
+        count(*) as customer_count,
         sum(fraud_count)::bigint as known_fraud_count,
         sum(fraud_amount)::numeric(18, 2) as known_fraud_amount,
-        sum(fraud_count)::double precision / count(*) as known_fraud_ratio,
+        sum(fraud_count)::double precision / sum(transaction_count)
+            as known_fraud_ratio,
         greatest(event_date, max(known_date)) as as_of_date
-    from labelled
+    from by_customer
     group by event_date, source_system, currency
 )
 

@@ -54,7 +54,9 @@ final as (
         coalesce(balances.rows_quarantined, 0) as rows_quarantined,
         coalesce(balances.rows_duplicate, 0) as rows_duplicate,
         coalesce(balances.amount_in, 0)::numeric(18, 2) as amount_in,
-        coalesce(balances.amount_restated, 0)::numeric(18, 2) as amount_restated,
+        coalesce(balances.amount_restated, 0)::numeric(
+            18, 2
+        ) as amount_restated,
         coalesce(balances.amount_out, 0)::numeric(18, 2) as amount_out,
         coalesce(balances.amount_quarantined, 0)::numeric(
             18, 2

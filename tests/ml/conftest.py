@@ -26,6 +26,8 @@ def _column(name: str, rows: int, random: np.random.Generator) -> list[Any]:
     if column.type in (LogicalType.INTEGER, LogicalType.LONG):
         return random.integers(1, 24, rows).tolist()
     values = random.lognormal(0, 0.5, rows)
+    if column.type is LogicalType.MONEY:
+        return [Decimal(f"{value:.2f}") for value in values]
     return (values / values.max() if "share" in name else values).tolist()
 
 

@@ -349,7 +349,9 @@ def _refusals() -> Iterator[list[Stop]]:
 def as_table(rows: Frame, table: str) -> pa.Table:
     """Return rows with the declared types of a table."""
     schema = to_arrow.schema(TABLES[table])
-    return pa.Table.from_pandas(rows[schema.names], schema, preserve_index=False)
+    plain = rows[schema.names]
+    plain.attrs = {}  # Spark leaves the metrics of its query there, which Arrow cannot keep
+    return pa.Table.from_pandas(plain, schema, preserve_index=False)
 
 
 def _stop(judged: GateResult) -> Stop | None:

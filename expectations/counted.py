@@ -97,16 +97,16 @@ def refuses(rule: Rule) -> str:
         case "ExpectColumnValuesToNotBeNull":
             return " and ".join([f"{column} is null", *filter(None, [given.get("row_condition")])])
         case "ExpectColumnValuesToBeInSet":
-            return f"{column} not in ({', '.join(map(_text, given['value_set']))})"
+            return f"{column} not in ({', '.join(map(as_text, given['value_set']))})"
         case "ExpectColumnValuesToBeBetween":
             low, high = given["min_value"], given["max_value"]
             sides = [f"{column} < {low}"] if low is not None else []
             sides += [f"{column} > {high}"] if high is not None else []
             return " or ".join(sides)
         case "ExpectColumnValuesToMatchRegex":
-            return f"not regexp_like({column}, {_text(given['regex'])})"
+            return f"not regexp_like({column}, {as_text(given['regex'])})"
         case "ExpectColumnValuesToNotMatchRegex":
-            return f"regexp_like({column}, {_text(given['regex'])})"
+            return f"regexp_like({column}, {as_text(given['regex'])})"
         case "ExpectColumnPairValuesAToBeGreaterThanB" if given["or_equal"]:
             return f"{given['column_A']} < {given['column_B']}"
     raise ValueError(f"no store counts what {rule.kind} refuses")
@@ -128,7 +128,12 @@ def _columns(rule: Rule) -> list[str]:
     return [] if rule.column is None else [rule.column]
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value as a text in the SQL that Spark and Postgres share.
+
+    Raises:
+        ValueError: for a backslash.
+    """
     if "\\" in str(value):
         raise ValueError("Spark and Postgres read a backslash in a text each in its own way")
     return "'" + str(value).replace("'", "''") + "'"

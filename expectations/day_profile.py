@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any, Final
 
 from contracts.tables import TABLES
+from expectations.counted import as_text
 from expectations.profiles import LOOKBACK_DAYS, compared, with_measures
 from expectations.run import Batch
 from expectations.suites import profiles as suite
@@ -34,6 +35,7 @@ select
         or abs(t.home_lon - round(t.home_lon, 1)) > 1e-9
     ) as precise_places,
     {", ".join(f"count_if(t.{name} is null) as {name}_nulls" for name in _NULLABLE)}
+    {{codes}}
 from {{payments}} as t
 left join {{batch}} as b on t.raw_object = b.raw_object
 group by 1, 2, 3
@@ -87,16 +89,21 @@ class Profile:
     cells: Any
 
 
-def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: str) -> Profile:
+def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> Profile:
     """Count the days of a source in the payments of a run and of its past, by short name.
 
     `batch` holds the `raw_object` of what was delivered.
     """
-    payments = frames["transactions"].where(f"source_system = '{source}'")
+    payments = frames["transactions"].where(f"source_system = '{source.name}'")
     payments = payments.selectExpr("*", "false as is_past").unionByName(
         frames["past"].selectExpr("*", "true as is_past")
     )
-    by_currency = spark.sql(_BY_CURRENCY, payments=payments, batch=batch).toPandas()
+    unknown = "".join(
+        f", count_if(t.{column} not in ({', '.join(map(as_text, codes))})) as {column}_unknown"
+        for column, codes in source.codes.items()
+    )
+    query = _BY_CURRENCY.replace("{codes}", unknown)
+    by_currency = spark.sql(query, payments=payments, batch=batch).toPandas()
     cells = spark.sql(_CELLS, payments=payments).toPandas()
     parties = spark.sql(
         _PARTIES,

@@ -108,7 +108,7 @@ def judge_processed(
     tables = {name: frames[name] for name in PROCESSED_TABLES} | {"quarantine": refused}
 
     with ThreadPoolExecutor(4) as pool:
-        profile = pool.submit(day_profile.read, spark, frames, batch, window.source)
+        profile = pool.submit(day_profile.read, spark, frames, batch, source)
         links = pool.submit(_links, spark, frames, window.source)
         quarantine = pool.submit(_in_quarantine, refused)
         batches = table_batches("processed", tables, wrote, tuple(source.may_leave_empty))

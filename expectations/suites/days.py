@@ -45,6 +45,10 @@ def processed_rules(source: Source, is_expected: bool) -> tuple[Rule, ...]:
             "plausible",
         ),
         *(_filled(column, source) for column in filled_columns(source)),
+        *(
+            zero(f"{column}_unknown", f"{source.name} declares the closed list of its codes")
+            for column in source.codes
+        ),
         *((not_empty(),) if is_expected else ()),
     )
 

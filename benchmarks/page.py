@@ -12,9 +12,9 @@ from typing import Final
 import psutil
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-SECTIONS: Final = ("line", "history", "load")
+SECTIONS: Final = ("line", "features", "history", "load")
 """The benchmarks, each a module of this package, in the order of the page."""
-BENCHMARKS: Final = ("line", "history")
+BENCHMARKS: Final = ("line", "features", "history")
 """Those that `make bench` starts; `history` runs `load` on its own platform, over its rows."""
 _HEAD: Final = """<!-- Written by `make bench`, a section by each benchmark. -->
 # Benchmarks

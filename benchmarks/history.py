@@ -142,6 +142,7 @@ def _measure(settings: Settings, first: int | None) -> int:
     memory = Memory()
     try:
         platform.up(settings)
+        settings = load_settings()  # the first start made the passwords
         with AirflowClient(settings) as client, unpaused(client), memory.watched(settings):
             runs = {
                 "history": _run(client, settings, history),

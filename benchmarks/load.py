@@ -27,7 +27,7 @@ from contracts.settings import HOST, Settings, load_settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from embedded import secrets
-from warehouse import beside, lake, ledger, reconcile
+from warehouse import beside, lake, ledger, load, reconcile
 
 _LOADED = {
     "staging.features": ("sandbox.features", 0.7),
@@ -75,8 +75,7 @@ class Contest:
         """Copy the rows from the lake, as `warehouse.load` does."""
         catalog, tally = lake.open_catalog(self.settings), reconcile.Tally(self.table)
         rows = lake.read_dates(catalog, self.source, self.snapshot, self.dates)
-        schema, _, short = self._name.partition(".")
-        cursor.adbc_ingest(short, tally.watch(rows), mode="append", db_schema_name=schema)
+        load.fill(cursor, self.table, "benchmark", tally.watch(rows))
         return tally
 
     def _seal(self, cursor: Any) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -20,6 +19,7 @@ from warehouse import beside, lake, reconcile
 from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.catalog import Catalog
 
 _LOCK_TIMEOUT: Final = "3s"
@@ -31,11 +31,6 @@ _SOURCES: Final = {
     "staging.merchants": "processed.merchants",
     "staging.quarantine": "processed.quarantine",
 }
-_SIDE_BY_SIDE: Final = (
-    ("staging.transactions", "staging.customers", "staging.merchants", "staging.quarantine"),
-    ("staging.features", "staging.labels"),
-)
-"""What each connection copies, one table after the other: about as much work on each."""
 _SHOWN_DIFFERENCES: Final = 50
 
 
@@ -99,10 +94,8 @@ def stage(
 ) -> StageResult:
     """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
 
-    Two connections work side by side, and neither commits before both are through: killed while
-    they copy, it leaves nothing. What a kill between the two commits leaves, no reader sees, and
-    the next attempt replaces it. A difference to the lake does not raise here, so that the gate can
-    judge and record it; `swap` refuses it.
+    Everything happens in one transaction: killed anywhere, it leaves nothing. A difference to the
+    lake does not raise here, so that the gate can judge and record it; `swap` refuses it.
 
     Raises:
         LoadError: when a snapshot is not recorded.
@@ -112,19 +105,12 @@ def stage(
 
     run, staged_at = beside.token(run_id), datetime.now(UTC).isoformat()
     copies = _copies(processed, prepared)
-    with ExitStack() as opened, ThreadPoolExecutor(len(_SIDE_BY_SIDE)) as pool:
-        connections = [opened.enter_context(adbc.connect(dsn)) for _ in _SIDE_BY_SIDE]
-        with connections[0].cursor() as cursor:
+    with adbc.connect(dsn) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(beside.together([f"perform {_alone(run)}"]))
             cursor.execute(beside.DROP_ABANDONED)
-        sides = [
-            pool.submit(_copy_all, catalog, connection, asked, run, staged_at)
-            for connection, names in zip(connections, _SIDE_BY_SIDE, strict=True)
-            for asked in [[copy for copy in copies if copy.table.name in names]]
-        ]
-        wait(sides)
-        tables = {name: found for side in sides for name, found in side.result().items()}
-        for connection in connections:
-            connection.commit()
+            tables = _copy_all(catalog, cursor, copies, run, staged_at)
+        connection.commit()
     payments = tables["staging.transactions"]
     return StageResult(
         stage=Stage.LOAD,
@@ -142,32 +128,62 @@ def stage(
     )
 
 
+def _alone(run: str) -> str:
+    """Return the call that waits for another attempt of a run, which has the same tables."""
+    return f"pg_advisory_xact_lock(hashtext('tollgate load {run}'))"
+
+
 def _copy_all(
-    catalog: Catalog, connection: Any, copies: Sequence[_Copy], run: str, staged_at: str
+    catalog: Catalog, cursor: Any, copies: Sequence[_Copy], run: str, staged_at: str
 ) -> dict[str, _Copied]:
-    """Copy tables one after the other on a connection, which the caller commits."""
+    """Copy tables one after the other in the transaction of the caller."""
+
+    def fetch(query: str) -> list[tuple[Any, ...]]:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
     found = {}
-    with connection.cursor() as cursor:
-
-        def fetch(query: str) -> list[tuple[Any, ...]]:
-            cursor.execute(query)
-            return list(cursor.fetchall())
-
-        for copy in copies:
-            days = copy.dates or ()
-            name = beside.beside_name(copy.table, run)
-            sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
-            origin = beside.Origin(run, copy.snapshot, sequence, staged_at)
-            cursor.execute(beside.together(beside.create(copy.table, run, days, origin)))
-            tally = reconcile.Tally(copy.table)
-            if copy.dates != ():
-                rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
-                schema, _, short = name.partition(".")
-                cursor.adbc_ingest(short, tally.watch(rows), mode="append", db_schema_name=schema)
-            cursor.execute(beside.together(beside.seal(copy.table, run, days)))
-            ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
-            found[copy.table.name] = _Copied(copy, name, sequence, ours, theirs)
+    for copy in copies:
+        days = copy.dates or ()
+        name = beside.beside_name(copy.table, run)
+        sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
+        origin = beside.Origin(run, copy.snapshot, sequence, staged_at)
+        cursor.execute(beside.together(beside.create(copy.table, run, days, origin)))
+        tally = reconcile.Tally(copy.table)
+        if copy.dates != ():
+            rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
+            fill(cursor, copy.table, run, tally.watch(rows))
+        cursor.execute(beside.together(beside.seal(copy.table, run, days)))
+        ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
+        found[copy.table.name] = _Copied(copy, name, sequence, ours, theirs)
     return found
+
+
+def fill(cursor: Any, table: Table, run: str, rows: pa.RecordBatchReader) -> None:
+    """Copy rows into the twin of a table.
+
+    The lake gives a file at a time, and a file holds a day: such rows go straight into the day's
+    partition, since to find the partition of each row costs the server as much again.
+    """
+    import pyarrow as pa
+
+    for day, batches in groupby(rows, key=lambda batch: _only_day(batch, table.partition_by)):
+        whole = beside.beside_name(table, run)
+        name = whole if day is None else beside.partition_beside(table, day, run)
+        schema, _, short = name.partition(".")
+        reader = pa.RecordBatchReader.from_batches(rows.schema, batches)
+        cursor.adbc_ingest(short, reader, mode="append", db_schema_name=schema)
+
+
+def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
+    """Return the day that all rows of a batch have, None when they have several or none."""
+    import pyarrow.compute as pc
+
+    if column is None:
+        return None
+    days = pc.min_max(batch.column(column)).as_py()
+    first: date | None = days["min"]
+    return first if first == days["max"] else None
 
 
 @says_what_is_away
@@ -199,6 +215,7 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
             )
     names = sorted(staged.details["tables"])
     with psycopg.connect(dsn) as connection:
+        connection.execute(f"select {_alone(beside.token(staged.run_id))}".encode())
         for name in names:
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())

@@ -72,6 +72,8 @@ def _row(table: Table, day: date, number: int) -> dict[str, Any]:
         "known_at": at + timedelta(days=2),
         "raw_object": f"raw/{day}",
         "raw_position": number,
+        "customer_amount_sum_1h": Decimal("9999.00"),
+        "customer_amount_sum_24h": Decimal("9999.00"),
     }
     return {name: row[name] for name in table.column_names}
 

@@ -68,7 +68,7 @@ docs: contracts ## Write the generated pages of docs/.
 
 lock: setup ## Resolve the dependencies of pyproject.toml again.
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
-	  --generate-hashes --no-header --group test --group dev pyproject.toml -o requirements.lock
+	  --generate-hashes --no-header --group test --group dev --group bench pyproject.toml -o requirements.lock
 
 bench: setup ## Measure the stages; see benchmarks/README.md.
 	@$(PY) -m benchmarks

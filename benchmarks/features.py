@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -73,12 +72,9 @@ def main() -> int:
 def _contestants(
     spark: SparkSession, files: list[Path], folder: Path
 ) -> dict[str, Callable[[], object]]:
-    """Return what competes; an engine that is not installed is named and left out."""
+    """Return what competes."""
     found: dict[str, Callable[[], object]] = {}
     for engine in ("numpy", "duckdb", "polars"):
-        if find_spec(engine) is None:
-            sys.stderr.write(f"{engine} is not installed: `uv pip install --group bench`\n")
-            continue
         floor = importlib.import_module(f"benchmarks.floors.{engine}_features")
         found[engine] = partial(floor.run, files, folder / f"{engine}.parquet")
     found["Spark, growing frames"] = partial(spark_features.run, spark, HANDBOOK, folder / "spark")

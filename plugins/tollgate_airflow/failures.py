@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from contracts.results import GateFailed
 from contracts.settings import get_settings
+from tollgate_airflow.runs import window_key
 
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
@@ -88,8 +89,7 @@ def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
 
 def sentence(context: Context) -> str:
     """Return what failed, on which window, and where the report is."""
-    instance, dag_run = context["task_instance"], context["dag_run"]
-    window = context["params"].get("window") or dag_run.partition_key or "no window"
+    instance, window = context["task_instance"], window_key(context) or "no window"
     why = " ".join(str(context.get("exception") or "no reason was given").split()).rstrip(". ")
     where = "" if "Report:" in why else f" Log: {instance.log_url}"
     return f"{instance.dag_id}.{instance.task_id} failed on window {window}: {why}.{where}"

@@ -27,17 +27,11 @@ class Run:
     def of(cls, stage: Stage, context: Context, default: Window | None = None) -> Self:
         """Read the run from a task's context.
 
-        The parameters `source` and `window` are what somebody asked for by hand and win over the
-        partition key; the key of a schedule is a date alone and takes its source from them too.
-
         Raises:
             WindowError: when there is no window, or it cannot be read.
         """
-        dag_run, params = context["dag_run"], context["params"]
-        text = params.get("window") or dag_run.partition_key
-        window = default
-        if text:
-            window = Window.parse(text) if "@" in text else Window.of(params["source"], text)
+        dag_run, key = context["dag_run"], window_key(context)
+        window = Window.parse(key) if key else default
         if window is None:
             raise WindowError(
                 f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
@@ -50,6 +44,17 @@ class Run:
             started_at=dag_run.start_date or datetime.now(UTC),
             started_by=dag_run.triggering_user_name,
         )
+
+
+def window_key(context: Context) -> str | None:
+    """Return the key of the window that a run was started for, as it was asked for.
+
+    The parameters `source` and `window` are what somebody asked for by hand and win over the
+    partition key; the key of a schedule is a date alone and takes its source from them too.
+    """
+    params = context["params"]
+    asked: str | None = params.get("window") or context["dag_run"].partition_key
+    return f"{params['source']}@{asked}" if asked and "@" not in asked else asked
 
 
 def _run_id(stage: Stage, window: Window, airflow_run_id: str) -> str:

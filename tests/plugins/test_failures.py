@@ -139,8 +139,8 @@ def context(exception: Exception, window: str | None = None) -> Any:
         "task_instance": SimpleNamespace(
             dag_id="land_transactions", task_id="gate_raw", log_url="http://airflow/log"
         ),
-        "dag_run": SimpleNamespace(partition_key="2024-05-01"),
-        "params": {"window": window},
+        "dag_run": SimpleNamespace(partition_key="handbook@2024-05-01"),
+        "params": {"source": "sparkov", "window": window},
         "exception": exception,
     }
 
@@ -149,7 +149,7 @@ def test_the_sentence_names_task_window_cause_and_log() -> None:
     from tollgate_airflow.failures import sentence
 
     assert sentence(context(LookupError("the ledger\nholds no run"), "2024-05-02")) == (
-        "land_transactions.gate_raw failed on window 2024-05-02: the ledger holds no run."
+        "land_transactions.gate_raw failed on window sparkov@2024-05-02: the ledger holds no run."
         " Log: http://airflow/log"
     )
 
@@ -158,7 +158,9 @@ def test_the_sentence_of_a_closed_gate_names_its_report() -> None:
     from tollgate_airflow.failures import sentence
 
     said = sentence(context(closed_gate()))
-    assert said.startswith("land_transactions.gate_raw failed on window 2024-05-01: gate raw")
+    assert said.startswith(
+        "land_transactions.gate_raw failed on window handbook@2024-05-01: gate raw"
+    )
     assert said.endswith("Report: staging.gate_results.")
 
 

@@ -181,21 +181,24 @@ def champion() -> Iterator["Champion"]:
     """Put a model in MLflow's place: tests/ml prove the registry, here it would only cost time."""
     import numpy as np
 
-    from contracts.features import FEATURE_NAMES
+    from contracts.features import FEATURE_NAMES, fillable
     from ml import tracking
     from ml.artefact import Passport
     from ml.candidates import boosted_trees
     from ml.champion import Champion
     from ml.reasons import typical_values
     from ml.threshold import Bands
+    from spark.jobs.filled import columns_filled
 
+    inputs = list(fillable(columns_filled("sparkov")))
     random = np.random.default_rng(7)
-    rows = pd.DataFrame(random.lognormal(3, 1, (500, len(FEATURE_NAMES))), columns=FEATURE_NAMES)
+    rows = pd.DataFrame(random.lognormal(3, 1, (500, len(inputs))), columns=inputs)
+    rows = rows.reindex(columns=FEATURE_NAMES)
     model = boosted_trees(rows).fit(rows, rows["amount"] > rows["amount"].quantile(0.9))
     passport = Passport(
         Bands(0.99, 0.999, 1.0),
         typical_values(rows),
-        dict.fromkeys(FEATURE_NAMES, 0.5),
+        dict.fromkeys(inputs, 0.5),
         date(2024, 5, 1),
     )
     made = Champion(tracking.model_name("sparkov"), 1, model, passport)

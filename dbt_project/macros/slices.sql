@@ -109,5 +109,9 @@
     {%- endif %};
 
     insert into {{ target }} ({{ columns }})
-    select {{ columns }} from {{ fresh }}
+    select {{ columns }} from {{ fresh }};
+
+    {#- Its tests come before the server's own statistics: with those from before a source's first
+        window, one of them took 414 s over 46,000 rows beside 1.7 million others. #}
+    analyze {{ target }}
 {% endmacro %}

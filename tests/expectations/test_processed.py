@@ -161,11 +161,16 @@ def _refused(line: Line, frames: Frames) -> Frames:
         for number, (currency, money) in enumerate(REFUSED)
     ]
     names = "raw_object raw_position source_system event_id window_key reasons amount currency"
+    others = {
+        "first_seen_at": "timestamp'2024-07-16 00:00:00'",
+        "rules": "array('currency')",
+        "redrive_count": "0",
+        "redrive_run_id": "null",
+    }
     made = line.spark.createDataFrame(rows, names.split()).selectExpr(
         *(
-            f"cast({field.name} as {field.dataType.simpleString()}) as {field.name}"
-            if field.name in names.split()
-            else "timestamp'2024-07-16 00:00:00' as first_seen_at"
+            f"cast({others.get(field.name, field.name)} as {field.dataType.simpleString()})"
+            f" as {field.name}"
             for field in frames["quarantine"].schema
         )
     )

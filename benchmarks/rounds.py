@@ -1,6 +1,7 @@
 """Run contestants in turn and compare them: wall and CPU seconds, ratios within a round."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -45,18 +46,31 @@ def cpu_seconds(processes: Sequence[int] = ()) -> float:
     """Return the CPU seconds so far of this process, those named, and the children of both."""
     total = 0.0
     seen: set[int] = set()
-    for root in (psutil.Process(), *(psutil.Process(pid) for pid in processes)):
-        for process in (root, *root.children(recursive=True)):
-            if process.pid in seen:
+    for process in (psutil.Process(), *_alive(processes)):
+        for member in _with_children(process):
+            if member.pid in seen:
                 continue
-            seen.add(process.pid)
+            seen.add(member.pid)
             try:
-                times = process.cpu_times()
+                times = member.cpu_times()
             except psutil.Error:
                 continue
             total += times.user + times.system
             total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
     return total
+
+
+def _alive(pids: Sequence[int]) -> Iterator[psutil.Process]:
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):  # a worker of Spark's ends when it is idle
+            yield psutil.Process(pid)
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def service_pids(settings: Settings, *names: str) -> list[int]:

@@ -2,19 +2,25 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date, timedelta
 from functools import reduce
 from typing import Final
 
+from pyiceberg.catalog import Catalog
+from pyiceberg.manifest import DataFile
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from contracts.render.to_iceberg import create_table, qualified
+from contracts.settings import load_settings
 from contracts.tables import TABLES, Table, zone
 from spark.conform import conform, require
+from spark.files import Batches, commit_files, write_files
+from warehouse.lake import open_catalog
 
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
@@ -91,17 +97,41 @@ def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
     return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
 
 
-def write(df: DataFrame, table: str, branch: str, note: str | None = None) -> None:
+def write(
+    df: DataFrame,
+    table: str,
+    branch: str,
+    note: str | None = None,
+    through: Callable[[Batches], Batches] | None = None,
+) -> None:
     """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table.
 
-    `note` is kept with the snapshot, for `note_of` to return.
+    `note` is kept with the snapshot, for `note_of` to return. With `through` the tasks of `df` turn
+    their own batches into rows of the table, and write what they get; else rows of one date are
+    brought together first, so that a day is one file.
     """
     declared = TABLES[table]
-    frame = require(conform(df, declared), declared)
-    writer = frame.writeTo(f"{qualified(table)}.branch_{branch}")
-    if note is not None:
-        writer = writer.option(f"snapshot-property.{_NOTE}", note)
-    writer.overwritePartitions()
+    if through is None:
+        df = require(conform(df, declared), declared)
+        by = [] if declared.partition_by is None else [declared.partition_by]
+        df = df.hint("rebalance", *by)
+    with closing(open_catalog(load_settings(), "processor")) as catalog:
+        files = write_files(df, declared, catalog, through)
+        commit(catalog, table, branch, files, {} if note is None else {_NOTE: note})
+    df.sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
+
+
+@retry(
+    retry=retry_if_exception(lambda error: "CommitFailedException" in type(error).__name__),
+    stop=stop_after_attempt(8),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    reraise=True,
+)
+def commit(
+    catalog: Catalog, table: str, branch: str, files: Sequence[DataFile], note: dict[str, str]
+) -> None:
+    """Commit files to a branch; again when another run has changed the table meanwhile."""
+    commit_files(catalog.load_table(table), branch, files, note)
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:

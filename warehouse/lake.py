@@ -28,20 +28,16 @@ def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
     """Open the catalog `lake` with the database login and the S3 key of a role."""
     from pyiceberg.catalog.sql import SqlCatalog
 
-    access_key, secret_key = settings.s3.keys(role)
+    from warehouse.lake_store import store_properties
+
     return SqlCatalog(
         "lake",
         uri=settings.catalog.sqlalchemy_uri(_CATALOG_ROLE[role]),
         warehouse=f"s3://{settings.s3.lake_bucket}/warehouse",
         # The catalog's tables exist already, and the reading role could not create them.
         init_catalog_tables="false",
-        **{
-            "s3.endpoint": settings.s3.endpoint,
-            "s3.region": settings.s3.region,
-            "s3.access-key-id": access_key,
-            "s3.secret-access-key": secret_key.get_secret_value(),
-            "s3.force-virtual-addressing": "false",
-        },
+        **{"py-io-impl": "warehouse.lake_store.LakeFileIO"},
+        **store_properties(settings, role),
     )
 
 

@@ -13,8 +13,8 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -23,7 +23,7 @@ from statistics import median
 from typing import Final
 
 import psutil
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.data import HANDBOOK, NO_HANDBOOK, handbook_days
@@ -35,10 +35,12 @@ from contracts.render.to_iceberg import create_table
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from spark.conform import conform
+from spark.files import commit_files, write_files
+from spark.jobs.feature_tasks import feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import session
-from spark.tables import spans, within
-from spark.transforms.features import features
+from spark.tables import MAIN
+from warehouse.lake import open_catalog
 
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")
@@ -78,7 +80,7 @@ def _contestants(
         floor = importlib.import_module(f"benchmarks.floors.{engine}_features")
         found[engine] = partial(floor.run, files, folder / f"{engine}.parquet")
     found["Spark, growing frames"] = partial(spark_features.run, spark, HANDBOOK, folder / "spark")
-    found["ours"] = partial(_compute, spark, None)
+    found["ours"] = partial(_compute, spark, _days(spark))
     return found
 
 
@@ -142,24 +144,28 @@ def fill(spark: SparkSession, *, until: int) -> None:
         conform(whole, declared).writeTo(f"lake.{_named(name)}").overwritePartitions()
 
 
-def _compute(spark: SparkSession, day: date | None) -> None:
-    """Compute the features of one day, from its look-back, or of all, into their table."""
+def _compute(spark: SparkSession, days: Mapping[date, int]) -> None:
+    """Compute the features of `days`, with the rows of each, into their table."""
     payments, labels = (spark.table(f"lake.{_named(name)}") for name in _TABLES[:2])
-    if day is not None:
-        needed = within("event_date", spans([day], before=LOOKBACK_DAYS))
-        payments, labels = payments.filter(needed), labels.filter(needed)
-    computed: DataFrame = features(payments, labels, {"handbook": columns_filled("handbook")})
-    if day is not None:
-        computed = computed.filter(F.col("event_date") == day)
-    rows = conform(computed, TABLES["sandbox.features"])
-    rows.writeTo(f"lake.{_named('sandbox.features')}").overwritePartitions()
+    filled = {"handbook": columns_filled("handbook")}
+    rows, compute = feature_tasks(payments, labels, filled, days)
+    declared = replace(TABLES["sandbox.features"], name=_named("sandbox.features"))
+    with closing(open_catalog(load_settings(), "processor")) as catalog:
+        files = write_files(rows, declared, catalog, compute)
+        commit_files(catalog.load_table(declared.name), MAIN, files, {})
+
+
+def _days(spark: SparkSession) -> dict[date, int]:
+    rows = spark.table(f"lake.{_named('processed.transactions')}").groupBy("event_date").count()
+    return {row["event_date"]: row["count"] for row in rows.collect()}
 
 
 def _day_timings(
     spark: SparkSession, file: Path, rounds: int, pids: list[int]
 ) -> tuple[list[Timing], float]:
     """Return what the day of a file takes, and the peak of the server's memory in MiB."""
-    run = partial(_compute, spark, date.fromisoformat(file.stem))
+    day = date.fromisoformat(file.stem)
+    run = partial(_compute, spark, {day: _days(spark)[day]})
     run()
     peaks = [0.0]
     done = threading.Event()

@@ -6,13 +6,16 @@ returns what each file holds; the driver commits the files to a branch in one sn
 no reader sees them; those of a task that failed are orphans, which the care of tables removes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from datetime import date
+from functools import partial, reduce
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from pyiceberg.utils.datetime import date_to_days
 from pyspark.sql import DataFrame, Row
 
 from contracts.settings import load_settings
@@ -43,9 +46,12 @@ class _Target:
 
 
 def write_files(
-    df: DataFrame, declared: Table, catalog: "Catalog", through: Callable[[Batches], Batches] | None
+    frames: Sequence[DataFrame],
+    declared: Table,
+    catalog: "Catalog",
+    through: Callable[[Batches], Batches] | None = None,
 ) -> "list[DataFile]":
-    """Write the rows of `df` below the table's folder and return its files, not yet committed.
+    """Write the rows of `frames` below the table's folder and return the files, not yet committed.
 
     `through` turns the batches of a task into those to write, with the columns of the table.
     """
@@ -58,16 +64,28 @@ def write_files(
         schema_to_pyarrow(table.schema()),
         declared.partition_by,
     )
-    found = df.mapInArrow(partial(_written, target=target, through=through), _FOUND).collect()
-    return [_data_file(table, row) for row in found]
+    step = partial(_written, target=target, through=through)
+    # United before, frames of one task each would become one task.
+    found = reduce(DataFrame.unionAll, [df.mapInArrow(step, _FOUND) for df in frames])
+    return _data_files(table, found.collect())
 
 
 def commit_files(
-    table: "LakeTable", branch: str, files: "Sequence[DataFile]", note: dict[str, str]
+    table: "LakeTable",
+    branch: str,
+    files: "Sequence[DataFile]",
+    note: dict[str, str],
+    renewed_dates: Iterable[date] = (),
 ) -> None:
-    """Replace the partitions of `files` on a branch, in one snapshot; all of a table without."""
+    """Replace the partitions of `files` on a branch, in one snapshot; all of a table without.
+
+    `renewed_dates` are replaced too, by nothing where no file is theirs.
+    """
     head = table.metadata.snapshot_by_name(branch)
-    renewed = {file.partition[0] for file in files} if table.spec().fields else None
+    renewed = None
+    if table.spec().fields:
+        renewed = {file.partition[0] for file in files}
+        renewed |= {date_to_days(day) for day in renewed_dates}
     with (
         table.transaction() as transaction,
         transaction.update_snapshot(note, branch=branch).overwrite() as snapshot,
@@ -85,8 +103,8 @@ def _held(table: "LakeTable", snapshot_id: int | None) -> "Iterator[DataFile]":
             yield task.file
 
 
-def _data_file(table: "LakeTable", row: Row) -> "DataFile":
-    """Return a file as Iceberg lists it, with the statistics of its footer."""
+def _data_files(table: "LakeTable", rows: Sequence[Row]) -> "list[DataFile]":
+    """Return files as Iceberg lists them, with the statistics of their footers."""
     import pyarrow.parquet as pq
     from pyiceberg.io.pyarrow import (
         compute_statistics_plan,
@@ -95,24 +113,27 @@ def _data_file(table: "LakeTable", row: Row) -> "DataFile":
     )
     from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 
-    schema = table.schema()
-    statistics = data_file_statistics_from_parquet_metadata(
-        pq.read_metadata(BytesIO(row["footer"])),
-        compute_statistics_plan(schema, table.properties),
-        parquet_path_to_id_mapping(schema),
-    )
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=row["path"],
-        file_format=FileFormat.PARQUET,
-        partition=statistics.partition(table.spec(), schema),
-        file_size_in_bytes=row["size"],
-        sort_order_id=None,
-        spec_id=table.metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **statistics.to_serialized_dict(),
-    )
+    schema, spec = table.schema(), table.spec()
+    plan = compute_statistics_plan(schema, table.properties)
+    ids = parquet_path_to_id_mapping(schema)
+    files = []
+    for row in rows:
+        footer = pq.read_metadata(BytesIO(row["footer"]))
+        statistics = data_file_statistics_from_parquet_metadata(footer, plan, ids)
+        file = DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=row["path"],
+            file_format=FileFormat.PARQUET,
+            partition=statistics.partition(spec, schema),
+            file_size_in_bytes=row["size"],
+            sort_order_id=None,
+            spec_id=spec.spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+        files.append(file)
+    return files
 
 
 def _written(
@@ -179,7 +200,7 @@ def _parts(rows: "pa.Table", partition: str | None) -> "Iterator[tuple[str, pa.T
         order = np.argsort(days, kind="stable")
         rows, days = rows.take(order), days[order]
     cuts = [0, *(np.flatnonzero(np.diff(days)) + 1), len(days)]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         day = np.datetime64(int(days[start]), "D")
         yield f"/{partition}={day}", rows.slice(start, end - start)
 

@@ -10,10 +10,17 @@ from functools import reduce
 from typing import Final
 
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import DataFile
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from contracts.render.to_iceberg import create_table, qualified
 from contracts.settings import load_settings
@@ -97,41 +104,54 @@ def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
     return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
 
 
-def write(
-    df: DataFrame,
-    table: str,
-    branch: str,
-    note: str | None = None,
-    through: Callable[[Batches], Batches] | None = None,
-) -> None:
+def write(df: DataFrame, table: str, branch: str, renewed_dates: Iterable[date] = ()) -> None:
     """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table.
 
-    `note` is kept with the snapshot, for `note_of` to return. With `through` the tasks of `df` turn
-    their own batches into rows of the table, and write what they get; else rows of one date are
-    brought together first, so that a day is one file.
+    `renewed_dates` are replaced though `df` may have none of theirs. Rows of one date are brought
+    together first, so that a day is one file.
     """
     declared = TABLES[table]
-    if through is None:
-        df = require(conform(df, declared), declared)
-        by = [] if declared.partition_by is None else [declared.partition_by]
-        df = df.hint("rebalance", *by)
+    by = [] if declared.partition_by is None else [declared.partition_by]
+    rows = require(conform(df, declared), declared).hint("rebalance", *by)
+    write_tasks([rows], table, branch, renewed_dates=renewed_dates)
+
+
+def write_tasks(
+    frames: Sequence[DataFrame],
+    table: str,
+    branch: str,
+    through: Callable[[Batches], Batches] | None = None,
+    note: str | None = None,
+    renewed_dates: Iterable[date] = (),
+) -> None:
+    """Do as `write` does with frames whose tasks each write their own rows, as they come.
+
+    `through` turns the batches of a task into rows of the table. `note` is kept with the snapshot,
+    for `note_of` to return.
+    """
     with closing(open_catalog(load_settings(), "processor")) as catalog:
-        files = write_files(df, declared, catalog, through)
-        commit(catalog, table, branch, files, {} if note is None else {_NOTE: note})
-    df.sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
+        files = write_files(frames, TABLES[table], catalog, through)
+        properties = {} if note is None else {_NOTE: note}
+        commit(catalog, table, branch, files, properties, renewed_dates)
+    frames[0].sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
 
 
 @retry(
-    retry=retry_if_exception(lambda error: "CommitFailedException" in type(error).__name__),
+    retry=retry_if_exception_type(CommitFailedException),
     stop=stop_after_attempt(8),
     wait=wait_random_exponential(multiplier=0.1, max=2),
     reraise=True,
 )
 def commit(
-    catalog: Catalog, table: str, branch: str, files: Sequence[DataFile], note: dict[str, str]
+    catalog: Catalog,
+    table: str,
+    branch: str,
+    files: Sequence[DataFile],
+    properties: dict[str, str],
+    renewed_dates: Iterable[date],
 ) -> None:
     """Commit files to a branch; again when another run has changed the table meanwhile."""
-    commit_files(catalog.load_table(table), branch, files, note)
+    commit_files(catalog.load_table(table), branch, files, properties, renewed_dates)
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:

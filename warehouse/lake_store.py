@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pyiceberg.io import S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_REGION, S3_SECRET_ACCESS_KEY
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem, S3FileSystem
 
     from contracts.settings import S3Role, Settings
+
+_CHECKSUMS: Final = "AWS_REQUEST_CHECKSUM_CALCULATION"
 
 
 def store_properties(settings: Settings, role: S3Role) -> dict[str, str]:
@@ -30,7 +32,7 @@ def open_store(properties: dict[str, Any]) -> S3FileSystem:
     if properties[S3_ENDPOINT].startswith("http://"):
         # The checksum that the client appends by default stays unread on the embedded store's
         # connection now and then, and the next request is answered by 400: 12 of 4,800 were.
-        os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        os.environ.setdefault(_CHECKSUMS, "when_required")  # noqa: TID251 - the only way to tell it
     from pyarrow.fs import S3FileSystem
 
     return S3FileSystem(
@@ -48,5 +50,5 @@ def open_store(properties: dict[str, Any]) -> S3FileSystem:
 class LakeFileIO(PyArrowFileIO):
     """What pyiceberg reads and writes the lake's files by."""
 
-    def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:  # noqa: ARG002 - one endpoint for all buckets
+    def _initialize_s3_fs(self, netloc: str | None) -> FileSystem:
         return open_store(self.properties)

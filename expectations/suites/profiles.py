@@ -5,23 +5,22 @@ from typing import Final
 from contracts.render.to_gx import CRITICAL, WARNING, Rule
 from expectations.profiles import FEWEST_DAYS, LOOKBACK_DAYS, Band, Shape
 
-RAW_BANDS: Final = (
-    Band(
-        "rows",
-        "the sample's days are within 0.31 of the median of their weekday, the handbook's within"
-        " 0.03; half a day missing is 0.5 away, a day sent twice 1.0",
-        relative=0.4,
-        mads=5,
-        by_weekday=True,
-    ),
-    Band(
-        "mean_amount",
-        "the sample's days are within 0.6 of the median, the handbook's within 0.03; another unit"
-        " is 99 times the median away, every third payment in another one 30 times",
-        relative=1.0,
-        mads=5,
-    ),
+ROWS: Final = Band(
+    "rows",
+    "the sample's days are within 0.31 of the median of their weekday, the handbook's within"
+    " 0.03; half a day missing is 0.5 away, a day sent twice 1.0",
+    relative=0.4,
+    mads=5,
+    by_weekday=True,
 )
+MEAN_AMOUNT: Final = Band(
+    "mean_amount",
+    "the sample's days are within 0.6 of the median, the handbook's within 0.03; another unit"
+    " is 99 times the median away, every third payment in another one 30 times",
+    relative=1.0,
+    mads=5,
+)
+RAW_BANDS: Final = (ROWS, MEAN_AMOUNT)
 """What the manifests of a source tell of its days."""
 
 BANDS: Final = (

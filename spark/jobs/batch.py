@@ -142,7 +142,7 @@ def write_batch(
     kept: Callable[[str], DataFrame],
     refused: DataFrame | None,
 ) -> None:
-    """Write each table's new content to the branch.
+    """Write each table's new content on the dates `touched` to the branch.
 
     `kept` returns, of a dated table, the rows that stay beside those of the batch; `refused` is
     the new content of the quarantine, None when that stays as it is.
@@ -150,7 +150,7 @@ def write_batch(
 
     def dated(table: str, rows: DataFrame) -> None:
         there = kept(table).filter(within("event_date", spans(touched)))
-        write(there.unionByName(rows.select(*there.columns)), table, branch)
+        write(there.unionByName(rows.select(*there.columns)), table, branch, touched)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
         # What stands in the table by now costs no second reading of Raw.

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
+from spark.jobs.feature_tasks import feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import says_when_lost
 from spark.tables import (
@@ -25,8 +26,8 @@ from spark.tables import (
     spans,
     within,
     write,
+    write_tasks,
 )
-from spark.transforms.features import features
 from spark.transforms.mask import masked_sample
 
 _TRANSACTIONS: Final = "processed.transactions"
@@ -51,20 +52,21 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     inputs = _inputs(spark, processed.snapshots, branch)
     transactions = read(spark, _TRANSACTIONS, inputs[_TRANSACTIONS])
     came_in = _counted(transactions, spans(processed.dates, after=LOOKBACK_DAYS))
-    dates = sorted({day for _, _, day in came_in})
+    days: dict[date, int] = {}
+    for (_, _, day), (count, _) in came_in.items():
+        days[day] = days.get(day, 0) + count
+    # A date of the window may have lost its payments.
+    dates = sorted({*days, *processed.dates})
     if dates:
-        needed = within("event_date", spans(dates, before=LOOKBACK_DAYS))
-        wanted = within("event_date", spans(dates))
         labels = read(spark, "processed.labels", inputs["processed.labels"])
         filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
-        computed = features(transactions.filter(needed), labels.filter(needed), filled)
-        sample = masked_sample(transactions.filter(wanted))
+        rows, compute = feature_tasks(transactions, labels, filled, days)
+        note = json.dumps(inputs)
+        sample = masked_sample(transactions.filter(within("event_date", spans(dates))))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
-                pool.submit(
-                    write, computed.filter(wanted), "sandbox.features", branch, json.dumps(inputs)
-                ),
-                pool.submit(write, sample, "sandbox.transactions_masked", branch),
+                pool.submit(write_tasks, rows, "sandbox.features", branch, compute, note, dates),
+                pool.submit(write, sample, "sandbox.transactions_masked", branch, dates),
             ):
                 done.result()
     held = references(spark, tables)

@@ -52,9 +52,11 @@ def process(
     judged = judge(spark, batch, branch, own=objects)
     groups = counted(judged)
     _check_arrived(groups, manifests)
-    touched = tuple(sorted({row["event_date"] for row in groups if row["verdict"] == ACCEPTED}))
-
     is_foreign = ~F.col("raw_object").isin(objects)
+    accepted_dates = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
+    # A mapping that has changed may lead payments to other dates than they stand on.
+    stood = read(spark, "processed.transactions", branch).filter(~is_foreign).select("event_date")
+    touched = tuple(sorted(accepted_dates | {row[0] for row in stood.distinct().collect()}))
 
     def kept(table: str) -> DataFrame:
         return read(spark, table, branch).filter(is_foreign)

@@ -162,7 +162,6 @@ def test_a_day_like_its_past_passes(store: Store, with_past: Manifest) -> None:
 @pytest.mark.parametrize(
     ("change", "check"),
     [
-        (lambda item: {"amounts": {"USD": item.amounts["USD"] * 100}}, "mean_amount.not_far_above"),
         (lambda item: {"row_counts": {"EUR": item.rows}}, "currency_distance.near_its_past"),
         (lambda item: {"rows": item.rows * 4}, "rows.not_far_above"),
     ],
@@ -173,6 +172,18 @@ def test_a_day_unlike_its_past_closes_the_gate(
     (item,) = with_past.objects
     harmed = replace(with_past, objects=(replace(item, **change(item)),))
     assert f"transactions.profile.{check}" in _closed_by(store.gate(harmed, DAY))
+
+
+def test_an_amount_unlike_the_past_is_told_and_left_to_gate_processed(
+    store: Store, with_past: Manifest
+) -> None:
+    (item,) = with_past.objects
+    absurd = replace(item, amounts={"USD": item.amounts["USD"] * 100})
+    result = store.gate(replace(with_past, objects=(absurd,)), DAY)
+    assert result.passed
+    name = "transactions.profile.mean_amount.not_far_above"
+    (told,) = [check for check in result.checks if check.name == name]
+    assert (told.passed, told.severity) == (False, "warning")
 
 
 def test_a_day_that_was_sent_before_closes_the_gate(store: Store, with_past: Manifest) -> None:

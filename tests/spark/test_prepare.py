@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,33 @@ def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> 
     assert kept.count() == len(files())
     assert kept.exceptAll(whole).isEmpty()
     assert not kept.select(*FEATURE_NAMES).isEmpty()
+
+
+@pytest.mark.parametrize("most_rows", [5_000, 1_000_000], ids=["by keys", "by dates"])
+def test_the_tasks_together_give_the_bits_of_the_whole(
+    line: "Line", day: Prepared, monkeypatch: pytest.MonkeyPatch, most_rows: int
+) -> None:
+    from spark.jobs import feature_tasks
+    from spark.jobs.filled import columns_filled
+    from spark.transforms.features import OUT, schema
+
+    monkeypatch.setattr(feature_tasks, "_WORTH_A_TASK", 100)
+    kept = line.spark.table("lake.sandbox.features").select(*OUT)
+    days = {row["event_date"]: row["count"] for row in kept.groupBy("event_date").count().collect()}
+
+    frames, compute = feature_tasks.feature_tasks(
+        line.spark.table("lake.processed.transactions"),
+        line.spark.table("lake.processed.labels"),
+        {"sparkov": columns_filled("sparkov")},
+        days,
+        most_rows,
+    )
+    assert len(frames) == (1 if most_rows == 5_000 else 2)
+    parts = [frame.mapInArrow(compute, schema(OUT)) for frame in frames]
+    found = reduce(type(parts[0]).unionAll, parts)
+
+    assert found.count() == kept.count() == len(files())
+    assert kept.exceptAll(found).isEmpty()
 
 
 def test_the_masked_sample_is_a_tenth_without_any_token(line: "Line", day: Prepared) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ import pytest
 
 from contracts.results import StageResult
 from contracts.tables import TABLES, zone
+from sources import registry
 from sources.manifest import Manifest
+from sources.rules import Instant, TimePattern
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -208,3 +210,31 @@ def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story
     (balance,) = result.balances
     assert (balance.rows_out, balance.amount_in) == (1, Decimal("12.50"))
     assert result.details["reasons"] == {"unreadable_amount": 2}
+
+
+def test_payments_that_a_mended_mapping_dates_otherwise_leave_their_old_dates(
+    line: "Line", story: Story
+) -> None:
+    from spark.jobs.prepare import prepare
+
+    def dates_of(table: str) -> dict[str, date]:
+        rows = line.spark.table(f"lake.{table}").filter("event_id like 'moved%'").collect()
+        return {row["event_id"]: row["event_date"] for row in rows}
+
+    manifest = line.land("2019-03-04", [{"trans_num": "moved1", "trans_date": "2019-03-04"}])
+    tables = ("processed.transactions", "processed.labels", "sandbox.features")
+    published(line, prepare(line.spark, published(line, line.process(manifest, "was")), run_id="1"))
+    assert [dates_of(table) for table in tables] == [{"moved1": date(2019, 3, 4)}] * 3
+    sparkov = registry.SOURCES["sparkov"]
+    first, *others = sparkov.versions
+    day_first = Instant(("trans_date", "trans_time"), (TimePattern("yyyy-dd-MM HH:mm:ss"),))
+    mended = replace(first, mapping={**first.mapping, "event_at": day_first})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.SOURCES, "sparkov", replace(sparkov, versions=(mended, *others)))
+        result = published(line, line.process(manifest, "mended"))
+    prepared = published(line, prepare(line.spark, result, run_id="2"))
+
+    assert result.dates == (date(2019, 3, 4), date(2019, 4, 3))
+    assert set(result.dates) <= set(prepared.dates)
+    assert [dates_of(table) for table in tables] == [{"moved1": date(2019, 4, 3)}] * 3

@@ -9,21 +9,23 @@ from pyspark.sql import functions as F
 
 from contracts.features import LABEL_DELAY_DAYS, MERCHANT_WINDOW_DAYS
 from spark.transforms.features.counterparty import smoothed_share
-from spark.transforms.features.frames import DAY
+from spark.transforms.features.groups import DAY
 
 _CATEGORY = ["source_system", "merchant_category"]
 _DAYS = max(MERCHANT_WINDOW_DAYS)
 
 
-def with_category_risk(payments: DataFrame) -> DataFrame:
+def with_category_risk(payments: DataFrame, judged: DataFrame) -> DataFrame:
     """Add the smoothed fraud share of the category's payments, as known when the day began.
+
+    `judged` are the same payments with the `fraud_micros` of those known as fraud.
 
     For a payment of day d they are those of the `_DAYS` days up to d - `LABEL_DELAY_DAYS` - 1.
     Source: see `smoothed_share`; the delay is that of the handbook's terminal risk.
     """
     known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("int")
     per_day = (
-        payments.filter(F.col("merchant_category").isNotNull())
+        judged.filter(F.col("merchant_category").isNotNull())
         .groupBy(*_CATEGORY, "event_date", known_day.alias("known_day"))
         .agg(F.count(F.lit(1)).alias("payments"))
     )

@@ -6,8 +6,11 @@ Explorations 3, 2001. Fan-in: many payers and one payee, a typology of money lau
 that IBM's simulator AMLSim builds in.
 """
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.features import (
     LABEL_DELAY_DAYS,
@@ -16,93 +19,76 @@ from contracts.features import (
     PRIOR_PAYMENTS,
     PRIOR_SHARE,
 )
-from spark.transforms.features.frames import COUNTERPARTY, DAY, growing, so_far, total
+from spark.transforms.features.groups import DAY, Groups, Ints, until
 
-_DELAY = LABEL_DELAY_DAYS * DAY
-_ORDER = ("moment", "source_sequence", "event_id")
+_DELAY: Final = LABEL_DELAY_DAYS * DAY
 
 
-def with_counterparty_windows(payments: DataFrame) -> DataFrame:
-    """Add the features of the counterparty's payments.
+def counterparty_windows(
+    groups: Groups, fraud_micros: Ints, presence: dict[str, Any]
+) -> dict[str, pa.Array]:
+    """Return the features of the counterparty's payments, null where there is no counterparty.
 
-    `payments` has `micros`, `fraud_micros` (when the payment became known as fraud, or null), and
-    where the presence of a payer begins and ends.
+    `fraud_micros` is when a payment became known as fraud, negative where it did not; `presence`
+    tells where that of a payer begins and ends (`novelty.presence`).
     """
-    rows = with_moments(payments).repartition(*COUNTERPARTY)
-    is_payment, now = F.col("is_payment"), so_far(COUNTERPARTY, _ORDER)
-    columns = {
-        f"frauds_{days}d": total(F.col(f"step_{days}d"), now) for days in MERCHANT_WINDOW_DAYS
-    }
+    features = {}
+    known = groups.before(_DELAY)
+    fraud_known = fraud_micros[groups.order]
+    for days in MERCHANT_WINDOW_DAYS:
+        count = known - groups.before(_DELAY + days * DAY)
+        frauds = _frauds(groups, fraud_known, days * DAY)
+        share = np.zeros(len(count))
+        np.divide(frauds, count, out=share, where=count > 0)
+        features[f"merchant_transaction_count_{days}d"] = groups.placed(count)
+        features[f"merchant_fraud_share_{days}d"] = groups.placed(share)
+        if days == max(MERCHANT_WINDOW_DAYS):
+            smoothed = smoothed_share(frauds, count)
+            features[f"merchant_fraud_share_smoothed_{days}d"] = groups.placed(smoothed)
+    through = groups.through()
     for days in PAYEE_WINDOW_DAYS:
-        columns[f"begun_{days}d"] = F.sum(F.col(f"begins_{days}d") * is_payment).over(now)
-    # These first: their order, by moment and more, serves the frames by moment below.
-    rows = rows.withColumns(columns)
-    before = {}
-    for days in (0, *MERCHANT_WINDOW_DAYS):
-        frame = growing(COUNTERPARTY, "moment", -2 * (_DELAY + days * DAY))
-        before[f"paid_until_{days}d"] = total(is_payment, frame)
-    for days in PAYEE_WINDOW_DAYS:
-        frame = growing(COUNTERPARTY, "moment", -2 * days * DAY)
-        before[f"ended_{days}d"] = total(F.col(f"ends_{days}d") * is_payment, frame)
-    return rows.withColumns(before).filter("is_payment = 1").withColumns(_finished())
+        begun = groups.running(presence[f"begins_{days}d"])
+        ended = groups.running(presence[f"ends_{days}d"])
+        present = begun[through] - ended[groups.before(days * DAY)]
+        features[f"payee_payer_count_{days}d"] = groups.placed(present)
+    return features
 
 
-def with_moments(payments: DataFrame) -> DataFrame:
-    """Add to each payment its moment, and to each fraud the moments at which it counts.
+def fraud_micros(payments: pa.Table, frauds: pa.Table) -> pa.Array:
+    """Return when each payment became known as fraud, null where it did not.
 
-    A fraud at s, known at k, counts for payments in [max(s + delay, k), s + delay + window): it is
-    a step up and a step down, summed by a growing frame. Steps at a payment's own instant come
-    before it: a moment is twice the time, plus one for payments.
+    `frauds` has a row for each payment of which it is known.
     """
-    steps = [f"step_{days}d" for days in MERCHANT_WINDOW_DAYS]
-
-    def moment(micros: Column, is_payment: int, values: dict[str, int]) -> Column:
-        return F.struct(
-            (micros * 2 + is_payment).alias("moment"),
-            F.lit(is_payment).alias("is_payment"),
-            *(F.lit(values.get(step, 0)).alias(step) for step in steps),
-        )
-
-    itself = moment(F.col("micros"), 1, {})
-    starts = F.greatest(F.col("micros") + _DELAY, F.col("fraud_micros"))
-    moves = []
-    for days, step in zip(MERCHANT_WINDOW_DAYS, steps, strict=True):
-        ends = F.col("micros") + _DELAY + days * DAY
-        is_seen = starts < ends
-        moves += [
-            F.when(is_seen, moment(starts, 0, {step: 1})),
-            F.when(is_seen, moment(ends, 0, {step: -1})),
-        ]
-    is_fraud = F.col("fraud_micros").isNotNull()
-    moments = F.when(is_fraud, F.array_compact(F.array(itself, *moves))).otherwise(F.array(itself))
-    return payments.select("*", F.inline(moments)).drop("micros", "fraud_micros")
+    found = pa.nulls(payments.num_rows, pa.int64())
+    for source in pc.unique(frauds["source_system"]).to_pylist():
+        own = frauds.filter(pc.equal(frauds["source_system"], source))
+        place = pc.index_in(payments["event_id"], own["event_id"].combine_chunks())
+        is_own = pc.equal(payments["source_system"], source)
+        found = pc.if_else(is_own, own["fraud_micros"].take(place), found)
+    return found
 
 
-def smoothed_share(frauds: Column, payments: Column) -> Column:
+def _frauds(groups: Groups, fraud_known: Ints, width: int) -> Ints:
+    """Return how many frauds count at each payment.
+
+    A fraud at s, known at k, counts in [max(s + delay, k), s + delay + width).
+    """
+    starts = np.maximum(groups.micros + _DELAY, fraud_known)
+    ends = groups.micros + (_DELAY + width)
+    at = np.flatnonzero((fraud_known >= 0) & (starts < ends))
+    order = at[np.lexsort((starts[at], groups.codes[at]))]
+    begun = until(groups.codes[order], starts[order], groups.codes, groups.micros)
+    ended = until(groups.codes[at], ends[at], groups.codes, groups.micros)
+    return begun - ended
+
+
+def smoothed_share(frauds: Any, payments: Any) -> Any:
     """Return the fraud share with the declared prior, `PRIOR_PAYMENTS` at `PRIOR_SHARE`.
 
-    >>> spark.range(1).select(smoothed_share(F.lit(0), F.lit(0)).alias("share")).first()
-    Row(share=0.01)
+    For arrays and for columns alike.
+
+    >>> smoothed_share(0, 0)
+    0.01
     """
     assumed = PRIOR_PAYMENTS * PRIOR_SHARE
-    return (frauds + F.lit(assumed)) / (payments + F.lit(float(PRIOR_PAYMENTS)))
-
-
-def _finished() -> dict[str, Column]:
-    """Return the features as expressions over the frames' columns."""
-    has_counterparty = F.col("counterparty_id").isNotNull()
-    columns = {}
-    for days in MERCHANT_WINDOW_DAYS:
-        count = F.col("paid_until_0d") - F.col(f"paid_until_{days}d")
-        frauds = F.col(f"frauds_{days}d")
-        share = F.when(count > 0, frauds / count).otherwise(0.0)
-        columns[f"merchant_transaction_count_{days}d"] = F.when(has_counterparty, count)
-        columns[f"merchant_fraud_share_{days}d"] = F.when(has_counterparty, share)
-        if days == max(MERCHANT_WINDOW_DAYS):
-            columns[f"merchant_fraud_share_smoothed_{days}d"] = F.when(
-                has_counterparty, smoothed_share(frauds, count)
-            )
-    for days in PAYEE_WINDOW_DAYS:
-        present = F.col(f"begun_{days}d") - F.col(f"ended_{days}d")
-        columns[f"payee_payer_count_{days}d"] = F.when(has_counterparty, present)
-    return columns
+    return (frauds + assumed) / (payments + float(PRIOR_PAYMENTS))

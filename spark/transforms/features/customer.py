@@ -5,110 +5,47 @@ Vlasselaer et al., APATE, Decision Support Systems 75, 2015. Velocity over hours
 Expert Systems with Applications 51, 2016.
 """
 
-from collections.abc import Set
 from typing import Final
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
 
 from contracts.features import CUSTOMER_WINDOW_DAYS, HISTORY_DAYS
-from spark.transforms.features.frames import (
-    CUSTOMER,
-    DAY,
-    HOUR,
-    ORDER,
-    SECOND,
-    growing,
-    money,
-    oldest,
-    so_far,
-    total,
-)
-from spark.transforms.features.habits import (
-    HABITS,
-    amount_log_score,
-    habit_terms,
-    usual_hour_distance,
-)
-from spark.transforms.features.places import home_distance_km, located, travel_speed
+from spark.transforms.features.groups import DAY, HISTORY, HOUR, SECOND, Groups, Ints, money
 
 _WIDTHS: Final = {"1h": HOUR, **{f"{days}d": days * DAY for days in CUSTOMER_WINDOW_DAYS}}
-_HISTORY: Final = f"{HISTORY_DAYS}d"
-_SPENT: Final = ("event_at_precision", "cents", "transaction_lat", "transaction_lon", "home_lat")
+HISTORY_NAME: Final = f"{HISTORY_DAYS}d"
 
 
-def with_customer_windows(payments: DataFrame, wanted: Set[str]) -> DataFrame:
-    """Add the features of the customer's own payments.
+def customer_windows(groups: Groups, cents: Ints, starts: dict[str, Ints]) -> dict[str, pa.Array]:
+    """Return counts, sums and means of the windows, and the time since the payment before.
 
-    `payments` has `micros` (time in microseconds) and `cents` (money in hundredths).
+    `starts` holds, for each window, how many payments lie before it (`window_starts`).
     """
-    rows = payments.withColumns(habit_terms())
-    ordered = Window.partitionBy(*CUSTOMER).orderBy(*ORDER)
-    until_now = so_far(CUSTOMER)
-    columns: dict[str, Column] = {
-        "last_micros": F.lag("micros").over(ordered),
-        "seen_count": F.count(F.lit(1)).over(until_now),
-        **{f"seen_{name}": F.sum(name).over(until_now) for name in ("cents", *HABITS)},
-    }
-    if "travel_speed_km_per_hour" in wanted:
-        earlier = ordered.rowsBetween(Window.unboundedPreceding, -1)
-        columns["last_located"] = F.last(located(), ignorenulls=True).over(earlier)
-    # These first: their order, by time and more, serves the frames by time below.
-    rows = rows.withColumns(columns)
-    before: dict[str, Column] = {}
-    for name, width in _WIDTHS.items():
-        frame = growing(CUSTOMER, "micros", -width)
-        before[f"count_before_{name}"] = F.count(F.lit(1)).over(frame)
-        for measure in ("cents", *(HABITS if name == _HISTORY else ())):
-            before[f"{measure}_before_{name}"] = total(F.col(measure), frame)
-    rows = rows.withColumns(before)
-    finished = {**_velocity(), **_habits(), **_places(wanted)}
-    spent = {*columns, *before, *HABITS, *_SPENT, "home_lon"}
-    return rows.withColumns(finished).drop(*spent)
-
-
-def _velocity() -> dict[str, Column]:
-    """Return counts, sums and means of the windows, and the time since the payment before."""
-    since = F.col("micros") - F.col("last_micros")
-    columns = {
-        "time_since_last_seconds": F.when(
-            F.col("last_micros") > oldest(), F.floor(since / F.lit(SECOND))
-        ),
-    }
-    for name in _WIDTHS:
-        count = F.col("seen_count") - F.col(f"count_before_{name}")
-        cents = F.col("seen_cents") - F.col(f"cents_before_{name}")
-        columns[f"customer_transaction_count_{name}"] = count
+    through, money_so_far = groups.through(), groups.running(cents)
+    features = {}
+    for name, start in starts.items():
+        count = through - start
+        total = money_so_far[through] - money_so_far[start]
+        features[f"customer_transaction_count_{name}"] = groups.placed(count)
         if name == "1h":
-            columns["customer_amount_sum_1h"] = money(cents)
+            features["customer_amount_sum_1h"] = money(groups.placed(total))
             continue
-        columns[f"customer_amount_mean_{name}"] = cents / (count * 100)
+        features[f"customer_amount_mean_{name}"] = groups.placed(total / (count * 100))
         if name == "1d":
-            columns["customer_amount_sum_24h"] = money(cents)
-        if name == _HISTORY:
-            ratio = F.col("cents") * count / cents
-            columns["amount_to_mean_ratio"] = F.when(cents == 0, 1.0).otherwise(ratio)
-    return columns
-
-
-def _habits() -> dict[str, Column]:
-    """Return how odd amount and hour are beside the customer's history without this payment."""
-    count = F.col("seen_count") - F.col(f"count_before_{_HISTORY}") - 1
-    log, square, cos, sin = (
-        F.col(f"seen_{name}") - F.col(f"{name}_before_{_HISTORY}") - F.col(name) for name in HABITS
+            features["customer_amount_sum_24h"] = money(groups.placed(total))
+        if name == HISTORY_NAME:
+            ratio = np.ones(len(total))
+            np.divide(cents[groups.order] * count, total, out=ratio, where=total != 0)
+            features["amount_to_mean_ratio"] = groups.placed(ratio)
+    last, has_last = groups.earlier()
+    since = groups.micros - last
+    features["time_since_last_seconds"] = groups.placed_where(
+        has_last & (since < HISTORY), since // SECOND
     )
-    return {
-        "amount_log_score": amount_log_score(count, log, square, F.col("log")),
-        "usual_hour_distance_hours": usual_hour_distance(
-            count, cos, sin, F.col("clock_cos"), F.col("clock_sin")
-        ),
-    }
+    return features
 
 
-def _places(wanted: Set[str]) -> dict[str, Column]:
-    columns = {}
-    if "home_distance_km" in wanted:
-        columns["home_distance_km"] = home_distance_km()
-    if "travel_speed_km_per_hour" in wanted:
-        columns["travel_speed_km_per_hour"] = travel_speed(F.col("last_located"))
-    return columns
+def window_starts(groups: Groups) -> dict[str, Ints]:
+    """Return, for each window and payment, how many payments lie before the window."""
+    return {name: groups.before(width) for name, width in _WIDTHS.items()}

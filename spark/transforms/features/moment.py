@@ -3,14 +3,19 @@
 Source: the fraud-detection handbook (Le Borgne et al.), chapter 3, date and time transformations.
 """
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
+import pyarrow as pa
+
+from spark.transforms.features.groups import DAY, HOUR, Ints
+
+_FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday, the fourth day of its week
 
 
-def of_the_payment() -> tuple[Column, ...]:
+def of_the_payment(micros: Ints) -> dict[str, pa.Array]:
     """Return hour, weekend (Saturday, Sunday) and night (hour 0 to 6), all in UTC."""
-    return (
-        F.hour("event_at").alias("hour_of_day"),
-        (F.weekday("event_at") >= 5).alias("is_weekend"),
-        (F.hour("event_at") <= 6).alias("is_night"),
-    )
+    hour = micros % DAY // HOUR
+    weekday = (micros // DAY + _FIRST_WEEKDAY) % 7
+    return {
+        "hour_of_day": pa.array(hour),
+        "is_weekend": pa.array(weekday >= 5),
+        "is_night": pa.array(hour <= 6),
+    }

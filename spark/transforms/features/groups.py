@@ -1,0 +1,227 @@
+"""What the families share: payments in order of time, by group, and how many lie in a window.
+
+A window (t - w, t] is the difference of two positions in one sorted array. Sums are of integers,
+which do not depend on their order, so a whole history and a day of it give the same bits.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from contracts.features import HISTORY_DAYS, LOOKBACK_DAYS
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+SECOND: Final = 1_000_000
+"""Times are counted in microseconds, the resolution of the lake."""
+HOUR: Final = 3_600 * SECOND
+DAY: Final = 24 * HOUR
+HISTORY: Final = HISTORY_DAYS * DAY
+"""How long before a payment its customer's history is forgotten."""
+_LARGEST: Final = 1 << 62
+_MARGIN: Final = (LOOKBACK_DAYS + 1) * DAY
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows by group, and by time within a group; those without a group are left out.
+
+    `order` holds their positions among all `count` rows, `codes` and `micros` their group and time.
+    """
+
+    count: int
+    order: Ints
+    codes: Ints
+    micros: Ints
+
+    @classmethod
+    def of(cls, codes: Ints, micros: Ints) -> "Groups":
+        """Sort rows that are in order of time by `codes`, negative where there is no group."""
+        grouped = np.flatnonzero(codes >= 0)
+        order = grouped[_sorted(codes[grouped])]
+        return cls(len(codes), order, codes[order], micros[order])
+
+    def within(self, codes: Ints) -> "Groups":
+        """Divide the groups further, by codes of all rows, negative where there is none."""
+        own = codes[self.order]
+        kept = np.flatnonzero(own >= 0)
+        place = kept[_sorted(own[kept])]
+        inner, outer = own[place], self.codes[place]
+        is_first = np.concatenate([[0], (np.diff(inner) != 0) | (np.diff(outer) != 0)])
+        pairs = np.cumsum(is_first[: len(place)], dtype=np.int64)
+        return Groups(self.count, self.order[place], pairs, self.micros[place])
+
+    @cached_property
+    def _keys(self) -> Ints | None:
+        """Return group and time as one integer, with room for a look-back; None when too large."""
+        if not len(self.order):
+            return self.micros
+        width = int(self.micros.max() - self.micros.min()) + _MARGIN
+        if (int(self.codes[-1]) + 1) * width > _LARGEST:
+            return None
+        keys: Ints = self.codes * width + (self.micros - self.micros.min() + _MARGIN)
+        return keys
+
+    def before(self, micros: int) -> Ints:
+        """Return how many rows lie at or before each row's own time less `micros`.
+
+        Rows of smaller groups count too: only differences within a group mean something.
+        """
+        if self._keys is None or micros >= _MARGIN:
+            return until(self.codes, self.micros, self.codes, self.micros - micros)
+        return np.searchsorted(self._keys, self._keys - micros, side="right")
+
+    def through(self) -> Ints:
+        """Return how many rows lie before each row, and itself."""
+        return np.arange(1, len(self.order) + 1)
+
+    def running(self, values: Any) -> Ints:
+        """Return the sums of the first 0, 1, 2, … rows' values, given for all rows."""
+        return np.concatenate([[0], np.cumsum(values[self.order], dtype=np.int64)])
+
+    def earlier(self) -> tuple[Ints, Flags]:
+        """Return the time of the row before in the group, and whether there is one."""
+        last = np.concatenate([self.micros[:1], self.micros[:-1]])
+        return last, np.concatenate([[False], self.codes[1:] == self.codes[:-1]])[: len(last)]
+
+    def later(self) -> tuple[Ints, Flags]:
+        """Return the time of the row after in the group, and whether there is one."""
+        following = np.concatenate([self.micros[1:], self.micros[-1:]])
+        is_there = np.concatenate([self.codes[1:] == self.codes[:-1], [False]])
+        return following, is_there[: len(following)]
+
+    def placed(self, values: Any) -> pa.Array:
+        """Return values of the grouped rows in the order of all rows, null where without group."""
+        out = np.zeros(self.count, dtype=values.dtype)
+        out[self.order] = values
+        if len(self.order) == self.count:
+            return pa.array(out)
+        is_left_out = np.ones(self.count, dtype=bool)
+        is_left_out[self.order] = False
+        return pa.array(out, mask=is_left_out)
+
+    def placed_where(self, is_known: Flags, values: Any) -> pa.Array:
+        """Return values in the order of all rows, null where not known or without group."""
+        out = np.zeros(self.count, dtype=values.dtype)
+        out[self.order] = values
+        is_null = np.ones(self.count, dtype=bool)
+        is_null[self.order] = ~is_known
+        return pa.array(out, mask=is_null)
+
+
+def _sorted(codes: Ints) -> Ints:
+    """Return the positions that sort codes; equal ones stay in order."""
+    # Numbers of two bytes are sorted by counting.
+    return np.argsort(codes.astype(np.min_scalar_type(int(codes.max(initial=0)))), kind="stable")
+
+
+def until(codes: Ints, times: Ints, at_codes: Ints, at_times: Ints) -> Ints:
+    """Return how many of (`codes`, `times`) are at most each (`at_codes`, `at_times`).
+
+    Both are in order of code; pairs compare by code, then time. Each pair becomes one integer;
+    where the codes are too many for that, they are taken some at a time.
+
+    >>> until(*(np.array(x) for x in ([0, 0, 1], [5, 9, 5], [0, 1], [8, 4])))
+    array([1, 2])
+    """
+    found = np.empty(len(at_codes), dtype=np.int64)
+    if not len(found) or not len(codes):
+        found[:] = 0
+        return found
+    least = min(int(times.min()), int(at_times.min()))
+    width = max(int(times.max()), int(at_times.max())) - least + 1
+    at_once = _LARGEST // width
+    for first in range(0, int(at_codes[-1]) + 1, at_once):
+        bounds = (first, first + at_once)
+        start, end = np.searchsorted(codes, bounds)
+        at_start, at_end = np.searchsorted(at_codes, bounds)
+        keys = (codes[start:end] - first) * width + (times[start:end] - least)
+        at_keys = (at_codes[at_start:at_end] - first) * width + (at_times[at_start:at_end] - least)
+        found[at_start:at_end] = start + np.searchsorted(keys, at_keys, side="right")
+    return found
+
+
+def codes_of(table: pa.Table, *names: str) -> Ints:
+    """Return a number for each combination of values, the same for the same; -1 where one is null.
+
+    >>> codes_of(pa.table({"a": ["x", "y", None, "x"]}), "a")
+    array([ 0,  1, -1,  0])
+    """
+    codes = np.zeros(table.num_rows, dtype=np.int64)
+    is_null = np.zeros(table.num_rows, dtype=bool)
+    for name in names:
+        encoded = _whole(table[name]).dictionary_encode()
+        own = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        is_null |= own < 0
+        codes = codes * max(len(encoded.dictionary), 1) + own
+    codes[is_null] = -1
+    return codes
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Return the payments by time; those of one instant as the source wrote them, then by id.
+
+    A receipt follows the payment that it is.
+    """
+    micros, sequence = integers(table, "event_at"), integers(table, "source_sequence")
+    least: tuple[Any, ...] = ()
+    if "is_receipt" in table.column_names:
+        least = (table["is_receipt"].to_numpy(),)
+    order = np.lexsort((*least, sequence, micros))
+    in_turn, in_sequence = micros[order], sequence[order]
+    is_tied = (in_turn[1:] == in_turn[:-1]) & (in_sequence[1:] == in_sequence[:-1])
+    if is_tied.any():
+        tied = np.zeros(len(order), dtype=bool)
+        tied[1:] |= is_tied
+        tied[:-1] |= is_tied
+        rows = order[tied]
+        rank = np.zeros(len(order), dtype=np.int64)
+        ids = table["event_id"].take(pa.array(rows))
+        rank[rows] = pc.rank(ids, tiebreaker="dense").to_numpy()
+        order = np.lexsort((*least, rank, sequence, micros))
+    if (np.diff(order) == 1).all():
+        return table
+    return table.take(pa.array(order))
+
+
+def integers(table: pa.Table, name: str) -> Ints:
+    """Return a column of integers or times without nulls."""
+    values: Ints = table[name].cast(pa.int64()).to_numpy()
+    return values
+
+
+def cents_of(table: pa.Table, name: str) -> Ints:
+    """Return amounts of two decimals as hundredths."""
+    amounts = _whole(table[name])
+    if not len(amounts):
+        return np.zeros(0, dtype=np.int64)
+    # A decimal is a little-endian integer of 128 bits; an amount of 18 digits fills the lower half.
+    halves = np.frombuffer(amounts.buffers()[1], dtype="<i8")
+    return halves[2 * amounts.offset : 2 * (amounts.offset + len(amounts)) : 2].copy()
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def money(cents: pa.Array) -> pa.Array:
+    """Return amounts from their hundredths.
+
+    >>> money(pa.array([1250, None])).to_pylist()
+    [Decimal('12.50'), None]
+    """
+    low = cents.fill_null(0).to_numpy(zero_copy_only=False)
+    both = np.stack([low, low >> 63], axis=1)
+    amounts = pa.Array.from_buffers(
+        pa.decimal128(18, 2), len(low), [None, pa.py_buffer(np.ascontiguousarray(both))]
+    )
+    if cents.null_count == 0:
+        return amounts
+    return pc.if_else(cents.is_valid(), amounts, pa.scalar(None, amounts.type))

@@ -1,0 +1,135 @@
+"""Data files written by tasks, and committed together to a branch."""
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contracts.tables import TABLES
+
+if TYPE_CHECKING:
+    from tests.spark.conftest import Line
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+LABELS, QUARANTINE = "processed.labels", "processed.quarantine"
+BRANCH = "audit_files"
+SCHEMA = (
+    "event_id string, source_system string, event_date date, is_fraud boolean, scenario string,"
+    " label_source string, known_at timestamp, raw_object string"
+)
+
+
+def labels(line: "Line", *given: tuple[str | None, int]) -> Any:
+    """Return a label for each id and day of May."""
+    at = datetime(2024, 5, 9, 12, 30, 15, 123456, UTC)
+    return line.spark.createDataFrame(
+        [
+            (name, "sparkov", date(2024, 5, day), day % 2 == 0, None, "truth", at, f"o{day}")
+            for name, day in given
+        ],
+        SCHEMA,
+    )
+
+
+@pytest.fixture
+def branch(line: "Line") -> str:
+    """Open an empty branch."""
+    from spark.tables import ensure_tables, open_branch
+
+    open_branch(line.spark, ensure_tables(line.spark, "processed"), BRANCH)
+    return BRANCH
+
+
+def held(line: "Line", table: str = LABELS) -> list[dict[str, Any]]:
+    from spark.tables import read
+
+    rows = read(line.spark, table, BRANCH).collect()
+    return sorted((row.asDict() for row in rows), key=lambda row: row["event_id"])
+
+
+def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", branch: str) -> None:
+    from spark.tables import read, write
+
+    write(labels(line, ("b", 2), ("a", 1), ("c", 2)), LABELS, branch)
+    first = held(line)
+    assert [(row["event_id"], row["event_date"].day) for row in first] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 2),
+    ]
+    write(labels(line, ("d", 2), ("e", 3)), LABELS, branch)
+
+    assert [row["event_id"] for row in held(line)] == ["a", "d", "e"]
+    assert held(line)[0] == first[0]
+    assert first[0]["known_at"] == datetime(2024, 5, 9, 12, 30, 15, 123456)
+    files = read(line.spark, LABELS, branch).selectExpr("input_file_name() AS file").distinct()
+    folders = sorted(row["file"].split("/")[-2] for row in files.collect())
+    assert folders == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
+
+
+def test_statistics_are_those_of_the_rows(line: "Line", branch: str) -> None:
+    from spark.tables import write
+    from warehouse.lake import open_catalog
+
+    write(labels(line, ("a", 1), ("b", 1)), LABELS, branch)
+
+    table = open_catalog(line.settings, "reader").load_table(LABELS)
+    snapshot = table.snapshot_by_name(branch)
+    assert snapshot is not None
+    (task,) = table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
+    ids = {field.name: field.field_id for field in table.schema().fields}
+    assert task.file.record_count == 2
+    assert task.file.null_value_counts[ids["scenario"]] == 2
+    assert task.file.lower_bounds[ids["event_id"]] == b"a"
+    assert task.file.upper_bounds[ids["event_id"]] == b"b"
+
+
+def test_a_null_where_none_may_be_is_a_sentence_and_nothing_is_written(
+    line: "Line", branch: str
+) -> None:
+    from spark.tables import write
+
+    write(labels(line, ("a", 1)), LABELS, branch)
+
+    with pytest.raises(Exception, match=r"1 rows for processed.labels have no event_id"):
+        write(labels(line, (None, 1), ("b", 1)), LABELS, branch)
+
+    assert [row["event_id"] for row in held(line)] == ["a"]
+
+
+def test_rows_without_a_declared_column_are_refused(line: "Line", branch: str) -> None:
+    from spark.tables import write_tasks
+
+    lacking = labels(line, ("a", 1)).drop("known_at", "scenario")
+
+    with pytest.raises(Exception, match=r"the rows for processed.labels lack scenario, known_at"):
+        write_tasks([lacking], LABELS, branch)
+
+
+def test_a_table_without_dates_is_replaced_whole_even_by_nothing(line: "Line", branch: str) -> None:
+    from contracts.render.to_spark import dtypes
+    from spark.tables import read, write
+
+    declared = TABLES["processed.merchants"]
+    columns = ", ".join(f"{name} {kind}" for name, kind in dtypes(declared))
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    row = line.spark.createDataFrame([("s", "m", "merchant", "c", at, at)], columns)
+    write(row, declared.name, branch)
+    assert read(line.spark, declared.name, branch).count() == 1
+
+    write(row.filter("counterparty_id = 'x'"), declared.name, branch)
+
+    assert read(line.spark, declared.name, branch).isEmpty()
+
+
+def test_dates_out_of_order_in_a_task_are_sorted_into_their_files() -> None:
+    import pyarrow as pa
+
+    from spark.files import _parts
+
+    days = pa.array([date(2024, 5, 2), date(2024, 5, 1), date(2024, 5, 2)])
+    rows = pa.table({"event_date": days, "n": [1, 2, 3]})
+
+    found = {folder: part["n"].to_pylist() for folder, part in _parts(rows, "event_date")}
+
+    assert found == {"/event_date=2024-05-01": [2], "/event_date=2024-05-02": [1, 3]}

@@ -64,10 +64,8 @@ class Contest:
 
     @contextmanager
     def _beside(self) -> Iterator[Any]:
-        import adbc_driver_postgresql.dbapi as adbc
-
-        with adbc.connect(self._owner) as connection, connection.cursor() as cursor:
-            cursor.execute(beside.together(self._create()))
+        with psycopg.connect(self._owner) as connection, connection.cursor() as cursor:
+            cursor.execute("; ".join(self._create()).encode())
             yield cursor
             connection.rollback()
 
@@ -79,7 +77,7 @@ class Contest:
         return tally
 
     def _seal(self, cursor: Any) -> None:
-        cursor.execute(beside.together(beside.seal(self.table, "benchmark", self.dates)))
+        cursor.execute("; ".join(beside.seal(self.table, "benchmark", self.dates)).encode())
 
     def write_file(self) -> int:
         """Have the server write the rows to a binary file, and return how many they are."""
@@ -96,8 +94,7 @@ class Contest:
             self._seal(cursor)
 
             def fetch(query: str) -> list[tuple[Any, ...]]:
-                cursor.execute(query)
-                return list(cursor.fetchall())
+                return list(cursor.execute(query.encode()).fetchall())
 
             stored = reconcile.stored(self.table, self._name, fetch)
             if reconcile.differences(self.table, tally.measures(), stored):

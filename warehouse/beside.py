@@ -82,7 +82,7 @@ def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list
     """Return the DDL of a table's twin, dropping what an earlier attempt of the run left."""
     name = beside_name(table, run)
     statements = [
-        f"perform pg_advisory_xact_lock(hashtext('{name}'))",
+        f"select pg_advisory_xact_lock(hashtext('{name}'))",
         f"drop table if exists {name}",
     ]
     comment = f"is '{origin.comment()}'"
@@ -109,7 +109,7 @@ def seal(table: Table, run: str, days: Iterable[date]) -> list[str]:
     name = beside_name(table, run)
     key = f"add primary key ({', '.join(table.key)})"
     analyze = [
-        f"perform set_config('default_statistics_target', '{_STATISTICS_TARGET}', true)",
+        f"set local default_statistics_target = {_STATISTICS_TARGET}",
         f"analyze {name}",
     ]
     if table.partition_by is None:

@@ -3,7 +3,8 @@
 `python -m benchmarks.load [--rounds N] [--window KEY]`, on a running platform that has prepared the
 window, by default the largest one in the run ledger. Each contestant ends with the same kind of
 table, rolled back afterwards: a partition a day, filled, with its keys and statistics. The floor
-is what no client can beat: Postgres copies a binary file of these rows from its own disk.
+is what no client can beat: Postgres copies binary files of these rows from its own disk, a day's
+straight into its partition. Beside it stands one file of all rows, whose partitions it has to find.
 """
 
 import argparse
@@ -45,7 +46,7 @@ class Contest:
     source: str
     snapshot: int
     dates: tuple[date, ...]
-    file: Path
+    folder: Path
 
     @property
     def _owner(self) -> str:
@@ -64,10 +65,8 @@ class Contest:
 
     @contextmanager
     def _beside(self) -> Iterator[Any]:
-        import adbc_driver_postgresql.dbapi as adbc
-
-        with adbc.connect(self._owner) as connection, connection.cursor() as cursor:
-            cursor.execute(beside.together(self._create()))
+        with psycopg.connect(self._owner) as connection, connection.cursor() as cursor:
+            cursor.execute("; ".join(self._create()).encode())
             yield cursor
             connection.rollback()
 
@@ -79,14 +78,23 @@ class Contest:
         return tally
 
     def _seal(self, cursor: Any) -> None:
-        cursor.execute(beside.together(beside.seal(self.table, "benchmark", self.dates)))
+        cursor.execute("; ".join(beside.seal(self.table, "benchmark", self.dates)).encode())
 
-    def write_file(self) -> int:
-        """Have the server write the rows to a binary file, and return how many they are."""
+    def _files(self) -> list[tuple[str, Path]]:
+        """Return each day's partition with the file of its rows."""
+        return [
+            (beside.partition_beside(self.table, day, "benchmark"), self.folder / f"{day}.bin")
+            for day in self.dates
+        ]
+
+    def write_files(self) -> int:
+        """Have the server write the rows to binary files, and return how many they are."""
+        whole = (self._name, self.folder / "whole.bin")
         with self._beside() as cursor:
             self._fill(cursor)
-            cursor.execute(f"copy (select * from {self._name}) to '{self.file}' (format binary)")  # noqa: S608 - our own name
-            cursor.execute(f"select count(*) from {self._name}")  # noqa: S608 - our own name
+            for name, file in (whole, *self._files()):
+                cursor.execute(f"copy (select * from {name}) to '{file}' (format binary)".encode())  # noqa: S608 - our own name
+            cursor.execute(f"select count(*) from {self._name}".encode())  # noqa: S608 - our own name
             return int(cursor.fetchone()[0])
 
     def from_the_lake(self) -> None:
@@ -96,8 +104,7 @@ class Contest:
             self._seal(cursor)
 
             def fetch(query: str) -> list[tuple[Any, ...]]:
-                cursor.execute(query)
-                return list(cursor.fetchall())
+                return list(cursor.execute(query.encode()).fetchall())
 
             stored = reconcile.stored(self.table, self._name, fetch)
             if reconcile.differences(self.table, tally.measures(), stored):
@@ -109,9 +116,15 @@ class Contest:
             self._fill(cursor)
 
     def server_copy(self) -> None:
-        """Let the server copy its own file, no more."""
+        """Let the server copy its own files, each into its partition, no more."""
         with self._beside() as cursor:
-            cursor.execute(f"copy {self._name} from '{self.file}' (format binary)")
+            for name, file in self._files():
+                cursor.execute(f"copy {name} from '{file}' (format binary, freeze)".encode())
+
+    def server_copy_whole(self) -> None:
+        """Let the server copy one file, a partition to be found for each row."""
+        with self._beside() as cursor:
+            cursor.execute(f"copy {self._name} from '{self.folder}/whole.bin' (format binary)")
 
 
 def main() -> int:
@@ -158,14 +171,15 @@ def _contest(
             source,
             prepared.snapshots[source],
             prepared.dates,
-            Path(folder) / "rows.bin",
+            Path(folder),
         )
-        rows = contest.write_file()
+        rows = contest.write_files()
         timings = interleaved(
             {
                 "server-side COPY": contest.server_copy,
+                "the same, one file": contest.server_copy_whole,
                 "lake to table": contest.copy_from_the_lake,
-                "the same, keys, statistics, reconciled": contest.from_the_lake,
+                "lake to table, keys, statistics, reconciled": contest.from_the_lake,
             },
             rounds=rounds,
             processes=service_pids(settings, "postgres"),

@@ -1,6 +1,7 @@
 """The day profile of Processed: what Spark counts of each day, and the rules that compare it."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -103,14 +104,15 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
         for column, codes in source.codes.items()
     )
     query = _BY_CURRENCY.replace("{codes}", unknown)
-    by_currency = spark.sql(query, payments=payments, batch=batch).toPandas()
-    cells = spark.sql(_CELLS, payments=payments).toPandas()
-    parties = spark.sql(
-        _PARTIES,
-        payments=payments,
-        customers=frames["customers"],
-        merchants=frames["merchants"],
-    ).toPandas()
+    frame = {"payments": payments}
+    held = {name: frames[name] for name in ("customers", "merchants")}
+    queries = (
+        spark.sql(query, **frame, batch=batch),
+        spark.sql(_CELLS, **frame),
+        spark.sql(_PARTIES, **frame, **held),
+    )
+    with ThreadPoolExecutor(len(queries)) as pool:
+        by_currency, cells, parties = pool.map(lambda counted: counted.toPandas(), queries)
     keys = ["event_date", "source_system"]
     measures = [name for name in by_currency.columns if name not in (*keys, "currency")]
     daily = by_currency.groupby(keys, as_index=False)[measures].sum()

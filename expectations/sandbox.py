@@ -1,6 +1,7 @@
 """Judge the Sandbox on its audit branch, against the payments that it was made from."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,22 +87,21 @@ def judge_sandbox(
 ) -> GateResult:
     """Judge the frames of the Sandbox against the processed `transactions` of the same dates."""
     query = _DAYS.replace("{carried}", _CARRIED).replace("{masked_columns}", _MASKED)
-    by_day = spark.sql(
+    compared = spark.sql(
         query,
         transactions=frames["transactions"],
         features=frames["features"],
         masked=frames["transactions_masked"],
-    ).toPandas()
+    )
+    expected = bool(prepared.dates)
+    tables = {name: frames[name] for name in SANDBOX_TABLES}
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(compared.toPandas)
+        batches = table_batches("sandbox", tables, expected, ("transactions_masked",))
+        by_day = reading.result()
     is_judged = by_day["rows_before"] >= days.JUDGED_ROWS
     by_day["masked_share"] = (by_day["masked_rows"] / by_day["rows_before"]).where(is_judged)
-    expected = bool(prepared.dates)
-    batches = [
-        *table_batches(
-            "sandbox",
-            {name: frames[name] for name in SANDBOX_TABLES},
-            expected,
-            ("transactions_masked",),
-        ),
+    batches += [
         Batch(
             "sandbox.features",
             by_day,

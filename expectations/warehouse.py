@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -54,24 +55,26 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
     import psycopg
 
     batches: list[Batch] = []
-    with psycopg.connect(dsn) as connection:
-        for name, beside in staged.details.get("beside", {}).items():
-            table = TABLES[name]
-            partition = (table.partition_by,) if table.partition_by else ()
-            groups = (*partition, "source_system")
+    tables = {TABLES[n]: beside for n, beside in staged.details.get("beside", {}).items()}
+    # The lake is read here while Postgres counts there.
+    with ThreadPoolExecutor(1) as reader, psycopg.connect(dsn) as connection:
+        read = {t: reader.submit(_lake_sums, catalog, t, staged, _groups(t)) for t in tables}
+        for table, beside in tables.items():
+            groups = _groups(table)
             measures = ("rows", *_COMPARED.get(table.short_name, ()), "content")
             after = _sums(connection, beside, table, groups)
-            before = _lake_sums(catalog, _LAKE_TABLES[name], staged, groups)
+            rows = _rows(connection, table, beside)
+            before = read[table].result()
             batches += [
                 Batch(
-                    name,
+                    table.name,
                     side_by_side(before, after, groups, measures),
                     comparisons.agreement_rules(measures, len(before) > 0),
                     groups,
                     part="lake",
                 ),
-                _differences(name, staged),
-                *_rows(connection, table, beside),
+                _differences(table.name, staged),
+                *rows,
             ]
         batches.append(run_batch("staging.transactions", staged))
         # While the connection is open: values that are refused are asked for when they are told.
@@ -168,6 +171,11 @@ def _query(connection: Any, query: str, values: dict[str, Any]) -> Any:
     )
 
 
+def _groups(table: Table) -> tuple[str, ...]:
+    """Return the columns by which a table is compared with the lake."""
+    return (table.partition_by, "source_system") if table.partition_by else ("source_system",)
+
+
 def _sums(connection: Any, relation: str, table: Table, groups: Sequence[str]) -> Any:
     sums = "".join(
         f", sum({name}{'::int' if _is_a(LogicalType.BOOLEAN, name) else ''}) as {name}"
@@ -189,34 +197,54 @@ def _is_a(kind: LogicalType, name: str) -> bool:
     return COLUMNS[name].type is kind
 
 
-def _lake_sums(catalog: Any, name: str, staged: StageResult, groups: Sequence[str]) -> Any:
-    """Return rows, sums and content by group of a lake table at its recorded snapshot.
+def _lake_sums(catalog: Any, table: Table, staged: StageResult, groups: Sequence[str]) -> Any:
+    """Return rows, sums and content by group of a table's source at its recorded snapshot.
 
-    Only the compared columns are read, by a reader of its own: the loader's count of what it read
-    would agree with itself whatever it lost.
+    Only the compared columns are read, file by file, by a reader of its own: the loader's count of
+    what it read would agree with itself whatever it lost.
     """
-    import pyarrow.compute as pc
+    import pyarrow as pa
 
-    table = TABLES[name]
-    measures = _COMPARED.get(table.short_name, ())
+    source = _LAKE_TABLES[table.name]
+    summed = (*_COMPARED.get(table.short_name, ()), "content")
     told = _CONTENT[table.short_name]
-    columns = tuple(dict.fromkeys((*groups, *measures, *told)))
-    scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[name]}
+    columns = tuple(dict.fromkeys((*groups, *summed[:-1], *told)))
+    scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[source]}
     if table.partition_by:
         which = "feature_dates" if table.short_name == "features" else "payment_dates"
         dates = [date.fromisoformat(day) for day in staged.details[which]]
         scan["row_filter"] = in_dates(table.partition_by, dates)
-    held = catalog.load_table(name).scan(**scan).to_arrow()
-    content = _checksums(held, told)
-    held = held.select([*groups, *measures]).append_column("content", content)
-    for column in (c for c in measures if _is_a(LogicalType.BOOLEAN, c)):
-        counted = pc.cast(held[column], "int64")
-        held = held.set_column(held.schema.get_field_index(column), column, counted)
-    summed = [*measures, "content"]
-    sums = [(column, "sum") for column in summed]
-    grouped = held.group_by(list(groups)).aggregate([([], "count_all"), *sums])
-    renamed = {"count_all": "rows", **{f"{column}_sum": column for column in summed}}
-    return grouped.to_pandas().rename(columns=renamed).astype(object)
+    with catalog.load_table(source).scan(**scan).to_arrow_batch_reader() as batches:
+        measured = (_measured(batch, groups, summed, told) for batch in batches)
+        parts = [_grouped(part, groups, [([], "count_all")], summed) for part in measured]
+    if not parts:
+        return pa.table({name: [] for name in (*groups, "rows", *summed)}).to_pandas()
+    held = pa.concat_tables(parts).rename_columns([*groups, "rows", *summed])
+    whole = _grouped(held, groups, [("rows", "sum")], summed)
+    return whole.rename_columns([*groups, "rows", *summed]).to_pandas().astype(object)
+
+
+def _measured(batch: Any, groups: Sequence[str], summed: Sequence[str], told: Sequence[str]) -> Any:
+    """Return what is counted of a batch: its groups, and each measure as a number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = {name: batch[name] for name in groups}
+    for name in summed:
+        if name == "content":
+            columns[name] = _checksums(batch, told)
+        elif _is_a(LogicalType.BOOLEAN, name):
+            columns[name] = pc.cast(batch[name], "int64")
+        else:
+            columns[name] = batch[name]
+    return pa.table(columns)
+
+
+def _grouped(rows: Any, groups: Sequence[str], counts: Any, summed: Sequence[str]) -> Any:
+    sums = [(name, "sum") for name in summed]
+    counted = rows.group_by(list(groups)).aggregate([*counts, *sums])
+    names = [name for name in counted.column_names if name not in groups]
+    return counted.select([*groups, *names])
 
 
 def _checksums(rows: Any, columns: Sequence[str]) -> Any:

@@ -21,6 +21,10 @@ SCHEMA: Final = "staging"
 _STATISTICS_TARGET: Final = 10
 """A tenth of the server's own: it would read each row of a day, at more than the rows' own COPY."""
 
+_WRITTEN_ONCE: Final = "with (autovacuum_enabled = off)"
+"""Rows come frozen and are never changed, so a vacuum finds nothing to do; after a load of years it
+would hold one partition after another while `swap` waits for its lock."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -82,12 +86,12 @@ def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list
     """Return the DDL of a table's twin, dropping what an earlier attempt of the run left."""
     name = beside_name(table, run)
     statements = [
-        f"perform pg_advisory_xact_lock(hashtext('{name}'))",
+        f"select pg_advisory_xact_lock(hashtext('{name}'))",
         f"drop table if exists {name}",
     ]
     comment = f"is '{origin.comment()}'"
     if table.partition_by is None:
-        create_twin = f"create table {name} ({to_postgres.columns(table)})"
+        create_twin = f"create table {name} ({to_postgres.columns(table)}) {_WRITTEN_ONCE}"
         return [*statements, create_twin, f"comment on table {name} {comment}"]
     statements.append(to_postgres.create_parent(table, name))
     statements.append(f"comment on table {name} {comment}")
@@ -95,7 +99,8 @@ def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list
         partition = partition_beside(table, day, run)
         statements += [
             f"drop table if exists {partition}",
-            f"create table {partition} partition of {name} {to_postgres.partition_bound(day)}",
+            f"create table {partition} partition of {name} {to_postgres.partition_bound(day)}"
+            f" {_WRITTEN_ONCE}",
             f"comment on table {partition} {comment}",
         ]
     return statements
@@ -108,15 +113,18 @@ def seal(table: Table, run: str, days: Iterable[date]) -> list[str]:
     """
     name = beside_name(table, run)
     key = f"add primary key ({', '.join(table.key)})"
-    analyze = [
-        f"perform set_config('default_statistics_target', '{_STATISTICS_TARGET}', true)",
-        f"analyze {name}",
-    ]
+    statistics = f"set local default_statistics_target = {_STATISTICS_TARGET}"
     if table.partition_by is None:
-        return [f"alter table {name} {key}", *analyze]
+        return [f"alter table {name} {key}", statistics, f"analyze {name}"]
+    partitions = {day: partition_beside(table, day, run) for day in sorted(days)}
     statements = [
-        f"alter table {partition_beside(table, day, run)} {key},"
-        f" add check ({to_postgres.partition_check(table, day)})"
-        for day in sorted(days)
+        f"alter table {partition} {key}, add check ({to_postgres.partition_check(table, day)})"
+        for day, partition in partitions.items()
     ]
-    return [*statements, *analyze]
+    if partitions:
+        # Of what rows are joined and grouped by: every column of features would cost as much as
+        # their COPY. Not of the twin itself: what is known of it would end with it.
+        known = ", ".join(dict.fromkeys((*table.key, table.partition_by)))
+        each = ", ".join(f"{partition} ({known})" for partition in partitions.values())
+        statements += [statistics, f"analyze {each}"]
+    return statements

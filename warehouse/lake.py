@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.sql import SqlCatalog
+    from pyiceberg.table import DataScan
 
+_FILES_AHEAD = 8
 LakeRole = Literal["reader", "processor"]
 _CATALOG_ROLE: dict[LakeRole, CatalogRole] = {"reader": "reader", "processor": "writer"}
 
@@ -103,12 +105,25 @@ def read_dates(
     scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        with scan.to_arrow_batch_reader() as reader:
-            for batch in reader:
-                if batch.num_rows:
-                    yield batch.select(schema.names).cast(schema)
+        for batch in _streamed(scan):
+            if batch.num_rows:
+                yield batch.select(schema.names).cast(schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _streamed(scan: DataScan) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a scan, a few files at a time.
+
+    The scan's own reader begins all of its files at once and holds what nobody took yet: a whole
+    table, where the taker is the slower one.
+    """
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    reader = ArrowScan(scan.table_metadata, scan.io, scan.projection(), scan.row_filter)
+    files = list(scan.plan_files())
+    for start in range(0, len(files), _FILES_AHEAD):
+        yield from reader.to_record_batches(files[start : start + _FILES_AHEAD])
 
 
 def sequence_number(catalog: Catalog, table: str, snapshot_id: int) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -15,7 +18,7 @@ from contracts.render import to_postgres
 from contracts.results import StageResult
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
-from warehouse import beside, lake, reconcile
+from warehouse import beside, binary_copy, lake, reconcile
 from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ _SOURCES: Final = {
     "staging.quarantine": "processed.quarantine",
 }
 _SHOWN_DIFFERENCES: Final = 50
+_AHEAD: Final = 3
+"""Batches that are read and written in advance, while the server takes the one before them."""
+_T = TypeVar("_T")
 
 
 class LoadError(RuntimeError):
@@ -101,16 +107,12 @@ def stage(
         LoadError: when a snapshot is not recorded.
         lake.SnapshotMissing: when the lake no longer holds one.
     """
-    import adbc_driver_postgresql.dbapi as adbc
-
     run, staged_at = beside.token(run_id), datetime.now(UTC).isoformat()
     copies = _copies(processed, prepared)
-    with adbc.connect(dsn) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(beside.together([f"perform {_alone(run)}"]))
-            cursor.execute(beside.DROP_ABANDONED)
-            tables = _copy_all(catalog, cursor, copies, run, staged_at)
-        connection.commit()
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select {_alone(run)}".encode())
+        cursor.execute(beside.DROP_ABANDONED.encode())
+        tables = _copy_all(catalog, cursor, copies, run, staged_at)
     payments = tables["staging.transactions"]
     return StageResult(
         stage=Stage.LOAD,
@@ -134,13 +136,12 @@ def _alone(run: str) -> str:
 
 
 def _copy_all(
-    catalog: Catalog, cursor: Any, copies: Sequence[_Copy], run: str, staged_at: str
+    catalog: Catalog, cursor: psycopg.Cursor, copies: Sequence[_Copy], run: str, staged_at: str
 ) -> dict[str, _Copied]:
     """Copy tables one after the other in the transaction of the caller."""
 
     def fetch(query: str) -> list[tuple[Any, ...]]:
-        cursor.execute(query)
-        return list(cursor.fetchall())
+        return cursor.execute(query.encode()).fetchall()
 
     found = {}
     for copy in copies:
@@ -148,31 +149,59 @@ def _copy_all(
         name = beside.beside_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
         origin = beside.Origin(run, copy.snapshot, sequence, staged_at)
-        cursor.execute(beside.together(beside.create(copy.table, run, days, origin)))
+        cursor.execute("; ".join(beside.create(copy.table, run, days, origin)).encode())
         tally = reconcile.Tally(copy.table)
         if copy.dates != ():
             rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
             fill(cursor, copy.table, run, tally.watch(rows))
-        cursor.execute(beside.together(beside.seal(copy.table, run, days)))
+        cursor.execute("; ".join(beside.seal(copy.table, run, days)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
         found[copy.table.name] = _Copied(copy, name, sequence, ours, theirs)
     return found
 
 
-def fill(cursor: Any, table: Table, run: str, rows: pa.RecordBatchReader) -> None:
-    """Copy rows into the twin of a table.
+def fill(cursor: psycopg.Cursor, table: Table, run: str, rows: pa.RecordBatchReader) -> None:
+    """Copy rows into the twin of a table, made in this transaction.
 
     The lake gives a file at a time, and a file holds a day: such rows go straight into the day's
     partition, since to find the partition of each row costs the server as much again.
     """
-    import pyarrow as pa
+    names = ", ".join(rows.schema.names)
+    for day, batches in groupby(_ahead(_encoded(rows, table.partition_by)), key=itemgetter(0)):
+        name = beside.beside_name(table, run)
+        how = "format binary"
+        if day is not None:
+            name = beside.partition_beside(table, day, run)
+            # Nobody can see the rows before the transaction ends; without it the first to read them
+            # writes every page again, to note that it has ended.
+            how += ", freeze"
+        with cursor.copy(f"copy {name} ({names}) from stdin ({how})".encode()) as copy:
+            copy.write(binary_copy.HEADER)
+            for _, written in batches:
+                copy.write(written)
+            copy.write(binary_copy.TRAILER)
 
-    for day, batches in groupby(rows, key=lambda batch: _only_day(batch, table.partition_by)):
-        whole = beside.beside_name(table, run)
-        name = whole if day is None else beside.partition_beside(table, day, run)
-        schema, _, short = name.partition(".")
-        reader = pa.RecordBatchReader.from_batches(rows.schema, batches)
-        cursor.adbc_ingest(short, reader, mode="append", db_schema_name=schema)
+
+def _encoded(
+    rows: pa.RecordBatchReader, column: str | None
+) -> Iterator[tuple[date | None, memoryview]]:
+    """Yield the rows as the server takes them, each time with the day that all of them have."""
+    for batch in rows:
+        day = _only_day(batch, column)
+        for written in binary_copy.encoded(batch):
+            yield day, written
+
+
+def _ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield the same items, taken in a thread of their own a few items ahead."""
+    with ThreadPoolExecutor(1) as reader:
+        taken = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
+        try:
+            while (item := taken.popleft().result()) is not None:
+                taken.append(reader.submit(next, items, None))
+                yield item
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:

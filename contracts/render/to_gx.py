@@ -27,6 +27,7 @@ class Rule:
     """One expectation: `kind` is its class, `what` its short name, `expected` and `reason` words.
 
     A `private` rule judges values that may be personal: what it saw is counted, never quoted.
+    Nothing of fewer than `shortest` characters holds its pattern, which spares a store the search.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Rule:
     severity: str = CRITICAL
     arguments: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
+    shortest: int = 0
 
 
 def is_private(column: str) -> bool:
@@ -152,8 +154,11 @@ def matches(column: str, regex: str, expected: str, reason: str, severity: str =
     )
 
 
-def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
-    """Return the rule that no value of a text column holds a pattern; values are never quoted."""
+def free_of(column: str, regex: str, expected: str, reason: str, shortest: int = 0) -> Rule:
+    """Return the rule that no value of a text column holds a pattern; values are never quoted.
+
+    `shortest` is the number of characters of the shortest text that holds it.
+    """
     return Rule(
         "ExpectColumnValuesToNotMatchRegex",
         "free_of",
@@ -163,6 +168,7 @@ def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
         CRITICAL,
         {"regex": regex},
         private=True,
+        shortest=shortest,
     )
 
 

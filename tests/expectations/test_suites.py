@@ -1,17 +1,19 @@
 """The suites: every rule can be built, is named once, and says why its number is what it is."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from contracts.render.to_gx import Rule, base_rules, is_private, to_expectation
+from contracts.render.to_gx import Rule, base_rules, free_of, is_private, matches, to_expectation
 from contracts.tables import TABLES
 from expectations.counted import refuses
 from expectations.run import Batch, check_name
 from expectations.suites import comparisons, days, production, profiles, raw, scores
 from expectations.suites.tables import SUITES
+from expectations.suites.transactions import DIRECT_IDENTIFIER, SHORTEST_IDENTIFIER
 from sources.handbook import HANDBOOK
 from sources.ranges import Ranges
 from sources.sparkov import SPARKOV
@@ -115,3 +117,18 @@ def test_small_frames_of_two_stores_count_a_missing_group_as_zero() -> None:
         [2, 0, 20],
         [3, 30, 0],
     ]
+
+
+def test_a_form_of_one_class_is_searched_for_what_is_not_of_it() -> None:
+    assert refuses(matches("content_hash", "^[0-9a-f]{64}$", "", "")) == (
+        "length(content_hash) <> 64 or regexp_like(content_hash, '[^0-9a-f]')"
+    )
+    for other in ("^.{1,30}$", "^[^a]{3}$", "^[a]{2}b$", "[a]{2}"):
+        assert refuses(matches("name", other, "", "")) == f"not regexp_like(name, '{other}')"
+
+
+def test_only_what_is_long_enough_is_searched_for_an_identifier() -> None:
+    rule = free_of("name", DIRECT_IDENTIFIER, "", "", SHORTEST_IDENTIFIER)
+    assert refuses(rule) == f"length(name) >= 11 and regexp_like(name, '{DIRECT_IDENTIFIER}')"
+    fewest, _ = re._parser.parse(DIRECT_IDENTIFIER).getwidth()  # type: ignore[attr-defined]
+    assert fewest == SHORTEST_IDENTIFIER

@@ -33,6 +33,8 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": "4",
+        # Else frames of one task each, united, are one task.
+        "spark.sql.unionOutputPartitioning": "false",
         "spark.ui.enabled": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
     }

@@ -65,7 +65,6 @@ def write_files(
         declared.partition_by,
     )
     step = partial(_written, target=target, through=through)
-    # United before, frames of one task each would become one task.
     found = reduce(DataFrame.unionAll, [df.mapInArrow(step, _FOUND) for df in frames])
     return _data_files(table, found.collect())
 

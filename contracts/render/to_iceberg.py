@@ -13,9 +13,18 @@ _PROPERTIES: Final = {
     "write.parquet.compression-codec": "zstd",
     # For compaction: a larger dictionary of nearly unique values is built and thrown away.
     "write.parquet.dict-size-bytes": "8192",
+    "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
+
+_BOUNDS: Final = {
+    "event_date": "full",
+    "source_system": "full",
+    # Names of deliveries differ at their end.
+    "raw_object": "full",
+}
+"""Columns whose least and greatest value a file is found by; others' would only fill the lists."""
 
 
 def _quoted(text: str) -> str:
@@ -36,12 +45,12 @@ def create_table(table: Table) -> str:
         for name in table.column_names
     )
     partitioned = f"\nPARTITIONED BY ({table.partition_by})" if table.partition_by else ""
-    wanted = dict(_PROPERTIES)
-    if "raw_object" in table.column_names:
-        # Names of deliveries differ at their end: cut after 16 characters, as bounds are by
-        # default, they would not tell which files hold the rows of one.
-        wanted["write.metadata.metrics.column.raw_object"] = "full"
-    properties = ", ".join(f"'{name}'='{value}'" for name, value in wanted.items())
+    bounds = {
+        f"write.metadata.metrics.column.{name}": mode
+        for name, mode in _BOUNDS.items()
+        if name in table.column_names
+    }
+    properties = ", ".join(f"'{name}'='{value}'" for name, value in (_PROPERTIES | bounds).items())
     return (
         f"CREATE TABLE IF NOT EXISTS {qualified(table.name)} (\n  {columns}\n) USING iceberg"
         f"{partitioned}\nCOMMENT {_quoted(f'One row per {table.grain}.')}"

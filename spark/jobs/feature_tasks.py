@@ -5,8 +5,8 @@ is moved between tasks, and the price is that a look-back is read by two. By key
 rows move to the task of their customer and then to that of their counterparty.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from functools import partial
 from math import ceil
 from typing import Final
@@ -57,7 +57,7 @@ def feature_tasks(
         return [by_customer(rows, frauds, filled, count)], partial(
             finish_counterparties, filled=filled
         )
-    parts = list(cut(days, count)) or [[]]
+    parts = cut(days, count) or [[]]
     frames = [_rows(transactions, labels, filled, part).coalesce(1) for part in parts]
     return frames, partial(compute, filled=filled, frauds=frauds.toArrow())
 
@@ -70,22 +70,36 @@ def _rows(
     return inputs(marked, labels.filter(needed), filled)
 
 
-def cut(days: Mapping[date, int], count: int) -> Iterator[list[date]]:
-    """Divide dates into runs with about equally many rows.
+def cut(days: Mapping[date, int], count: int) -> list[list[date]]:
+    """Divide dates into at most `count` runs, so that the largest has few rows to read.
 
-    >>> [len(part) for part in cut({date(2024, 5, day): 10 for day in range(1, 8)}, 2)]
-    [4, 3]
+    A run reads the look-back before its first date too, as far as that is among `days`.
+
+    >>> [len(part) for part in cut({date(2024, 5, 1) + timedelta(n): 10 for n in range(120)}, 2)]
+    [79, 41]
     """
-    part: list[date] = []
-    total, seen, done = sum(days.values()), 0, 1
+    low, high = max(days.values(), default=0), sum(days.values())
+    while low < high:
+        most = (low + high) // 2
+        if len(_runs(days, most)) <= count:
+            high = most
+        else:
+            low = most + 1
+    return _runs(days, high)
+
+
+def _runs(days: Mapping[date, int], most: int) -> list[list[date]]:
+    """Divide dates into runs that read at most so many rows, where one date allows it."""
+    runs: list[list[date]] = []
+    rows = most + 1
     for day in sorted(days):
-        part.append(day)
-        seen += days[day]
-        if seen * count >= total * done:
-            yield part
-            part, done = [], done + 1
-    if part:
-        yield part
+        if rows + days[day] > most:
+            first = day - timedelta(LOOKBACK_DAYS)
+            rows = sum(held for other, held in days.items() if first <= other < day)
+            runs.append([])
+        runs[-1].append(day)
+        rows += days[day]
+    return runs
 
 
 def _at_once(df: DataFrame) -> int:

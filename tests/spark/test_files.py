@@ -67,11 +67,14 @@ def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", br
     assert folders == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
 
 
-def test_statistics_are_those_of_the_rows(line: "Line", branch: str) -> None:
+def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> None:
+    from pyspark.sql import functions as F
+
     from spark.tables import write
     from warehouse.lake import open_catalog
 
-    write(labels(line, ("a", 1), ("b", 1)), LABELS, branch)
+    rows = labels(line, ("a", 1), ("b", 3))
+    write(rows.withColumn("event_date", F.lit(date(2024, 5, 1))), LABELS, branch)
 
     table = open_catalog(line.settings, "reader").load_table(LABELS)
     snapshot = table.snapshot_by_name(branch)
@@ -79,9 +82,13 @@ def test_statistics_are_those_of_the_rows(line: "Line", branch: str) -> None:
     (task,) = table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
     ids = {field.name: field.field_id for field in table.schema().fields}
     assert task.file.record_count == 2
-    assert task.file.null_value_counts[ids["scenario"]] == 2
-    assert task.file.lower_bounds[ids["event_id"]] == b"a"
-    assert task.file.upper_bounds[ids["event_id"]] == b"b"
+    for name, least, greatest in (
+        ("raw_object", b"o1", b"o3"),
+        ("source_system", b"sparkov", b"sparkov"),
+    ):
+        assert task.file.lower_bounds[ids[name]] == least
+        assert task.file.upper_bounds[ids[name]] == greatest
+    assert ids["event_id"] not in task.file.lower_bounds
 
 
 def test_a_null_where_none_may_be_is_a_sentence_and_nothing_is_written(

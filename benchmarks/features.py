@@ -23,6 +23,7 @@ from statistics import median
 from typing import Final
 
 import psutil
+from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -36,7 +37,7 @@ from contracts.settings import load_settings
 from contracts.tables import TABLES
 from spark.conform import conform
 from spark.files import commit_files, write_files
-from spark.jobs.feature_tasks import feature_tasks
+from spark.jobs.feature_tasks import Held, feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import session
 from spark.tables import MAIN
@@ -45,6 +46,7 @@ from warehouse.lake import open_catalog
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")
 _SHORT_DAYS: Final = 30
+_FILLED: Final = {"handbook": columns_filled("handbook")}
 
 
 def main() -> int:
@@ -146,13 +148,17 @@ def fill(spark: SparkSession, *, until: int) -> None:
 
 def _compute(spark: SparkSession, days: Mapping[date, int]) -> None:
     """Compute the features of `days`, with the rows of each, into their table."""
-    payments, labels = (spark.table(f"lake.{_named(name)}") for name in _TABLES[:2])
-    filled = {"handbook": columns_filled("handbook")}
-    rows, compute = feature_tasks(payments, labels, filled, days)
-    declared = replace(TABLES["sandbox.features"], name=_named("sandbox.features"))
     with closing(open_catalog(load_settings(), "processor")) as catalog:
-        files = write_files(rows, declared, catalog, compute)
+        held = (_held(catalog, _TABLES[0]), _held(catalog, _TABLES[1]))
+        tasks, compute = feature_tasks(spark, held, _FILLED, days)
+        declared = replace(TABLES["sandbox.features"], name=_named("sandbox.features"))
+        files = write_files(tasks, declared, catalog, compute)
         commit_files(catalog.load_table(declared.name), MAIN, files, {})
+
+
+def _held(catalog: Catalog, table: str) -> Held:
+    at = catalog.load_table(_named(table)).metadata.current_snapshot_id
+    return Held(_named(table), at or 0)
 
 
 def _days(spark: SparkSession) -> dict[date, int]:

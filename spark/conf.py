@@ -33,8 +33,6 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": "4",
-        # Else frames of one task each, united, are one task.
-        "spark.sql.unionOutputPartitioning": "false",
         "spark.ui.enabled": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
     }
@@ -67,7 +65,7 @@ def server_conf(settings: Settings) -> dict[str, str]:
         **lake_conf(settings),
         "spark.app.name": "tollgate",
         "spark.master": "local[*]",
-        "spark.driver.memory": "1536m",
+        "spark.driver.memory": "1g",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.connect.grpc.binding.address": "127.0.0.1",

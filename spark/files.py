@@ -9,7 +9,7 @@ no reader sees them; those of a task that failed are orphans, which the care of 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial, reduce
+from functools import partial
 from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as LakeTable
 
 Batches = Iterator["pa.RecordBatch"]
-_HELD_BYTES: Final = 192 * 2**20
+_HELD_BYTES: Final = 96 * 2**20
 """Arrow memory that a task fills before it writes what it holds: bounds it, not the result."""
 _DICTIONARY_BYTES: Final = 8192
 """A larger dictionary of nearly unique values is built and thrown away."""
@@ -46,12 +46,12 @@ class _Target:
 
 
 def write_files(
-    frames: Sequence[DataFrame],
+    df: DataFrame,
     declared: Table,
     catalog: "Catalog",
     through: Callable[[Batches], Batches] | None = None,
 ) -> "list[DataFile]":
-    """Write the rows of `frames` below the table's folder and return the files, not yet committed.
+    """Write the rows of `df` below the table's folder and return its files, not yet committed.
 
     `through` turns the batches of a task into those to write, with the columns of the table.
     """
@@ -64,8 +64,7 @@ def write_files(
         schema_to_pyarrow(table.schema()),
         declared.partition_by,
     )
-    step = partial(_written, target=target, through=through)
-    found = reduce(DataFrame.unionAll, [df.mapInArrow(step, _FOUND) for df in frames])
+    found = df.mapInArrow(partial(_written, target=target, through=through), _FOUND)
     return _data_files(table, found.collect())
 
 
@@ -156,6 +155,9 @@ def _written(
             held, size = [], 0
     if held:
         found += _put(store, target, held)
+        held = []
+    # Spark keeps the process for the next task: what this one needed should not stay with it.
+    pa.default_memory_pool().release_unused()
     schema = pa.schema({"path": pa.string(), "size": pa.int64(), "footer": pa.binary()})
     yield pa.RecordBatch.from_pylist(found, schema)
 

@@ -107,33 +107,40 @@ def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
 def write(df: DataFrame, table: str, branch: str, renewed_dates: Iterable[date] = ()) -> None:
     """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table.
 
-    `renewed_dates` are replaced though `df` may have none of theirs. Rows of one date are brought
-    together first, so that a day is one file.
+    `renewed_dates` are replaced too, if only by nothing. Rows of one date are brought together
+    first, so that a day is one file.
     """
     declared = TABLES[table]
     by = [] if declared.partition_by is None else [declared.partition_by]
     rows = require(conform(df, declared), declared).hint("rebalance", *by)
-    write_tasks([rows], table, branch, renewed_dates=renewed_dates)
+    write_tasks(rows, table, branch, renewed_dates=renewed_dates)
+
+
+def write_days(df: DataFrame, table: str, branch: str, dates: Sequence[date]) -> None:
+    """Replace `dates` on a branch by rows that come by date, so that they need not be moved."""
+    declared = TABLES[table]
+    rows = require(conform(df, declared), declared)
+    write_tasks(rows, table, branch, renewed_dates=dates)
 
 
 def write_tasks(
-    frames: Sequence[DataFrame],
+    df: DataFrame,
     table: str,
     branch: str,
     through: Callable[[Batches], Batches] | None = None,
     note: str | None = None,
     renewed_dates: Iterable[date] = (),
 ) -> None:
-    """Do as `write` does with frames whose tasks each write their own rows, as they come.
+    """Do as `write` does with a frame whose tasks each write their own rows, as they come.
 
     `through` turns the batches of a task into rows of the table. `note` is kept with the snapshot,
     for `note_of` to return.
     """
     with closing(open_catalog(load_settings(), "processor")) as catalog:
-        files = write_files(frames, TABLES[table], catalog, through)
+        files = write_files(df, TABLES[table], catalog, through)
         properties = {} if note is None else {_NOTE: note}
         commit(catalog, table, branch, files, properties, renewed_dates)
-    frames[0].sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
+    df.sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
 
 
 @retry(

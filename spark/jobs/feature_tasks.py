@@ -1,73 +1,98 @@
 """How the features of a window are divided among tasks.
 
-By dates, when a task can hold the dates that it computes and the look-back before them: then no row
-is moved between tasks, and the price is that a look-back is read by two. By keys, when one cannot:
-rows move to the task of their customer and then to that of their counterparty.
+By dates, when a task can hold the dates that it computes and the look-back before them: each reads
+the files of its dates itself, no row is moved between tasks, and the price is that a look-back is
+read by two. By keys, when a task cannot: rows move to the task of their customer and then to that
+of their counterparty.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from math import ceil
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pyspark.sql import DataFrame
+import pyarrow.compute as pc
+from pyiceberg.utils.datetime import date_to_days
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.features import LOOKBACK_DAYS
+from contracts.render import to_arrow
+from contracts.settings import load_settings
+from contracts.tables import TABLES
 from spark.files import Batches
-from spark.tables import spans, within
-from spark.transforms.features import (
-    Filled,
-    by_customer,
-    compute,
-    finish_counterparties,
-    inputs,
-    known_frauds,
-)
+from spark.tables import read, spans, within
+from spark.transforms.features import Filled, computed, inputs, known_frauds
+from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
+from warehouse.lake import open_catalog
 
-Tasks = tuple[list[DataFrame], Callable[[Batches], Batches]]
-"""Rows as the tasks read them, and what makes features of the batches of one task."""
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+
+Tasks = tuple[DataFrame, Callable[[Batches], Batches]]
+"""What the tasks get, and what makes rows of features of the batches of one task."""
 _WORTH_A_TASK: Final = 500_000
 """Rows that one task computes in about a second."""
 _MOST_ROWS: Final = 6_000_000
 """Rows that one task may hold: about 0.4 GB for each million."""
 _ROWS_BY_KEY: Final = 1_000_000
+_LABELS: Final = ("source_system", "event_id", "is_fraud", "known_at")
+_REPEATED: Final = {
+    "source_system",
+    "event_at_precision",
+    "customer_id",
+    "counterparty_id",
+    "counterparty_type",
+    "currency",
+    "merchant_category",
+    "country",
+    "device_id",
+}
+"""Texts that stand in many rows of a day."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A table of the lake at a snapshot."""
+
+    table: str
+    snapshot_id: int
 
 
 def feature_tasks(
-    transactions: DataFrame,
-    labels: DataFrame,
+    spark: SparkSession,
+    held: tuple[Held, Held],
     filled: Filled,
     days: Mapping[date, int],
     most_rows: int = _MOST_ROWS,
 ) -> Tasks:
     """Return the tasks that compute the features of `days` (rows of each), from all payments.
 
-    One with more than `most_rows` rows to hold has its work divided by keys.
+    `held` are the payments and their labels. What makes a task hold more than `most_rows` rows is
+    divided by keys.
     """
-    needed = within("event_date", spans(days, before=LOOKBACK_DAYS))
-    frauds = known_frauds(labels.filter(needed))
+    transactions, labels = held
     total = sum(days.values())
     look_back = ceil(total / max(len(days), 1) * LOOKBACK_DAYS)
-    count = max(min(ceil(total / _WORTH_A_TASK), _at_once(transactions)), 1)
-    if total / count + look_back > most_rows:
-        rows = _rows(transactions, labels, filled, sorted(days))
-        count = ceil((total + look_back) / min(_ROWS_BY_KEY, most_rows))
-        return [by_customer(rows, frauds, filled, count)], partial(
-            finish_counterparties, filled=filled
-        )
-    parts = cut(days, count) or [[]]
-    frames = [_rows(transactions, labels, filled, part).coalesce(1) for part in parts]
-    return frames, partial(compute, filled=filled, frauds=frauds.toArrow())
-
-
-def _rows(
-    transactions: DataFrame, labels: DataFrame, filled: Filled, dates: Sequence[date]
-) -> DataFrame:
-    needed = within("event_date", spans(dates, before=LOOKBACK_DAYS))
-    marked = transactions.filter(needed).withColumn("is_wanted", within("event_date", spans(dates)))
-    return inputs(marked, labels.filter(needed), filled)
+    count = max(min(ceil(total / _WORTH_A_TASK), _at_once(spark)), 1)
+    if total / count + look_back <= most_rows:
+        with closing(open_catalog(load_settings(), "processor")) as catalog:
+            parts = _parts(catalog, cut(days, count), transactions, labels)
+        if parts is not None:
+            return _one_a_task(spark, parts), partial(_from_files, filled=filled)
+    needed = within("event_date", spans(days, before=LOOKBACK_DAYS))
+    payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
+    rows = payments.select(*inputs(filled), within("event_date", spans(days)).alias("is_wanted"))
+    frauds = known_frauds(read(spark, labels.table, labels.snapshot_id).filter(needed))
+    counts = category_counts(payments, frauds, filled)
+    count = ceil((total + look_back) / min(_ROWS_BY_KEY, most_rows))
+    step = partial(by_counterparty, filled=filled, counts=counts)
+    return by_customer(rows, frauds, filled, count), step
 
 
 def cut(days: Mapping[date, int], count: int) -> list[list[date]]:
@@ -102,7 +127,90 @@ def _runs(days: Mapping[date, int], most: int) -> list[list[date]]:
     return runs
 
 
-def _at_once(df: DataFrame) -> int:
+def _at_once(spark: SparkSession) -> int:
     """Return how many tasks the session runs at once, as it divides a range of numbers."""
-    numbers = df.sparkSession.range(1024).select(F.spark_partition_id().alias("task"))
+    numbers = spark.range(1024).select(F.spark_partition_id().alias("task"))
     return int(numbers.distinct().count())
+
+
+def _one_a_task(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
+    """Return a frame with a task for each part, told as JSON."""
+    # Spark divides what a client sends among as many tasks as it runs at once.
+    return spark.createDataFrame([(json.dumps(part),) for part in parts], "part string")
+
+
+def _parts(
+    catalog: "Catalog", runs: Sequence[Sequence[date]], transactions: Held, labels: Held
+) -> list[dict[str, Any]] | None:
+    """Return, for each run of dates, those and the files of theirs and of their look-back.
+
+    None where a file has rows that were deleted since, which only Spark knows to leave out.
+    """
+    parts: list[dict[str, Any]] = [{"days": [day.isoformat() for day in run]} for run in runs]
+    for held in (transactions, labels):
+        table = catalog.load_table(held.table)
+        tasks = list(table.scan(snapshot_id=held.snapshot_id).plan_files())
+        if any(task.delete_files for task in tasks):
+            return None
+        for part, run in zip(parts, runs, strict=True):
+            dates = {
+                date_to_days(first + timedelta(n))
+                for first, last in spans(run, before=LOOKBACK_DAYS)
+                for n in range((last - first).days + 1)
+            }
+            paths = [t.file.file_path for t in tasks if t.file.partition[0] in dates]
+            part["transactions" if held is transactions else "labels"] = paths
+    return parts
+
+
+def _from_files(batches: Batches, *, filled: Filled) -> Batches:
+    """Compute the features of each part; runs beside Spark's executor."""
+    import pyarrow as pa
+
+    from warehouse.lake_store import open_store, store_properties
+
+    # The task's own settings: no key stands in a plan.
+    store = open_store(store_properties(load_settings(), "processor"))
+    for batch in batches:
+        for told in batch["part"].to_pylist():
+            part = json.loads(told)
+            rows = _read(store, part["transactions"], "processed.transactions", inputs(filled))
+            days = pa.array([date.fromisoformat(day) for day in part["days"]], pa.date32())
+            rows = rows.append_column("is_wanted", pc.is_in(rows["event_date"], days))
+            yield from computed(rows, filled, _frauds(store, part["labels"]))
+
+
+def _read(
+    store: Any, paths: Sequence[str], table: str, names: Sequence[str], only: Any = None
+) -> "pa.Table":
+    """Return columns of data files; texts that repeat as dictionaries."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    coded = [name for name in names if name in _REPEATED]
+    declared = to_arrow.schema(TABLES[table])
+    fields = [
+        pa.field(name, pa.dictionary(pa.int32(), pa.string()))
+        if name in coded
+        else declared.field(name).with_nullable(True)
+        for name in names
+    ]
+    form = ds.ParquetFileFormat(read_options={"dictionary_columns": coded})
+    files = [path.partition("://")[2] for path in paths]
+    dataset = ds.dataset(files, pa.schema(fields), form, filesystem=store) if files else None
+    if dataset is None:
+        return pa.schema(fields).empty_table()
+    return dataset.to_table(columns=list(names), filter=only).unify_dictionaries().combine_chunks()
+
+
+def _frauds(store: Any, paths: Sequence[str]) -> "pa.Table":
+    """Return what `known_frauds` does, from data files."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    rows = _read(store, paths, "processed.labels", _LABELS, ds.field("is_fraud"))
+    micros = rows["known_at"].cast(pa.int64())
+    rows = rows.select(["source_system", "event_id"]).append_column("known", micros)
+    rows = rows.set_column(0, "source_system", rows["source_system"].cast(pa.string()))
+    first = rows.group_by(["source_system", "event_id"]).aggregate([("known", "min")])
+    return first.rename_columns({"known_min": "fraud_micros"})

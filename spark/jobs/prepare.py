@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
-from spark.jobs.feature_tasks import feature_tasks
+from spark.jobs.feature_tasks import Held, feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import says_when_lost
 from spark.tables import (
@@ -58,19 +58,20 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     # A date of the window may have lost its payments.
     dates = sorted({*days, *processed.dates})
     if dates:
-        labels = read(spark, "processed.labels", inputs["processed.labels"])
+        labels = Held("processed.labels", inputs["processed.labels"])
+        held = (Held(_TRANSACTIONS, inputs[_TRANSACTIONS]), labels)
         filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
-        rows, compute = feature_tasks(transactions, labels, filled, days)
+        tasks, compute = feature_tasks(spark, held, filled, days)
         note = json.dumps(inputs)
         sample = masked_sample(transactions.filter(within("event_date", spans(dates))))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
-                pool.submit(write_tasks, rows, "sandbox.features", branch, compute, note, dates),
+                pool.submit(write_tasks, tasks, "sandbox.features", branch, compute, note, dates),
                 pool.submit(write, sample, "sandbox.transactions_masked", branch, dates),
             ):
                 done.result()
-    held = references(spark, tables)
-    snapshots = {name: branches[branch] for name, branches in held.items()}
+    heads = references(spark, tables)
+    snapshots = {name: branches[branch] for name, branches in heads.items()}
     went_out = _counted(
         read(spark, "sandbox.features", snapshots["sandbox.features"]), spans(dates)
     )

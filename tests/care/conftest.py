@@ -42,7 +42,7 @@ class Lake:
 
         self.spark.sql(create_table(TABLES[table]))
         open_branch(self.spark, [TABLES[table]], "audit_run")
-        write_tasks([rows], table, "audit_run", note=note)
+        write_tasks(rows, table, "audit_run", note=note)
         alter(self.spark, f"CALL lake.system.fast_forward('{table}', '{MAIN}', 'audit_run')")
         drop_branch(self.spark, [TABLES[table]], "audit_run")
         return self.hold(table).branches[MAIN]

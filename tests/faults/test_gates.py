@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -127,7 +129,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 
     from spark.jobs import batch
 
-    write = batch.write
+    write = batch.write_days
 
     def a_cent_more(df: Any, table: str, *rest: Any) -> None:
         if table == "processed.transactions":
@@ -135,26 +137,28 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
         write(df, table, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "write", a_cent_more)
+        patch.setattr(batch, "write_days", a_cent_more)
         refused(line, Gate.PROCESSED, "amount_in_table.equals_amount_out", Stage.PROCESS)
 
     line.run(DAY, Stage.PROCESS)
 
 
 def test_gate_sandbox(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyspark.sql import functions as F
-
     from spark.jobs import prepare
 
-    write = prepare.write
+    write = prepare.write_tasks
 
-    def an_hour_late(df: Any, table: str, *rest: Any) -> None:
-        if table == "sandbox.features":
-            df = df.withColumn("hour_of_day", F.col("hour_of_day") + 1)
-        write(df, table, *rest)
+    def an_hour_late(df: Any, table: str, branch: str, compute: Any, *rest: Any) -> None:
+        def computed(batches: Any) -> Any:
+            for batch in compute(batches):
+                names = batch.schema.names
+                hour = pc.cast(pc.add(batch["hour_of_day"], 1), pa.int32())
+                yield batch.set_column(names.index("hour_of_day"), "hour_of_day", hour)
+
+        write(df, table, branch, computed, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write", an_hour_late)
+        patch.setattr(prepare, "write_tasks", an_hour_late)
         refused(line, Gate.SANDBOX, "features.hour_of_day.between", Stage.PREPARE)
 
     line.run(DAY, Stage.PREPARE)

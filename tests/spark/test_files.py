@@ -110,7 +110,7 @@ def test_rows_without_a_declared_column_are_refused(line: "Line", branch: str) -
     lacking = labels(line, ("a", 1)).drop("known_at", "scenario")
 
     with pytest.raises(Exception, match=r"the rows for processed.labels lack scenario, known_at"):
-        write_tasks([lacking], LABELS, branch)
+        write_tasks(lacking, LABELS, branch)
 
 
 def test_a_table_without_dates_is_replaced_whole_even_by_nothing(line: "Line", branch: str) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,20 +102,24 @@ def test_the_tasks_together_give_the_bits_of_the_whole(
     from spark.jobs.filled import columns_filled
     from spark.transforms.features import OUT, schema
 
+    _, prepared = day
+
+    def held(name: str) -> feature_tasks.Held:
+        return feature_tasks.Held(name, prepared.snapshots[name])
+
     monkeypatch.setattr(feature_tasks, "_WORTH_A_TASK", 100)
     kept = line.spark.table("lake.sandbox.features").select(*OUT)
     days = {row["event_date"]: row["count"] for row in kept.groupBy("event_date").count().collect()}
 
-    frames, compute = feature_tasks.feature_tasks(
-        line.spark.table("lake.processed.transactions"),
-        line.spark.table("lake.processed.labels"),
+    tasks, compute = feature_tasks.feature_tasks(
+        line.spark,
+        (held("processed.transactions"), held("processed.labels")),
         {"sparkov": columns_filled("sparkov")},
         days,
         most_rows,
     )
-    assert len(frames) == (1 if most_rows == 5_000 else 2)
-    parts = [frame.mapInArrow(compute, schema(OUT)) for frame in frames]
-    found = reduce(type(parts[0]).unionAll, parts)
+    assert ("part" in tasks.columns) == (most_rows > 5_000)
+    found = tasks.mapInArrow(compute, schema(OUT))
 
     assert found.count() == kept.count() == len(files())
     assert kept.exceptAll(found).isEmpty()

@@ -173,15 +173,15 @@ def test_killed_in_mid_write_nothing_has_moved(
 ) -> None:
     from spark.jobs import batch
 
-    before, write = content(line), batch.write
+    before, write = content(line), batch.write_days
 
-    def write_and_die(df: Any, table: str, branch: str) -> None:
-        write(df, table, branch)
+    def write_and_die(df: Any, table: str, *rest: Any) -> None:
+        write(df, table, *rest)
         if table == "processed.transactions":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pets_are_a_category():
-        patch.setattr(batch, "write", write_and_die)
+        patch.setattr(batch, "write_days", write_and_die)
         with pytest.raises(KeyboardInterrupt):
             redrive(line, story, "second", "unknown_code")
     assert content(line) == before

@@ -1,6 +1,6 @@
 """Point-in-time features, by sorted arrays within a task.
 
-Spark brings the rows that a task needs (`inputs`), numpy computes (`compute`). Each module is a
+A task reads the columns that it needs (`inputs`), numpy computes (`compute`). Each module is a
 family; names, windows and constants are in `contracts/features.py`, meanings in
 `contracts/feature_columns.py`.
 """
@@ -19,7 +19,7 @@ from contracts.features import CUSTOMER_PAYEES, FEATURES, PAYEE_WINDOW_DAYS, fil
 from contracts.render.to_arrow import arrow_type
 from contracts.render.to_spark import SPARK_TYPES
 from contracts.tables import TABLES
-from spark.transforms.features.category import with_category_risk
+from spark.transforms.features.category import CATEGORY_RISK, category_risk, counts_of
 from spark.transforms.features.counterparty import counterparty_windows, fraud_micros
 from spark.transforms.features.customer import HISTORY_NAME, customer_windows, window_starts
 from spark.transforms.features.groups import (
@@ -51,8 +51,9 @@ _CARRIED = (
 )
 OUT = TABLES["sandbox.features"].column_names
 _BY_NAME = {feature.name: feature for feature in FEATURES}
-_EVERYTHING = frozenset({*(name for one in FEATURES for name in one.needs)})
-_PRESENCE = tuple(f"{edge}_{days}d" for days in PAYEE_WINDOW_DAYS for edge in ("begins", "ends"))
+RECEIVED = "received_amount_24h"
+_EVERYTHING = frozenset(name for one in FEATURES for name in one.needs)
+PRESENCE = tuple(f"{edge}_{days}d" for days in PAYEE_WINDOW_DAYS for edge in ("begins", "ends"))
 
 
 def features(transactions: DataFrame, labels: DataFrame, filled: Filled | None = None) -> DataFrame:
@@ -64,7 +65,7 @@ def features(transactions: DataFrame, labels: DataFrame, filled: Filled | None =
     task computes them: `spark.jobs.prepare` divides what is too much for one.
     """
     frauds = known_frauds(labels).toArrow()
-    rows = inputs(transactions, labels, filled).coalesce(1)
+    rows = transactions.select(*inputs(filled)).coalesce(1)
     return rows.mapInArrow(partial(compute, filled=filled, frauds=frauds), schema(OUT))
 
 
@@ -82,25 +83,13 @@ def known_frauds(labels: DataFrame) -> DataFrame:
     )
 
 
-def inputs(transactions: DataFrame, labels: DataFrame, filled: Filled | None = None) -> DataFrame:
-    """Return of each payment what its features and those of others need, and nothing else.
-
-    Adds the risk of its category, and where money may go to customers a row for each receipt.
-    """
-    wanted, needs = _wanted(filled)
-    kept = (*_CARRIED, *sorted(needs.intersection(transactions.columns).difference(_CARRIED)))
-    others = [n for n in transactions.columns if n == "is_wanted"]
-    rows = transactions.select(*kept, "event_at_precision", "counterparty_type", *others)
-    if "category_fraud_share_smoothed_30d" in wanted:
-        rows = with_category_risk(rows, with_frauds(rows, known_frauds(labels)))
-    if "received_amount_24h" in wanted:
-        rows = with_receipts(rows)
-    return rows.drop("counterparty_type")
-
-
-def with_frauds(payments: DataFrame, frauds: DataFrame) -> DataFrame:
-    """Add `fraud_micros` to payments, null where none is known."""
-    return payments.join(F.broadcast(frauds), on=["source_system", "event_id"], how="left")
+def inputs(filled: Filled | None) -> tuple[str, ...]:
+    """Return the columns of payments that their features are computed from."""
+    wanted, needs = wanted_of(filled)
+    others = {*needs, "event_at_precision"} - set(_CARRIED)
+    if RECEIVED in wanted:
+        others.add("counterparty_type")
+    return (*_CARRIED, *sorted(others))
 
 
 def compute(
@@ -108,76 +97,31 @@ def compute(
 ) -> Iterator[pa.RecordBatch]:
     """Turn the `inputs` of a task, whole customers and counterparties, into rows of features.
 
-    `frauds` are the `known_frauds` of these payments at least.
+    Rows with `is_wanted` false only have a part in others' features. `frauds` are the
+    `known_frauds` of these payments at least.
     """
     held = list(batches)
-    if not held:
-        return
-    rows = of_customers(pa.Table.from_batches(held), filled)
-    rows = _with(rows, {"fraud_micros": fraud_micros(rows, frauds)})
-    yield from finished(of_counterparties(rows, filled), filled)
-
-
-def by_customer(rows: DataFrame, frauds: DataFrame, filled: Filled, count: int) -> DataFrame:
-    """Compute the features of customers in `count` tasks; then bring counterparties together.
-
-    `finish_counterparties` computes theirs from the batches of each task of what is returned.
-    """
-    wanted, _ = _wanted(filled)
-    kinds = {name: kind for name, kind in rows.dtypes if name != "is_receipt"}
-    kinds["fraud_micros"] = "bigint"
-    kinds |= {name: SPARK_TYPES[COLUMNS[name].type] for name in _of_customers(wanted)}
-    if "is_new_merchant" in wanted:
-        kinds |= dict.fromkeys(_PRESENCE, "boolean")
-    step = partial(_customer_step, filled=filled, names=tuple(kinds))
-    done = (
-        with_frauds(rows, frauds)
-        .repartition(count, "source_system", "customer_id")
-        .mapInArrow(step, ", ".join(f"{name} {kind}" for name, kind in kinds.items()))
-    )
-    # Payments without a counterparty belong nowhere, so they go everywhere.
-    place = F.coalesce("counterparty_id", "event_id")
-    return done.repartition(count, "source_system", place)
-
-
-def _of_customers(wanted: Set[str]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name in wanted
-        if name not in _CARRIED and not name.startswith(("merchant_", "payee_", "category_"))
-    )
-
-
-def _customer_step(
-    batches: Iterator[pa.RecordBatch], *, filled: Filled, names: tuple[str, ...]
-) -> Iterator[pa.RecordBatch]:
-    held = list(batches)
     if held:
-        rows = of_customers(pa.Table.from_batches(held), filled).select(names)
-        declared = [
-            field.with_type(arrow_type(COLUMNS[field.name].type))
-            if field.name in COLUMNS
-            else field
-            for field in rows.schema
-        ]
-        yield from rows.cast(pa.schema(declared)).to_batches()
+        yield from computed(pa.Table.from_batches(held), filled, frauds)
 
 
-def finish_counterparties(
-    batches: Iterator[pa.RecordBatch], *, filled: Filled
-) -> Iterator[pa.RecordBatch]:
-    """Turn the rows of `by_customer` in one task into rows of features."""
-    held = list(batches)
-    if held:
-        yield from finished(of_counterparties(pa.Table.from_batches(held), filled), filled)
+def computed(rows: pa.Table, filled: Filled | None, frauds: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Do as `compute` does for a table."""
+    wanted, _ = wanted_of(filled)
+    if RECEIVED in wanted:
+        rows = with_receipts(rows)
+    rows = of_customers(rows, filled)
+    rows = added_to(rows, {"fraud_micros": fraud_micros(rows, frauds)})
+    counts = counts_of(rows) if CATEGORY_RISK in wanted else None
+    yield from finished(of_counterparties(rows, filled, counts), filled)
 
 
 def of_customers(rows: pa.Table, filled: Filled | None) -> pa.Table:
-    """Add the features of customers to `inputs` that hold them whole, and drop the receipts."""
-    wanted, _ = _wanted(filled)
+    """Add the features of customers to rows that hold them whole, and drop the receipts."""
+    wanted, _ = wanted_of(filled)
     rows = in_order(rows)
     added: dict[str, pa.Array] = {}
-    if "received_amount_24h" in wanted:
+    if RECEIVED in wanted:
         is_receipt = rows["is_receipt"].to_numpy()
         customer = codes_of(rows, "source_system", "customer_id")
         micros, cents = integers(rows, "event_at"), cents_of(rows, "amount")
@@ -203,33 +147,38 @@ def of_customers(rows: pa.Table, filled: Filled | None) -> pa.Table:
             added[f"is_new_{name}"] = is_new(met)
             if name == "merchant":
                 added |= presence(met)
-    return _with(rows, added)
+    return added_to(rows, added)
 
 
-def of_counterparties(rows: pa.Table, filled: Filled | None) -> pa.Table:
-    """Add the features of counterparties to rows that hold them whole."""
-    wanted, _ = _wanted(filled)
+def of_counterparties(rows: pa.Table, filled: Filled | None, counts: pa.Table | None) -> pa.Table:
+    """Add the features of counterparties to rows that hold them whole, and those of categories.
+
+    `counts` are those of all categories by day (`category.counts_of`).
+    """
+    wanted, _ = wanted_of(filled)
+    if counts is not None:
+        rows = added_to(rows, {CATEGORY_RISK: category_risk(rows, counts)})
     if "is_new_merchant" not in wanted:
         return rows
     rows = in_order(rows)
     codes = codes_of(rows, "source_system", "counterparty_id")
     groups = Groups.of(codes, integers(rows, "event_at"))
     known = pc.fill_null(rows["fraud_micros"], -1).to_numpy()
-    edges = {name: pc.fill_null(rows[name], False).to_numpy() for name in _PRESENCE}
-    return _with(rows.drop_columns([*_PRESENCE]), counterparty_windows(groups, known, edges))
+    edges = {name: pc.fill_null(rows[name], False).to_numpy() for name in PRESENCE}
+    return added_to(rows.drop_columns([*PRESENCE]), counterparty_windows(groups, known, edges))
 
 
 def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
     """Return the wanted rows, each feature in its declared type, null where a source lacks it."""
-    wanted, _ = _wanted(filled)
+    wanted, _ = wanted_of(filled)
     if "is_wanted" in rows.column_names:
         rows = _only(rows, rows["is_wanted"].to_numpy())
     columns = {}
     for name in OUT:
-        if name in _CARRIED:
-            columns[name] = rows[name]
-            continue
         kind = arrow_type(COLUMNS[name].type)
+        if name in _CARRIED:
+            columns[name] = rows[name].cast(kind)
+            continue
         if name not in wanted:
             columns[name] = pa.nulls(rows.num_rows, kind)
             continue
@@ -244,7 +193,7 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
     yield from pa.table(columns).to_batches()
 
 
-def _wanted(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
+def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
     """Return the features that one of the sources can have, and the columns that those need."""
     known = _EVERYTHING if filled is None else frozenset[str]().union(*filled.values())
     wanted = frozenset(fillable(known))
@@ -252,7 +201,8 @@ def _wanted(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
     return wanted, frozenset(needs - {CUSTOMER_PAYEES})
 
 
-def _with(rows: pa.Table, added: dict[str, pa.Array]) -> pa.Table:
+def added_to(rows: pa.Table, added: dict[str, pa.Array]) -> pa.Table:
+    """Return rows with columns added or replaced."""
     columns = {name: rows[name] for name in rows.column_names}
     return pa.table(columns | added)
 

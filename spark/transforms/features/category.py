@@ -1,51 +1,94 @@
 """Delayed risk of a merchant category, over whole days.
 
-A category has few values and very many payments, so that a frame to the second would be one task's
-work for little gain: days are counted first, and the counts are joined.
+A category has few values and very many payments, so that a window to the second would be much work
+for little gain: payments are counted by day first.
 """
 
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from contracts.features import LABEL_DELAY_DAYS, MERCHANT_WINDOW_DAYS
 from spark.transforms.features.counterparty import smoothed_share
-from spark.transforms.features.groups import DAY
+from spark.transforms.features.groups import DAY, codes_of, integers
 
-_CATEGORY = ["source_system", "merchant_category"]
-_DAYS = max(MERCHANT_WINDOW_DAYS)
+_KEY: Final = ("source_system", "merchant_category")
+_WIDTH: Final = max(MERCHANT_WINDOW_DAYS)
+CATEGORY_RISK: Final = f"category_fraud_share_smoothed_{_WIDTH}d"
 
 
-def with_category_risk(payments: DataFrame, judged: DataFrame) -> DataFrame:
-    """Add the smoothed fraud share of the category's payments, as known when the day began.
+def counts_by_day(judged: DataFrame) -> DataFrame:
+    """Return the payments of each category, day, and day by which they were known as fraud.
 
-    `judged` are the same payments with the `fraud_micros` of those known as fraud.
-
-    For a payment of day d they are those of the `_DAYS` days up to d - `LABEL_DELAY_DAYS` - 1.
-    Source: see `smoothed_share`; the delay is that of the handbook's terminal risk.
+    `judged` has `fraud_micros`. Days are counted from 1970-01-01; `known_day` is null for payments
+    that are no known fraud.
     """
-    known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("int")
-    per_day = (
-        judged.filter(F.col("merchant_category").isNotNull())
-        .groupBy(*_CATEGORY, "event_date", known_day.alias("known_day"))
-        .agg(F.count(F.lit(1)).alias("payments"))
+    known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("bigint")
+    day = F.unix_date("event_date").cast("bigint")
+    groups = judged.filter(F.col("merchant_category").isNotNull()).groupBy(
+        *_KEY, day.alias("day"), known_day.alias("known_day")
     )
-    days = per_day.select(*_CATEGORY, F.col("event_date").alias("day")).distinct()
-    back = F.date_diff("day", "event_date")
-    is_inside = back.between(LABEL_DELAY_DAYS + 1, LABEL_DELAY_DAYS + _DAYS)
-    is_known = F.col("known_day") <= F.unix_date("day")
-    risk = (
-        days.join(per_day, on=_CATEGORY, how="left")
-        .groupBy(*_CATEGORY, F.col("day").alias("event_date"))
-        .agg(
-            F.sum(F.when(is_inside, F.col("payments")).otherwise(0)).alias("paid"),
-            F.sum(F.when(is_inside & is_known, F.col("payments")).otherwise(0)).alias("frauds"),
-        )
-        .select(
-            *_CATEGORY,
-            "event_date",
-            smoothed_share(F.col("frauds"), F.col("paid")).alias(
-                f"category_fraud_share_smoothed_{_DAYS}d"
-            ),
-        )
+    return groups.agg(F.count(F.lit(1)).alias("payments"))
+
+
+def counts_of(rows: pa.Table) -> pa.Table:
+    """Return what `counts_by_day` does, from rows that hold the categories whole."""
+    rows = rows.filter(rows["merchant_category"].is_valid())
+    known = pc.fill_null(rows["fraud_micros"], -1).to_numpy()
+    known_day = pa.array(-(-known // DAY), mask=known < 0)
+    counted = pa.table(
+        {
+            **{name: rows[name].cast(pa.string()) for name in _KEY},
+            "day": integers(rows, "event_date"),
+            "known_day": known_day,
+        }
     )
-    return payments.join(F.broadcast(risk), on=[*_CATEGORY, "event_date"], how="left")
+    groups = counted.group_by([*_KEY, "day", "known_day"]).aggregate([([], "count_all")])
+    return groups.rename_columns({"count_all": "payments"})
+
+
+def category_risk(rows: pa.Table, counts: pa.Table) -> pa.Array:
+    """Return the smoothed fraud share of each payment's category, as known when the day began.
+
+    For a payment of day d they are those of the `_WIDTH` days up to d - `LABEL_DELAY_DAYS` - 1.
+    Source: see `smoothed_share`; the delay is that of the handbook's terminal risk. `counts` are
+    those of the categories whole; null where there is no category.
+    """
+    if not counts.num_rows:
+        return pa.nulls(rows.num_rows, pa.float64())
+    both = pa.concat_tables(
+        [table.select(_KEY).cast(pa.schema([(name, pa.string()) for name in _KEY]))
+         for table in (counts, rows)]
+    )  # fmt: skip
+    codes = codes_of(both, *_KEY)
+    known, own = codes[: counts.num_rows], codes[counts.num_rows :]
+    day, rows_day = integers(counts, "day"), integers(rows, "event_date")
+    first = int(day.min())
+    length = int(max(day.max(), rows_day.max(initial=first))) - first + 1
+    payments = integers(counts, "payments")
+    paid = np.zeros((int(codes.max()) + 1, length + 1), dtype=np.int64)
+    np.add.at(paid, (known, day - first + 1), payments)
+    paid = np.cumsum(paid, axis=1)  # the column of a day counts the days before it
+    # A fraud counts from the day that it is known and out of the delay, to the end of the window.
+    frauds = np.zeros((len(paid), length + 1), dtype=np.int64)
+    is_fraud = counts["known_day"].is_valid().to_numpy()
+    last = day - first + LABEL_DELAY_DAYS + _WIDTH + 1
+    since = np.maximum(
+        day - first + LABEL_DELAY_DAYS + 1, pc.fill_null(counts["known_day"], 0).to_numpy() - first
+    )
+    counts_once = is_fraud & (since < last)
+    for at, sign in ((since, 1), (last, -1)):
+        place = (known[counts_once], np.minimum(at[counts_once], length))
+        np.add.at(frauds, place, sign * payments[counts_once])
+    frauds = np.cumsum(frauds, axis=1)
+    has_category = own >= 0
+    code, at = np.maximum(own, 0), rows_day - first
+    until = np.clip(at - LABEL_DELAY_DAYS, 0, length)
+    start = np.clip(at - LABEL_DELAY_DAYS - _WIDTH, 0, length)
+    window = paid[code, until] - paid[code, start]
+    share = smoothed_share(frauds[code, np.clip(at, 0, length)], window)
+    return pa.array(share, mask=~has_category)

@@ -157,7 +157,8 @@ def codes_of(table: pa.Table, *names: str) -> Ints:
     codes = np.zeros(table.num_rows, dtype=np.int64)
     is_null = np.zeros(table.num_rows, dtype=bool)
     for name in names:
-        encoded = _whole(table[name]).dictionary_encode()
+        column = _whole(table[name])
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
         own = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         is_null |= own < 0
         codes = codes * max(len(encoded.dictionary), 1) + own
@@ -192,8 +193,11 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def integers(table: pa.Table, name: str) -> Ints:
-    """Return a column of integers or times without nulls."""
-    values: Ints = table[name].cast(pa.int64()).to_numpy()
+    """Return a column of integers, times or dates without nulls."""
+    column = table[name]
+    if pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    values: Ints = column.cast(pa.int64()).to_numpy()
     return values
 
 

@@ -7,25 +7,27 @@ out (Lopez-Rojas, Elmir, Axelsson, PaySim, 2016).
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow.compute as pc
 
 from spark.transforms.features.groups import DAY, Flags, Groups, Ints, money
 
 
-def with_receipts(payments: DataFrame) -> DataFrame:
+def with_receipts(payments: pa.Table) -> pa.Table:
     """Add a row for the payee of each payment to a customer, `is_receipt`, as its `customer_id`.
 
     A payment to a customer is a receipt of that customer; its token is the same on both sides.
     """
-    to_customer = (F.col("counterparty_type") == "customer") & F.col("counterparty_id").isNotNull()
-    paid = F.struct("customer_id", F.lit(False).alias("is_receipt"))
-    received = F.struct(
-        F.col("counterparty_id").alias("customer_id"), F.lit(True).alias("is_receipt")
-    )
-    sides = F.when(to_customer, F.array(paid, received)).otherwise(F.array(paid))
-    others = [name for name in payments.columns if name != "customer_id"]
-    return payments.select(*others, F.inline(sides))
+    to_customer = pc.equal(payments["counterparty_type"], "customer")
+    paid = pc.and_(to_customer, payments["counterparty_id"].is_valid())
+    receipts = payments.filter(paid)
+    place = payments.column_names.index("customer_id")
+    payees = receipts["counterparty_id"]
+    receipts = receipts.set_column(place, payments.schema.field(place), payees)
+    sides = [
+        rows.append_column("is_receipt", pa.repeat(pa.scalar(flag), rows.num_rows))
+        for rows, flag in ((payments, False), (receipts, True))
+    ]
+    return pa.concat_tables(sides)
 
 
 def received(customer: Ints, micros: Ints, cents: Ints, is_receipt: Flags) -> dict[str, pa.Array]:

@@ -17,7 +17,6 @@ from pyspark.sql import functions as F
 from tenacity import (
     retry,
     retry_if_exception,
-    retry_if_exception_type,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -144,7 +143,13 @@ def write_tasks(
 
 
 @retry(
-    retry=retry_if_exception_type(CommitFailedException),
+    # pyiceberg tries again itself, and then may find the number of its snapshot taken.
+    retry=retry_if_exception(
+        lambda error: (
+            isinstance(error, CommitFailedException)
+            or "older than last sequence number" in str(error)
+        )
+    ),
     stop=stop_after_attempt(8),
     wait=wait_random_exponential(multiplier=0.1, max=2),
     reraise=True,

@@ -77,7 +77,9 @@ def test_the_features_are_those_that_the_authors_published(spark: "SparkSession"
 
     frame = computed(*payments_and_labels(spark, "2018-04-01", "2018-09-30"))
     columns = [F.col(name).cast("double") for name in _PUBLISHED]
-    ours = frame.select(F.col("source_sequence").alias("TRANSACTION_ID"), *columns).toPandas()
+    ours = frame.select(
+        F.col("event_id").cast("bigint").alias("TRANSACTION_ID"), *columns
+    ).toPandas()
     ours = ours.set_index("TRANSACTION_ID").sort_index()
     published = pd.read_parquet(FOLDER / "published_features.parquet")
     published = published.set_index("TRANSACTION_ID").sort_index()

@@ -72,12 +72,13 @@ def commit_files(
     table: "LakeTable",
     branch: str,
     files: "Sequence[DataFile]",
-    note: dict[str, str],
+    properties: dict[str, str],
     renewed_dates: Iterable[date] = (),
 ) -> None:
     """Replace the partitions of `files` on a branch, in one snapshot; all of a table without.
 
-    `renewed_dates` are replaced too, by nothing where no file is theirs.
+    `properties` are kept with the snapshot. `renewed_dates` are replaced too, by nothing where no
+    file is theirs.
     """
     head = table.metadata.snapshot_by_name(branch)
     renewed = None
@@ -86,7 +87,7 @@ def commit_files(
         renewed |= {date_to_days(day) for day in renewed_dates}
     with (
         table.transaction() as transaction,
-        transaction.update_snapshot(note, branch=branch).overwrite() as snapshot,
+        transaction.update_snapshot(properties, branch=branch).overwrite() as snapshot,
     ):
         for file in _held(table, head.snapshot_id if head else None):
             if renewed is None or file.partition[0] in renewed:
@@ -140,10 +141,7 @@ def _written(
     """Write the batches of one task, and tell of each file; runs beside Spark's executor."""
     import pyarrow as pa
 
-    from warehouse.lake_store import open_store, store_properties
-
-    # The task's own settings: no key stands in a plan.
-    store = open_store(store_properties(load_settings(), "processor"))
+    store = task_store()
     held: list[pa.RecordBatch] = []
     found: list[dict[str, Any]] = []
     size = 0
@@ -160,6 +158,13 @@ def _written(
     pa.default_memory_pool().release_unused()
     schema = pa.schema({"path": pa.string(), "size": pa.int64(), "footer": pa.binary()})
     yield pa.RecordBatch.from_pylist(found, schema)
+
+
+def task_store() -> Any:
+    """Open the object store by the task's own settings, so that no key stands in a plan."""
+    from warehouse.lake_store import open_store, store_properties
+
+    return open_store(store_properties(load_settings(), "processor"))
 
 
 def _put(store: Any, target: _Target, held: "list[pa.RecordBatch]") -> Iterator[dict[str, Any]]:
@@ -193,8 +198,10 @@ def _parts(rows: "pa.Table", partition: str | None) -> "Iterator[tuple[str, pa.T
     """Return the rows of each date, with the folder that they go to."""
     import numpy as np
 
-    if partition is None or not rows.num_rows:
-        yield from [("", rows)] if rows.num_rows else []
+    if not rows.num_rows:
+        return
+    if partition is None:
+        yield "", rows
         return
     days = rows[partition].cast("int32").to_numpy()
     if (np.diff(days) < 0).any():

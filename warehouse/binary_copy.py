@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from contracts.render.to_arrow import hundredths
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -121,9 +123,7 @@ def _fixed(column: pa.Array) -> Values:
 
     kind = column.type
     if kinds.is_decimal128(kind) and kind.scale == 2:
-        # Little-endian 128 bits each; eighteen digits fit into the lower half, sign and all.
-        halves = np.frombuffer(column.buffers()[1], "<i8").reshape(-1, 2)
-        return _numeric(halves[column.offset : column.offset + len(column), 0])
+        return _numeric(hundredths(column))
     if kinds.is_boolean(kind):
         return _plain(column.fill_null(False)).astype("u1")
     if kinds.is_timestamp(kind) and kind.unit == "us":

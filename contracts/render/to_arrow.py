@@ -28,6 +28,16 @@ def arrow_type(logical: LogicalType) -> Any:
     }[logical]
 
 
+def hundredths(amounts: "pa.Array") -> Any:
+    """Return amounts of two decimals as integers; those that are null are arbitrary."""
+    import numpy as np
+
+    # A decimal is a little-endian integer of 128 bits; eighteen digits fit into the lower half,
+    # sign and all.
+    halves = np.frombuffer(amounts.buffers()[1], "<i8").reshape(-1, 2)
+    return halves[amounts.offset : amounts.offset + len(amounts), 0]
+
+
 def schema(table: Table) -> "pa.Schema":
     """Return the Arrow schema of a table, in declared order, with nullability."""
     import pyarrow as pa

@@ -24,7 +24,7 @@ from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
 from contracts.settings import load_settings
 from contracts.tables import TABLES
-from spark.files import Batches
+from spark.files import Batches, task_store
 from spark.tables import read, spans, within
 from spark.transforms.features import Filled, computed, inputs, known_frauds
 from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
@@ -79,7 +79,9 @@ def feature_tasks(
     transactions, labels = held
     total = sum(days.values())
     look_back = ceil(total / max(len(days), 1) * LOOKBACK_DAYS)
-    count = max(min(ceil(total / _WORTH_A_TASK), _at_once(spark)), 1)
+    count = max(ceil(total / _WORTH_A_TASK), 1)
+    if count > 1:
+        count = min(count, _at_once(spark))
     if total / count + look_back <= most_rows:
         with closing(open_catalog(load_settings(), "processor")) as catalog:
             parts = _parts(catalog, cut(days, count), transactions, labels)
@@ -167,10 +169,7 @@ def _from_files(batches: Batches, *, filled: Filled) -> Batches:
     """Compute the features of each part; runs beside Spark's executor."""
     import pyarrow as pa
 
-    from warehouse.lake_store import open_store, store_properties
-
-    # The task's own settings: no key stands in a plan.
-    store = open_store(store_properties(load_settings(), "processor"))
+    store = task_store()
     for batch in batches:
         for told in batch["part"].to_pylist():
             part = json.loads(told)
@@ -197,9 +196,9 @@ def _read(
     ]
     form = ds.ParquetFileFormat(read_options={"dictionary_columns": coded})
     files = [path.partition("://")[2] for path in paths]
-    dataset = ds.dataset(files, pa.schema(fields), form, filesystem=store) if files else None
-    if dataset is None:
+    if not files:
         return pa.schema(fields).empty_table()
+    dataset = ds.dataset(files, pa.schema(fields), form, filesystem=store)
     return dataset.to_table(columns=list(names), filter=only).unify_dictionaries().combine_chunks()
 
 

@@ -34,7 +34,7 @@ def by_customer(rows: DataFrame, frauds: DataFrame, filled: Filled, count: int) 
     the batches of each task of what is returned.
     """
     wanted, _ = wanted_of(filled)
-    kinds = {**dict(with_frauds(rows, frauds).dtypes)}
+    kinds = dict(with_frauds(rows, frauds).dtypes)
     if RECEIVED in wanted:
         both = ", ".join(f"{name} {kind}" for name, kind in rows.dtypes)
         rows = rows.mapInArrow(_receipts, f"{both}, is_receipt boolean")

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contracts.features import HISTORY_DAYS, LOOKBACK_DAYS
+from contracts.render.to_arrow import hundredths
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -206,9 +207,8 @@ def cents_of(table: pa.Table, name: str) -> Ints:
     amounts = _whole(table[name])
     if not len(amounts):
         return np.zeros(0, dtype=np.int64)
-    # A decimal is a little-endian integer of 128 bits; an amount of 18 digits fills the lower half.
-    halves = np.frombuffer(amounts.buffers()[1], dtype="<i8")
-    return halves[2 * amounts.offset : 2 * (amounts.offset + len(amounts)) : 2].copy()
+    cents: Ints = hundredths(amounts).copy()
+    return cents
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

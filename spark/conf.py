@@ -5,6 +5,8 @@ from __future__ import annotations
 from contracts.settings import S3Role, Settings
 
 _CATALOG = "spark.sql.catalog.lake"
+COMPILE_LONG = "-XX:-DontCompileHugeMethods"
+"""What Spark generates for a wide row is longer than Java compiles unasked, else interpreted."""
 
 
 def lake_conf(settings: Settings) -> dict[str, str]:
@@ -33,6 +35,9 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": "4",
+        # A limit in bytes is looked at row by row; that in rows is enough.
+        "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
+        "spark.python.daemon.module": "spark.worker_daemon",
         "spark.ui.enabled": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
     }
@@ -104,5 +109,7 @@ def cluster_conf(
         "spark.executor.cores": "1",
         "spark.executor.memory": "640m",
         "spark.executor.extraClassPath": class_path,
-        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -Djava.net.preferIPv4Stack=true",
+        "spark.executor.extraJavaOptions": (
+            f"-XX:+UseSerialGC {COMPILE_LONG} -Djava.net.preferIPv4Stack=true"
+        ),
     }

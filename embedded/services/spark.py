@@ -13,7 +13,7 @@ from embedded import jars, secrets
 from embedded.places import java_environment, python, site_packages
 from embedded.services.common import environment, job, owns_port
 from embedded.supervisor import Launch, Service
-from spark.conf import server_conf
+from spark.conf import COMPILE_LONG, server_conf
 
 _MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
@@ -63,7 +63,7 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
 def java_options(scratch: Path, cores: int) -> str:
     """Return the options of a Java process that uses so many cores."""
     options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
-    options += ["-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
+    options += [COMPILE_LONG, "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
     if sys.platform == "linux":
         options.append("-XX:-UsePerfData")
     return " ".join(options)

@@ -108,13 +108,14 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
     judged = [
         F.when(condition, F.lit(str(reason))) for reason, condition in refusals(source).items()
     ]
-    unread = F.array(F.lit(str(RejectReason.UNREADABLE_ROW)))
+    # Not array_compact: it would have Spark interpret each condition instead of compiling it.
+    said = F.concat_ws(",", *judged)
+    said = F.when(F.col("is_readable"), said).otherwise(str(RejectReason.UNREADABLE_ROW))
+    none = F.array().cast("array<string>")
     unreadable = is_unreadable_amount(F.col("amount"), source.absurd_amount)
     return df.withColumns(
         {
-            "reasons": F.when(F.col("is_readable"), F.array_compact(F.array(*judged))).otherwise(
-                unread
-            ),
+            "reasons": F.when(said == "", none).otherwise(F.split(said, ",")),
             "amount": F.when(~unreadable, money(F.col("amount"))),
             **{name: money(F.col(name)) for name in _BALANCES},
             "event_date": F.to_date("event_at"),

@@ -151,6 +151,8 @@ def _written(
         if size > _HELD_BYTES:
             found += _put(store, target, held)
             held, size = [], 0
+            del batch
+            pa.default_memory_pool().release_unused()
     if held:
         found += _put(store, target, held)
         held = []

@@ -81,7 +81,7 @@ def feature_tasks(
     look_back = ceil(total / max(len(days), 1) * LOOKBACK_DAYS)
     count = max(ceil(total / _WORTH_A_TASK), 1)
     if count > 1:
-        count = min(count, _at_once(spark))
+        count = min(count, 2 * _at_once(spark))
     if total / count + look_back <= most_rows:
         with closing(open_catalog(load_settings(), "processor")) as catalog:
             parts = _parts(catalog, cut(days, count), transactions, labels)

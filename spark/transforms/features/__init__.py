@@ -182,7 +182,7 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
         if name not in wanted:
             columns[name] = pa.nulls(rows.num_rows, kind)
             continue
-        value = rows[name].cast(kind)
+        value = rows[name]
         if filled is not None:
             needs = set(_BY_NAME[name].needs)
             having = [source for source in filled if filled[source] >= needs]
@@ -202,9 +202,12 @@ def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def added_to(rows: pa.Table, added: dict[str, pa.Array]) -> pa.Table:
-    """Return rows with columns added or replaced."""
+    """Return rows with columns added or replaced, features in their declared types."""
     columns = {name: rows[name] for name in rows.column_names}
-    return pa.table(columns | added)
+    while added:  # each is let go of as soon as it has its type
+        name, value = added.popitem()
+        columns[name] = value.cast(arrow_type(COLUMNS[name].type)) if name in _BY_NAME else value
+    return pa.table(columns)
 
 
 def _only(rows: pa.Table, is_wanted: Flags) -> pa.Table:

@@ -24,7 +24,7 @@ from tenacity import (
 from contracts.render.to_iceberg import create_table, qualified
 from contracts.settings import load_settings
 from contracts.tables import TABLES, Table, zone
-from spark.conform import conform, require
+from spark.conform import conform
 from spark.files import Batches, commit_files, write_files
 from warehouse.lake import open_catalog
 
@@ -111,15 +111,14 @@ def write(df: DataFrame, table: str, branch: str, renewed_dates: Iterable[date] 
     """
     declared = TABLES[table]
     by = [] if declared.partition_by is None else [declared.partition_by]
-    rows = require(conform(df, declared), declared).hint("rebalance", *by)
+    rows = conform(df, declared).hint("rebalance", *by)
     write_tasks(rows, table, branch, renewed_dates=renewed_dates)
 
 
 def write_days(df: DataFrame, table: str, branch: str, dates: Sequence[date]) -> None:
     """Replace `dates` on a branch by rows that come by date, so that they need not be moved."""
     declared = TABLES[table]
-    rows = require(conform(df, declared), declared)
-    write_tasks(rows, table, branch, renewed_dates=dates)
+    write_tasks(conform(df, declared), table, branch, renewed_dates=dates)
 
 
 def write_tasks(

@@ -39,7 +39,7 @@ Tasks = tuple[DataFrame, Callable[[Batches], Batches]]
 _WORTH_A_TASK: Final = 500_000
 """Rows that one task computes in about a second."""
 _MOST_ROWS: Final = 6_000_000
-"""Rows that one task may hold: about 0.4 GB for each million."""
+"""Rows that one task may hold: about 0.6 GB for each million."""
 _ROWS_BY_KEY: Final = 1_000_000
 _LABELS: Final = ("source_system", "event_id", "is_fraud", "known_at")
 _REPEATED: Final = {

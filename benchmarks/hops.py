@@ -343,7 +343,8 @@ def _refusals() -> Iterator[list[Stop]]:
     try:
         yield refused
     except (psycopg.errors.IntegrityError, adbc_driver_manager.IntegrityError) as error:
-        refused.append(Stop("the table", str(error).splitlines()[0][:80]))
+        said = str(error).splitlines()[0].rpartition("ERROR:")[2].strip()
+        refused.append(Stop("the table", said[:80]))
 
 
 def as_table(rows: Frame, table: str) -> pa.Table:

@@ -106,7 +106,8 @@ def _require_declared(connection: psycopg.Connection, table: Table) -> None:
         differing = sorted({str(row[0]) for row in {*stored} ^ {*declared}}) or ["their order"]
         raise MigrationError(
             f"{table.name} is stored with other columns than declared ({', '.join(differing)}):"
-            " drop it and load its windows again."
+            " another version made it. Drop it as its owner and load its windows again, or start"
+            " afresh by `make clean`."
         )
 
 

@@ -105,23 +105,34 @@ def read_dates(
     scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in _streamed(scan):
+        for batch in _streamed(scan, schema):
             if batch.num_rows:
                 yield batch.select(schema.names).cast(schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _streamed(scan: DataScan) -> Iterator[pa.RecordBatch]:
+def _streamed(scan: DataScan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a scan, a few files at a time.
 
-    The scan's own reader begins all of its files at once and holds what nobody took yet: a whole
+    Files whose rows are all wanted are read by Arrow alone: pyiceberg spends ten milliseconds of
+    CPU on each. Its reader begins all of its files at once and holds what nobody took yet: a whole
     table, where the taker is the slower one.
     """
-    from pyiceberg.io.pyarrow import ArrowScan
+    import pyarrow.dataset as ds
+    from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.io.pyarrow import ArrowScan, PyArrowFileIO
 
-    reader = ArrowScan(scan.table_metadata, scan.io, scan.projection(), scan.row_filter)
     files = list(scan.plan_files())
+    are_whole = not any(file.delete_files or file.residual != AlwaysTrue() for file in files)
+    if files and are_whole and isinstance(scan.io, PyArrowFileIO):
+        parsed = [PyArrowFileIO.parse_location(file.file.file_path) for file in files]
+        scheme, bucket, _ = parsed[0]
+        store = scan.io.fs_by_scheme(scheme, bucket)
+        rows = ds.dataset([path for *_, path in parsed], schema, "parquet", filesystem=store)
+        yield from rows.to_batches(fragment_readahead=_FILES_AHEAD, batch_readahead=_FILES_AHEAD)
+        return
+    reader = ArrowScan(scan.table_metadata, scan.io, scan.projection(), scan.row_filter)
     for start in range(0, len(files), _FILES_AHEAD):
         yield from reader.to_record_batches(files[start : start + _FILES_AHEAD])
 

@@ -35,6 +35,18 @@ def test_only_the_days_asked_for_come_in_declared_types(new_lake: Any) -> None:
     assert nothing.read_all().num_rows == 0
 
 
+def test_rows_are_the_same_whether_files_are_wanted_whole_or_not(new_lake: Any) -> None:
+    lake = new_lake()
+    lake.publish("2024-05-01--2024-05-02")
+    days, key = [_DAY, date(2024, 5, 2)], [("event_id", "ascending")]
+    whole, chosen, none = (
+        lake_reader.read_dates(lake.catalog, "processed.transactions", None, days, source)
+        for source in (None, "sparkov", "handbook")
+    )
+    assert chosen.read_all().sort_by(key) == whole.read_all().sort_by(key)
+    assert none.read_all().num_rows == 0
+
+
 def test_an_older_snapshot_is_read_as_it_was(new_lake: Any) -> None:
     lake = new_lake()
     processed, _ = lake.publish("2024-05-01")

@@ -13,12 +13,11 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import perf_counter
+from time import perf_counter, sleep
 
 from rich.console import Console
 
@@ -176,7 +175,7 @@ def _rest(settings: Settings) -> float:
     while busy > _AT_REST and perf_counter() - began < _MOST_REST_SECONDS:
         pids = service_pids(settings, *names)
         before = cpu_seconds(pids)
-        time.sleep(_REST_LOOK_SECONDS)
+        sleep(_REST_LOOK_SECONDS)
         busy = (cpu_seconds(pids) - before) / _REST_LOOK_SECONDS
     return perf_counter() - began
 
@@ -215,9 +214,10 @@ def _lines(runs: dict[str, Run], memory: Memory, rested: float) -> list[str]:
     there = {(task.dag, task.name): task.seconds for task in day.tasks}
     lines = [
         f"The history is {history.window.key} ({history.rows:,} payments, one window), the day is"
-        f" {day.window.key} ({day.rows:,}), which came {rested:.0f} s after it, when the services"
-        " were at rest. On a platform of its own that has just started, all services running, by"
-        " Airflow from trigger to the marts that readers see.",
+        f" {day.window.key} ({day.rows:,}), which came {rested:.0f} s after it: the services had"
+        f" until then, at most {_MOST_REST_SECONDS:.0f} s, to come to rest. On a platform of its"
+        " own that has just started, all services running, by Airflow from trigger to the marts"
+        " that readers see.",
         "",
         "| | seconds | at most | MiB | at most |",
         "|---|---|---|---|---|",

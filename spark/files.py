@@ -151,7 +151,7 @@ def _written(
         if size > _HELD_BYTES:
             found += _put(store, target, held)
             held, size = [], 0
-            del batch
+            del batch  # it would be kept while `through` makes the next
             pa.default_memory_pool().release_unused()
     if held:
         found += _put(store, target, held)

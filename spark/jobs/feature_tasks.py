@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 Tasks = tuple[DataFrame, Callable[[Batches], Batches]]
 """What the tasks get, and what makes rows of features of the batches of one task."""
-_WORTH_A_TASK: Final = 500_000
+_WORTH_A_PART: Final = 500_000
 """Rows that one task computes in about a second."""
+_PARTS_A_TASK: Final = 2
+"""A task takes its parts one after the other, so that it holds less at once."""
 _MOST_ROWS: Final = 6_000_000
 """Rows that one task may hold: about 0.6 GB for each million."""
 _ROWS_BY_KEY: Final = 1_000_000
@@ -79,14 +81,14 @@ def feature_tasks(
     transactions, labels = held
     total = sum(days.values())
     look_back = ceil(total / max(len(days), 1) * LOOKBACK_DAYS)
-    count = max(ceil(total / _WORTH_A_TASK), 1)
+    count = max(ceil(total / _WORTH_A_PART), 1)
     if count > 1:
-        count = min(count, 2 * _at_once(spark))
+        count = min(count, _PARTS_A_TASK * _at_once(spark))
     if total / count + look_back <= most_rows:
         with closing(open_catalog(load_settings(), "processor")) as catalog:
             parts = _parts(catalog, cut(days, count), transactions, labels)
         if parts is not None:
-            return _one_a_task(spark, parts), partial(_from_files, filled=filled)
+            return _told(spark, parts), partial(_from_files, filled=filled)
     needed = within("event_date", spans(days, before=LOOKBACK_DAYS))
     payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
     rows = payments.select(*inputs(filled), within("event_date", spans(days)).alias("is_wanted"))
@@ -135,8 +137,8 @@ def _at_once(spark: SparkSession) -> int:
     return int(numbers.distinct().count())
 
 
-def _one_a_task(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
-    """Return a frame with a task for each part, told as JSON."""
+def _told(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
+    """Return a frame that tells its tasks their parts, as JSON."""
     # Spark divides what a client sends among as many tasks as it runs at once.
     return spark.createDataFrame([(json.dumps(part),) for part in parts], "part string")
 

@@ -107,7 +107,7 @@ def test_the_tasks_together_give_the_bits_of_the_whole(
     def held(name: str) -> feature_tasks.Held:
         return feature_tasks.Held(name, prepared.snapshots[name])
 
-    monkeypatch.setattr(feature_tasks, "_WORTH_A_TASK", 100)
+    monkeypatch.setattr(feature_tasks, "_WORTH_A_PART", 100)
     kept = line.spark.table("lake.sandbox.features").select(*OUT)
     days = {row["event_date"]: row["count"] for row in kept.groupBy("event_date").count().collect()}
 

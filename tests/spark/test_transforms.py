@@ -1,13 +1,9 @@
-import contextlib
 import doctest
 import hashlib
-import hmac
 import importlib
-import io
 import pkgutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,19 +11,15 @@ import pytest
 import spark.transforms
 from contracts.columns import COLUMNS
 from contracts.reasons import RejectReason
-from contracts.settings import Settings
 from contracts.tables import TABLES
 from sources.declaration import FixedDelay
 from sources.sparkov import SPARKOV
+from tests.spark.sparkov_rows import LANDED, V1, raw, validated
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
-
-LANDED = datetime(2019, 1, 6, 3, tzinfo=UTC)
-KEY = bytes(range(32))
-V1 = SPARKOV.versions[0]
 
 
 @pytest.fixture(autouse=True)
@@ -38,37 +30,6 @@ def _in_session(spark: "SparkSession") -> None:
 def utc(value: object) -> object:
     """Return a time that Spark answered in this machine's zone as UTC; other values as they are."""
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def raw(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
-    """Return file rows as the reader gives them: text, and where they come from."""
-    ddl = ", ".join(f"{column.name} string" for column in V1.layout)
-    values = [
-        (
-            *(None if r[c.name] is None else str(r[c.name]) for c in V1.layout),
-            "sparkov/transactions/d/o.parquet",
-            position,
-            LANDED,
-            True,
-        )
-        for position, r in enumerate(rows)
-    ]
-    return spark.createDataFrame(
-        values,
-        f"{ddl}, raw_object string, raw_position bigint, ingested_at timestamp,"
-        " is_readable boolean",
-    )
-
-
-def validated(spark: "SparkSession", rows: list[dict[str, Any]]) -> "DataFrame":
-    from spark.transforms.adapt import adapt
-    from spark.transforms.validate import validate
-
-    return validate(adapt(raw(spark, rows), SPARKOV, V1), SPARKOV)
-
-
-def key_frame(spark: "SparkSession", text: str) -> "DataFrame":
-    return spark.createDataFrame([(bytearray(text.encode()),)], "content binary")
 
 
 @pytest.mark.parametrize(
@@ -227,59 +188,6 @@ def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
     ]
 
 
-@pytest.mark.parametrize("message", ["a", "customer|sparkov|789500570121", "é€" * 60])
-def test_hmac_equals_pythons(spark: "SparkSession", message: str) -> None:
-    from pyspark.sql import functions as F
-
-    from spark.transforms.pseudonymise import hmac_sha256, pads
-
-    keys = pads(key_frame(spark, KEY.hex() + "\n"))
-    token = hmac_sha256(F.lit(message), F.col("inner_pad"), F.col("outer_pad"))
-
-    expected = hmac.new(KEY, message.encode(), hashlib.sha256).hexdigest()
-    assert keys.select(token).first()[0] == expected
-
-
-@pytest.mark.parametrize("text", ["", "\n", KEY.hex()[:-1], KEY.hex()[:-1] + "x"])
-def test_a_damaged_key_makes_no_tokens(spark: "SparkSession", text: str) -> None:
-    from spark.transforms.pseudonymise import pads
-
-    with pytest.raises(Exception, match="does not hold 64 hexadecimal digits") as error:
-        pads(key_frame(spark, text)).collect()
-    assert not text.strip() or text.strip() not in str(error.value)
-
-
-def test_identifiers_become_tokens_and_the_key_is_in_no_plan(
-    spark: "SparkSession", spark_settings: Settings, row: dict[str, Any], tmp_path: Path
-) -> None:
-    from spark.transforms.pseudonymise import pads, pseudonymise
-
-    file = tmp_path / "pseudonym.key"
-    file.write_text(KEY.hex() + "\n")
-    key = spark.read.format("binaryFile").load(file.as_uri())
-    frame = pseudonymise(validated(spark, [row, {**row, "amt": 1.0}, row]), pads(key))
-
-    one, other, again = frame.orderBy("raw_position").collect()
-    for column, kind, value in (
-        ("customer_id", "customer", row["acct_num"]),
-        ("instrument_id", "instrument", row["cc_num"]),
-    ):
-        message = f"{kind}|sparkov|{value}".encode()
-        assert one[column] == hmac.new(KEY, message, hashlib.sha256).hexdigest()[:32]
-    assert (one["device_id"], one["ip_hash"]) == (None, None)
-    assert one["content_hash"] == again["content_hash"] != other["content_hash"]
-
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        frame.explain(extended=True)
-    logs = b"".join(p.read_bytes() for p in spark_settings.state_dir.rglob("spark*.log"))
-    inner = bytes(byte ^ 0x36 for byte in KEY)
-    for secret in (KEY.hex(), KEY.hex().upper(), inner.hex(), inner.hex().upper()):
-        assert secret not in said.getvalue()
-        assert secret.encode() not in logs
-    assert "binaryFile" in said.getvalue()
-
-
 def test_places_are_coarse_and_of_the_address_only_the_region_stays(
     spark: "SparkSession", row: dict[str, Any]
 ) -> None:
@@ -423,22 +331,3 @@ def test_every_spark_type_is_declared() -> None:
     from contracts.render.to_spark import SPARK_TYPES
 
     assert {column.type for column in COLUMNS.values()} <= set(SPARK_TYPES)
-
-
-def test_a_customer_who_is_paid_has_the_token_under_which_it_pays(
-    spark: "SparkSession", row: dict[str, Any]
-) -> None:
-    from pyspark.sql import functions as F
-
-    from spark.transforms.pseudonymise import pads, pseudonymise
-
-    rows = validated(spark, [row, {**row, "trans_num": "e2", "merchant": row["acct_num"]}])
-    is_second = F.col("event_id") == "e2"
-    kind = F.when(is_second, "customer").otherwise("merchant")
-    keyed = pseudonymise(
-        rows.withColumn("counterparty_type", kind), pads(key_frame(spark, KEY.hex()))
-    )
-
-    shop, person = keyed.orderBy("raw_position").collect()
-    assert shop["counterparty_id"] == "Schaefer, McGlynn and Bosco"
-    assert person["counterparty_id"] == person["customer_id"] == shop["customer_id"]

@@ -202,7 +202,10 @@ def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def added_to(rows: pa.Table, added: dict[str, pa.Array]) -> pa.Table:
-    """Return rows with columns added or replaced, features in their declared types."""
+    """Return rows with columns added or replaced, features in their declared types.
+
+    `added` is left empty.
+    """
     columns = {name: rows[name] for name in rows.column_names}
     while added:  # each is let go of as soon as it has its type
         name, value = added.popitem()

@@ -12,7 +12,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS
-from contracts.render.to_arrow import arrow_type
 from contracts.render.to_spark import SPARK_TYPES
 from spark.transforms.features import (
     PRESENCE,
@@ -86,11 +85,4 @@ def _of_customers(
 ) -> Iterator[pa.RecordBatch]:
     held = list(batches)
     if held:
-        rows = of_customers(pa.Table.from_batches(held), filled).select(names)
-        declared = [
-            field.with_type(arrow_type(COLUMNS[field.name].type))
-            if field.name in COLUMNS
-            else field
-            for field in rows.schema
-        ]
-        yield from rows.cast(pa.schema(declared)).to_batches()
+        yield from of_customers(pa.Table.from_batches(held), filled).select(names).to_batches()

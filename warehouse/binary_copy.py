@@ -58,7 +58,7 @@ class _Block:
         for at, (_, value) in enumerate(self.columns):
             if isinstance(value, int):
                 first[f"f{at}"] = value
-        rows = np.frombuffer(bytearray(first.tobytes() * count), kind)
+        rows = np.repeat(first, count)
         for at, (_, value) in enumerate(self.columns):
             if not isinstance(value, int):
                 rows[f"f{at}"] = value

@@ -185,8 +185,11 @@ def fill(cursor: psycopg.Cursor, table: Table, run: str, rows: pa.RecordBatchRea
 def _encoded(
     rows: pa.RecordBatchReader, column: str | None
 ) -> Iterator[tuple[date | None, memoryview]]:
-    """Yield the rows as the server takes them, each time with the day that all of them have."""
-    for batch in rows:
+    """Yield the rows as the server takes them, each time with the day that all of them have.
+
+    The next rows are read while these are written.
+    """
+    for batch in _ahead(iter(rows)):
         day = _only_day(batch, column)
         for written in binary_copy.encoded(batch):
             yield day, written

@@ -69,6 +69,7 @@ def server_conf(settings: Settings) -> dict[str, str]:
     return {
         **lake_conf(settings),
         "spark.app.name": "tollgate",
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.master": "local[*]",
         "spark.driver.memory": "1g",
         "spark.driver.host": "127.0.0.1",

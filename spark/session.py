@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from threading import Thread
 from typing import Final, ParamSpec, TypeVar
 
 from pyspark.sql import SparkSession
@@ -51,17 +49,6 @@ def _notice_soon(spark: SparkSession) -> None:
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
     spark.client.set_retry_policies([DefaultPolicy(max_retries=60, max_backoff=2000)])
-
-
-def start_workers(spark: SparkSession) -> None:
-    """Have Spark start its Python workers beside what the job does first; it takes two seconds."""
-
-    def start() -> None:
-        # A session that is lost or closed meanwhile is noticed by the job itself.
-        with suppress(Exception):
-            spark.range(1024).mapInArrow(lambda batches: batches, "id long").count()
-
-    Thread(target=start, name="start-workers", daemon=True).start()
 
 
 def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from contracts.settings import Settings
 from embedded import jars, secrets
-from embedded.places import java_environment, python, site_packages
+from embedded.places import REPO, java_environment, python, site_packages
 from embedded.services.common import environment, job, owns_port
 from embedded.supervisor import Launch, Service
 from spark.conf import COMPILE_LONG, server_conf
-
-_MAIN = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
 def java_variables() -> dict[str, str]:
@@ -47,7 +45,7 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
         str(spark_home / "bin" / "spark-submit"),
         *("--properties-file", str(properties), "--driver-class-path", jars.class_path()),
         *("--driver-java-options", java_options(home / "local", os.cpu_count() or 1)),
-        *("--class", _MAIN, "spark-internal"),
+        str(REPO / "spark" / "connect_driver.py"),
     ]
     variables = {
         **java_variables(),
@@ -63,6 +61,9 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
 def java_options(scratch: Path, cores: int) -> str:
     """Return the options of a Java process that uses so many cores."""
     options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
+    # The optimising compiler takes more CPU than it saves on a day (docs/decisions/0013). Without it
+    # Java makes the cache of code so small that it is swept all the time.
+    options += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
     options += [COMPILE_LONG, "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
     if sys.platform == "linux":
         options.append("-XX:-UsePerfData")

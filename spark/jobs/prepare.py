@@ -14,7 +14,7 @@ from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from spark.jobs.feature_tasks import Held, feature_tasks
 from spark.jobs.filled import columns_filled
-from spark.session import says_when_lost, start_workers
+from spark.session import says_when_lost
 from spark.tables import (
     ancestors,
     branch_name,
@@ -45,7 +45,6 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     Raises:
         ConservationError: when a payment has no features, or features no payment.
     """
-    start_workers(spark)
     tables = ensure_tables(spark, "sandbox")
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)

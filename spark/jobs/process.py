@@ -13,7 +13,7 @@ from contracts.windows import Window
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, judge, load, reasons, write_batch
-from spark.session import says_when_lost, start_workers
+from spark.session import says_when_lost
 from spark.tables import branch_name, ensure_tables, open_branch, read, references
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
 from spark.transforms.quarantine import rules, with_history
@@ -38,7 +38,6 @@ def process(
         RawUnfitError: when an object cannot be read or has not the declared columns.
         ConservationError: when rows or money are lost on the way.
     """
-    start_workers(spark)
     source = declared(manifests[0].source)
     tables = ensure_tables(spark, "processed")
     branch = branch_name(run_id)

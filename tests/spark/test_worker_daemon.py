@@ -1,40 +1,48 @@
-"""The daemon of Python workers stays while it has one, and ends when it has none."""
+"""One daemon forks the Python workers of all sessions, and a stranger gets no session at all."""
 
-import os
-import socket
-import struct
-import subprocess
-import sys
-import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
-from spark.worker_daemon import _LOOK_SECONDS
+from contracts.settings import Settings
 
-_INT = struct.Struct("!i")
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
-def test_a_daemon_ends_with_its_last_worker() -> None:
-    daemon = subprocess.Popen(
-        [sys.executable, "-m", "spark.worker_daemon", "pyspark.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHON_WORKER_FACTORY_SECRET": "secret"},  # noqa: TID251
-    )
+def _parents(batches: Iterator[Any]) -> Iterator[Any]:
+    import os
+
+    import pyarrow as pa
+
+    for _ in batches:
+        yield pa.RecordBatch.from_pylist([{"pid": os.getppid()}])
+
+
+def _daemons(spark: "SparkSession") -> set[int]:
+    return {row["pid"] for row in spark.range(8).mapInArrow(_parents, "pid long").collect()}
+
+
+def test_sessions_share_the_daemon_of_their_workers(
+    spark: "SparkSession", spark_settings: Settings
+) -> None:
+    from pyspark.sql import SparkSession
+
+    assert spark_settings.spark.remote is not None
+    other = SparkSession.builder.remote(spark_settings.spark.remote.get_secret_value()).create()
     try:
-        assert daemon.stdout is not None
-        (port,) = _INT.unpack(daemon.stdout.read(_INT.size))
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            (worker,) = _INT.unpack(connection.recv(_INT.size, socket.MSG_WAITALL))
-            time.sleep(_LOOK_SECONDS + 1)
-
-            assert daemon.poll() is None
-            assert [child.pid for child in psutil.Process(daemon.pid).children()] == [worker]
-
-        daemon.wait(timeout=2 * _LOOK_SECONDS)
-        assert not psutil.pid_exists(worker)
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port))
+        assert other.session_id != spark.session_id
+        assert len(_daemons(spark) | _daemons(other)) == 1
     finally:
-        daemon.kill()
+        other.stop()
+
+
+def test_a_session_needs_the_token(spark_settings: Settings) -> None:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    port = spark_settings.port("spark")
+    stranger = SparkSession.builder.remote(f"sc://localhost:{port}/;token=guessed").create()
+    with pytest.raises(PySparkException, match="UNAUTHENTICATED"):
+        stranger.range(1).collect()

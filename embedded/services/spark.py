@@ -61,9 +61,6 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
 def java_options(scratch: Path, cores: int) -> str:
     """Return the options of a Java process that uses so many cores."""
     options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
-    # The optimising compiler costs a day more CPU than it saves (docs/decisions/0013). Without it
-    # Java makes the cache of code so small that it is swept all the time.
-    options += ["-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=240m"]
     options += [COMPILE_LONG, "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
     if sys.platform == "linux":
         options.append("-XX:-UsePerfData")

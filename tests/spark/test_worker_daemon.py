@@ -44,5 +44,9 @@ def test_a_session_needs_the_token(spark_settings: Settings) -> None:
 
     port = spark_settings.port("spark")
     stranger = SparkSession.builder.remote(f"sc://localhost:{port}/;token=guessed").create()
-    with pytest.raises(PySparkException, match="UNAUTHENTICATED"):
-        stranger.range(1).collect()
+    try:
+        with pytest.raises(PySparkException, match="UNAUTHENTICATED"):
+            stranger.range(1).collect()
+    finally:
+        # Left open, it would look for the server until long after the tests have ended.
+        stranger.stop()

@@ -10,6 +10,8 @@ from contracts.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = [pytest.mark.spark, pytest.mark.stack]
+
 
 def _parents(batches: Iterator[Any]) -> Iterator[Any]:
     import os

@@ -23,6 +23,8 @@ _BY_CURRENCY: Final = f"""
 select
     t.event_date, t.source_system, t.currency,
     count(*) as rows,
+    approx_count_distinct(t.customer_id) as customers,
+    approx_count_distinct(t.counterparty_id) as merchants,
     sum(t.amount) as amount,
     count_if(hour(t.event_at) < 12) as morning_rows,
     count_if(b.raw_object is not null and not is_past) as batch_rows,
@@ -30,10 +32,10 @@ select
         as batch_amount,
     count_if(to_date(t.event_at) <> t.event_date) as misdated,
     count_if(
-        abs(t.transaction_lat - round(t.transaction_lat, 1)) > 1e-9
-        or abs(t.transaction_lon - round(t.transaction_lon, 1)) > 1e-9
-        or abs(t.home_lat - round(t.home_lat, 1)) > 1e-9
-        or abs(t.home_lon - round(t.home_lon, 1)) > 1e-9
+        abs(10 * t.transaction_lat - rint(10 * t.transaction_lat)) > 1e-8
+        or abs(10 * t.transaction_lon - rint(10 * t.transaction_lon)) > 1e-8
+        or abs(10 * t.home_lat - rint(10 * t.home_lat)) > 1e-8
+        or abs(10 * t.home_lon - rint(10 * t.home_lon)) > 1e-8
     ) as precise_places,
     {", ".join(f"count_if(t.{name} is null) as {name}_nulls" for name in _NULLABLE)}
     {{codes}}
@@ -58,32 +60,25 @@ where value is not null
 group by all
 """  # noqa: S608 - names of our own contracts
 
-_PARTIES: Final = """
-with days as (
-    select event_date, source_system, approx_count_distinct(customer_id) as customers,
-        approx_count_distinct(counterparty_id) as merchants
-    from {payments} group by 1, 2
-),
-new_customers as (
-    select to_date(first_event_at) as event_date, source_system, count(*) as customers
-    from {customers} group by 1, 2
-),
-new_merchants as (
-    select to_date(first_event_at) as event_date, source_system, count(*) as merchants
-    from {merchants} group by 1, 2
+_NEW_PARTIES: Final = """
+select event_date, source_system,
+    count_if(party = 'customer') as new_customers, count_if(party = 'merchant') as new_merchants
+from (
+    select to_date(first_event_at) as event_date, source_system, 'customer' as party
+    from {customers}
+    union all
+    select to_date(first_event_at), source_system, 'merchant' from {merchants}
 )
-select d.*,
-    coalesce(c.customers, 0) / nullif(d.customers, 0) as new_customer_share,
-    coalesce(m.merchants, 0) / nullif(d.merchants, 0) as new_merchant_share
-from days as d
-left join new_customers as c using (event_date, source_system)
-left join new_merchants as m using (event_date, source_system)
+group by all
 """
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Small frames: `daily` a row a day and source, `by_currency` one a currency too, `cells`."""
+    """Small frames: `daily` a row a day and source, `by_currency` one a currency too, `cells`.
+
+    `customers` and `merchants` count a party once a day and currency.
+    """
 
     daily: Any
     by_currency: Any
@@ -109,19 +104,26 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
     queries = (
         spark.sql(query, **frame, batch=batch),
         spark.sql(_CELLS, **frame),
-        spark.sql(_PARTIES, **frame, **held),
+        spark.sql(_NEW_PARTIES, **held),
     )
     with ThreadPoolExecutor(len(queries)) as pool:
-        by_currency, cells, parties = pool.map(lambda counted: counted.toPandas(), queries)
+        by_currency, cells, new = pool.map(lambda counted: counted.toPandas(), queries)
     keys = ["event_date", "source_system"]
     measures = [name for name in by_currency.columns if name not in (*keys, "currency")]
     daily = by_currency.groupby(keys, as_index=False)[measures].sum()
-    daily = daily.merge(parties, "left", keys)
+    news = ["new_customers", "new_merchants"]
+    daily = daily.merge(new, "left", keys).fillna(dict.fromkeys(news, 0))
     daily = daily.assign(
+        new_customer_share=_share(daily["new_customers"], daily["customers"]),
+        new_merchant_share=_share(daily["new_merchants"], daily["merchants"]),
         mean_amount=daily["amount"].astype(float) / daily["rows"],
         **{f"{name}_null_share": daily[f"{name}_nulls"] / daily["rows"] for name in _NULLABLE},
     )
     return Profile(with_measures(daily, cells), by_currency, cells)
+
+
+def _share(part: Any, whole: Any) -> Any:
+    return part / whole.where(whole > 0)
 
 
 def batches(table: str, profile: Profile, source: Source, dates: Iterable[date]) -> list[Batch]:

@@ -38,6 +38,9 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         # A limit in bytes is looked at row by row; that in rows is enough.
         "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
         "spark.python.daemon.module": "spark.worker_daemon",
+        # A day of a source needs some 300 classes. Of the default 100, none is left by the next
+        # day: they are generated, and compiled by Java, again.
+        "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.ui.enabled": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
     }

@@ -267,6 +267,9 @@ def _dbt(
     """
     from dbt.cli.main import dbtRunner
 
+    # Only its documentation reads the files in which dbt tells what it read and did.
+    files = [] if command[0] == "docs" else ["--no-write-json"]
+
     def arguments(*given: str) -> list[str]:
         return [
             "--warn-error-options",
@@ -274,6 +277,7 @@ def _dbt(
             "--no-use-colors",
             "--log-path",
             str(settings.state_dir / "logs" / "dbt"),
+            *files,
             *given,
             *("--project-dir", str(_PROJECT)),
             *("--profiles-dir", str(write_profile(settings))),

@@ -34,7 +34,8 @@ def is_whole_cents(amount: Column) -> Column:
     >>> [row[0] for row in frame.select(is_whole_cents(F.col("amount"))).collect()]
     [True, False]
     """
-    return F.abs(amount * 100 - F.round(amount * 100)) < 1e-6
+    # Not round: it takes a double apart into a decimal number.
+    return F.abs(amount * 100 - F.rint(amount * 100)) < 1e-6
 
 
 def is_unreadable_amount(amount: Column, absurd: Decimal) -> Column:

@@ -12,10 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter, sleep
 
@@ -24,6 +21,7 @@ from rich.console import Console
 from benchmarks.data import HANDBOOK, NO_HANDBOOK, handbook_days
 from benchmarks.page import skip, write_section
 from benchmarks.rounds import cpu_seconds, service_pids
+from benchmarks.watch import LOOK_SECONDS, Watch, work
 from contracts.assets import DAG_OF_STAGE
 from contracts.settings import Settings, load_settings
 from contracts.stages import Stage
@@ -31,13 +29,11 @@ from contracts.windows import Window
 from demo.airflow import AirflowClient
 from demo.follow import Line, unpaused
 from embedded import platform
-from embedded.console import service_rows
 from embedded.platform import read_status
 from embedded.services.common import environment
 from warehouse import ledger
 
 _PORTS_FROM_BASE = 200
-_LOOK_SECONDS = 2.0
 _UNTIL_PRODUCTION = tuple(
     DAG_OF_STAGE[stage]
     for stage in (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD)
@@ -47,38 +43,6 @@ _LIMIT_MIB = 5 * 1024
 _AT_REST = 0.3
 """Processors that services, and the watch on their memory, keep busy when nothing is asked."""
 _REST_LOOK_SECONDS, _MOST_REST_SECONDS = 5.0, 120.0
-
-
-@dataclass
-class Memory:
-    """The most that each service held at once, in MiB, proportional where the system tells it."""
-
-    peaks: dict[str, float] = field(default_factory=dict)
-    together: float = 0.0
-
-    def look(self, settings: Settings) -> None:
-        """Take what the services hold now into account."""
-        held = {row["name"]: row["resident_mib"] for row in service_rows(settings)}
-        self.together = max(self.together, sum(held.values()))
-        for name, mib in held.items():
-            self.peaks[name] = max(self.peaks.get(name, 0.0), mib)
-
-    @contextmanager
-    def watched(self, settings: Settings) -> Iterator[None]:
-        """Look every two seconds while the block runs."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(_LOOK_SECONDS):
-                self.look(settings)
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
 
 
 @dataclass(frozen=True)
@@ -145,11 +109,11 @@ def _measure(settings: Settings, first: int | None) -> int:
     days = [path.stem for path in handbook_days()][:first]
     history = Window.of("handbook", f"{days[0]}--{days[-2]}")
     day = Window.of("handbook", days[-1])
-    memory = Memory()
+    watch, alone = Watch(), min(work() for _ in range(3))
     try:
         platform.up(settings)
         settings = load_settings()  # the first start made the passwords
-        with AirflowClient(settings) as client, unpaused(client), memory.watched(settings):
+        with AirflowClient(settings) as client, unpaused(client), watch.over(settings):
             runs = {"history": _run(client, settings, history)}
             rested = _rest(settings)
             runs["one more day"] = _run(client, settings, day)
@@ -157,7 +121,7 @@ def _measure(settings: Settings, first: int | None) -> int:
         loaded = 0 if first else subprocess.run(argv, check=False).returncode
     finally:
         platform.down(settings)
-    lines = _lines(runs, memory, rested)
+    lines = _lines(runs, watch, rested, alone)
     Console().print("\n".join(lines), markup=False, highlight=False)
     if first is None:
         write_section("history", title="183 days, Raw to PRODUCTION", lines=lines, busy=busy)
@@ -209,7 +173,7 @@ def _run(client: AirflowClient, settings: Settings, window: Window) -> Run:
     )
 
 
-def _lines(runs: dict[str, Run], memory: Memory, rested: float) -> list[str]:
+def _lines(runs: dict[str, Run], watch: Watch, rested: float, alone: float) -> list[str]:
     history, day = runs["history"], runs["one more day"]
     there = {(task.dag, task.name): task.seconds for task in day.tasks}
     lines = [
@@ -222,8 +186,12 @@ def _lines(runs: dict[str, Run], memory: Memory, rested: float) -> list[str]:
         "| | seconds | at most | MiB | at most |",
         "|---|---|---|---|---|",
         f"| the history | {history.seconds:.0f} | {_LIMITS['history']:.0f}"
-        f" | {memory.together:.0f} | {_LIMIT_MIB} |",
+        f" | {watch.together:.0f} | {_LIMIT_MIB} |",
         f"| one more day | {day.seconds:.1f} | {_LIMITS['one more day']:.0f} | | |",
+        "",
+        "How fast the machine was: a fixed piece of work took"
+        f" {1000 * alone:.1f} ms of processor time before it began, and {1000 * watch.pace:.1f} ms"
+        f" (median of every {LOOK_SECONDS:.0f} s) while it ran.",
         "",
         "| task | history, seconds | payments/s | day, seconds |",
         "|---|---|---|---|",
@@ -238,12 +206,12 @@ def _lines(runs: dict[str, Run], memory: Memory, rested: float) -> list[str]:
         f"| between tasks | {history.between:.1f} | | {day.between:.1f} |",
         "",
         "The most that each service held at once, proportional set size, looked at every"
-        f" {_LOOK_SECONDS:.0f} s:",
+        f" {LOOK_SECONDS:.0f} s:",
         "",
         "| service | MiB |",
         "|---|---|",
-        *(f"| {name} | {mib:.0f} |" for name, mib in sorted(memory.peaks.items())),
-        f"| together, at one moment | {memory.together:.0f} |",
+        *(f"| {name} | {mib:.0f} |" for name, mib in sorted(watch.peaks.items())),
+        f"| together, at one moment | {watch.together:.0f} |",
     ]
 
 

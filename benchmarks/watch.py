@@ -1,0 +1,67 @@
+"""Look, while a benchmark runs, at what services hold and at how fast the machine is."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from time import thread_time
+from typing import Final
+
+from contracts.settings import Settings
+from embedded.console import service_rows
+
+LOOK_SECONDS: Final = 2.0
+_STEPS: Final = 100_000
+
+
+def work() -> float:
+    """Do a fixed piece of work and return the processor's seconds that it took.
+
+    They do not count waiting for a processor. They grow where one is shared with other machines or
+    runs slower: with them, seconds of one run can be held against those of another.
+    """
+    began = thread_time()
+    sum(n * n % 7 for n in range(_STEPS))
+    return thread_time() - began
+
+
+@dataclass
+class Watch:
+    """The most that each service held at once, in MiB, and the seconds of `work`, look by look.
+
+    Memory is proportional where the system tells it.
+    """
+
+    peaks: dict[str, float] = field(default_factory=dict)
+    together: float = 0.0
+    paces: list[float] = field(default_factory=list)
+
+    @property
+    def pace(self) -> float:
+        """Return the median of the seconds that the fixed piece of work took."""
+        return median(self.paces)
+
+    @contextmanager
+    def over(self, settings: Settings) -> Iterator[None]:
+        """Look every two seconds while the block runs."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(LOOK_SECONDS):
+                self._look(settings)
+
+        watcher = threading.Thread(target=look, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _look(self, settings: Settings) -> None:
+        held = {row["name"]: row["resident_mib"] for row in service_rows(settings)}
+        self.together = max(self.together, sum(held.values()))
+        for name, mib in held.items():
+            self.peaks[name] = max(self.peaks.get(name, 0.0), mib)
+        self.paces.append(work())

@@ -6,24 +6,14 @@ it is named at once.
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from contracts.columns import COLUMNS, PRECISIONS
+from contracts.columns import COLUMNS
 from sources.currencies import ISO_4217
 from sources.declaration import (
     BECOMES,
@@ -37,31 +27,24 @@ from sources.declaration import (
     Version,
 )
 from sources.errors import MappingError
+from sources.mapping_rules import Part, WrittenRule
 from sources.ranges import Ranges
 from sources.rules import (
-    ISO_TIME,
     LABEL_COLUMNS,
     MAPPED_COLUMNS,
     NEEDED_COLUMNS,
-    SPREADSHEET_TIME,
-    ByAffix,
-    Coded,
     Constant,
     Epoch,
     Flags,
     Instant,
-    Joined,
-    PositionHash,
     Precision,
     RowNumber,
     Rule,
     Steps,
     Take,
-    TimePattern,
     columns_of,
 )
 
-_NAMED_PATTERNS: Final = {"iso": ISO_TIME, "spreadsheet": SPREADSHEET_TIME}
 _UNSAID: Final[Mapping[str, Rule]] = {
     "source_sequence": RowNumber(),
     "counterparty_type": Constant("unknown"),
@@ -72,168 +55,16 @@ _UNSAID: Final[Mapping[str, Rule]] = {
 """What a mapping that does not fill these means."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Take(_Part):
-    take: str
-    strip_prefix: str = ""
-
-    def rule(self) -> Rule:
-        return Take(self.take, self.strip_prefix)
-
-
-class _Constant(_Part):
-    constant: str | int
-
-    def rule(self) -> Rule:
-        return Constant(self.constant)
-
-
-class _Join(_Part):
-    join: tuple[str, ...] = Field(min_length=1)
-    separator: str = ", "
-
-    def rule(self) -> Rule:
-        return Joined(self.join, self.separator)
-
-
-class _Pattern(_Part):
-    pattern: str = Field(min_length=1)
-    precision: str = "second"
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"a precision is one of {', '.join(PRECISIONS)}")
-        return self
-
-
-class _Time(_Part):
-    time: str | tuple[str, ...]
-    patterns: tuple[str | _Pattern, ...] = ("iso",)
-
-    def rule(self) -> Instant:
-        columns = (self.time,) if isinstance(self.time, str) else self.time
-        patterns: list[TimePattern] = []
-        for one in self.patterns:
-            if isinstance(one, _Pattern):
-                patterns.append(TimePattern(one.pattern, one.precision))
-            else:
-                patterns.extend(_NAMED_PATTERNS.get(one, (TimePattern(one),)))
-        return Instant(columns, tuple(patterns))
-
-
-class _Steps(_Part):
-    steps: str
-    base: date
-    seconds: int = Field(ge=1)
-
-    def rule(self) -> Rule:
-        return Steps(self.steps, self.base, self.seconds)
-
-
-class _Epoch(_Part):
-    epoch: str
-    per_second: Literal[1, 1_000, 1_000_000] = 1
-
-    def rule(self) -> Rule:
-        return Epoch(self.epoch, self.per_second)
-
-
-class _Affix(_Part):
-    affix: str
-    otherwise: str
-    prefixes: dict[str, str] = Field(default_factory=dict)
-    suffixes: dict[str, str] = Field(default_factory=dict)
-
-    def rule(self) -> Rule:
-        return ByAffix(self.affix, self.otherwise, self.prefixes, self.suffixes)
-
-
-class _Code(_Part):
-    code: str
-    codes: dict[str, str | None] = Field(default_factory=dict)
-    missing: str | None = None
-
-    def rule(self) -> Rule:
-        return Coded(self.code, self.codes, self.missing)
-
-
-class _RowNumber(_Part):
-    row_number: Literal[True]
-
-    def rule(self) -> Rule:
-        return RowNumber()
-
-
-class _PositionHash(_Part):
-    position_hash: Literal[True]
-
-    def rule(self) -> Rule:
-        return PositionHash()
-
-
-class _Flags(_Part):
-    flags: dict[str, str] = Field(default_factory=dict)
-    lists: tuple[str, ...] = ()
-    rounded: tuple[str, ...] = ()
-
-    def rule(self) -> Rule:
-        return Flags(self.flags, self.lists, self.rounded)
-
-
-_RULES: Final = (
-    "take",
-    "constant",
-    "join",
-    "time",
-    "steps",
-    "epoch",
-    "affix",
-    "code",
-    "row_number",
-    "position_hash",
-    "flags",
-)
-
-
-def _kind(value: Any) -> str | None:
-    found = [name for name in _RULES if isinstance(value, dict) and name in value]
-    return found[0] if len(found) == 1 else None
-
-
-_Rule = Annotated[
-    Annotated[_Take, Tag("take")]
-    | Annotated[_Constant, Tag("constant")]
-    | Annotated[_Join, Tag("join")]
-    | Annotated[_Time, Tag("time")]
-    | Annotated[_Steps, Tag("steps")]
-    | Annotated[_Epoch, Tag("epoch")]
-    | Annotated[_Affix, Tag("affix")]
-    | Annotated[_Code, Tag("code")]
-    | Annotated[_RowNumber, Tag("row_number")]
-    | Annotated[_PositionHash, Tag("position_hash")]
-    | Annotated[_Flags, Tag("flags")],
-    Discriminator(
-        _kind,
-        custom_error_type="rule",
-        custom_error_message=f"a rule has exactly one of {', '.join(_RULES)}",
-    ),
-]
-
-
-class _Column(_Part):
+class _Column(Part):
     types: Annotated[tuple[PhysicalType, ...], Field(min_length=1)] = ("string",)
     required: bool = True
 
 
-class _Version(_Part):
+class _Version(Part):
     number: int = Field(ge=1)
     description: str = "As declared."
     columns: dict[str, _Column | None] = Field(min_length=1)
-    mapping: dict[str, _Rule]
+    mapping: dict[str, WrittenRule]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -292,7 +123,7 @@ def _constant_problem(name: str, rule: Rule) -> list[str]:
     return []
 
 
-class _Labels(_Part):
+class _Labels(Part):
     after_days: int | None = Field(None, ge=0)
     stated: Literal[True] | None = None
 
@@ -307,12 +138,12 @@ class _Labels(_Part):
         return FixedDelay((self.after_days or 0) * 86_400) if self.stated is None else StatedTime()
 
 
-class _RowsPerDay(_Part):
+class _RowsPerDay(Part):
     fewest: int = Field(ge=0)
     most: int = Field(ge=1)
 
 
-class _File(_Part):
+class _File(Part):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     description: str = Field(min_length=1)
     formats: tuple[FileFormat, ...] = Field(min_length=1)

@@ -1,0 +1,182 @@
+"""The rules of a mapping file, as they are written in it (docs/sources.md)."""
+
+from datetime import date
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from contracts.columns import PRECISIONS
+from sources.rules import (
+    ISO_TIME,
+    SPREADSHEET_TIME,
+    ByAffix,
+    Coded,
+    Constant,
+    Epoch,
+    Flags,
+    Instant,
+    Joined,
+    PositionHash,
+    RowNumber,
+    Rule,
+    Steps,
+    Take,
+    TimePattern,
+)
+
+_NAMED_PATTERNS: Final = {"iso": ISO_TIME, "spreadsheet": SPREADSHEET_TIME}
+
+
+class Part(BaseModel):
+    """A part of a mapping file: what it does not know, it refuses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Take(Part):
+    take: str
+    strip_prefix: str = ""
+
+    def rule(self) -> Rule:
+        return Take(self.take, self.strip_prefix)
+
+
+class _Constant(Part):
+    constant: str | int
+
+    def rule(self) -> Rule:
+        return Constant(self.constant)
+
+
+class _Join(Part):
+    join: tuple[str, ...] = Field(min_length=1)
+    separator: str = ", "
+
+    def rule(self) -> Rule:
+        return Joined(self.join, self.separator)
+
+
+class _Pattern(Part):
+    pattern: str = Field(min_length=1)
+    precision: str = "second"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"a precision is one of {', '.join(PRECISIONS)}")
+        return self
+
+
+class _Time(Part):
+    time: str | tuple[str, ...]
+    patterns: tuple[str | _Pattern, ...] = ("iso",)
+
+    def rule(self) -> Instant:
+        columns = (self.time,) if isinstance(self.time, str) else self.time
+        patterns: list[TimePattern] = []
+        for one in self.patterns:
+            if isinstance(one, _Pattern):
+                patterns.append(TimePattern(one.pattern, one.precision))
+            else:
+                patterns.extend(_NAMED_PATTERNS.get(one, (TimePattern(one),)))
+        return Instant(columns, tuple(patterns))
+
+
+class _Steps(Part):
+    steps: str
+    base: date
+    seconds: int = Field(ge=1)
+
+    def rule(self) -> Rule:
+        return Steps(self.steps, self.base, self.seconds)
+
+
+class _Epoch(Part):
+    epoch: str
+    per_second: Literal[1, 1_000, 1_000_000] = 1
+
+    def rule(self) -> Rule:
+        return Epoch(self.epoch, self.per_second)
+
+
+class _Affix(Part):
+    affix: str
+    otherwise: str
+    prefixes: dict[str, str] = Field(default_factory=dict)
+    suffixes: dict[str, str] = Field(default_factory=dict)
+
+    def rule(self) -> Rule:
+        return ByAffix(self.affix, self.otherwise, self.prefixes, self.suffixes)
+
+
+class _Code(Part):
+    code: str
+    codes: dict[str, str | None] = Field(default_factory=dict)
+    missing: str | None = None
+
+    def rule(self) -> Rule:
+        return Coded(self.code, self.codes, self.missing)
+
+
+class _RowNumber(Part):
+    row_number: Literal[True]
+
+    def rule(self) -> Rule:
+        return RowNumber()
+
+
+class _PositionHash(Part):
+    position_hash: Literal[True]
+
+    def rule(self) -> Rule:
+        return PositionHash()
+
+
+class _Flags(Part):
+    flags: dict[str, str] = Field(default_factory=dict)
+    lists: tuple[str, ...] = ()
+    rounded: tuple[str, ...] = ()
+
+    def rule(self) -> Rule:
+        return Flags(self.flags, self.lists, self.rounded)
+
+
+_RULES: Final = (
+    "take",
+    "constant",
+    "join",
+    "time",
+    "steps",
+    "epoch",
+    "affix",
+    "code",
+    "row_number",
+    "position_hash",
+    "flags",
+)
+
+
+def _kind(value: Any) -> str | None:
+    found = [name for name in _RULES if isinstance(value, dict) and name in value]
+    return found[0] if len(found) == 1 else None
+
+
+WrittenRule = Annotated[
+    Annotated[_Take, Tag("take")]
+    | Annotated[_Constant, Tag("constant")]
+    | Annotated[_Join, Tag("join")]
+    | Annotated[_Time, Tag("time")]
+    | Annotated[_Steps, Tag("steps")]
+    | Annotated[_Epoch, Tag("epoch")]
+    | Annotated[_Affix, Tag("affix")]
+    | Annotated[_Code, Tag("code")]
+    | Annotated[_RowNumber, Tag("row_number")]
+    | Annotated[_PositionHash, Tag("position_hash")]
+    | Annotated[_Flags, Tag("flags")],
+    Discriminator(
+        _kind,
+        custom_error_type="rule",
+        custom_error_message=f"a rule has exactly one of {', '.join(_RULES)}",
+    ),
+]
+"""One rule, told by its first word; its `rule()` is what a source declares."""

@@ -9,8 +9,8 @@ PY := .venv/bin/python
 # Tests take their own place beside these; a developer's other settings do not reach them.
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
 
-.PHONY: help setup demo test test-fast cluster-test lint up down status logs env login clean lock \
-  contracts docs bench kill-rate
+.PHONY: help setup demo test test-fast test-bi cluster-test lint up down status logs env login \
+  clean lock contracts docs bi screenshots bench kill-rate
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,11 @@ test: setup lint ## Run every check and test, on a test platform of its own.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest
 
 test-fast: setup ## Run the pure tests only: seconds, no service.
-	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack"
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack and not bi"
+
+test-bi: setup ## Open every dashboard in a headless Chromium, on a test platform of its own.
+	@$(PYTHON) -B -m embedded.setup superset
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m bi tests/bi
 
 cluster-test: setup ## Run the jobs on a Spark cluster, with a worker killed in mid-job.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest tests/cluster
@@ -58,6 +62,13 @@ env: setup ## Print shell exports of the read-only roles: eval "$(make -s env)"
 login: setup ## Print addresses and passwords of the web pages.
 	@$(PY) -m embedded login
 
+bi: setup ## Start Superset with the dashboards of bi/superset; say where, and the login.
+	@$(PYTHON) -B -m embedded.setup superset
+	@$(PY) -m bi
+
+screenshots: bi ## Take the pictures of docs/images from the running dashboards.
+	@$(PY) -m bi.screenshots
+
 clean: setup ## Remove the state folder with all data, after asking (YES=1 does not ask).
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 
@@ -68,7 +79,11 @@ docs: contracts ## Write the generated pages of docs/.
 
 lock: setup ## Resolve the dependencies of pyproject.toml again.
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
-	  --generate-hashes --no-header --group test --group dev --group bench pyproject.toml -o requirements.lock
+	  --generate-hashes --no-header --group snowflake --group test --group dev --group bench \
+	  pyproject.toml -o requirements.lock
+	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
+	  --python-version 3.11 --generate-hashes --no-header bi/superset/requirements.in \
+	  -o bi/superset/requirements.lock
 
 bench: setup ## Measure the stages; see benchmarks/README.md.
 	@$(PY) -m benchmarks

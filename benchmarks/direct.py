@@ -160,7 +160,7 @@ class DirectLine:
         prepared = done[Stage.PREPARE]
         run_id = run_id_of(Stage.SCORE, window)
         with self._timed("score"):
-            scored, table = score(
+            scored, table, drift = score(
                 self.settings,
                 catalog,
                 dates=prepared.dates,
@@ -168,10 +168,11 @@ class DirectLine:
                 window=window,
                 run_id=run_id,
             )
-            staged = scores.stage_scores(self._dsn, scored, table)
+            staged = scores.stage_scores(self._dsn, scored, table, drift)
         with self._timed("gate scores"):
             rows: Any = read_beside(self._dsn, staged)
-            judged = gates.gate_scores(catalog, staged, rows, self.settings.state_dir)
+            drifted = read_beside(self._dsn, staged, "staging.feature_drift")
+            judged = gates.gate_scores(catalog, staged, rows, self.settings.state_dir, drifted)
             self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("publish scores"):
             scores.swap_scores(self._dsn, staged)

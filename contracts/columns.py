@@ -10,6 +10,9 @@ from contracts.column import Column as Column
 from contracts.column import LogicalType as LogicalType
 from contracts.column import PersonalData as PersonalData
 from contracts.feature_columns import FEATURE_COLUMNS
+from contracts.mart_columns import core, operations, reports, scores
+from contracts.model_columns import MODEL_COLUMNS
+from contracts.task_columns import TASK_COLUMNS
 
 _T = LogicalType
 _P = PersonalData
@@ -176,6 +179,8 @@ _COLUMNS: Final = (
     Column("decision", _T.STRING, "Recommended decision.", allowed=DECISIONS),
     Column("score_reasons", _T.STRINGS, "Features that raised the score most, strongest first."),
     Column("scored_at", _T.TIMESTAMP, "When the score was computed."),
+    # --- models ----------------------------------------------------------------------------
+    *MODEL_COLUMNS,
     # --- runs and gates --------------------------------------------------------------------
     Column("run_id", _T.STRING, "Identifier of the run that wrote the row."),
     Column("stage", _T.STRING, "Stage of the line."),
@@ -184,7 +189,7 @@ _COLUMNS: Final = (
     ),
     Column("started_at", _T.TIMESTAMP, "When the run started."),
     Column("finished_at", _T.TIMESTAMP, "When the run finished."),
-    Column("duration_seconds", _T.DOUBLE, "Seconds the run took.", unit="seconds", minimum=0),
+    Column("duration_seconds", _T.DOUBLE, "Seconds from start to end.", unit="seconds", minimum=0),
     Column("dates_touched", _T.DATES, "Business dates the run wrote."),
     Column("details", _T.JSON, "What else the stage reports: snapshots, model, objects."),
     *(
@@ -212,6 +217,7 @@ _COLUMNS: Final = (
             ),
         )
     ),
+    *TASK_COLUMNS,
     Column("gate", _T.STRING, "Gate that judged."),
     Column("check_name", _T.STRING, "Check inside the gate."),
     Column("table_name", _T.STRING, "Table that was checked."),
@@ -222,54 +228,11 @@ _COLUMNS: Final = (
     Column("expected", _T.STRING, "What was expected.", nullable=True),
     Column("check_reason", _T.STRING, "Why the check's number is what it is.", nullable=True),
     Column("checked_at", _T.TIMESTAMP, "When the gate judged."),
-    # --- PRODUCTION: dates and reports -----------------------------------------------------
-    Column("calendar_date", _T.DATE, "Calendar date."),
-    Column("calendar_year", _T.INTEGER, "Calendar year."),
-    Column("calendar_month", _T.INTEGER, "Month of the year.", minimum=1, maximum=12),
-    Column("iso_week", _T.INTEGER, "ISO week of the year.", minimum=1, maximum=53),
-    Column("day_of_week", _T.INTEGER, "ISO day of the week, 1 is Monday.", minimum=1, maximum=7),
-    Column("as_of_date", _T.DATE, "Last business date whose knowledge the figures use."),
-    Column("transaction_count", _T.LONG, "Payments.", minimum=0),
-    Column("known_fraud_count", _T.LONG, "Payments known to be fraud as of the date.", minimum=0),
-    Column(
-        "known_fraud_amount",
-        _T.MONEY,
-        "Money of payments known to be fraud as of the date.",
-        unit="currency",
-        personal=_P.FINANCIAL,
-    ),
-    Column(
-        "known_fraud_ratio",
-        _T.DOUBLE,
-        "Known frauds over payments.",
-        unit="ratio",
-        minimum=0,
-        maximum=1,
-    ),
-    Column("customer_count", _T.LONG, "Distinct customers.", minimum=0),
-    Column("alert_count", _T.LONG, "Payments recommended for review or decline.", minimum=0),
-    Column("true_positive_count", _T.LONG, "Alerts known to be fraud.", minimum=0),
-    Column("false_positive_count", _T.LONG, "Alerts known to be legitimate.", minimum=0),
-    Column("missed_fraud_count", _T.LONG, "Known frauds without an alert.", minimum=0),
-    Column(
-        "alert_precision_ratio",
-        _T.DOUBLE,
-        "Alerts known to be fraud over alerts with a known label; null when there are none.",
-        nullable=True,
-        unit="ratio",
-        minimum=0,
-        maximum=1,
-    ),
-    Column(
-        "alert_recall_ratio",
-        _T.DOUBLE,
-        "Known frauds with an alert over known frauds; null when there are none.",
-        nullable=True,
-        unit="ratio",
-        minimum=0,
-        maximum=1,
-    ),
-    Column("score_mean", _T.DOUBLE, "Mean score.", minimum=0, maximum=1),
+    # --- PRODUCTION ------------------------------------------------------------------------
+    *core.COLUMNS,
+    *reports.COLUMNS,
+    *operations.COLUMNS,
+    *scores.COLUMNS,
 )
 
 COLUMNS: Final[dict[str, Column]] = {column.name: column for column in _COLUMNS}

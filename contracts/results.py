@@ -1,7 +1,7 @@
 """What a stage and a gate report: plain values that travel between tasks and into the ledger."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Self
 
@@ -101,6 +101,30 @@ class StageResult:
 def _balance(plain: dict[str, Any]) -> Balance:
     money = {name: Decimal(text) for name, text in plain.items() if name.startswith("amount_")}
     return Balance(**{**plain, **money})
+
+
+@dataclass(frozen=True)
+class TaskAttempt:
+    """What an attempt at a task of a run took of its machine.
+
+    Figures of Spark are None for a task that did not use it, or uses one that is not ours.
+    """
+
+    run_id: str
+    stage: str
+    window: str
+    task: str
+    attempt: int
+    outcome: str
+    started_at: datetime
+    finished_at: datetime
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mib: float
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+    spark_cpu_seconds: float | None = None
+    spark_peak_memory_mib: float | None = None
 
 
 @dataclass(frozen=True)

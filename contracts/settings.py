@@ -28,6 +28,7 @@ PORT_OFFSETS: Mapping[str, int] = {
     "spark-cluster": 5,
     "spark-master": 6,
     "spark-master-page": 7,
+    "superset": 8,
 }
 """Port of each service, counted from ``port_base``."""
 
@@ -63,7 +64,12 @@ class _Database(_Section):
 
 
 class Warehouse(_Database):
-    """The warehouse: STAGING is the loader's, PRODUCTION the transformer's."""
+    """The warehouse: STAGING is the loader's, PRODUCTION the transformer's.
+
+    Of `kind` snowflake, rows are in Snowflake, and here is what runs have recorded.
+    """
+
+    kind: Literal["postgres", "snowflake"] = "postgres"
 
     def user(self, role: WarehouseRole) -> str:
         """Return the database user of a role."""
@@ -76,6 +82,54 @@ class Warehouse(_Database):
     def dsn(self, role: WarehouseRole) -> str:
         """Return a libpq URI with the password in it: never log it."""
         return self._uri("postgresql", self.user(role), self.password(role).get_secret_value())
+
+
+class Snowflake(_Section):
+    """A warehouse on Snowflake: one user, with a role to load and a role to transform.
+
+    The private key is base64 of its unencrypted DER. `host`, `port` and `protocol` name a server
+    that stands in for the account.
+    """
+
+    account: str = ""
+    user: str = ""
+    password: SecretStr | None = None
+    private_key: SecretStr | None = None
+    loader_role: str = "TOLLGATE_LOADER"
+    transformer_role: str = "TOLLGATE_TRANSFORMER"
+    warehouse: str = "TOLLGATE"
+    database: str = "TOLLGATE"
+    host: str | None = None
+    port: int | None = None
+    protocol: str = "https"
+
+    def login(self, role: Literal["loader", "transformer"]) -> dict[str, str | int]:
+        """Return how to log in with a role, in the words of connector and adapter: never log it.
+
+        Raises:
+            SettingsError: when account, user or secret is missing.
+        """
+        if not self.account or not self.user or not (self.password or self.private_key):
+            raise SettingsError(
+                "Snowflake needs TOLLGATE_SNOWFLAKE__ACCOUNT, __USER and either __PASSWORD or"
+                " __PRIVATE_KEY: see docs/snowflake.md."
+            )
+        given: dict[str, str | int | None] = {
+            "account": self.account,
+            "user": self.user,
+            "role": self.loader_role if role == "loader" else self.transformer_role,
+            "warehouse": self.warehouse,
+            "database": self.database,
+            "schema": "STAGING",
+            "protocol": self.protocol,
+            "host": self.host,
+            "port": self.port,
+        }
+        # A key goes before a password.
+        secret = "private_key" if self.private_key else "password"
+        value = self.private_key or self.password
+        given[secret] = value.get_secret_value() if value else None
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Catalog(_Database):
@@ -160,6 +214,19 @@ class Airflow(_Section):
         return _need(self.admin_password, "Airflow's admin")
 
 
+class Superset(_Section):
+    """The dashboards' web server and its one user."""
+
+    url: str
+    username: str = "admin"
+    admin_password: SecretStr | None = None
+
+    @property
+    def password(self) -> SecretStr:
+        """Return the admin's password."""
+        return _need(self.admin_password, "Superset's admin")
+
+
 class _EmbeddedDefaults(PydanticBaseSettingsSource):
     """Values of the platform on this machine, below everything an operator sets."""
 
@@ -210,6 +277,10 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
                 "url": f"http://{HOST}:{port['airflow-api']}",
                 "admin_password": secret("airflow_admin"),
             },
+            "superset": {
+                "url": f"http://{HOST}:{port['superset']}",
+                "admin_password": secret("superset_admin"),
+            },
         }
 
 
@@ -232,11 +303,13 @@ class Settings(BaseSettings):
     mappings_dir: Path = REPO / "sources" / "mappings"
     slack_webhook_url: SecretStr | None = None
     warehouse: Warehouse
+    snowflake: Snowflake = Snowflake()
     catalog: Catalog
     s3: S3
     spark: Spark
     mlflow: MLflow
     airflow: Airflow
+    superset: Superset
 
     @field_validator("state_dir", "data_dir", "mappings_dir")
     @classmethod

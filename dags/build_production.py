@@ -1,8 +1,8 @@
 """### STAGING → PRODUCTION
 
 Runs dbt once, in process: the core marts (`dim_*`, `fct_transactions`, `fct_fraud_labels`,
-`rpt_fraud_daily`, `fct_runs`, `fct_gate_results`) are built and tested for the touched dates in an
-audit schema, judged there, and shown to readers in one transaction.
+`rpt_fraud_*`) and those of operations (refused rows, runs, tasks, gates) are built and tested
+for the touched dates in an audit schema, judged there, and shown to readers in one transaction.
 
 | | |
 | --- | --- |

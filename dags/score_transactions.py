@@ -2,8 +2,8 @@
 
 The champion of the window's source scores its payments: score, risk level, reasons, model version
 and feature snapshot. Payments of other sources on the same dates are not touched. dbt then
-publishes `fct_transaction_scores`, `fct_fraud_alerts` and `rpt_model_performance`. At the end of
-the line the docs and the run marts are brought up to date.
+publishes the score marts: scores, alerts with their outcomes, how the model did, by day. At the end
+of the line the docs and the run marts are brought up to date.
 
 | | |
 | --- | --- |

@@ -9,7 +9,7 @@ challenger and becomes the source's champion only if it passes the model gate.
 | --- | --- |
 | **When** | Mondays at 03:00 UTC, once unpaused; by hand at any time |
 | **In** | `lake.sandbox.features` and `lake.processed.labels` at recorded snapshots |
-| **Out** | a version of `fraud_detector_<source>` in MLflow; its `champion` when the gate opens |
+| **Out** | a version of `fraud_detector_<source>` in MLflow and `dim_models`; maybe `champion` |
 
 **Source**: each has a model and a champion of its own. A feature that was null in every training
 row is left out of the model, and the run says which.
@@ -52,10 +52,10 @@ with DAG(
         return stage.write(context)
 
     @task(outlets=[ASSET[CHAMPION]])
-    def gate_model(trained: dict[str, Any]) -> str:
-        """Say who is champion; skipped when the champion stays who it was."""
+    def gate_model(trained: dict[str, Any], **context: Any) -> str:
+        """Publish `dim_models`, say who is champion; skipped when that stays who it was."""
         from tollgate_airflow.stages import train as stage
 
-        return stage.gate(trained)
+        return stage.gate(context, trained)
 
     gate_model(train())

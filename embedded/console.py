@@ -164,6 +164,9 @@ def print_login(settings: Settings) -> None:
         f"MLflow   {mlflow.tracking_uri}/#/experiments  {mlflow.username}  "
         f"{mlflow.password.get_secret_value()}"
     )
+    superset = settings.superset
+    if read_status(settings)["services"].get("superset"):
+        say(f"Superset {superset.url}  {superset.username}  {superset.password.get_secret_value()}")
     say('Warehouse, lake and MLflow for reading: eval "$(make -s env)"')
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 VERSITYGW = "v1.8.0"
+SUPERSET_VENV = REPO / ".venv-superset"
+SUPERSET_LOCK = REPO / "bi" / "superset" / "requirements.lock"
 _JAVA_MINIMUM = 17
 _GO_MINIMUM = (1, 25)
 
@@ -35,6 +37,14 @@ def toolchain_dir() -> Path:
 def s3_binary() -> Path:
     """Return the S3 server's binary, kept by version."""
     return cache_dir() / f"versitygw-{VERSITYGW}" / "versitygw"
+
+
+def superset_bin() -> Path:
+    """Return the programs of Superset's own environment."""
+    folder = SUPERSET_VENV / "bin"
+    if not (SUPERSET_VENV / "tollgate-stamp").is_file():
+        raise FileNotFoundError("Superset is not installed here: run `make bi`.")
+    return folder
 
 
 def java_version(home: Path) -> int | None:

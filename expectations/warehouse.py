@@ -97,7 +97,7 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
         for mart, staging, measure in production.FACTS:
             measures = ("rows", measure, "content")
             groups = ("event_date", "source_system")
-            columns = TABLES[f"production.{mart}"].column_names
+            columns = TABLES[staging].column_names
             before, after = (
                 _query(connection, production.fact_sums(relation, measure, columns), given)
                 for relation in (staging, f"{AUDIT_SCHEMA}.{mart}")
@@ -118,16 +118,21 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
             strays = _query(connection, production.strays(mart, staging, key), given)
             name, rules = f"production.{mart}", production.stray_rules()
             batches.append(Batch(name, strays, rules, ("source_system",), part="keys"))
+            found = _query(connection, production.versions(mart, key), given)
+            rules = production.version_rules()
+            batches.append(Batch(name, found, rules, ("source_system",), part="versions"))
         orphans = _query(connection, production.ORPHANS, given)
-        report = _query(connection, production.REPORT, given)
         batches += [
             Batch("production.fct_transactions", orphans, production.orphan_rules(), part="keys"),
-            Batch(
-                "production.rpt_fraud_daily",
-                report,
-                production.report_rules(is_expected),
-                ("event_date", "source_system", "currency"),
-                part="facts",
+            *(
+                Batch(
+                    f"production.{report}",
+                    _query(connection, production.report_sums(report, day, which), given),
+                    production.report_rules(is_expected),
+                    ("event_date", "source_system", "currency"),
+                    part="facts",
+                )
+                for report, day, which in production.REPORTS
             ),
         ]
         for name in production.MARTS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
+from ml.drift import Distribution
 from ml.threshold import Bands
 
 TRUSTED_TYPES: Final = (
@@ -32,6 +33,7 @@ class Passport:
         typical: the median of each input over the training rows.
         null_share: how often each input was null in training, (nulls + 1) / (rows + 2).
         first_date: the business date that the model's history began with.
+        distributions: of each input over the training rows; models from before have none.
         feature_list_version: of the list below.
         feature_names: every feature that was computed when the model was trained.
     """
@@ -42,6 +44,7 @@ class Passport:
     first_date: date
     feature_list_version: str = FEATURE_LIST_VERSION
     feature_names: tuple[str, ...] = FEATURE_NAMES
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for MLflow."""
@@ -53,6 +56,7 @@ class Passport:
             "unused_features": list(self.unused),
             "feature_list_version": self.feature_list_version,
             "feature_names": list(self.feature_names),
+            "distributions": {name: asdict(known) for name, known in self.distributions.items()},
         }
 
     @classmethod
@@ -65,6 +69,10 @@ class Passport:
             first_date=date.fromisoformat(plain["first_date"]),
             feature_list_version=plain["feature_list_version"],
             feature_names=tuple(plain["feature_names"]),
+            distributions={
+                name: Distribution.from_dict(known)
+                for name, known in plain.get("distributions", {}).items()
+            },
         )
 
     @property

@@ -14,11 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-CARDS_A_DAY: Final = 100
-"""Cards that investigators can check in a day, as in the handbook, chapter 4."""
+from contracts.evaluation import CALIBRATION_EDGES, CARDS_A_DAY
+
 REVIEW_SHARE: Final = 0.02
 """Share of a day's payments that can be reviewed: about twice the usual share of fraud."""
-CALIBRATION_EDGES: Final = (0.0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -194,22 +193,6 @@ def calibration_table(judged: Judged) -> tuple[CalibrationBin, ...]:
         )
         for index in np.unique(bins)
     )
-
-
-def stability_index(expected: Floats, actual: Floats, bins: int = 10) -> float:
-    """Return the population stability index of `actual` against `expected`.
-
-    Bins are quantiles of `expected`; an empty bin counts as one ten-thousandth. Below 0.1 little
-    has moved, above 0.25 much has. Source: Siddiqi, Credit Risk Scorecards, 2006.
-    """
-    inner = np.unique(np.quantile(expected, np.linspace(0, 1, bins + 1)[1:-1]))
-
-    def shares(values: Floats) -> Floats:
-        counts = np.bincount(np.digitize(values, inner), minlength=len(inner) + 1)
-        return np.maximum(counts / len(values), 1e-4)
-
-    before, after = shares(expected), shares(actual)
-    return float(((after - before) * np.log(after / before)).sum())
 
 
 @dataclass(frozen=True)

@@ -184,3 +184,18 @@ def _not_worse(evidence: Evidence) -> CheckResult:
         f">= {evidence.champion_average_precision:.4f}, {evidence.champion} on the same rows",
         "both scored the same test rows; equal means that fresher data wins",
     )
+
+
+def verdict_reason(gate: GateResult) -> str:
+    """Return in words on which evidence the gate decided: what failed, or against what it won."""
+    failed = [check for check in gate.checks if not check.passed]
+    closed = [check for check in failed if check.severity == "critical"]
+    told = closed or [check for check in gate.checks if check.name == "not_worse_than_champion"]
+    words = [
+        f"{check.name}: {check.observed}, expected {check.expected} ({check.reason})"
+        for check in told
+    ]
+    if not closed:
+        warned = ", ".join(check.name for check in failed) or "none"
+        words.append(f"{len(gate.checks)} checks, warnings: {warned}")
+    return "; ".join(words)

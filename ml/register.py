@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURES
-from ml import artefact, plots, tracking
-from ml.evaluate import calibration_table, stability_index
+from ml import artefact, drift, plots, tracking
+from ml.evaluate import calibration_table
 from ml.training import Trained
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def record(
     source: str,
     run_id: str,
     as_of: str,
+    importances: Mapping[str, float],
 ) -> tuple[str, int]:
     """Log the run, its candidates as nested runs, and register the source's model as challenger.
 
@@ -79,7 +80,7 @@ def record(
         mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
         mlflow.log_metrics(headline(trained))
         with tempfile.TemporaryDirectory() as folder:
-            _write_files(trained, Path(folder))
+            _write_files(trained, importances, Path(folder))
             mlflow.log_artifacts(folder)
         _log_candidates(trained, client, experiment, parent, run_id)
     client.set_registered_model_alias(name, tracking.CHALLENGER, str(version))
@@ -101,7 +102,9 @@ def headline(trained: Trained) -> dict[str, float]:
             for name, value in trained.everyone.to_dict().items()
             if name != "threshold"
         },
-        "score_stability_index": stability_index(trained.validation.score, trained.judged.score),
+        "score_stability_index": drift.stability_index(
+            drift.describe(trained.validation.score), trained.judged.score
+        ),
         "rows_train": trained.rows_train,
         "frauds_train": trained.frauds_train,
     }
@@ -117,9 +120,7 @@ def _plan_params(trained: Trained) -> dict[str, str]:
     }
 
 
-def _write_files(trained: Trained, folder: Path) -> None:
-    from sklearn.inspection import permutation_importance
-
+def _write_files(trained: Trained, importances: Mapping[str, float], folder: Path) -> None:
     def write(name: str, content: Any) -> None:
         (folder / name).write_text(json.dumps(content, indent=1))
 
@@ -134,23 +135,11 @@ def _write_files(trained: Trained, folder: Path) -> None:
     write("calibration.json", [asdict(line) for line in calibration_table(shown)])
     if not shown.is_fraud.any():
         return
-    shuffled = permutation_importance(
-        trained.model,
-        trained.test_matrix,
-        shown.is_fraud,
-        scoring="average_precision",
-        n_repeats=2,
-        random_state=0,
-    )
-    values = {
-        str(name): float(value)
-        for name, value in zip(trained.test_matrix.columns, shuffled.importances_mean, strict=True)
-    }
-    write("importances.json", values)
+    write("importances.json", dict(importances))
     for name, figure in (
         ("precision_recall", plots.precision_recall(shown, trained.bands.high, trained.name)),
         ("calibration", plots.calibration(shown, trained.name)),
-        ("importances", plots.importances(values, trained.name)),
+        ("importances", plots.importances(dict(importances), trained.name)),
     ):
         figure.savefig(folder / f"{name}.png", dpi=100)
 
@@ -191,7 +180,11 @@ def _log_model(trained: Trained, name: str) -> int:
     sample = trained.test_matrix.head(5)
     signature = mlflow.models.infer_signature(sample, trained.model.predict_proba(sample))
     passport = artefact.Passport(
-        trained.bands, trained.typical, trained.null_share, trained.first_date
+        trained.bands,
+        trained.typical,
+        trained.null_share,
+        trained.first_date,
+        distributions=trained.distributions,
     )
     info: Any = mlflow.sklearn.log_model(
         trained.model,

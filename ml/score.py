@@ -11,6 +11,7 @@ import pandas as pd
 from contracts.features import FEATURES, LOOKBACK_DAYS, KnownAt
 from contracts.render import to_arrow
 from contracts.tables import TABLES
+from ml import drift
 from ml.champion import Champion
 from ml.errors import FeatureListChanged
 from ml.matrix import to_matrix
@@ -98,3 +99,22 @@ def score_rows(
         },
         schema=schema,
     )
+
+
+def drift_rows(champion: Champion, features: pa.Table, *, source: str, run_id: str) -> pa.Table:
+    """Return how far each input has moved from training, day by day, as staging.feature_drift.
+
+    A champion that does not know what it learnt from has no rows.
+    """
+    import pyarrow as pa
+
+    day = np.asarray(features["event_date"].to_pylist(), dtype=object)
+    lines = drift.of_days(champion.passport.distributions, to_matrix(features), day)
+    about = {
+        "source_system": source,
+        "model_name": champion.name,
+        "model_version": champion.version,
+        "run_id": run_id,
+    }
+    schema = to_arrow.schema(TABLES["staging.feature_drift"])
+    return pa.Table.from_pylist([{**about, **line} for line in lines], schema)

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from ml import candidates, evaluate, reasons, split, threshold
+from ml import candidates, drift, evaluate, reasons, split, threshold
 from ml.dataset import Dataset
 from ml.errors import NotEnoughHistory
 from ml.evaluate import Judged, Metrics
@@ -56,6 +56,7 @@ class Trained:
         test_features: every feature of the test rows; `test_matrix` has those that the model reads.
         null_share: of each feature that the model reads, over the final training rows: a feature
             that was null in all of these is not among them.
+        distributions: of each feature that the model reads, over the final training rows.
         first_date: the business date that the labelled history begins with.
     """
 
@@ -73,6 +74,7 @@ class Trained:
     test_features: pd.DataFrame
     test_matrix: pd.DataFrame
     null_share: Mapping[str, float]
+    distributions: Mapping[str, drift.Distribution]
     first_date: date
     rows_train: int
     frauds_train: int
@@ -190,6 +192,9 @@ def train(data: Dataset, as_of: datetime) -> Trained:
         test_features=test_features,
         test_matrix=data.matrix[tested],
         null_share=null_share,
+        distributions={
+            name: drift.describe(data.matrix[name][final_train].to_numpy()) for name in null_share
+        },
         first_date=data.rows["event_date"].iloc[0],
         rows_train=int(final_train.sum()),
         frauds_train=int(data.rows["is_fraud"][final_train].sum()),

@@ -122,6 +122,12 @@ def airflow() -> Settings:
 
 
 @pytest.fixture(scope="session")
+def superset() -> Settings:
+    """Start Superset with Postgres; no dashboard is in it."""
+    return _up("superset")
+
+
+@pytest.fixture(scope="session")
 def platform() -> Settings:
     """Start the whole test platform."""
     return _up()

@@ -17,6 +17,7 @@ _PACKAGES = (
     "expectations",
     "warehouse",
     "ml",
+    "bi",
     "embedded",
     "demo",
 )

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from contracts.results import CheckResult, GateResult, StageResult
+from contracts.results import CheckResult, GateResult, StageResult, TaskAttempt
 from contracts.tables import TABLES
 
 
@@ -24,6 +24,8 @@ _FLOWS: Final = tuple(
     for name in TABLES["staging.run_balances"].column_names
     if name.startswith(("rows_", "amount_"))
 )
+
+_TASK_COLUMNS: Final = TABLES["staging.run_tasks"].column_names
 
 
 def record(
@@ -133,6 +135,31 @@ def is_recorded(dsn: str, stage: str, run_id: str) -> bool:
             (run_id, str(stage)),
         ).fetchone()
     return found is not None
+
+
+def record_task(dsn: str, attempt: TaskAttempt) -> None:
+    """Write what an attempt at a task took, replacing what the same attempt recorded before."""
+    key = (attempt.run_id, str(attempt.stage), attempt.task, attempt.attempt)
+    values = (
+        *(attempt.run_id, str(attempt.stage), attempt.window, attempt.task, attempt.attempt),
+        *(attempt.outcome, attempt.started_at, attempt.finished_at, attempt.seconds),
+        *(attempt.cpu_seconds, attempt.peak_memory_mib),
+        *(attempt.bytes_read, attempt.bytes_written),
+        *(attempt.spark_cpu_seconds, attempt.spark_peak_memory_mib),
+    )
+    # A task that has done its work does not wait long for a warehouse that is away.
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        connection.execute(
+            "delete from staging.run_tasks where run_id = %s and stage = %s and task_name = %s"
+            " and attempt_number = %s",
+            key,
+        )
+        connection.execute(
+            sql.SQL("insert into staging.run_tasks ({}) values ({})").format(
+                _listed(_TASK_COLUMNS), sql.SQL(", ").join(sql.Placeholder() for _ in values)
+            ),
+            values,
+        )
 
 
 def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -16,9 +15,9 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from contracts.render import to_postgres
 from contracts.results import StageResult
-from contracts.stages import Stage
 from contracts.tables import TABLES, Table
-from warehouse import beside, binary_copy, lake, reconcile
+from warehouse import beside, binary_copy, copies, lake, reconcile
+from warehouse.copies import LoadError
 from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
@@ -26,72 +25,9 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 _LOCK_TIMEOUT: Final = "3s"
-_SOURCES: Final = {
-    "staging.transactions": "processed.transactions",
-    "staging.labels": "processed.labels",
-    "staging.features": "sandbox.features",
-    "staging.customers": "processed.customers",
-    "staging.merchants": "processed.merchants",
-    "staging.quarantine": "processed.quarantine",
-}
-_SHOWN_DIFFERENCES: Final = 50
 _AHEAD: Final = 3
 """Batches that are read and written in advance, while the server takes the one before them."""
 _T = TypeVar("_T")
-
-
-class LoadError(RuntimeError):
-    """Raised when what was staged cannot be attached; running the load again mends it."""
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """One table to copy: its twin's declaration, source, snapshot and, if any, dates."""
-
-    table: Table
-    source: str
-    snapshot: int
-    dates: tuple[date, ...] | None
-
-
-@dataclass(frozen=True)
-class _Copied:
-    """A table that stands beside STAGING, and what was counted on both sides of the copy."""
-
-    copy: _Copy
-    beside: str
-    sequence: int
-    lake: reconcile.Measures
-    staging: reconcile.Measures
-
-    def details(self) -> dict[str, Any]:
-        """Return what the gate and the swap need to know."""
-        differences = reconcile.differences(self.copy.table, self.lake, self.staging)
-        return {
-            "beside": self.beside,
-            "sequence": self.sequence,
-            "rows": int(sum(group["rows"] for group in self.staging.values())),
-            "days": len(self.copy.dates or ()),
-            "differences": differences[:_SHOWN_DIFFERENCES],
-        }
-
-
-def _copies(processed: StageResult, prepared: StageResult) -> list[_Copy]:
-    # Sandbox may have been made from later snapshots of Processed: the two are loaded as a pair.
-    snapshots = {**processed.snapshots, **prepared.snapshots}
-    missing = sorted(source for source in _SOURCES.values() if source not in snapshots)
-    if missing:
-        raise LoadError(f"window {processed.window} has no snapshot of {', '.join(missing)}.")
-
-    def dates(source: str) -> tuple[date, ...] | None:
-        if TABLES[source].partition_by is None:
-            return None
-        return prepared.dates if source.startswith("sandbox.") else processed.dates
-
-    return [
-        _Copy(TABLES[target], source, snapshots[source], dates(source))
-        for target, source in _SOURCES.items()
-    ]
 
 
 @says_what_is_away
@@ -108,26 +44,12 @@ def stage(
         lake.SnapshotMissing: when the lake no longer holds one.
     """
     run, staged_at = beside.token(run_id), datetime.now(UTC).isoformat()
-    copies = _copies(processed, prepared)
+    asked = copies.of(processed, prepared)
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(f"select {_alone(run)}".encode())
         cursor.execute(beside.DROP_ABANDONED.encode())
-        tables = _copy_all(catalog, cursor, copies, run, staged_at)
-    payments = tables["staging.transactions"]
-    return StageResult(
-        stage=Stage.LOAD,
-        window=processed.window,
-        run_id=run_id,
-        dates=tuple(sorted({*processed.dates, *prepared.dates})),
-        snapshots={copy.source: copy.snapshot for copy in copies},
-        balances=reconcile.balances(payments.lake, payments.staging),
-        details={
-            "beside": {name: table.beside for name, table in tables.items()},
-            "tables": {name: table.details() for name, table in tables.items()},
-            "payment_dates": [day.isoformat() for day in processed.dates],
-            "feature_dates": [day.isoformat() for day in prepared.dates],
-        },
-    )
+        tables = _copy_all(catalog, cursor, asked, run, staged_at)
+    return copies.result(processed, prepared, run_id, tables)
 
 
 def _alone(run: str) -> str:
@@ -136,15 +58,15 @@ def _alone(run: str) -> str:
 
 
 def _copy_all(
-    catalog: Catalog, cursor: psycopg.Cursor, copies: Sequence[_Copy], run: str, staged_at: str
-) -> dict[str, _Copied]:
+    catalog: Catalog, cursor: psycopg.Cursor, asked: Sequence[copies.Copy], run: str, staged_at: str
+) -> dict[str, copies.Copied]:
     """Copy tables one after the other in the transaction of the caller."""
 
     def fetch(query: str) -> list[tuple[Any, ...]]:
         return cursor.execute(query.encode()).fetchall()
 
     found = {}
-    for copy in copies:
+    for copy in asked:
         days = copy.dates or ()
         name = beside.beside_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
@@ -156,7 +78,7 @@ def _copy_all(
             fill(cursor, copy.table, run, tally.watch(rows))
         cursor.execute("; ".join(beside.seal(copy.table, run, days)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
-        found[copy.table.name] = _Copied(copy, name, sequence, ours, theirs)
+        found[copy.table.name] = copies.Copied(copy, name, sequence, ours, theirs)
     return found
 
 
@@ -237,14 +159,7 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
         ConservationError: when the balances do not hold.
         LoadError: when a table differs from the lake, or was never staged.
     """
-    staged.check()
-    for name, details in staged.details["tables"].items():
-        if details["differences"]:
-            first = details["differences"][0]
-            raise LoadError(
-                f"{name} differs from the lake: {first['measure']} of {first['group']} is"
-                f" {first['staging']} instead of {first['lake']}; nothing was attached."
-            )
+    copies.require_agreement(staged)
     names = sorted(staged.details["tables"])
     with psycopg.connect(dsn) as connection:
         connection.execute(f"select {_alone(beside.token(staged.run_id))}".encode())
@@ -267,7 +182,7 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: StageResu
     run = beside.token(staged.run_id)
     twin = beside.beside_name(table, run)
     held = _origins(connection, table.name)
-    days = _days(table, staged)
+    days = copies.days(table, staged)
     sequence = staged.details["tables"][table.name]["sequence"]
     if connection.execute("select to_regclass(%s)", (twin,)).fetchone() == (None,):
         for day in days:
@@ -299,13 +214,6 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: StageResu
     if table.partition_by is not None:
         statements.append(f"drop table {twin}")
     return statements
-
-
-def _days(table: Table, staged: StageResult) -> list[date | None]:
-    if table.partition_by is None:
-        return [None]
-    which = "feature_dates" if table.short_name == "features" else "payment_dates"
-    return [date.fromisoformat(day) for day in staged.details[which]]
 
 
 def _origins(connection: psycopg.Connection, parent: str) -> dict[str, beside.Origin | None]:

@@ -11,14 +11,17 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from contracts import model_tables
 from contracts.render import to_postgres
 from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES, Table, zone
 
 LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
+RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
-_RECORDS: Final = (LEDGER, BALANCES, GATE_RESULTS)
+RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, *model_tables.TABLES)
+"""Tables of STAGING that are written row by row."""
 _CONSERVED: Final = tuple(
     f"constraint {measure}_conserved check ({measure}_in + {measure}_restated ="
     f" {measure}_out + {measure}_quarantined + {measure}_duplicate)"
@@ -28,7 +31,9 @@ _INDEXES: Final = (
     "create index if not exists run_ledger_latest"
     " on staging.run_ledger (stage, window_key, finished_at desc)",
     "create index if not exists run_ledger_finished on staging.run_ledger (finished_at)",
+    "create index if not exists run_tasks_finished on staging.run_tasks (finished_at)",
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
+    "create index if not exists model_versions_source on staging.model_versions (source_system)",
 )
 
 LAYER_STATE: Final = (
@@ -45,7 +50,7 @@ class MigrationError(RuntimeError):
 
 def loaded_tables() -> tuple[Table, ...]:
     """Return the tables of STAGING that are filled by attaching partitions."""
-    return tuple(table for table in zone("staging") if table not in _RECORDS)
+    return tuple(table for table in zone("staging") if table not in RECORDS)
 
 
 def migrate(settings: Settings) -> None:
@@ -74,11 +79,14 @@ def migrate(settings: Settings) -> None:
     with psycopg.connect(warehouse.dsn("transformer")) as owner:
         owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
         _require_schema(owner, "production_audit")
-        _require_schema(owner, "production")
         owner.execute(LAYER_STATE.encode())
-        owner.execute(sql.SQL("grant usage on schema production to {}").format(reader))
-        default = "alter default privileges in schema production grant select on tables to {}"
-        owner.execute(sql.SQL(default).format(reader))
+        for shown in ("production", "production_as_known"):
+            _require_schema(owner, shown)
+            for grant in (
+                f"grant usage on schema {shown} to {{}}",
+                f"alter default privileges in schema {shown} grant select on tables to {{}}",
+            ):
+                owner.execute(sql.SQL(grant).format(reader))
 
 
 def _require_schema(connection: psycopg.Connection, name: str) -> None:
@@ -88,7 +96,7 @@ def _require_schema(connection: psycopg.Connection, name: str) -> None:
 
 
 def _create(table: Table) -> str:
-    if table in _RECORDS:
+    if table in RECORDS:
         return to_postgres.create_table(
             table, table.name, *(_CONSERVED if table is BALANCES else ())
         )

@@ -120,7 +120,7 @@ def stored(table: Table, name: str, fetch: Callable[[str], Sequence[tuple[Any, .
     measures = {
         "rows": "count(*)",
         **{f"sum of {n}": f"coalesce(sum({n}), 0)" for n in plan.summed},
-        **{f"true {n}": f"count(*) filter (where {n})" for n in plan.flags},
+        **{f"true {n}": f"count(case when {n} then 1 end)" for n in plan.flags},
         **{f"filled {n}": f"count({n})" for n in plan.filled},
     }
     columns = ", ".join(

@@ -10,37 +10,51 @@ import psycopg
 
 from contracts.render import to_arrow, to_postgres
 from contracts.results import StageResult
-from contracts.tables import TABLES
+from contracts.tables import TABLES, Table
 from warehouse import beside
 from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from adbc_driver_postgresql.dbapi import Cursor
 
 _SCORES: Final = TABLES["staging.scores"]
+_DRIFT: Final = TABLES["staging.feature_drift"]
 
 
 @says_what_is_away
-def stage_scores(dsn: str, scored: StageResult, scores: pa.Table) -> StageResult:
-    """Copy scores into a fresh table beside STAGING and say which in the result's details."""
+def stage_scores(
+    dsn: str, scored: StageResult, scores: pa.Table, drift: pa.Table | None = None
+) -> StageResult:
+    """Copy scores into a fresh table beside STAGING and say which in the result's details.
+
+    `drift` is of the features that were scored, for a champion that knows what it learnt from.
+    """
     import adbc_driver_postgresql.dbapi as adbc
 
+    given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
     run = beside.token(scored.run_id)
-    name = beside.beside_name(_SCORES, run)
-    columns = scores.select(list(_SCORES.column_names)).cast(to_arrow.schema(_SCORES))
+    names = {table.name: beside.beside_name(table, run) for table in given}
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
-        # Plain, not a partition a day: its rows are added to those of a day, not attached.
-        create = f"create table {name} ({to_postgres.columns(_SCORES)})"
-        origin = beside.Origin(run, 0, 0, datetime.now(UTC).isoformat())
-        comment = f"comment on table {name} is '{origin.comment()}'"
         cursor.execute(beside.DROP_ABANDONED)
-        cursor.execute(beside.together([f"drop table if exists {name}", create, comment]))
-        schema, _, short = name.partition(".")
-        cursor.adbc_ingest(short, columns.to_reader(), mode="append", db_schema_name=schema)
-        key = f"alter table {name} add primary key ({', '.join(_SCORES.key)})"
-        cursor.execute(beside.together([key, f"analyze {name}"]))
+        for table, rows in given.items():
+            _copy(cursor, table, run, rows)
         connection.commit()
-    return replace(scored, details={**scored.details, "beside": {_SCORES.name: name}})
+    return replace(scored, details={**scored.details, "beside": names})
+
+
+def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
+    name = beside.beside_name(table, run)
+    columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
+    # Plain, not a partition a day: its rows are added to those of a day, not attached.
+    create = f"create table {name} ({to_postgres.columns(table)})"
+    origin = beside.Origin(run, 0, 0, datetime.now(UTC).isoformat())
+    comment = f"comment on table {name} is '{origin.comment()}'"
+    cursor.execute(beside.together([f"drop table if exists {name}", create, comment]))
+    schema, _, short = name.partition(".")
+    cursor.adbc_ingest(short, columns.to_reader(), mode="append", db_schema_name=schema)
+    key = f"alter table {name} add primary key ({', '.join(table.key)})"
+    cursor.execute(beside.together([key, f"analyze {name}"]))
 
 
 @says_what_is_away
@@ -48,11 +62,13 @@ def swap_scores(dsn: str, staged: StageResult) -> int:
     """Add the staged scores and return how many were new.
 
     A score issued for a payment and a model version is never replaced, so a second run of the same
-    window adds nothing, and what a decision was based on stays readable.
+    window adds nothing, and what a decision was based on stays readable. Drift is of all payments
+    of a day: that of the latest run stands.
     """
-    name = staged.details["beside"][_SCORES.name]
+    names = staged.details["beside"]
     with psycopg.connect(dsn) as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (_SCORES.name,))
+        name = names[_SCORES.name]
         if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
             return 0
         days = connection.execute(f"select distinct event_date from {name}".encode())  # noqa: S608
@@ -61,8 +77,19 @@ def swap_scores(dsn: str, staged: StageResult) -> int:
         added = connection.execute(
             f"insert into {_SCORES.name} select * from {name} on conflict do nothing".encode()  # noqa: S608
         ).rowcount
-        connection.execute(f"drop table {name}".encode())
+        if _DRIFT.name in names:
+            _replace_drift(connection, names[_DRIFT.name])
+        for table in names.values():
+            connection.execute(f"drop table {table}".encode())
     return added
+
+
+def _replace_drift(connection: psycopg.Connection, name: str) -> None:
+    key = ", ".join(column for column in _DRIFT.key if column != "feature_name")
+    connection.execute(
+        f"delete from {_DRIFT.name} where ({key}) in (select {key} from {name})".encode()  # noqa: S608
+    )
+    connection.execute(f"insert into {_DRIFT.name} select * from {name}".encode())  # noqa: S608
 
 
 def _require_partition(connection: psycopg.Connection, day: date) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,11 +21,13 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from warehouse.lake import date_ranges
 
-Layer = Literal["core", "scores", "operations"]
+Layer = Literal["core", "scores", "models", "operations"]
 _PROJECT: Final = REPO / "dbt_project"
 _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "core": ("path:models/staging", "tag:core"),
     "scores": ("tag:scores",),
+    # A part of the scores, so that a new champion is known before it scores.
+    "models": ("stg_model__versions", "tag:models"),
     "operations": ("tag:operations",),
 }
 _MESSAGE: Final = 300
@@ -66,7 +69,7 @@ def build(
     """
     days = tuple(sorted(set(dates)))
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
-        published, unpublished = _state(connection, layer, window.source)
+        published, unpublished = _state(connection, _held(settings, layer), window.source)
     for variables in unpublished:
         _restore(settings, layer, variables)
     knowledge = _knowledge(window, published, as_of)
@@ -76,14 +79,18 @@ def build(
             "insert into production_audit.layer_state (layer, source_system, unpublished)"
             " values (%s, %s, %s)"
             " on conflict (layer, source_system) do update set unpublished = excluded.unpublished",
-            (layer, window.source, Jsonb(variables)),
+            (_held(settings, layer), window.source, Jsonb(variables)),
         )
+    if settings.warehouse.kind == "snowflake":
+        from warehouse.snowflake.records import copy_records
+
+        copy_records(settings)
     nodes = _dbt(
         settings,
         layer,
         ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"],
         variables,
-        ["--select", *_SELECTED[layer]],
+        ["--select", *selected(layer)],
     )
     return StageResult(
         stage=Stage.BUILD,
@@ -117,7 +124,11 @@ def publish(settings: Settings, built: StageResult) -> None:
             " (layer, source_system, published_as_of) values (%s, %s, %s)"
             " on conflict (layer, source_system) do update set unpublished = null,"
             " published_as_of = greatest(held.published_as_of, excluded.published_as_of)",
-            (layer, variables["source"], date.fromisoformat(built.details["as_of"])),
+            (
+                _held(settings, layer),
+                variables["source"],
+                date.fromisoformat(built.details["as_of"]),
+            ),
         )
 
 
@@ -131,14 +142,64 @@ def discard(settings: Settings, built: StageResult) -> None:
 
 
 def publish_operations(settings: Settings, run_id: str) -> None:
-    """Bring `fct_runs` and `fct_gate_results` up to the ledger's last row.
+    """Bring the marts of runs, tasks and gates up to the ledger's last row.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    # No source, day or knowledge matters to the layer: its slice is what was recorded lately.
+    # No source, day or knowledge matters to them: their slice is what was recorded lately. Refused
+    # rows are a source's, and stay as its last build has judged them.
     no_day = Window("none", date.min, date.min)
     publish(settings, build(settings, window=no_day, run_id=run_id, dates=(), layer="operations"))
+
+
+def publish_models(settings: Settings, window: Window, run_id: str) -> None:
+    """Bring the source's rows of `dim_models` up to what training recorded last.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+    """
+    publish(settings, build(settings, window=window, run_id=run_id, dates=(), layer="models"))
+
+
+def published_until(settings: Settings, layer: Layer = "core") -> dict[str, date]:
+    """Return the business date up to which the knowledge of each source is published."""
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        rows = connection.execute(
+            "select source_system, published_as_of from production_audit.layer_state"
+            " where layer = %s and published_as_of is not null order by source_system",
+            (_held(settings, layer),),
+        ).fetchall()
+    return dict(rows)
+
+
+def build_as_known(settings: Settings, source: str, as_of: date, reports: Iterable[str]) -> None:
+    """Build and test reports on a source as known on a date, in `production_as_known`.
+
+    What reports are made of besides PRODUCTION's facts is built with them; what was built there
+    before is gone.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+    """
+    _dbt(settings, "core", ["run-operation", "clear_reports"], {}, [], target="as_known")
+    wanted = [f"+{report},path:models/marts/reports" for report in reports]
+    _dbt(
+        settings,
+        "core",
+        [
+            *("build", "--full-refresh", "--exclude-resource-type", "unit_test"),
+            *("--indirect-selection", "buildable"),
+        ],
+        {"source": source, "as_of": as_of.isoformat()},
+        ["--select", *wanted],
+        target="as_known",
+    )
+
+
+def selected(layer: Layer) -> tuple[str, ...]:
+    """Return what dbt selects to build a layer."""
+    return _SELECTED[layer]
 
 
 def generate_docs(settings: Settings) -> Path:
@@ -167,6 +228,12 @@ def _state(
     return published, [row[2] for row in rows if row[2] is not None]
 
 
+def _held(settings: Settings, layer: Layer) -> str:
+    """Return the name under which the state of a layer is held, in Postgres on any platform."""
+    kind = settings.warehouse.kind
+    return layer if kind == "postgres" else f"{layer} on {kind}"
+
+
 def _knowledge(window: Window, published: date | None, as_of: date | None) -> _Knowledge:
     until = as_of or max(window.end, published or window.end)
     # A day left out between two windows must not take its labels with it. Labels known earlier are
@@ -192,28 +259,38 @@ def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> Non
         connection.execute(
             "update production_audit.layer_state set unpublished = null"
             " where layer = %s and source_system = %s",
-            (layer, variables["source"]),
+            (_held(settings, layer), variables["source"]),
         )
 
 
 def _balances(settings: Settings, source: str, days: tuple[date, ...]) -> tuple[Balance, ...]:
     """Return rows and money of STAGING against those of the audited fact, on what was built."""
     totals: dict[tuple[str, str], list[Any]] = {}
-    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
-        for side, name in enumerate(("staging.transactions", "production_audit.fct_transactions")):
-            rows = connection.execute(
-                "select source_system, currency, count(*), sum(amount)"  # noqa: S608 - our names
-                f" from {name} where source_system = %s and event_date = any(%s)"
-                " group by 1, 2".encode(),
-                (source, list(days)),
-            )
-            for source_system, currency, count, amount in rows:
-                total = totals.setdefault((source_system, currency), [0, 0, 0, 0])
-                total[side], total[2 + side] = count, amount
+    spans = " or ".join(f"event_date between '{a}' and '{b}'" for a, b in date_ranges(days))
+    queries = [
+        "select source_system, currency, count(*), sum(amount)::text"  # noqa: S608 - our names
+        f" from {name} where source_system = '{source}' and ({spans or 'false'}) group by 1, 2"
+        for name in ("staging.transactions", "production_audit.fct_transactions")
+    ]
+    for side, rows in enumerate(_answers(settings, queries)):
+        for source_system, currency, count, amount in rows:
+            total = totals.setdefault((source_system, currency), [0, 0, Decimal(0), Decimal(0)])
+            total[side], total[2 + side] = count, Decimal(amount)
     return tuple(
         Balance(s, c, rows_in, rows_out, amount_in=amount_in, amount_out=amount_out)
         for (s, c), (rows_in, rows_out, amount_in, amount_out) in sorted(totals.items())
     )
+
+
+def _answers(settings: Settings, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of queries in the warehouse, as the role that builds there."""
+    if settings.warehouse.kind == "snowflake":
+        from warehouse.snowflake.session import connect
+
+        with connect(settings, "transformer") as session:
+            return [session.rows(query) for query in queries]
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        return [connection.execute(query.encode()).fetchall() for query in queries]
 
 
 def _operation(settings: Settings, macro: str, layer: Layer, variables: dict[str, Any]) -> None:
@@ -222,24 +299,28 @@ def _operation(settings: Settings, macro: str, layer: Layer, variables: dict[str
 
 def _target_path(settings: Settings, layer: Layer, target: str) -> Path:
     # One a layer and target: dbt keeps its parsed project there, and two layers may run at once.
-    return settings.state_dir / "dbt" / f"{layer}_{target}"
+    return settings.state_dir / "dbt" / settings.warehouse.kind / f"{layer}_{target}"
 
 
-def write_profile(settings: Settings) -> Path:
-    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
+def _login(settings: Settings) -> dict[str, Any]:
     warehouse = settings.warehouse
-    login = {
+    if warehouse.kind == "snowflake":
+        return {"type": "snowflake", **settings.snowflake.login("transformer")}
+    return {
         "type": "postgres",
         "host": warehouse.host,
         "port": warehouse.port,
         "dbname": warehouse.database,
         "user": warehouse.user("transformer"),
         "password": warehouse.password("transformer").get_secret_value(),
-        "schema": "staging",
-        "threads": 2,
-        "connect_timeout": 10,
     }
-    profile = {"tollgate": {"target": "audit", "outputs": {"audit": login, "production": login}}}
+
+
+def write_profile(settings: Settings) -> Path:
+    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
+    login = {**_login(settings), "schema": "staging", "threads": 2, "connect_timeout": 10}
+    outputs = dict.fromkeys(("audit", "production", "as_known"), login)
+    profile = {"tollgate": {"target": "audit", "outputs": outputs}}
     folder = settings.state_dir / "dbt"
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "profiles.yml"

@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+from bi.to_exposures import generated as exposures
+from bi.to_powerbi import generated as powerbi
+from bi.to_superset import generated as superset
 from contracts.render.to_dbt import generated
 from contracts.render.to_runbook import runbook
 
@@ -11,7 +14,7 @@ _REPO = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str]) -> int:
     """Write the stale files, or with `--check` list them and return 1."""
-    files = generated(_REPO) | runbook(_REPO)
+    files = generated(_REPO) | runbook(_REPO) | superset() | powerbi() | exposures()
     stale = [
         path
         for path, text in files.items()

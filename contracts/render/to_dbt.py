@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Final
 
 from contracts.columns import Column, PersonalData
-from contracts.render.to_postgres import TYPES
+from contracts.evaluation import CALIBRATION_EDGES, CARDS_A_DAY, DRIFT_LIMITS
+from contracts.render import to_postgres, to_snowflake
 from contracts.tables import TABLES, Table, zone
 
 BEGIN: Final = "    # generated from contracts/ by `make contracts`: do not edit from here"
 END: Final = "    # to here"
 _MODELS: Final = Path("dbt_project/models")
 _SOURCES: Final = _MODELS / "staging/_sources.yml"
+_EVALUATION: Final = Path("dbt_project/macros/evaluation.sql")
 _DICTIONARY: Final = Path("docs/data-dictionary.md")
 _ZONES: Final = {
     "processed": "Lake, PROCESSED: typed, validated, pseudonymised",
@@ -24,6 +26,14 @@ _ZONES: Final = {
 def _text(value: str) -> str:
     # JSON's quoting is YAML's, whatever the sentence holds.
     return json.dumps(value, ensure_ascii=False)
+
+
+def _type(column: Column) -> str:
+    """Return a type as a contract holds it: one name, or one a warehouse."""
+    postgres, snowflake = to_postgres.TYPES[column.type], to_snowflake.TYPES[column.type]
+    if postgres == snowflake:
+        return postgres
+    return f"\"{{{{ '{snowflake}' if target.type == 'snowflake' else '{postgres}' }}}}\""
 
 
 def _checks(column: Column) -> list[str]:
@@ -50,7 +60,7 @@ def contract_block(table: Table) -> str:
     for column in table.columns:
         lines += [
             f"      - name: {column.name}",
-            f"        data_type: {TYPES[column.type]}",
+            f"        data_type: {_type(column)}",
             f"        description: {_text(column.description)}",
         ]
         constraints = [] if table.is_nullable(column.name) else ["          - type: not_null"]
@@ -85,10 +95,25 @@ def sources() -> str:
         for column in table.columns:
             lines += [
                 f"          - name: {column.name}",
-                f"            data_type: {TYPES[column.type]}",
+                f"            data_type: {_type(column)}",
                 f"            description: {_text(column.description)}",
             ]
     return "\n".join(lines) + "\n"
+
+
+def evaluation() -> str:
+    """Return the macros that give the marts the numbers that models are measured with."""
+    constants = {
+        "calibration_edges": list(CALIBRATION_EDGES),
+        "cards_a_day": CARDS_A_DAY,
+        "drift_limits": list(DRIFT_LIMITS),
+    }
+    macros = (
+        f"{{% macro {name}() -%}}\n    {{{{ return({value}) }}}}\n{{%- endmacro %}}\n"
+        for name, value in constants.items()
+    )
+    head = "{# generated from contracts/ by `make contracts`: do not edit #}\n\n"
+    return head + "\n\n".join(macros)
 
 
 def _limits(column: Column) -> str:
@@ -147,7 +172,7 @@ def generated(repo: Path) -> dict[Path, str]:
     Raises:
         ValueError: when the YAML of a mart lacks the markers around its contract.
     """
-    files = {_SOURCES: sources(), _DICTIONARY: dictionary()}
+    files = {_SOURCES: sources(), _EVALUATION: evaluation(), _DICTIONARY: dictionary()}
     for found in sorted((repo / _MODELS / "marts").rglob("*.yml")):
         table = TABLES.get(f"production.{found.stem}")
         if table is not None:

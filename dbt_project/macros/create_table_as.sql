@@ -2,7 +2,8 @@
     The adapter's own, but for two things. A new table gets its keys after its rows, since building
     an index once is cheaper than growing it, and statistics, which its tests need. And where a
     slice is to be replaced, the query is named as a view and not copied first: the slice then goes
-    to its table in one pass. A slice of recent runs reads its own table, so it is copied.
+    to its table in one pass. Slices of recent runs, of versions, of maturing dates and of whole
+    tables read their own table, so they are copied.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {#- A unit test builds its frames without a contract, and without a slice. -#}
@@ -10,7 +11,8 @@
     {%- if is_mart -%}
         {{ get_assert_columns_equivalent(sql) }}
     {%- endif -%}
-    {%- if temporary and is_mart and model.config.meta.slice != "recent" %}
+    {%- set reads_itself = model.config.meta.slice in ("recent", "versions", "maturing", "whole") -%}
+    {%- if temporary and is_mart and not reads_itself %}
     create temporary view {{ relation }} as (
         {{ sql }}
     );

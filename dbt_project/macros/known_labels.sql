@@ -1,5 +1,9 @@
 {# The latest statement about each payment that was known at the end of the as-of day. #}
 {% macro known_labels(labels) -%}
+    {{ return(adapter.dispatch("known_labels", "tollgate")(labels)) }}
+{%- endmacro %}
+
+{% macro postgres__known_labels(labels) -%}
     select distinct on (source_system, event_id)
         source_system,
         event_id,
@@ -12,4 +16,19 @@
         event_id asc,
         known_at desc,
         label_source desc
+{%- endmacro %}
+
+{% macro snowflake__known_labels(labels) -%}
+    select
+        source_system,
+        event_id,
+        is_fraud,
+        known_at
+    from {{ labels }}
+    where known_at < {{ as_of_end() }}
+    qualify
+        row_number() over (
+            partition by source_system, event_id
+            order by known_at desc, label_source desc
+        ) = 1
 {%- endmacro %}

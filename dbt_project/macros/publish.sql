@@ -3,25 +3,33 @@
     Copy the slices of a layer from production_audit to production, in one transaction.
 #}
 {% macro publish(layer) %}
+    {%- set nodes = layer_models(layer) -%}
+    {%- for node in nodes if existing(node.schema, node.alias) is none -%}
+        {{ exceptions.raise_compiler_error(
+            node.alias ~ " was never built: build layer " ~ layer ~ " first."
+        ) }}
+    {%- endfor -%}
+    {%- set statements = adapter.dispatch("published", "tollgate")(nodes) -%}
+    {%- do run_query(statements | join(";\n")) -%}
+    {%- do log("published layer " ~ layer, info=true) -%}
+{% endmacro %}
+
+
+{% macro postgres__published(nodes) %}
     {%- set statements = [
         "begin",
         "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
     ] -%}
-    {%- for node in layer_models(layer) -%}
+    {%- for node in nodes -%}
         {%- set audit = existing(node.schema, node.alias) -%}
         {%- set live = existing("production", node.alias) -%}
-        {%- if audit is none -%}
-            {{ exceptions.raise_compiler_error(
-                node.alias ~ " was never built: build layer " ~ layer ~ " first."
-            ) }}
-        {%- elif live is none or not same_columns(audit, live) -%}
+        {%- if live is none or not same_columns(audit, live) -%}
             {%- do statements.extend(publish_whole(node, audit, live)) -%}
         {%- else -%}
             {%- do statements.extend(move_slice(node, audit, live)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
-    {%- do log("published layer " ~ layer, info=true) -%}
+    {{ return(statements + ["commit"]) }}
 {% endmacro %}
 
 
@@ -113,24 +121,19 @@
     {%- set columns = node.columns.keys() | join(", ") -%}
     {%- set rows = "select " ~ columns ~ " from " -%}
     {%- set put = "insert into " ~ target ~ " (" ~ columns ~ ") " -%}
-    {%- if meta.slice == "source" -%}
-        {# Only what differs: most parties stay as they were. #}
-        {%- set mine = " where " ~ in_system() -%}
-        {%- set key = key_of(node) -%}
-        {{ return([
-            "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
-            ~ " from (" ~ rows ~ target ~ mine ~ " except " ~ rows ~ source ~ mine
-            ~ ") as gone)",
-            put ~ rows ~ source ~ mine ~ " except " ~ rows ~ target ~ mine,
-        ]) }}
+    {%- if meta.slice in ("source", "whole", "versions") -%}
+        {{ return(differing(node, source, target)) }}
     {%- elif meta.slice == "recent" -%}
         {%- set newest = run_query(
             "select max(" ~ meta.slice_column ~ ") - interval '1 day' from "
             ~ target
         ).columns[0].values()[0] -%}
+        {%- set key = slice_key(meta) -%}
         {%- set runs = (
-            " where run_id in (select run_id from " ~ source ~ " where "
-            ~ meta.slice_column ~ " >= '" ~ (newest or "-infinity") ~ "')"
+            " where " ~ key ~ " in (select " ~ key ~ " from " ~ source ~ " where "
+            ~ meta.slice_column ~ " >= "
+            ~ ("cast('" ~ newest.isoformat() ~ "' as timestamp with time zone)"
+            if newest else beginning_of_time()) ~ ")"
         ) -%}
         {{ return(["delete from " ~ target ~ runs, put ~ rows ~ source ~ runs]) }}
     {%- else -%}
@@ -142,4 +145,20 @@
             put ~ rows ~ source ~ condition,
         ]) }}
     {%- endif -%}
+{% endmacro %}
+
+
+{# As above, but only what differs: most parties stay as they were. #}
+{% macro differing(node, source, target) %}
+    {%- set columns = node.columns.keys() | join(", ") -%}
+    {%- set rows = "select " ~ columns ~ " from " -%}
+    {%- set mine = " where " ~ slice_condition(node.config.meta.slice, "") -%}
+    {%- set key = key_of(node) -%}
+    {{ return([
+        "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
+        ~ " from (" ~ rows ~ target ~ mine ~ " except " ~ rows ~ source ~ mine
+        ~ ") as gone)",
+        "insert into " ~ target ~ " (" ~ columns ~ ") " ~ rows ~ source ~ mine
+        ~ " except " ~ rows ~ target ~ mine,
+    ]) }}
 {% endmacro %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.settings import Settings
-from embedded.services import airflow, mlflow, postgres, s3, spark, spark_cluster
+from embedded.services import airflow, mlflow, postgres, s3, spark, spark_cluster, superset
 from embedded.supervisor import Service
 
 
@@ -16,4 +16,5 @@ def all_services(settings: Settings) -> list[Service]:
         mlflow.service(settings),
         *airflow.services(settings),
         *spark_cluster.services(settings),
+        superset.service(settings),
     ]

@@ -19,7 +19,10 @@ from embedded.places import REPO, python
 from embedded.supervisor import session_members
 
 # A value from the caller's shell must not reach into our services.
-_FOREIGN = ("AIRFLOW", "AWS_", "DBT_", "JAVA_TOOL", "MLFLOW_", "PG", "PYSPARK", "PYTHON", "SPARK_")
+_FOREIGN = (
+    *("AIRFLOW", "AWS_", "DBT_", "FLASK_", "JAVA_TOOL", "MLFLOW_", "PG", "PYSPARK", "PYTHON"),
+    *("SPARK_", "SUPERSET"),
+)
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -77,10 +80,18 @@ def job(settings: Settings, name: str, environ: Mapping[str, str] | None = None)
     command([python(), "-m", "embedded.bootstrap", name], environ or environment(settings))
 
 
-def command(argv: list[str], environ: Mapping[str, str], seconds: float = 240.0) -> None:
-    """Run a program to its end; raise with its last words when it fails."""
+def command(
+    argv: list[str], environ: Mapping[str, str], seconds: float = 240.0, given: str = ""
+) -> None:
+    """Run a program to its end, `given` on its input; raise with its last words when it fails."""
     run = subprocess.run(
-        argv, env=dict(environ), cwd=REPO, capture_output=True, text=True, timeout=seconds
+        argv,
+        env=dict(environ),
+        cwd=REPO,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
     )
     if run.returncode:
         tail = (run.stdout + run.stderr).strip().splitlines()[-6:]

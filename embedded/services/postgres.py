@@ -1,4 +1,4 @@
-"""Postgres 18 from the wheel: four databases, each role with what it needs and no more."""
+"""Postgres 18 from the wheel: five databases, each role with what it needs and no more."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ _CONFIGURATION = {
 _ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "airflow": ("airflow_db", ("airflow",)),
     "mlflow": ("mlflow_db", ("mlflow", "mlflow_auth")),
+    "superset": ("superset_db", ("superset",)),
     "lake_writer": ("lake_writer", ("lake",)),
     "lake_reader": ("lake_reader", ("lake",)),
     "warehouse_loader": ("warehouse_loader", ("warehouse",)),
@@ -50,6 +51,7 @@ _OWNERS = {
     "airflow": "airflow",
     "mlflow": "mlflow",
     "mlflow_auth": "mlflow",
+    "superset": "superset",
     "lake": "lake_writer",
     "warehouse": "postgres",
 }
@@ -66,6 +68,7 @@ _GRANTS = {
         CREATE SCHEMA IF NOT EXISTS staging AUTHORIZATION warehouse_loader;
         CREATE SCHEMA IF NOT EXISTS production_audit AUTHORIZATION warehouse_transformer;
         CREATE SCHEMA IF NOT EXISTS production AUTHORIZATION warehouse_transformer;
+        CREATE SCHEMA IF NOT EXISTS production_as_known AUTHORIZATION warehouse_transformer;
         GRANT USAGE, CREATE ON SCHEMA staging TO warehouse_transformer;
         GRANT USAGE ON SCHEMA production TO warehouse_reader;
         ALTER DEFAULT PRIVILEGES FOR ROLE warehouse_loader IN SCHEMA staging

@@ -3,6 +3,7 @@
 from contracts.render.to_gx import Rule, base_rules, not_below
 from contracts.tables import Table
 from expectations.suites.transactions import token_rules
+from expectations.suites.versions import version_rules
 
 
 def rules(table: Table) -> tuple[Rule, ...]:
@@ -11,4 +12,5 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *base_rules(table),
         *token_rules(table),
         not_below("last_event_at", "first_event_at", "the latest payment is not before the first"),
+        *version_rules(table),
     )

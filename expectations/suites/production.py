@@ -10,9 +10,12 @@ MARTS: Final = (
     "production.dim_customers",
     "production.dim_merchants",
     "production.dim_dates",
+    "production.dim_currencies",
     "production.fct_transactions",
     "production.fct_fraud_labels",
     "production.rpt_fraud_daily",
+    "production.rpt_fraud_overview",
+    "production.rpt_fraud_patterns",
 )
 FACTS: Final = (
     ("fct_transactions", "staging.transactions", "amount"),
@@ -25,7 +28,13 @@ select
     count(*) filter (where c.customer_id is null) as without_customer,
     count(*) filter (where m.counterparty_id is null and f.counterparty_id is not null)
         as without_merchant,
+    count(*) filter (where f.event_at < c.valid_from or f.event_at >= c.valid_to)
+        as of_another_customer_version,
+    count(*) filter (where f.event_at < m.valid_from or f.event_at >= m.valid_to)
+        as of_another_merchant_version,
     count(*) filter (where d.calendar_date is null) as without_date,
+    count(*) filter (where k.currency is null) as without_currency,
+    count(*) filter (where not k.is_listed) as in_unknown_currency,
     (
         select count(*) from production_audit.fct_fraud_labels as l
         where l.source_system = %(source)s and l.event_date = any(%(dates)s) and not exists (
@@ -35,9 +44,12 @@ select
         )
     ) as labels_without_payment
 from production_audit.fct_transactions as f
-left join production_audit.dim_customers as c using (source_system, customer_id)
-left join production_audit.dim_merchants as m using (source_system, counterparty_id)
+left join production_audit.dim_customers as c on c.source_system = f.source_system
+    and c.customer_id = f.customer_id and c.valid_from = f.customer_valid_from
+left join production_audit.dim_merchants as m on m.source_system = f.source_system
+    and m.counterparty_id = f.counterparty_id and m.valid_from = f.merchant_valid_from
 left join production_audit.dim_dates as d on d.calendar_date = f.event_date
+left join production_audit.dim_currencies as k on k.currency = f.currency
 where f.source_system = %(source)s and f.event_date = any(%(dates)s)
 """
 
@@ -47,27 +59,41 @@ DIMENSIONS: Final = (
 )
 """Each dimension of parties, where it comes from, and its key beside the source system."""
 
-REPORT: Final = """
+REPORTS: Final = (
+    ("rpt_fraud_daily", "event_date", "true"),
+    ("rpt_fraud_overview", "period_start", "period_type = 'day'"),
+    ("rpt_fraud_patterns", "event_date", "true"),
+)
+"""Each report that sums the payments of a date, its date, and which of its rows do."""
+
+
+def report_sums(report: str, day: str, which: str) -> str:
+    """Return the query of what a report and the fact hold of each date and currency."""
+    return f"""
 with facts as (
     select event_date, source_system, currency, count(*) as n, sum(amount) as amount
     from production_audit.fct_transactions
     where source_system = %(source)s and event_date = any(%(dates)s) group by 1, 2, 3
 ),
 report as (
-    select * from production_audit.rpt_fraud_daily
-    where source_system = %(source)s and event_date = any(%(dates)s)
+    select
+        {day} as event_date, source_system, currency,
+        sum(transaction_count) as transaction_count, sum(amount) as amount,
+        sum(known_fraud_count) as known_fraud_count
+    from production_audit.{report}
+    where source_system = %(source)s and {day} = any(%(dates)s) and {which} group by 1, 2, 3
 )
 select
     event_date, source_system, currency,
-    coalesce(r.transaction_count, 0) as transaction_count,
+    coalesce(r.transaction_count, 0)::bigint as transaction_count,
     coalesce(f.n, 0) as transaction_count_before,
     coalesce(r.amount, 0) as amount,
     coalesce(f.amount, 0) as amount_before,
-    coalesce(r.known_fraud_count, 0) as known_fraud_count,
-    greatest(coalesce(r.known_fraud_count, 0) - coalesce(f.n, 0), 0) as frauds_beyond_payments
+    greatest(coalesce(r.known_fraud_count, 0) - coalesce(f.n, 0), 0)::bigint
+        as frauds_beyond_payments
 from facts as f full join report as r using (event_date, source_system, currency)
 order by 1, 2, 3
-"""
+"""  # noqa: S608 - our names
 
 
 def fact_sums(relation: str, measure: str, columns: Iterable[str]) -> str:
@@ -89,9 +115,23 @@ def strays(dimension: str, origin: str, key: str) -> str:
     return (
         f"select source_system, count(*) filter (where o.{key} is null) as keys_of_nobody,"  # noqa: S608
         f" count(*) filter (where d.{key} is null) as keys_missing"
-        f" from production_audit.{dimension} as d"
+        f" from (select distinct source_system, {key} from production_audit.{dimension}) as d"
         f" full join {origin} as o using (source_system, {key})"
         " where source_system = %(source)s group by 1 order by 1"
+    )
+
+
+def versions(dimension: str, key: str) -> str:
+    """Return the query of the versions of a party that do not begin where the one before ends."""
+    party = f"over (partition by {key} order by valid_from)"
+    return (
+        "select %(source)s as source_system,"  # noqa: S608 - names of our own contracts
+        " count(*) filter (where valid_from < previous_to) as overlapping,"
+        " count(*) filter (where valid_from > previous_to) as apart,"
+        " count(*) filter (where is_current <> (next_from is null)) as wrongly_current"
+        f" from (select valid_from, is_current, lag(valid_to) {party} as previous_to,"
+        f" lead(valid_from) {party} as next_from from production_audit.{dimension}"
+        " where source_system = %(source)s) as versions"
     )
 
 
@@ -99,7 +139,15 @@ def orphan_rules() -> tuple[Rule, ...]:
     """Return the rules on the keys of the facts."""
     unjoined = "a fact that joins to nothing drops out of every report"
     return (
-        *(zero(f"without_{what}", unjoined) for what in ("customer", "merchant", "date")),
+        *(
+            zero(f"without_{what}", unjoined)
+            for what in ("customer", "merchant", "date", "currency")
+        ),
+        zero("in_unknown_currency", "a code that ISO 4217 lacks sums with no other money", WARNING),
+        *(
+            zero(f"of_another_{party}_version", "a payment is of the version in force at its time")
+            for party in ("customer", "merchant")
+        ),
         zero("labels_without_payment", "a label speaks of a payment that is here"),
     )
 
@@ -116,8 +164,17 @@ def stray_rules() -> tuple[Rule, ...]:
     )
 
 
+def version_rules() -> tuple[Rule, ...]:
+    """Return the rules on the versions of a dimension: one is in force at any time."""
+    return (
+        zero("overlapping", "a payment has one version of a party, not two"),
+        zero("apart", "a payment between two versions would have none"),
+        zero("wrongly_current", "the current version of a party is its last"),
+    )
+
+
 def report_rules(is_expected: bool) -> tuple[Rule, ...]:
-    """Return the rules on the daily report against the facts it sums."""
+    """Return the rules on a report against the facts it sums."""
     return (
         equal("transaction_count", "transaction_count_before", "a report sums its facts"),
         equal("amount", "amount_before", "a report sums its facts, to the cent"),

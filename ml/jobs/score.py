@@ -30,8 +30,10 @@ def score(
     snapshots: Mapping[str, int],
     window: Window,
     run_id: str,
-) -> tuple[StageResult, pa.Table]:
-    """Return the scores of the window's source on `dates`, in the columns of staging.scores.
+) -> tuple[StageResult, pa.Table, pa.Table]:
+    """Return the scores of the window's source on `dates`, and how its features drifted.
+
+    The tables have the columns of staging.scores and staging.feature_drift.
 
     Payments of other sources on the same dates are left to their own champions.
 
@@ -52,7 +54,7 @@ def score(
 
     from ml import dataset, tracking
     from ml.champion import load_champion
-    from ml.score import lost_inputs, score_rows
+    from ml.score import drift_rows, lost_inputs, score_rows
 
     started = time.monotonic()
     champion = load_champion(tracking.connect(settings), window.source)
@@ -62,6 +64,7 @@ def score(
         scores = score_rows(
             champion, features, snapshot=snapshot, run_id=run_id, scored_at=datetime.now(UTC)
         )
+    drifted = drift_rows(champion, features, source=window.source, run_id=run_id)
     levels = Counter(scores["risk_level"].to_pylist())
     decisions = Counter(scores["decision"].to_pylist())
     result = StageResult(
@@ -84,7 +87,7 @@ def score(
             "seconds": round(time.monotonic() - started, 2),
         },
     )
-    return result.check(), scores
+    return result.check(), scores, drifted
 
 
 def _balances(features: pa.Table, scores: pa.Table) -> tuple[Balance, ...]:

@@ -58,7 +58,8 @@ def train(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from ml import dataset, register, tracking, training
-    from ml.promotion import judge
+    from ml.importance import importances
+    from ml.promotion import judge, verdict_reason
 
     started = time.monotonic()
     read = {
@@ -75,6 +76,7 @@ def train(
     with threadpool_limits(limits=1):
         trained = training.train(data, as_of)
         evidence = _evidence(trained, client, window.source)
+        important = importances(trained)
         mlflow_run_id, version = register.record(
             trained,
             client,
@@ -82,16 +84,21 @@ def train(
             source=window.source,
             run_id=run_id,
             as_of=as_of.isoformat(),
+            importances=important,
         )
+    trained_at = datetime.now(UTC)
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
     gate = judge(evidence, window=window.key, run_id=run_id, report=report)
     if gate.passed:
         register.promote(client, window.source, version)
+    promoted_at = datetime.now(UTC) if gate.passed else None
     details = {
         "source": window.source,
         "model_name": tracking.model_name(window.source),
         "model_version": version,
         "promoted": gate.passed,
+        "promoted_at": promoted_at.isoformat() if promoted_at else None,
+        "verdict_reason": verdict_reason(gate),
         "refused_because": [c.name for c in gate.checks if not c.passed],
         "candidate": trained.name,
         "candidates": {
@@ -104,7 +111,10 @@ def train(
             for name, trial in trained.trials.items()
         },
         "metrics": register.headline(trained),
+        "importances": important,
         "mlflow_run_id": mlflow_run_id,
+        "code_version": register.code_version(),
+        "trained_at": trained_at.isoformat(),
         "feature_list_version": FEATURE_LIST_VERSION,
         "unused_features": [name for name in FEATURE_NAMES if name not in trained.null_share],
         "as_of": as_of.isoformat(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.settings import S3Role, WarehouseRole
+from contracts.settings import S3Role, SettingsError, WarehouseRole, get_settings
 
 
 def s3(role: S3Role) -> Any:
@@ -15,7 +15,16 @@ def s3(role: S3Role) -> Any:
 
 
 def warehouse(role: WarehouseRole) -> str:
-    """Return the libpq URI of the connection `warehouse_<role>`: never log it."""
+    """Return the libpq URI of the connection `warehouse_<role>`: never log it.
+
+    Raises:
+        SettingsError: when the marts are to be on Snowflake, which no DAG loads.
+    """
+    if get_settings().warehouse.kind != "postgres":
+        raise SettingsError(
+            "The DAGs load, judge and build Postgres: unset TOLLGATE_WAREHOUSE__KIND, and bring"
+            " windows to Snowflake by `python -m warehouse.snowflake` (docs/snowflake.md)."
+        )
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
     url = PostgresHook(f"warehouse_{role}").sqlalchemy_url.set(drivername="postgresql")

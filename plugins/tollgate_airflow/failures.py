@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from contracts.results import GateFailed
 from contracts.settings import get_settings
+from tollgate_airflow.measuring import measured
 from tollgate_airflow.runs import window_key
 
 _log = logging.getLogger(__name__)
@@ -71,12 +72,13 @@ def heals(error: BaseException) -> bool:
 
 
 def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let only errors that heal reach Airflow's retries."""
+    """Let only errors that heal reach Airflow's retries, and measure what each attempt takes."""
 
     @functools.wraps(work)
     def tried(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
-            return work(*args, **kwargs)
+            with measured():
+                return work(*args, **kwargs)
         except (AirflowFailException, AirflowSkipException):
             raise
         except Exception as error:

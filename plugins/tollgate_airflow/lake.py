@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from contracts.results import StageResult
 from contracts.settings import get_settings
 from tollgate_airflow import handover
+from tollgate_airflow.measuring import with_spark
 from tollgate_airflow.runs import Run
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ def session() -> Iterator[SparkSession]:
     """Open a session of the configured Spark for one task; the server forgets it afterwards."""
     from spark.session import session as open_session
 
-    spark = open_session(get_settings())
-    try:
-        yield spark
-    finally:
-        spark.stop()
+    settings = get_settings()
+    with with_spark(settings):
+        spark = open_session(settings)
+        try:
+            yield spark
+        finally:
+            spark.stop()
 
 
 def publish(run: Run, audited: StageResult) -> None:

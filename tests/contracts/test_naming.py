@@ -15,12 +15,14 @@ _FORMS = (
     (r"_snapshot_id$", {_T.LONG}),
     (r"_id$", {_T.STRING}),
     (r"_at$", {_T.TIMESTAMP}),
-    (r"_date$", {_T.DATE}),
+    (r"(^|_)valid_(from|to)$", {_T.TIMESTAMP}),
+    (r"_date$|_start$", {_T.DATE}),
     (r"^(is|has)_", {_T.BOOLEAN}),
     (r"^amount(_(in|restated|out|quarantined|duplicate))?$|_amount(_\d+h)?$", {_T.MONEY}),
+    (r"^expected_\w+_count$", {_T.DOUBLE}),
     (r"_count(_\d+[dh])?$", {_T.LONG}),
     (r"_(ratio|share)(_smoothed)?(_\d+d)?$", {_T.DOUBLE}),
-    (r"_(km|seconds)$", {_T.DOUBLE, _T.LONG}),
+    (r"_(km|mib|seconds)$", {_T.DOUBLE, _T.LONG}),
 )
 
 
@@ -37,11 +39,11 @@ def test_a_column_has_the_type_that_its_name_promises(column: Column) -> None:
 @pytest.mark.parametrize("name", [*COLUMNS, *TABLES])
 def test_a_name_is_lower_case_words_without_other_abbreviations(name: str) -> None:
     words = re.split(r"[_.]", name)
-    assert all(re.fullmatch(r"[a-z]+|\d+[dh]", word) for word in words), name
+    assert all(re.fullmatch(r"[a-z]+|\d+[dh]|f1|100", word) for word in words), name
     short = {word for word in words if len(word) <= 3}
     plain = {"is", "has", "as", "by", "of", "in", "out", "new", "at", "raw", "run", "day", "key",
-             "dim", "fct", "rpt", "list", "to", "sum", "log", "per",
-             "1h", "24h", "1d", "7d", "30d"}  # fmt: skip
+             "dim", "fct", "rpt", "list", "to", "sum", "log", "per", "low", "age",
+             "1h", "24h", "1d", "7d", "30d", "100", "top"}  # fmt: skip
     assert short - plain <= _ABBREVIATIONS, name
 
 

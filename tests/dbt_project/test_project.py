@@ -1,5 +1,6 @@
 """The dbt project keeps its conventions, and its generated parts are fresh."""
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,29 @@ import yaml
 
 from contracts.render.to_dbt import generated
 from contracts.tables import TABLES, zone
+from sources.currencies import ISO_4217
 
 _REPO = Path(__file__).parents[2]
 _MODELS = _REPO / "dbt_project" / "models"
 _SQL = {path.stem: path for path in _MODELS.rglob("*.sql")}
 _MARTS = {path.stem: path for path in (_MODELS / "marts").rglob("*.sql")}
+_COUNTED = {
+    ("dim_customers", "customers"): "fct_transactions_refers_to_dim_customers",
+    ("dim_merchants", "merchants"): "fct_transactions_refers_to_dim_merchants",
+    ("rpt_data_quality", "by_date"): "rpt_data_quality_reconciles_with_fct_quarantined_records",
+    ("rpt_fraud_delays", "known_labels"): "rpt_fraud_delays_reconciles_with_rpt_fraud_daily",
+    ("rpt_fraud_delays", "told"): "rpt_fraud_delays_reconciles_with_rpt_fraud_daily",
+    ("rpt_fraud_rolling", "ends"): "rpt_fraud_rolling_reconciles_with_rpt_fraud_daily",
+    (
+        "rpt_maturity_backtest",
+        "delays_of_dates",
+    ): "rpt_maturity_backtest_reconciles_with_rpt_fraud_delays",
+    (
+        "rpt_feature_insights",
+        "performance",
+    ): "rpt_feature_insights_reconciles_with_fct_fraud_alerts",
+}
+"""Each inner join of a mart, and the data test that counts what it would drop."""
 
 
 def _declared(model: str) -> dict[str, Any]:
@@ -67,14 +86,51 @@ def test_a_fact_and_a_report_reconcile_with_what_they_are_made_of(model: str) ->
 
 @pytest.mark.parametrize("model", sorted(_MARTS))
 def test_what_decides_money_or_fraud_has_a_unit_test(model: str) -> None:
-    decides = re.search(r"\bcase\b|known_labels\(", _MARTS[model].read_text())
-    assert bool(_declared(model).get("unit_tests")) is bool(decides)
+    if re.search(
+        r"\bcase\b|(known_labels|amount_band|expected_frauds)\(", _MARTS[model].read_text()
+    ):
+        assert _declared(model).get("unit_tests")
 
 
-def test_only_the_parties_are_rebuilt_whole() -> None:
-    # A whole table costs the same every day only when it does not grow with payments.
-    whole = {name for name, path in _MARTS.items() if '"slice": "source"' in path.read_text()}
-    assert whole == {"dim_customers", "dim_merchants"}
+def test_no_inner_join_drops_a_row_uncounted() -> None:
+    joins = {
+        (model, joined)
+        for model, path in _MARTS.items()
+        for joined in re.findall(
+            r"^\s+(?:inner |right |cross |)join\s+(\w+)", path.read_text(), re.MULTILINE
+        )
+        if f"cross join {joined}" not in path.read_text()
+    }
+    assert joins == set(_COUNTED)
+    tests = {
+        next(iter(test.values()))["name"]
+        for model in _MARTS
+        for test in _model(model).get("data_tests", [])
+    }
+    assert set(_COUNTED.values()) <= tests
+
+
+def test_the_currencies_are_those_that_sources_accept() -> None:
+    with (_MODELS.parent / "seeds" / "iso_currencies.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["currency"] for row in rows} == ISO_4217
+    assert len(rows) == len(ISO_4217)
+    assert all(re.fullmatch(r"\d{3}", row["numeric_code"]) for row in rows)
+    digits = {row["currency"]: row["minor_unit_digits"] for row in rows}
+    known = {"JPY": "0", "EUR": "2", "BHD": "3", "XXX": ""}
+    assert {code: digits[code] for code in known} == known
+
+
+def test_only_what_hardly_grows_with_payments_is_rebuilt_whole() -> None:
+    # A whole table costs the same every day only so.
+    whole = {
+        name
+        for name, path in _MARTS.items()
+        if re.search(r'"slice": "(source|versions)"', path.read_text())
+    }
+    refused = {"fct_quarantined_records", "rpt_data_quality"}
+    parties = {"dim_customers", "dim_merchants"}
+    assert whole == {"dim_models", "rpt_fraud_maturity"} | parties | refused
 
 
 def test_the_dashboards_to_come_are_exposed() -> None:

@@ -1,27 +1,51 @@
-"""What the tests of the gates share: a day on its audit branch, and ways to spoil it."""
+"""What the tests of the gates share: a day on its audit branch, a warehouse, ways to spoil them."""
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pyarrow as pa
 import pytest
+from psycopg import sql
 
+from contracts.columns import LogicalType
+from contracts.render import to_arrow
 from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
+from contracts.tables import TABLES, Table
 from contracts.windows import Window
+from expectations import warehouse as gates
+from expectations.gates import gate_production, gate_staging
 from expectations.processed import judge_processed, processed_frames
 from expectations.sandbox import sandbox_frames
 from sources.deliver import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
+from warehouse.load import stage
+from warehouse.migrate import migrate
 
 REPO = Path(__file__).resolve().parents[2]
 WINDOW = Window.parse("sparkov@2024-07-15")
 Frames = dict[str, Any]
+DAYS = (date(2024, 7, 1), date(2024, 7, 2))
+ROWS = 20
+TYPICAL: dict[LogicalType, Any] = {
+    LogicalType.STRING: "text",
+    LogicalType.INTEGER: 1,
+    LogicalType.LONG: 1,
+    LogicalType.DOUBLE: 0.5,
+    LogicalType.BOOLEAN: False,
+    LogicalType.MONEY: Decimal("1.00"),
+    LogicalType.STRINGS: ["late"],
+}
 
 
 @pytest.fixture
@@ -137,3 +161,140 @@ def twice(name: str) -> Callable[[Frames], Frames]:
 def without(name: str, column: str) -> Callable[[Frames], Frames]:
     """Return a fault: a frame has lost a column."""
     return lambda frames: {**frames, name: frames[name].drop(column)}
+
+
+def payment_row(table: Table, day: date, number: int) -> dict[str, Any]:
+    """Return a payment of a day, as each table tells it."""
+    at = datetime(day.year, day.month, day.day, number, 30, tzinfo=UTC)
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        if column.type is LogicalType.TIMESTAMP:
+            row[column.name] = at
+        elif column.type is LogicalType.DATE:
+            row[column.name] = day
+        else:
+            row[column.name] = column.allowed[0] if column.allowed else TYPICAL[column.type]
+    row |= {
+        "event_id": f"{day:%Y%m%d}{number:024x}",
+        "source_system": "sparkov",
+        "customer_id": f"{number % 5:032x}",
+        "instrument_id": f"{number % 5:032x}",
+        "device_id": None,
+        "ip_hash": None,
+        "counterparty_id": f"merchant {number % 3}",
+        "content_hash": "0" * 64,
+        "amount": Decimal(number) + Decimal("0.37"),
+        "currency": "USD",
+        "country": "US",
+        "region": "FL",
+        "is_fraud": number == 7,
+        "known_at": at + timedelta(days=2),
+        "raw_object": f"raw/{day}",
+        "raw_position": number,
+        "customer_amount_sum_1h": Decimal("9999.00"),
+        "customer_amount_sum_24h": Decimal("9999.00"),
+    }
+    return {name: row[name] for name in table.column_names}
+
+
+@dataclass
+class House:
+    """A small lake, and a warehouse that was loaded from it."""
+
+    settings: Settings
+    catalog: Any
+    staged: StageResult
+    state_dir: Path
+
+    def gate(self) -> GateResult:
+        """Judge what lies beside STAGING."""
+        return gate_staging(self.dsn("loader"), self.catalog, self.staged, self.state_dir)
+
+    def production(self) -> GateResult:
+        """Judge the audit schema."""
+        window = "sparkov@2024-07-01--2024-07-02"
+        built = StageResult("build", window, "build_gates", self.staged.dates)
+        return gate_production(self.dsn("transformer"), built, self.state_dir)
+
+    def dsn(self, role: Any) -> str:
+        """Return the login of a role."""
+        return self.settings.warehouse.dsn(role)
+
+    def stage(self, dates: tuple[date, ...] = DAYS) -> None:
+        """Load the lake once more beside STAGING, by a window that touched these dates."""
+        self.staged = _stage(self.settings, self.catalog, self.staged.snapshots, dates)
+
+    def spoil(self, role: Any, *statements: str) -> None:
+        """Run statements as a role."""
+        with psycopg.connect(self.dsn(role)) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    @staticmethod
+    def closed_by(result: GateResult) -> set[str]:
+        """Return the names of the checks that closed a gate."""
+        return {c.name for c in result.checks if not c.passed and c.severity == "critical"}
+
+
+@pytest.fixture(scope="module")
+def own(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    name = f"warehouse_gates_{secrets.token_hex(4)}"
+    settings = postgres.model_copy(
+        update={
+            "state_dir": tmp_path_factory.mktemp("state"),
+            "warehouse": postgres.warehouse.model_copy(update={"database": name}),
+        }
+    )
+    with psycopg.connect(
+        host=postgres.warehouse.host,
+        port=postgres.warehouse.port,
+        user="postgres",
+        password=(postgres.secrets_dir / "postgres_superuser").read_text().strip(),
+        dbname="postgres",
+        autocommit=True,
+    ) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        for role in ("loader", "transformer"):
+            user = sql.Identifier(settings.warehouse.user(role))
+            grant = sql.SQL("grant create on database {} to {}")
+            admin.execute(grant.format(sql.Identifier(name), user))
+        migrate(settings)
+        yield settings
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    folder = tmp_path_factory.mktemp("lake")
+    catalog = SqlCatalog("lake", uri=f"sqlite:///{folder}/c.db", warehouse=f"file://{folder}")
+    snapshots = {}
+    for zone in ("processed", "sandbox"):
+        catalog.create_namespace(zone)
+    for name in gates._LAKE_TABLES.values():
+        table = TABLES[name]
+        days = DAYS if table.partition_by else DAYS[:1]
+        rows = {"customers": 5, "merchants": 3, "quarantine": 2}.get(table.short_name, ROWS)
+        content = [payment_row(table, day, n) for day in days for n in range(rows)]
+        created = catalog.create_table(name, to_arrow.schema(table))
+        created.append(pa.Table.from_pylist(content, to_arrow.schema(table)))
+        snapshots[name] = created.current_snapshot().snapshot_id
+    staged = _stage(own, catalog, snapshots, DAYS)
+    return House(own, catalog, staged, tmp_path_factory.mktemp("gates"))
+
+
+def _stage(
+    settings: Settings, catalog: Any, snapshots: dict[str, int], dates: tuple[date, ...]
+) -> StageResult:
+    """Load a window that touched these dates beside STAGING."""
+    window = "sparkov@2024-07-01--2024-07-02"
+    processed = StageResult("process", window, "process_1", dates, snapshots)
+    prepared = StageResult("prepare", window, "prepare_1", dates, snapshots)
+    return stage(catalog, settings.warehouse.dsn("loader"), processed, prepared, "load_gates")
+
+
+@pytest.fixture(scope="session")
+def warehouse_row() -> Callable[[Table, date, int], dict[str, Any]]:
+    """Make a payment of a day, as each table tells it."""
+    return payment_row

@@ -116,3 +116,27 @@ def test_an_input_that_the_batch_lost_closes_the_gate(tmp_path: Path) -> None:
 def test_a_single_payment_has_a_single_score(tmp_path: Path) -> None:
     result = judge_scores(SCORED, _scores(0), FEATURED.slice(0, 1), tmp_path)
     assert result.passed
+
+
+def test_drift_is_judged_as_a_table(tmp_path: Path) -> None:
+    schema = to_arrow.schema(TABLES["staging.feature_drift"])
+    line = {
+        "event_date": DAY,
+        "source_system": "sparkov",
+        "model_name": "fraud_detector_sparkov",
+        "model_version": 3,
+        "feature_name": "amount",
+        "transaction_count": ROWS,
+        # Far from what was learnt, which is told and closes no gate.
+        "stability_index": 4.2,
+        "feature_mean": None,
+        "training_mean": 1.0,
+        "null_share": 1.0,
+        "training_null_share": 0.0,
+        "run_id": "score_1",
+    }
+    drift = pa.Table.from_pylist([line], schema)
+    assert judge_scores(SCORED, _scores(), FEATURED, tmp_path, drift).passed
+    twice = pa.Table.from_pylist([line, {**line, "null_share": 1.5}], schema)
+    result = judge_scores(SCORED, _scores(), FEATURED, tmp_path, twice)
+    assert {"feature_drift.table.key_unique", "feature_drift.null_share.between"} <= _failed(result)

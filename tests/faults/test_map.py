@@ -13,6 +13,9 @@ FAULTS = (
     *("truncated", "pointer", "missing column", "renamed column", "wrong type"),
     *("negative amount", "absurd amount", "unknown currency", "future timestamp"),
     *("repeated id", "empty window", "never landed", "malformed window", "wrong S3 key"),
+    *("undeclared column", "widened type", "currency without a dimension row"),
+    *("label for an unknown payment", "score for a payment not loaded"),
+    *("payment dated before its customer",),
     *("Postgres killed in mid-load", "driver killed in mid-write", "twice at once"),
 )
 

@@ -174,4 +174,5 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
     assert {name for name in before if before[name] != after[name]} == {
         "processed.quarantine",
         "staging.quarantine",
+        "production.fct_quarantined_records",
     }, "only the tries of what fails are counted"

@@ -114,14 +114,6 @@ def test_calibration_table_bins_by_stated_score() -> None:
     assert lines[0.9].payments == 2
 
 
-def test_stability_index_by_hand() -> None:
-    expected = np.array([0.0, 0.0, 1.0, 1.0])
-    assert evaluate.stability_index(expected, expected, bins=2) == 0
-    # Halves 50/50 become 25/75: 0.25·ln(0.5) moves down, 0.25·ln(1.5) moves up.
-    moved = evaluate.stability_index(expected, np.array([0.0, 1.0, 1.0, 1.0]), bins=2)
-    assert moved == pytest.approx(-0.25 * np.log(0.5) + 0.25 * np.log(1.5))
-
-
 def test_without_a_fraud_nothing_is_invented() -> None:
     figures = evaluate.report(judged([0.2, 0.1], [0, 0]), 0.5).to_dict()
     assert {"average_precision", "auc", "recall", "value_recall", "recall_at_budget"}.isdisjoint(

@@ -56,6 +56,11 @@ class Site:
     def score(
         self, snapshots: dict[str, int], window: Window = DAY
     ) -> tuple[StageResult, pa.Table]:
+        return self.score_and_drift(snapshots, window)[:2]
+
+    def score_and_drift(
+        self, snapshots: dict[str, int], window: Window = DAY
+    ) -> tuple[StageResult, pa.Table, pa.Table]:
         return score(
             self.settings,
             self.lake.catalog,
@@ -84,6 +89,8 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     result, gate = site.train(snapshots, "train_1")
     assert gate.passed, [check for check in gate.checks if not check.passed]
     assert result.details["promoted"]
+    assert result.details["promoted_at"] >= result.details["trained_at"]
+    assert "there is no champion yet" in result.details["verdict_reason"]
     assert (site.alias("challenger"), site.alias("champion")) == (1, 1)
     assert result.snapshots == snapshots
     assert {"average_precision", "auc", "card_precision_100", "threshold", "prevalence"} <= set(
@@ -93,8 +100,9 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     assert StageResult.from_dict(plain).details == plain["details"]
     recorded_in_mlflow(site, result)
 
-    scored, first = site.score(snapshots)
+    scored, first, drift = site.score_and_drift(snapshots)
     check_scores(scored, first, world)
+    check_drift(drift, result, first.num_rows)
 
     # Features that say nothing: the challenger is registered, the champion stays.
     useless = site.lake.publish(build_world(planted=0.0))
@@ -102,6 +110,8 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     assert not closed.passed
     assert not refused.details["promoted"]
     assert "not_worse_than_champion" in refused.details["refused_because"]
+    assert "not_worse_than_champion: " in refused.details["verdict_reason"]
+    assert refused.details["promoted_at"] is None
     assert (site.alias("challenger"), site.alias("champion")) == (2, 1)
     assert closed.report is not None
     assert refused.details["mlflow_run_id"] in closed.report
@@ -170,6 +180,17 @@ def recorded_in_mlflow(site: Site, result: StageResult) -> None:
         "boosted_trees",
         "isolation_forest",
     }
+
+
+def check_drift(drift: pa.Table, trained: StageResult, rows: int) -> None:
+    """A day that is like those before it: features whose values repeat over days have not moved."""
+    assert drift.schema.equals(to_arrow.schema(TABLES["staging.feature_drift"]))
+    lines = {line["feature_name"]: line for line in drift.to_pylist()}
+    assert set(lines) == set(trained.details["importances"])
+    assert {line["transaction_count"] for line in lines.values()} == {rows}
+    # Ten bins over 120 payments: about 0.08 by chance.
+    assert lines["amount"]["stability_index"] < 0.25
+    assert lines["time_since_last_seconds"]["training_null_share"] == pytest.approx(0.02, abs=0.01)
 
 
 def check_scores(result: StageResult, scores: pa.Table, world: World) -> None:

@@ -22,10 +22,12 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
-from warehouse import load, scores, transform
-from warehouse.migrate import migrate
+from warehouse import load, models, scores, transform
+from warehouse.migrate import RECORDS, migrate
 
 _SCORES = TABLES["staging.scores"]
+_DRIFT = TABLES["staging.feature_drift"]
+_TRAINED_AT = datetime(2024, 5, 1, 3, tzinfo=UTC)
 _TYPICAL: dict[LogicalType, Any] = {
     LogicalType.STRING: "text",
     LogicalType.INTEGER: 1,
@@ -80,13 +82,14 @@ class Lake:
 
     Payments of all sources have the same ids and parties, as sources that know nothing of each
     other may. `traits` says what payment `number` of a source is like; `unlabelled` of a source is
-    n when each n-th payment has no label.
+    n when each n-th payment has no label; `refused` are the rows in quarantine, without it one.
     """
 
     catalog: Catalog
     rows: dict[tuple[str, date], int] = field(default_factory=dict)
     traits: dict[str, Traits] = field(default_factory=dict)
     unlabelled: dict[str, int] = field(default_factory=dict)
+    refused: list[dict[str, Any]] = field(default_factory=list)
     given_to: frozenset[tuple[str, date]] = frozenset()
 
     def content(self, name: str, **given: Any) -> list[dict[str, Any]]:
@@ -165,7 +168,8 @@ class Lake:
             amount=Decimal("-5.00"),
             window_key=key,
         )
-        snapshots["processed.quarantine"] = self.write("processed.quarantine", [refused])
+        quarantine = self.refused or [refused]
+        snapshots["processed.quarantine"] = self.write("processed.quarantine", quarantine)
         sandbox = {"sandbox.features": snapshots.pop("sandbox.features")}
         return (
             StageResult(Stage.PROCESS, key, f"process {key}", dates, snapshots),
@@ -243,15 +247,22 @@ class Line:
 
     def __init__(self, settings: Settings, lake: Lake) -> None:
         self.settings, self.lake = settings, lake
-        self.loader = settings.warehouse.dsn("loader")
+        self.loader: Any = settings.warehouse.dsn("loader")
+        self.loading, self.scoring = load, scores
+
+    def beside(self, settings: Settings, loading: Any) -> "Line":
+        """Return a line from the same lake into another warehouse, by another loader."""
+        other = Line(settings, self.lake)
+        other.loader, other.loading, other.scoring = settings, loading, loading
+        return other
 
     def load(self, window: str, **given: Any) -> StageResult:
         """Load a window into STAGING."""
         published = self.lake.publish(window, **given)
-        staged = load.stage(
+        staged = self.loading.stage(
             self.lake.catalog, self.loader, *published, f"load {window_of(window).key}"
         )
-        return load.swap(self.loader, staged)
+        return self.loading.swap(self.loader, staged)
 
     def build(self, window: str, layer: transform.Layer = "core") -> StageResult:
         """Build the dates of a window in the audit schema."""
@@ -271,10 +282,40 @@ class Line:
         transform.publish(self.settings, built)
         return built
 
+    def train(
+        self, source: str = "sparkov", version: int = 1, promoted: bool = True
+    ) -> StageResult:
+        """Record a model version, trained a day after the one before it."""
+        at = (_TRAINED_AT + timedelta(days=version)).isoformat()
+        trained = StageResult(
+            Stage.TRAIN,
+            Window.of(source, "2024-04-30").key,
+            f"train {version}",
+            snapshots={"sandbox.features": 7, "processed.labels": 8},
+            details={
+                "model_name": f"fraud_detector_{source}",
+                "model_version": version,
+                "candidate": "boosted_trees",
+                "feature_list_version": "2",
+                "code_version": "unknown",
+                "trained_at": at,
+                "promoted": promoted,
+                "promoted_at": at if promoted else None,
+                "verdict_reason": "not_worse_than_champion: 0.5, expected any",
+                "as_of": "2024-05-01T00:00:00+00:00",
+                # No card precision: without a fraud on the test fold there is none.
+                "metrics": {"rows_train": 900.0, "frauds_train": 9.0, "auc": 0.9, "threshold": 0.5},
+                "importances": {"one": 0.25, "two": -0.01},
+            },
+        )
+        models.record_model(self.settings.warehouse.dsn("loader"), trained)
+        return trained
+
     def score(self, window: str) -> None:
         """Write scores of a window to STAGING; every fifth payment of a day is an alert."""
         asked = window_of(window)
         dates = tuple(asked.dates())
+        self.train(asked.source)
         same = {
             "source_system": asked.source,
             "model_name": f"fraud_detector_{asked.source}",
@@ -290,8 +331,23 @@ class Line:
             for number in range(self.lake.rows[asked.source, day])
         ]
         table = pa.Table.from_pylist(rows, to_arrow.schema(_SCORES))
+        drifted = [
+            payment_row(
+                _DRIFT,
+                day,
+                1,
+                **same,
+                feature_name=name,
+                stability_index=0.2,
+                transaction_count=self.lake.rows[asked.source, day],
+            )
+            for day in dates
+            for name in ("one", "two")
+        ]
+        drift = pa.Table.from_pylist(drifted, to_arrow.schema(_DRIFT))
         result = StageResult("score", asked.key, f"score {asked.key}", dates)
-        scores.swap_scores(self.loader, scores.stage_scores(self.loader, result, table))
+        staged = self.scoring.stage_scores(self.loader, result, table, drift)
+        self.scoring.swap_scores(self.loader, staged)
 
 
 @pytest.fixture(scope="session")
@@ -316,7 +372,7 @@ def loader(warehouse: Settings) -> Iterator[psycopg.Connection]:
             "select c.oid::regclass::text from pg_class c where relkind = 'r'"
             " and relnamespace = 'staging'::regnamespace order by relispartition desc"
         ).fetchall()
-        keep = {"staging.run_ledger", "staging.run_balances", "staging.gate_results"}
+        keep = {table.name for table in RECORDS}
         for (name,) in leaves:
             verb = "truncate" if name in keep else "drop table"
             connection.execute(f"{verb} {name}".encode())

@@ -7,7 +7,14 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from contracts.results import Balance, CheckResult, ConservationError, GateResult, StageResult
+from contracts.results import (
+    Balance,
+    CheckResult,
+    ConservationError,
+    GateResult,
+    StageResult,
+    TaskAttempt,
+)
 from contracts.settings import Settings
 from warehouse import ledger
 
@@ -77,6 +84,22 @@ def test_the_table_itself_refuses_a_row_that_does_not_balance(
     ledger.record(dsn, _RESULT, _AT, _AT)
     with pytest.raises(psycopg.errors.CheckViolation):
         loader.execute(f"update staging.run_balances set {column} = {column} + 1".encode())
+
+
+def test_an_attempt_at_a_task_is_recorded_once(dsn: str, loader: psycopg.Connection) -> None:
+    first = TaskAttempt(
+        *("run 1", "process", "sparkov@2024-05-01", "write", 1, "failed"),
+        *(_AT, _AT + timedelta(seconds=3), 3.0, 1.5, 200.25, 10, None),
+    )
+    second = replace(first, attempt=2, outcome="succeeded", spark_cpu_seconds=4.5)
+    for attempt in (first, second, replace(first, seconds=2.5)):
+        ledger.record_task(dsn, attempt)
+    columns = "attempt_number, task_outcome, duration_seconds, bytes_written, spark_cpu_seconds"
+    query = f"select {columns} from staging.run_tasks order by 1"
+    assert loader.execute(query.encode()).fetchall() == [
+        (1, "failed", 2.5, None, None),
+        (2, "succeeded", 3.0, None, 4.5),
+    ]
 
 
 def _judgement(passed: bool) -> GateResult:

@@ -14,8 +14,8 @@ import pytest
 from contracts.results import ConservationError
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from warehouse import copies, load
 from warehouse import lake as lake_reader
-from warehouse import load
 from warehouse.beside import Origin, token
 from warehouse.migrate import loaded_tables
 
@@ -52,7 +52,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
     assert all(not rows for rows in _everything(loader).values())
     assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
     assert load.swap(dsn, staged).check() == staged
-    for name, source in load._SOURCES.items():
+    for name, source in copies.SOURCES.items():
         expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all()
         assert _rows(loader, name) == sorted(
             (tuple(row.values()) for row in expected.to_pylist()), key=repr
@@ -286,7 +286,7 @@ def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
 
 def test_every_lake_table_of_staging_has_its_source() -> None:
     copied: set[str] = {t.name for t in loaded_tables()} - {"staging.scores"}
-    assert set(load._SOURCES) == copied
+    assert set(copies.SOURCES) == copied
     check: Callable[[str], Any] = TABLES.__getitem__
-    for target, source in load._SOURCES.items():
+    for target, source in copies.SOURCES.items():
         assert check(target).column_names == check(source).column_names

@@ -41,17 +41,18 @@ def test_the_reader_sees_neither_staging_nor_what_waits_for_its_gate(
         reader.execute(f"select * from {name}".encode())
 
 
-def test_the_reader_reads_production_and_cannot_write_it(warehouse: Settings) -> None:
+@pytest.mark.parametrize("schema", ["production", "production_as_known"])
+def test_the_reader_reads_production_and_cannot_write_it(warehouse: Settings, schema: str) -> None:
     with _as(warehouse, "transformer") as transformer, _as(warehouse, "reader") as reader:
-        transformer.execute("create table production.shown as select 1 as one")
+        transformer.execute(f"create table {schema}.shown as select 1 as one".encode())
         try:
-            assert reader.execute("select one from production.shown").fetchall() == [(1,)]
+            assert reader.execute(f"select one from {schema}.shown".encode()).fetchall() == [(1,)]
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                reader.execute("delete from production.shown")
+                reader.execute(f"delete from {schema}.shown".encode())
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                reader.execute("create table production.mine (one integer)")
+                reader.execute(f"create table {schema}.mine (one integer)".encode())
         finally:
-            transformer.execute("drop table production.shown")
+            transformer.execute(f"drop table {schema}.shown".encode())
 
 
 def test_the_loader_cannot_touch_production(warehouse: Settings) -> None:

@@ -26,7 +26,7 @@ def write(context: Any) -> dict[str, Any]:
     run = Run.of(Stage.SCORE, context)
     prepared = handover.previous(Stage.PREPARE, run)
     try:
-        scored, table = score(
+        scored, table, drift = score(
             settings,
             open_catalog(settings, "reader"),
             dates=prepared.dates,
@@ -36,7 +36,7 @@ def write(context: Any) -> dict[str, Any]:
         )
     except NoChampion as nobody:
         raise AirflowSkipException(str(nobody)) from nobody
-    return stage_scores(connections.warehouse("loader"), scored, table).to_dict()
+    return stage_scores(connections.warehouse("loader"), scored, table, drift).to_dict()
 
 
 @guarded
@@ -51,7 +51,11 @@ def gate(written: dict[str, Any]) -> str:
     result = StageResult.from_dict(written)
     dsn = connections.warehouse("loader")
     judged = gate_scores(
-        open_catalog(settings, "reader"), result, read_beside(dsn, result), settings.state_dir
+        open_catalog(settings, "reader"),
+        result,
+        read_beside(dsn, result),
+        settings.state_dir,
+        read_beside(dsn, result, "staging.feature_drift"),
     )
     return gates.judge(judged, undo=lambda: discard(dsn, result))
 

@@ -12,6 +12,7 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from tollgate_airflow import connections, handover
 from tollgate_airflow.failures import guarded
+from tollgate_airflow.measuring import belongs_to
 from tollgate_airflow.runs import Run
 
 
@@ -25,6 +26,7 @@ def write(context: Any) -> dict[str, Any]:
     from ml.jobs.train import as_of_window_end, train
     from warehouse.lake import open_catalog
     from warehouse.ledger import record_gate
+    from warehouse.models import record_model
     from warehouse.upkeep import keep, model_tag
 
     settings = get_settings()
@@ -36,6 +38,7 @@ def write(context: Any) -> dict[str, Any]:
         last = last_day(catalog, snapshots[FEATURES_TABLE], source)
         default = Window(source, last, last)
     run = Run.of(Stage.TRAIN, context, default=default)
+    belongs_to(run)
     if default is None:
         snapshots = handover.previous(Stage.PREPARE, run).snapshots
     result, judged = train(
@@ -51,9 +54,11 @@ def write(context: Any) -> dict[str, Any]:
     with closing(open_catalog(settings, "processor")) as writer:
         keep(writer, result.snapshots, model_tag(name, version))
     record_gate(connections.warehouse("loader"), judged)
+    record_model(connections.warehouse("loader"), result)
     handover.record(run, result)
     return {
         "model": f"{name} version {version}",
+        "window": run.window.key,
         "promoted": bool(result.details["promoted"]),
         "metrics": result.details["metrics"],
         "closed_checks": [c.name for c in judged.checks if not c.passed],
@@ -61,8 +66,13 @@ def write(context: Any) -> dict[str, Any]:
 
 
 @guarded
-def gate(trained: dict[str, Any]) -> str:
-    """Say who is champion; skipped when the champion stays who it was."""
+def gate(context: Any, trained: dict[str, Any]) -> str:
+    """Show the version to readers and say who is champion; skipped when that stays who it was."""
+    from warehouse.transform import publish_models
+
+    run = Run.of(Stage.TRAIN, context, default=Window.parse(trained["window"]))
+    belongs_to(run)
+    publish_models(get_settings(), run.window, run.run_id)
     if not trained["promoted"]:
         raise AirflowSkipException(
             f"{trained['model']} stays a challenger: the model gate closed on"

@@ -3,7 +3,7 @@
         materialized="incremental",
         incremental_strategy="slice",
         on_schema_change="fail",
-        meta={"slice": "source", "slice_column": "source_system"},
+        meta={"slice": "versions", "slice_column": "source_system"},
     )
 }}
 
@@ -13,17 +13,45 @@ with customers as (
     where {{ in_system() }}
 ),
 
+payments as (
+    select *
+    from {{ ref('stg_lake__transactions') }}
+    where {{ touched('event_date') }}
+),
+
+change_points as (
+    {{
+        change_points(
+            'payments', 'customer_id', ['region', 'home_lat', 'home_lon']
+        )
+    }}
+),
+
+versions as (
+    {{ versions('change_points', 'customer_id') }}
+),
+
 final as (
     select
-        customer_id,
-        source_system,
-        country,
-        region,
-        home_lat,
-        home_lon,
-        first_event_at,
-        last_event_at
-    from customers
+        versions.customer_id,
+        versions.source_system,
+        versions.valid_from,
+        versions.valid_to,
+        versions.valid_to = {{ last_instant() }} as is_current,
+        versions.changed_at,
+        versions.region,
+        versions.home_lat,
+        versions.home_lon,
+        customers.country,
+        customers.first_event_at,
+        customers.last_event_at
+    from versions
+    -- Drops customers that left STAGING; payments of theirs are counted by
+    -- fct_transactions_refers_to_dim_customers
+    inner join customers
+        on
+            versions.source_system = customers.source_system
+            and versions.customer_id = customers.customer_id
 )
 
 select * from final

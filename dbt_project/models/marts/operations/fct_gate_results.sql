@@ -3,7 +3,11 @@
         materialized="incremental",
         incremental_strategy="slice",
         on_schema_change="fail",
-        indexes=[{"columns": ["checked_at"]}, {"columns": ["run_id"]}],
+        indexes=[
+            {"columns": ["checked_at"]},
+            {"columns": ["checked_date"]},
+            {"columns": ["run_id"]},
+        ],
         meta={"slice": "recent", "slice_column": "checked_at"},
     )
 }}
@@ -20,7 +24,8 @@ recent as (
             checked_at >= (
                 select
                     coalesce(
-                        max(held.checked_at) - interval '1 day', '-infinity'
+                        max(held.checked_at) - interval '1 day',
+                        {{ beginning_of_time() }}
                     )
                 from {{ this }} as held
             )
@@ -40,7 +45,9 @@ final as (
         observed,
         expected,
         check_reason,
-        checked_at
+        checked_at,
+        {{ utc_date('checked_at') }} as checked_date,
+        {{ source_of_window('window_key') }} as source_system
     from gates
     where run_id in (select recent.run_id from recent)
 )

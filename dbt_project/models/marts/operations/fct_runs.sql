@@ -3,8 +3,8 @@
         materialized="incremental",
         incremental_strategy="slice",
         on_schema_change="fail",
-        indexes=[{"columns": ["finished_at"]}],
-        meta={"slice": "recent", "slice_column": "finished_at"},
+        indexes=[{"columns": ["last_finished_at"]}],
+        meta={"slice": "recent", "slice_column": "last_finished_at"},
     )
 }}
 
@@ -12,15 +12,32 @@ with ledger as (
     select * from {{ ref('stg_platform__runs') }}
 ),
 
+tasks as (
+    select * from {{ ref('stg_platform__tasks') }}
+),
+
+ended as (
+    select
+        run_id,
+        finished_at
+    from ledger
+    union all
+    select
+        run_id,
+        finished_at
+    from tasks
+),
+
 recent as (
     select run_id
-    from ledger
+    from ended
     {% if is_incremental() %}
         where
             finished_at >= (
                 select
                     coalesce(
-                        max(held.finished_at) - interval '1 day', '-infinity'
+                        max(held.last_finished_at) - interval '1 day',
+                        {{ beginning_of_time() }}
                     )
                 from {{ this }} as held
             )
@@ -31,6 +48,23 @@ runs as (
     select *
     from ledger
     where run_id in (select recent.run_id from recent)
+),
+
+taken as (
+    select
+        run_id,
+        stage,
+        sum(cpu_seconds::numeric(18, 6))::double precision as cpu_seconds,
+        max(peak_memory_mib) as peak_memory_mib,
+        sum(bytes_read)::bigint as bytes_read,
+        sum(bytes_written)::bigint as bytes_written,
+        sum(spark_cpu_seconds::numeric(18, 6))::double precision
+            as spark_cpu_seconds,
+        max(spark_peak_memory_mib) as spark_peak_memory_mib,
+        max(finished_at) as last_finished_at
+    from tasks
+    where run_id in (select recent.run_id from recent)
+    group by run_id, stage
 ),
 
 balances as (
@@ -63,10 +97,22 @@ final as (
         ) as amount_quarantined,
         coalesce(balances.amount_duplicate, 0)::numeric(
             18, 2
-        ) as amount_duplicate
+        ) as amount_duplicate,
+        taken.cpu_seconds,
+        taken.peak_memory_mib,
+        taken.bytes_read,
+        taken.bytes_written,
+        taken.spark_cpu_seconds,
+        taken.spark_peak_memory_mib,
+        greatest(
+            runs.finished_at, coalesce(taken.last_finished_at, runs.finished_at)
+        ) as last_finished_at,
+        {{ utc_date('runs.finished_at') }} as finished_date
     from runs
     left join balances
         on runs.run_id = balances.run_id and runs.stage = balances.stage
+    left join taken
+        on runs.run_id = taken.run_id and runs.stage = taken.stage
 )
 
 select * from final

@@ -39,6 +39,8 @@ final as (
         transactions.customer_id,
         transactions.counterparty_id,
         transactions.merchant_category,
+        transactions.country,
+        transactions.channel,
         transactions.amount,
         transactions.currency,
         scores.model_name,
@@ -47,11 +49,17 @@ final as (
         scores.risk_level,
         scores.decision,
         scores.score_reasons,
+        {{ first_of('scores.score_reasons') }} as top_reason,
         known_labels.is_fraud,
-        known_labels.known_at,
+        case
+            when known_labels.is_fraud then 'true_positive'
+            when not known_labels.is_fraud then 'false_positive'
+            else 'pending'
+        end as outcome,
+        known_labels.known_at as outcome_known_at,
         scores.scored_at
     from scores
-    inner join transactions
+    left join transactions
         on
             scores.source_system = transactions.source_system
             and scores.event_id = transactions.event_id

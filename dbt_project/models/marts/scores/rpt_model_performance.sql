@@ -13,6 +13,12 @@ with scores as (
     where {{ reported('event_date') }}
 ),
 
+transactions as (
+    select *
+    from {{ ref('fct_transactions') }}
+    where {{ reported('event_date') }}
+),
+
 labels as (
     select *
     from {{ ref('fct_fraud_labels') }}
@@ -24,77 +30,98 @@ known_labels as (
 ),
 
 judged as (
-    select
-        scores.event_date,
-        scores.source_system,
-        scores.model_name,
-        scores.model_version,
-        scores.score,
-        (known_labels.known_at at time zone 'UTC')::date as known_date,
-        case
-            when scores.decision in ('review', 'decline') then 1 else 0
-        end as alert_count,
-        case when known_labels.is_fraud then 1 else 0 end as fraud_count,
-        case
-            when
-                known_labels.is_fraud
-                and scores.decision in ('review', 'decline')
-                then 1
-            else 0
-        end as true_positive_count,
-        case
-            when
-                not known_labels.is_fraud
-                and scores.decision in ('review', 'decline')
-                then 1
-            else 0
-        end as false_positive_count
-    from scores
-    left join known_labels
-        on
-            scores.source_system = known_labels.source_system
-            and scores.event_id = known_labels.event_id
+    {{ judged_scores('scores', 'known_labels', 'transactions') }}
 ),
 
-counted as (
+figures as (
+    {{ model_figures(
+        'judged', ['event_date', 'source_system', 'model_name', 'model_version']
+    ) }}
+),
+
+cards as (
     select
         event_date,
         source_system,
         model_name,
         model_version,
-        count(*) as transaction_count,
-        -- Exact, so that the mean does not depend on the order of the rows.
-        avg(score::numeric)::double precision as score_mean,
-        sum(alert_count) as alert_count,
-        sum(fraud_count) as known_fraud_count,
-        sum(true_positive_count) as true_positive_count,
-        sum(false_positive_count) as false_positive_count,
-        greatest(event_date, max(known_date)) as as_of_date
+        customer_id,
+        max(score) as score,
+        max(is_fraud) as is_fraud
     from judged
+    where customer_id is not null
+    group by event_date, source_system, model_name, model_version, customer_id
+),
+
+ranked_cards as (
+    select
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        is_fraud,
+        row_number() over (
+            partition by event_date, source_system, model_name, model_version
+            order by score desc, customer_id asc
+        ) as place
+    from cards
+),
+
+found_cards as (
+    select
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        sum(is_fraud) as compromised_count,
+        sum(case when place <= {{ cards_a_day() }} then is_fraud else 0 end)
+            as found_count
+    from ranked_cards
     group by event_date, source_system, model_name, model_version
 ),
 
 final as (
     select
-        event_date,
-        source_system,
-        model_name,
-        model_version,
-        transaction_count,
-        score_mean,
-        alert_count::bigint as alert_count,
-        known_fraud_count::bigint as known_fraud_count,
-        true_positive_count::bigint as true_positive_count,
-        false_positive_count::bigint as false_positive_count,
-        (known_fraud_count - true_positive_count)::bigint
-            as missed_fraud_count,
-        true_positive_count::double precision
-        / nullif(true_positive_count + false_positive_count, 0)
-            as alert_precision_ratio,
-        true_positive_count::double precision
-        / nullif(known_fraud_count, 0) as alert_recall_ratio,
-        as_of_date
-    from counted
+        figures.event_date,
+        figures.source_system,
+        figures.model_name,
+        figures.model_version,
+        figures.transaction_count,
+        figures.labelled_count,
+        figures.score_mean,
+        figures.alert_count,
+        figures.alert_share,
+        figures.known_fraud_count,
+        figures.true_positive_count,
+        figures.false_positive_count,
+        figures.missed_fraud_count,
+        figures.alert_precision_ratio,
+        figures.alert_recall_ratio,
+        figures.f1_score,
+        figures.auc,
+        figures.average_precision,
+        case
+            when found_cards.compromised_count > 0
+                then
+                    found_cards.found_count::double precision
+                    / {{ cards_a_day() }}
+        end as card_precision_100,
+        case
+            when found_cards.compromised_count > 0
+                then
+                    least(found_cards.compromised_count, {{ cards_a_day() }})
+                    ::double precision
+                    / {{ cards_a_day() }}
+        end as card_precision_ceiling,
+        figures.brier_score,
+        figures.as_of_date
+    from figures
+    left join found_cards
+        on
+            figures.event_date = found_cards.event_date
+            and figures.source_system = found_cards.source_system
+            and figures.model_name = found_cards.model_name
+            and figures.model_version = found_cards.model_version
 )
 
 select * from final

@@ -1,0 +1,210 @@
+"""A headless Chromium that looks at dashboards as a person does, for tests and pictures."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from selenium import webdriver
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from bi.model import Dashboard
+from contracts.settings import Settings
+
+_PATIENCE: Final = 90.0
+_WIDTH: Final = 1600
+# Charts out of sight are not drawn: the window is as high as the longest dashboard.
+_HEIGHT: Final = 4200
+_CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# What a chart shows: the words of its trouble, "loading", or "" when it has drawn something.
+_STATE: Final = """
+const chart = arguments[0].querySelector('[data-test="slice-container"], .slice_container');
+const holder = arguments[0];
+if (holder.querySelector('.loading, [data-test="loading-indicator"]')) return 'loading';
+const alert = holder.querySelector('[role="alert"], .ant-alert');
+if (alert) return 'error: ' + alert.innerText;
+const empty = holder.querySelector('.ant-empty, [data-test="empty-state"]');
+if (empty) return 'empty: ' + empty.innerText;
+if (!chart) return 'loading';
+const canvas = chart.querySelector('canvas');
+if (canvas) {
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  const words = new Uint32Array(pixels.buffer);
+  const colours = new Set();
+  for (let i = 0; i < words.length && colours.size < 8; i += 3) colours.add(words[i]);
+  return colours.size < 8 ? 'loading' : '';
+}
+if (chart.querySelector('tbody tr td')) return '';
+return chart.querySelector('.header-line') && chart.innerText.trim() ? '' : 'loading';
+"""
+
+
+class BrowserError(RuntimeError):
+    """The browser is missing, or did not come to see what was expected; the message says what."""
+
+
+class Browser:
+    """One window, logged in to Superset or not yet."""
+
+    def __init__(self, driver: webdriver.Chrome, settings: Settings) -> None:
+        self.driver, self._superset = driver, settings.superset
+
+    def _find(self, selector: str) -> Any:
+        def found() -> Any:
+            try:
+                return self.driver.find_element(By.CSS_SELECTOR, selector)
+            except NoSuchElementException:
+                return None
+
+        return wait(found, f"{selector} on {self.driver.current_url}")
+
+    def log_in(self) -> None:
+        """Log in by the form, as a person does."""
+        try:
+            self.driver.get(f"{self._superset.url}/login/")
+        except WebDriverException as problem:
+            raise BrowserError(
+                f"Superset does not answer at {self._superset.url}: run `make bi`."
+            ) from problem
+        self._find("input#username").send_keys(self._superset.username)
+        password = self._find("input#password")
+        password.send_keys(self._superset.password.get_secret_value())
+        password.send_keys(Keys.ENTER)
+        wait(lambda: "/login" not in self.driver.current_url, "a page behind the login")
+
+    def open(self, dashboard: Dashboard) -> None:
+        """Open a dashboard and wait until each of its charts has drawn or failed."""
+        self.driver.get(f"{self._superset.url}/superset/dashboard/{dashboard.slug}/")
+        self._find(".dashboard-grid")
+        self.settle(dashboard)
+
+    def settle(self, dashboard: Dashboard) -> None:
+        """Wait until each chart has drawn, or says that it cannot, and stays so."""
+        before: dict[str, str] = {}
+
+        def settled() -> bool:
+            nonlocal before
+            states = self.troubles(dashboard)
+            same, before = states == before, states
+            return same and "loading" not in states.values()
+
+        try:
+            wait(settled, f"the charts of {dashboard.title}", pause=0.7)
+        except BrowserError as problem:
+            raise BrowserError(f"{problem}: {before}") from problem
+
+    def troubles(self, dashboard: Dashboard) -> dict[str, str]:
+        """Return each chart's trouble by its title, "" where it has drawn something."""
+        found = {}
+        for title, holder in self._holders().items():
+            try:
+                found[title] = str(self.driver.execute_script(_STATE, holder)).strip()
+            except StaleElementReferenceException:
+                found[title] = "loading"
+        missing = {chart.title for chart in dashboard.charts} - found.keys()
+        return found | dict.fromkeys(missing, "loading")
+
+    def _holders(self) -> dict[str, Any]:
+        holders = self.driver.find_elements(By.CSS_SELECTOR, ".dashboard-component-chart-holder")
+        found = {}
+        for holder in holders:
+            try:
+                title = holder.find_element(By.CSS_SELECTOR, '[data-test="editable-title"]')
+                found[title.text.strip()] = holder
+            except (NoSuchElementException, StaleElementReferenceException):
+                continue
+        return found
+
+    def text(self, title: str) -> str:
+        """Return what a chart shows in letters, without its title."""
+        chart = self._holders()[title].find_element(By.CSS_SELECTOR, ".slice_container")
+        return str(chart.text).strip()
+
+    def choose(self, dashboard: Dashboard, column: str, value: str) -> None:
+        """Pick a value in a filter at the side and apply it."""
+        field = self._find(
+            f'[data-test="form-item-value"] #NATIVE_FILTER-{column}, '
+            f'[data-test="NATIVE_FILTER-{column}"] input'
+        )
+        field.send_keys(value)
+        time.sleep(1)
+        field.send_keys(Keys.ENTER)
+        field.send_keys(Keys.ESCAPE)
+        self._find('[data-test="filter-bar__apply-button"]').click()
+        time.sleep(1)
+        self.settle(dashboard)
+
+    def picture(self, file: Path) -> None:
+        """Save what the window shows, cut below the last chart."""
+        bottom = self.driver.execute_script(
+            "return Math.max(...[...document.querySelectorAll('.dashboard-component-chart-holder')]"
+            ".map(chart => chart.getBoundingClientRect().bottom))"
+        )
+        clip = {"x": 0, "y": 0, "width": _WIDTH, "height": int(bottom) + 24, "scale": 1}
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip})
+        file.write_bytes(base64.b64decode(shot["data"]))
+
+
+def wait(condition: Callable[[], Any], what: str, pause: float = 0.2) -> Any:
+    """Return what a condition gives once it is true.
+
+    Raises:
+        BrowserError: when that takes too long.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise BrowserError(f"waited {_PATIENCE:.0f} s in vain for {what}")
+        time.sleep(pause)
+    return found
+
+
+def _program(names: tuple[str, ...]) -> str:
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        raise BrowserError(
+            f"{names[0]} is not installed: on Debian and Ubuntu it is in the packages "
+            "`chromium` and `chromium-driver`."
+        )
+    return found
+
+
+@contextmanager
+def browser(settings: Settings) -> Iterator[Browser]:
+    """Give a headless Chromium of this machine; nothing is downloaded.
+
+    Raises:
+        BrowserError: when Chromium or its driver is not installed.
+    """
+    options = webdriver.ChromeOptions()
+    options.binary_location = _program(_CHROMIUMS)
+    for argument in (
+        "--headless=new",
+        f"--window-size={_WIDTH},{_HEIGHT}",
+        "--hide-scrollbars",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        # Its sandbox refuses root, and looks at nothing but our own pages here.
+        "--no-sandbox",
+    ):
+        options.add_argument(argument)
+    # A driver named by its path keeps Selenium from fetching one.
+    driver = webdriver.Chrome(options=options, service=Service(_program(("chromedriver",))))
+    try:
+        yield Browser(driver, settings)
+    finally:
+        driver.quit()

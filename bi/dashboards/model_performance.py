@@ -1,0 +1,155 @@
+"""Does the model catch fraud, at what price, and are its scores probabilities?"""
+
+from typing import Final
+
+from bi.charts import along, number, over_time, rows
+from bi.datasets import ALERTS, CALIBRATION, MODEL_PERFORMANCE, MODEL_PERIODS, MODEL_VALUE, MODELS
+from bi.model import Dashboard, Filter
+
+# The table holds months too.
+_WEEKS: Final = ("period_type = 'week'",)
+
+DASHBOARD: Final = Dashboard(
+    "model_performance",
+    "Model performance",
+    "Does the model catch fraud, how many false alarms does that cost, and how much does it save?",
+    (
+        (
+            number("alerts", "Alerts", MODEL_PERFORMANCE, "total_alert_count"),
+            number("precision", "Alerts that were fraud", MODEL_PERFORMANCE, "precision"),
+            number("recall", "Frauds that were caught", MODEL_PERFORMANCE, "recall"),
+            number("saved", "Fraud stopped, in money", MODEL_VALUE, "total_saved_amount"),
+        ),
+        (
+            over_time(
+                "outcomes_by_week",
+                "Frauds caught, frauds missed and false alarms by week",
+                MODEL_PERFORMANCE,
+                (
+                    "total_true_positive_count",
+                    "total_missed_fraud_count",
+                    "total_false_positive_count",
+                ),
+                kind="bar",
+                stack=True,
+                each="week",
+            ),
+            over_time(
+                "precision_and_recall",
+                "Precision and recall by week",
+                MODEL_PERFORMANCE,
+                ("precision", "recall"),
+                each="week",
+            ),
+        ),
+        (
+            over_time(
+                "ranking_quality",
+                "How well scores rank payments, by week",
+                MODEL_PERIODS,
+                ("avg_auc", "avg_average_precision"),
+                each="week",
+                where=_WEEKS,
+                note="A week without fraud has neither figure.",
+            ),
+            along(
+                "calibration",
+                "Average score against the share that was fraud",
+                CALIBRATION,
+                "score_from",
+                ("predicted", "observed"),
+                kind="line",
+                x_title="Scores from",
+                note="Where the lines meet, a score is a probability.",
+            ),
+        ),
+        (
+            over_time(
+                "money",
+                "Money stopped and missed by week",
+                MODEL_VALUE,
+                ("total_saved_amount", "total_missed_amount"),
+                kind="bar",
+                stack=True,
+                each="week",
+            ),
+            over_time(
+                "alert_rate",
+                "Alerts as a share of payments by day",
+                MODEL_PERFORMANCE,
+                ("alert_rate",),
+            ),
+        ),
+        (
+            over_time(
+                "card_precision",
+                "Frauds among the 100 cards with the highest scores: daily, averaged by week",
+                MODEL_PERFORMANCE,
+                ("avg_card_precision_100", "avg_card_precision_ceiling"),
+                each="week",
+            ),
+            over_time(
+                "brier",
+                "Error of the scores by week (Brier score)",
+                MODEL_PERIODS,
+                ("avg_brier_score",),
+                each="week",
+                where=_WEEKS,
+            ),
+        ),
+        (
+            rows(
+                "versions",
+                "Model versions, and why each became champion or did not",
+                MODELS,
+                (
+                    "model_name",
+                    "model_version",
+                    "candidate",
+                    "trained_at",
+                    "is_champion",
+                    "champion_from_at",
+                    "verdict_reason",
+                    "training_count",
+                    "training_fraud_count",
+                    "test_auc",
+                    "test_average_precision",
+                    "test_precision",
+                    "test_recall",
+                ),
+                newest_by="trained_at",
+                dated=False,
+                height=36,
+            ),
+        ),
+        (
+            rows(
+                "latest_alerts",
+                "Latest alerts",
+                ALERTS,
+                (
+                    "event_at",
+                    "amount",
+                    "currency",
+                    "merchant_category",
+                    "channel",
+                    "country",
+                    "score",
+                    "decision",
+                    "top_reason",
+                    "outcome",
+                ),
+                newest_by="event_at",
+            ),
+        ),
+    ),
+    (
+        Filter("Dates"),
+        Filter("Source", "source_system", MODEL_PERFORMANCE),
+        Filter("Model", "model_name", MODEL_PERFORMANCE),
+        Filter("Model version", "model_version", MODEL_PERFORMANCE),
+        Filter("Currency", "currency", MODEL_VALUE, single=True),
+        Filter("Country", "country", ALERTS),
+        Filter("Channel", "channel", ALERTS),
+    ),
+)

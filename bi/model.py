@@ -1,0 +1,116 @@
+"""What a dashboard is made of; `bi.to_superset` and `bi.to_powerbi` turn it into files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+COUNT: Final = ",d"
+MONEY: Final = ",.0f"
+PERCENT: Final = ".2%"
+DECIMAL: Final = ".3f"
+FINE: Final = ".4f"
+SECONDS: Final = ",.1f"
+COLUMNS: Final = 12
+"""Width of a dashboard, in the units of a chart's width."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure over any choice of rows: an aggregate of a column, or a ratio of sums.
+
+    Without a column it counts rows; `over` are the columns whose sums, added, divide; `per` is how
+    many of these the ratio is for.
+    """
+
+    name: str
+    title: str
+    column: str | None
+    format: str = COUNT
+    over: tuple[str, ...] = ()
+    per: int = 1
+    function: Literal["SUM", "MIN", "MAX", "AVG"] = "SUM"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that it reads."""
+        return (*((self.column,) if self.column else ()), *self.over)
+
+    @property
+    def sql(self) -> str:
+        """Return it for both warehouses."""
+        if self.column is None:
+            return "COUNT(*)"
+        if not self.over:
+            return f"{self.function}({self.column})"
+        whole = " + ".join(f"SUM({name})" for name in self.over)
+        return f"{self.per}.0 * SUM({self.column}) / NULLIF({whole}, 0)"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table of PRODUCTION as it is: columns and their descriptions come from the contracts.
+
+    It does not add up when a payment is in several of its rows: each chart then says which.
+    """
+
+    table: str
+    title: str
+    date: str
+    metrics: tuple[Metric, ...] = ()
+    adds_up: bool = True
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart: `params` is what Superset calls form data, without the dataset."""
+
+    name: str
+    title: str
+    dataset: Dataset
+    kind: str
+    params: dict[str, Any]
+    description: str = ""
+    width: int = 6
+    height: int = 44
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A choice at the side of a dashboard; one without a column is the range of dates.
+
+    A `single` one always holds one value, the first to begin with: amounts of several currencies
+    do not add up.
+    """
+
+    title: str
+    column: str | None = None
+    dataset: Dataset | None = None
+    single: bool = False
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A page of charts, row by row; the widths of a row add up to `COLUMNS`."""
+
+    name: str
+    title: str
+    question: str
+    rows: tuple[tuple[Chart, ...], ...]
+    filters: tuple[Filter, ...]
+    owner: Literal["fraud", "platform"] = "fraud"
+
+    @property
+    def slug(self) -> str:
+        """Return its name in an address."""
+        return self.name.replace("_", "-")
+
+    @property
+    def tables(self) -> list[str]:
+        """Return the tables of PRODUCTION that it reads."""
+        return sorted({chart.dataset.table for chart in self.charts})
+
+    @property
+    def charts(self) -> tuple[Chart, ...]:
+        """Return all charts in reading order."""
+        return tuple(chart for row in self.rows for chart in row)

@@ -1,0 +1,1 @@
+"""Columns that only PRODUCTION has, a module a folder of `dbt_project/models/marts`."""

@@ -1,0 +1,1 @@
+"""PRODUCTION, a module a folder of `dbt_project/models/marts`."""

@@ -1,0 +1,47 @@
+"""Snowflake tables from the declarations: types, nullability, keys."""
+
+from typing import Final
+
+from contracts.columns import LogicalType
+from contracts.tables import Table
+
+TYPES: Final[dict[LogicalType, str]] = {
+    LogicalType.STRING: "text",
+    LogicalType.INTEGER: "integer",
+    LogicalType.LONG: "bigint",
+    LogicalType.DOUBLE: "double precision",
+    LogicalType.BOOLEAN: "boolean",
+    LogicalType.DATE: "date",
+    LogicalType.TIMESTAMP: "timestamp with time zone",
+    LogicalType.MONEY: "numeric(18,2)",
+    LogicalType.STRINGS: "array",
+    LogicalType.DATES: "array",
+    LogicalType.JSON: "variant",
+}
+
+STORED: Final[dict[LogicalType, tuple[str, ...]]] = {
+    LogicalType.STRING: ("text",),
+    LogicalType.INTEGER: ("number(38,0)",),
+    LogicalType.LONG: ("number(38,0)",),
+    LogicalType.DOUBLE: ("float",),
+    LogicalType.BOOLEAN: ("boolean",),
+    LogicalType.DATE: ("date",),
+    LogicalType.TIMESTAMP: ("timestamp_tz",),
+    LogicalType.MONEY: ("number(18,2)",),
+    LogicalType.STRINGS: ("array", "variant"),
+    LogicalType.DATES: ("array", "variant"),
+    LogicalType.JSON: ("variant",),
+}
+"""Each type as an information schema tells it, so that a stored column can be compared.
+
+A server that stands in for Snowflake keeps arrays as variants.
+"""
+
+
+def columns(table: Table) -> str:
+    """Return the column list of a `create table`, in declared order."""
+    return ", ".join(
+        f"{column.name} {TYPES[column.type]}"
+        + ("" if table.is_nullable(column.name) else " not null")
+        for column in table.columns
+    )

@@ -1,0 +1,38 @@
+"""What a table is: its grain, its key and its columns, in order."""
+
+from dataclasses import dataclass
+
+from contracts.columns import COLUMNS, Column
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `name` is `<zone>.<table>`; `grain` completes "One row per …"."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    column_names: tuple[str, ...]
+    partition_by: str | None = None
+    also_nullable: tuple[str, ...] = ()
+    never_null: tuple[str, ...] = ()
+
+    @property
+    def zone(self) -> str:
+        """Return the zone: processed, sandbox, staging or production."""
+        return self.name.split(".")[0]
+
+    @property
+    def short_name(self) -> str:
+        """Return the name inside the zone."""
+        return self.name.split(".")[1]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the declared columns, in order."""
+        return tuple(COLUMNS[name] for name in self.column_names)
+
+    def is_nullable(self, column: str) -> bool:
+        """Return whether `column` may be null in this table."""
+        declared = COLUMNS[column].nullable and column not in self.never_null
+        return declared or column in self.also_nullable

@@ -1,0 +1,44 @@
+{#
+    What is known as of a date. A label counts when it was known before the end of that day, a
+    payment when it was delivered by then. Without the variable `as_of` everything is known.
+#}
+
+{# The last business date whose knowledge is used. #}
+{% macro as_of_date() -%}
+    date '{{ var("as_of", none) or "9999-12-31" }}'
+{%- endmacro %}
+
+
+{#
+    The business date on which a payment became known. A delivery without a date in its name is a
+    history: its payments count as known when they happened, for when it landed is no business date.
+#}
+{% macro payment_known_date() -%}
+    coalesce({{ date_of_delivery("raw_object") }}, event_date)
+{%- endmacro %}
+
+
+{# The payments of a relation that are known, with `payment_known_date`. #}
+{% macro known_payments(payments) -%}
+    select *
+    from (
+        select
+            *,
+            {{ payment_known_date() }} as payment_known_date
+        from {{ payments }}
+    ) as dated
+    where payment_known_date <= {{ as_of_date() }}
+{%- endmacro %}
+
+
+{# dbt run-operation clear_reports --target as_known: drop what is known as of another date. #}
+{% macro clear_reports() -%}
+    {%- for node in graph.nodes.values()
+        if node.resource_type == "model" and node.schema == "production_as_known" -%}
+        {%- set held = existing(node.schema, node.alias) -%}
+        {%- if held is not none -%}
+            {%- do adapter.drop_relation(held) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query("commit") -%}
+{%- endmacro %}

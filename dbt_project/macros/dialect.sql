@@ -1,0 +1,115 @@
+{# Where the warehouses' dialects differ; models say what they mean and never ask which it is. #}
+
+{# The UTC business date of an instant. #}
+{% macro utc_date(instant) -%}
+    {{ return(adapter.dispatch("utc_date", "tollgate")(instant)) }}
+{%- endmacro %}
+
+{% macro postgres__utc_date(instant) -%}
+    ({{ instant }} at time zone 'UTC')::date
+{%- endmacro %}
+
+
+{# The UTC hour of an instant, 0 to 23. #}
+{% macro utc_hour(instant) -%}
+    {{ return(adapter.dispatch("utc_hour", "tollgate")(instant)) }}
+{%- endmacro %}
+
+{% macro postgres__utc_hour(instant) -%}
+    extract(hour from {{ instant }} at time zone 'UTC')::integer
+{%- endmacro %}
+
+
+{# A date some days later, or earlier if negative; `days` may be an expression. #}
+{% macro add_days(date, days) -%}
+    {{ return(adapter.dispatch("add_days", "tollgate")(date, days)) }}
+{%- endmacro %}
+
+{% macro postgres__add_days(date, days) -%}
+    ({{ date }} + ({{ days }})::integer)
+{%- endmacro %}
+
+
+{# Whole days from one date to a later one. #}
+{% macro days_between(later, earlier) -%}
+    {{ return(adapter.dispatch("days_between", "tollgate")(later, earlier)) }}
+{%- endmacro %}
+
+{% macro postgres__days_between(later, earlier) -%}
+    ({{ later }} - {{ earlier }})
+{%- endmacro %}
+
+
+{# The date with which a text ends, as 2024-05-01; null when it ends with none. #}
+{% macro date_at_end(text) -%}
+    {{ return(adapter.dispatch("date_at_end", "tollgate")(text)) }}
+{%- endmacro %}
+
+{% macro postgres__date_at_end(text) -%}
+    case
+        when
+            right({{ text }}, 10) like '____-__-__'
+            and pg_input_is_valid(right({{ text }}, 10), 'date')
+            then right({{ text }}, 10)::date
+    end
+{%- endmacro %}
+
+
+{# The first entry of an array, null when it has none. #}
+{% macro first_of(array) -%}
+    {{ return(adapter.dispatch("first_of", "tollgate")(array)) }}
+{%- endmacro %}
+
+{% macro postgres__first_of(array) -%}
+    ({{ array }})[1]
+{%- endmacro %}
+
+
+{# An instant after all others. #}
+{% macro end_of_time() -%}
+    {{ return(adapter.dispatch("end_of_time", "tollgate")()) }}
+{%- endmacro %}
+
+{% macro postgres__end_of_time() -%}
+    timestamptz 'infinity'
+{%- endmacro %}
+
+
+{# An instant before all others. #}
+{% macro beginning_of_time() -%}
+    {{ return(adapter.dispatch("beginning_of_time", "tollgate")()) }}
+{%- endmacro %}
+
+{% macro postgres__beginning_of_time() -%}
+    timestamptz '-infinity'
+{%- endmacro %}
+
+
+{# The ISO week of a date, from 1. #}
+{% macro iso_week(date) -%}
+    {{ return(adapter.dispatch("iso_week", "tollgate")(date)) }}
+{%- endmacro %}
+
+{% macro postgres__iso_week(date) -%}
+    extract(week from {{ date }})
+{%- endmacro %}
+
+
+{# The day of the week of a date, from 1 on Mondays. #}
+{% macro iso_weekday(date) -%}
+    {{ return(adapter.dispatch("iso_weekday", "tollgate")(date)) }}
+{%- endmacro %}
+
+{% macro postgres__iso_weekday(date) -%}
+    extract(isodow from {{ date }})
+{%- endmacro %}
+
+
+{# A relation to join: the column `number`, from 0 to `last` at least. #}
+{% macro numbers(alias, last) -%}
+    {{ return(adapter.dispatch("numbers", "tollgate")(alias, last)) }}
+{%- endmacro %}
+
+{% macro postgres__numbers(alias, last) -%}
+    generate_series(0, {{ last }}) as {{ alias }} (number)
+{%- endmacro %}

@@ -1,0 +1,153 @@
+{# What differs on Snowflake: the other half of each macro that asks the adapter. #}
+
+{# Times are kept with their offset, which the day must not depend on. #}
+{% macro snowflake__utc_date(instant) -%}
+    convert_timezone('UTC', {{ instant }})::date
+{%- endmacro %}
+
+{% macro snowflake__utc_hour(instant) -%}
+    date_part(hour, convert_timezone('UTC', {{ instant }}))::integer
+{%- endmacro %}
+
+{# Snowflake's own would be a date, a server that stands in for it makes a timestamp of it. #}
+{% macro snowflake__add_days(date, days) -%}
+    dateadd(day, ({{ days }})::integer, {{ date }})::date
+{%- endmacro %}
+
+{% macro snowflake__days_between(later, earlier) -%}
+    datediff(day, {{ earlier }}, {{ later }})
+{%- endmacro %}
+
+{% macro snowflake__date_at_end(text) -%}
+    case
+        when right({{ text }}, 10) like '____-__-__'
+            then try_to_date(right({{ text }}, 10), 'YYYY-MM-DD')
+    end
+{%- endmacro %}
+
+{% macro snowflake__end_of_time() -%}
+    cast('9999-12-31 00:00:00 +00:00' as timestamp with time zone)
+{%- endmacro %}
+
+{% macro snowflake__beginning_of_time() -%}
+    cast('0001-01-01 00:00:00 +00:00' as timestamp with time zone)
+{%- endmacro %}
+
+{% macro snowflake__first_of(array) -%}
+    ({{ array }})[0]::varchar
+{%- endmacro %}
+
+{% macro snowflake__iso_week(date) -%}
+    weekiso({{ date }})
+{%- endmacro %}
+
+{% macro snowflake__iso_weekday(date) -%}
+    dayofweekiso({{ date }})
+{%- endmacro %}
+
+{# A table function takes no column there; five digits are 273 years of days. #}
+{% macro snowflake__numbers(alias, last) -%}
+    (
+        select
+            {%- for place in (1, 10, 100, 1000, 10000) %}
+            {{ place }} * n{{ place }}.digit {{ "+" if not loop.last else "as number" }}
+            {%- endfor %}
+        from
+            {%- for place in (1, 10, 100, 1000, 10000) %}
+            (values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) as n{{ place }} (digit)
+            {{- "," if not loop.last }}
+            {%- endfor %}
+    ) as {{ alias }}
+{%- endmacro %}
+
+{# Each statement is a transaction of its own unless one was begun. #}
+{% macro snowflake__slice_replaced(target, statements) -%}
+    begin;
+    {{ statements }}
+    commit
+{%- endmacro %}
+
+{#
+    As on Postgres: a table of the contract is made and then filled, so that a key and a null that
+    is not allowed are told of wherever they are enforced. The query of a slice is copied first, in
+    the contract's types too: a slice of recent runs reads what is about to be deleted. Its table is
+    transient, not temporary: the adapter names it by a schema.
+#}
+{% macro snowflake__create_table_as(temporary, relation, compiled_code, language="sql") -%}
+    {%- set is_mart = config.get("contract").enforced -%}
+    {%- if is_mart -%}
+        {{ get_assert_columns_equivalent(compiled_code) }}
+    {%- endif -%}
+    {%- if not is_mart %}
+    create or replace transient table {{ relation }} as (
+        {{ compiled_code }}
+    );
+    {%- else %}
+    create or replace {{ "transient " if temporary }}table {{ relation }}
+    {{ get_table_columns_and_constraints() }};
+
+    insert into {{ relation }} (
+        {{ adapter.dispatch("get_column_names", "dbt")() }}
+    )
+    (
+        {{ get_select_subquery(compiled_code) }}
+    );
+    {%- endif %}
+{%- endmacro %}
+
+{# The adapter's own would take a view where it can. #}
+{% macro dbt_snowflake_get_tmp_relation_type(strategy, unique_key, language) %}
+    {{ return("table") }}
+{% endmacro %}
+
+
+{#
+    Tables are made before the transaction, since making one would end it. One that is new is made
+    empty, so that its rows come with those of all others. One whose contract changed is replaced
+    together with its rows but apart from the others: no statement replaces two. Readers are granted
+    the tables to come (docs/snowflake.md).
+#}
+{% macro snowflake__published(nodes) -%}
+    {%- set tables = [] -%}
+    {%- set slices = [] -%}
+    {%- for node in nodes -%}
+        {%- set audit = existing(node.schema, node.alias) -%}
+        {%- set live = existing("production", node.alias) -%}
+        {%- if live is not none and same_columns(audit, live) -%}
+            {%- do slices.extend(move_slice(node, audit, live)) -%}
+        {%- else -%}
+            {%- set whole = snowflake__publish_whole(node, audit, live) -%}
+            {%- do tables.extend(whole.tables) -%}
+            {%- do slices.extend(whole.slices) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(tables + ["begin"] + slices + ["commit"]) }}
+{%- endmacro %}
+
+{% macro snowflake__publish_whole(node, audit, live) -%}
+    {%- set name = api.Relation.create(
+        database=target.database, schema="production", identifier=node.alias, type="table"
+    ) -%}
+    {%- set columns = (
+        adapter.render_raw_columns_constraints(raw_columns=node.columns)
+        + adapter.render_raw_model_constraints(raw_constraints=node.constraints)
+    ) | join(", ") -%}
+    {%- set rows = "select " ~ node.columns.keys() | join(", ") ~ " from " ~ audit -%}
+    {%- set described = [] -%}
+    {%- for column in node.columns -%}
+        {%- do described.append(get_column_comment_sql(column, node.columns)) -%}
+    {%- endfor -%}
+    {%- set comments = [
+        alter_relation_comment(name, node.description) | trim | trim(";"),
+        "alter table " ~ name ~ " alter " ~ described | join(", "),
+    ] -%}
+    {%- if live is none -%}
+        {{ return({
+            "tables": ["create table " ~ name ~ " (" ~ columns ~ ")"] + comments,
+            "slices": ["insert into " ~ name ~ " " ~ rows],
+        }) }}
+    {%- else -%}
+        {%- set create = "create or replace table " ~ name ~ " (" ~ columns ~ ")" -%}
+        {{ return({"tables": [create ~ " as " ~ rows] + comments, "slices": []}) }}
+    {%- endif -%}
+{%- endmacro %}

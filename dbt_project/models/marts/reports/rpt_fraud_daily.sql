@@ -1,0 +1,169 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        meta={"slice": "maturing", "slice_column": "event_date"},
+    )
+}}
+
+with transactions as (
+    select *
+    from {{ ref('fct_transactions') }}
+    where {{ reported('event_date') }}
+),
+
+labels as (
+    select *
+    from {{ ref('fct_fraud_labels') }}
+    where {{ reported('event_date') }}
+),
+
+known_payments as (
+    {{ known_payments('transactions') }}
+),
+
+known_labels as (
+    {{ known_labels('labels') }}
+),
+
+maturity as (
+    select *
+    from {{ ref('rpt_fraud_maturity') }}
+    where {{ in_system() }}
+),
+
+labelled as (
+    select
+        known_payments.event_date,
+        known_payments.source_system,
+        known_payments.currency,
+        known_payments.customer_id,
+        known_payments.amount,
+        greatest(
+            known_payments.payment_known_date,
+            coalesce(
+                {{ utc_date('known_labels.known_at') }},
+                known_payments.payment_known_date
+            )
+        ) as known_date,
+        case when known_labels.is_fraud then 1 else 0 end as fraud_count,
+        case
+            when known_labels.is_fraud then known_payments.amount else 0
+        end as fraud_amount
+    from known_payments
+    left join known_labels
+        on
+            known_payments.source_system = known_labels.source_system
+            and known_payments.event_id = known_labels.event_id
+),
+
+-- First by customer: counting distinct ones directly would sort every payment.
+by_customer as (
+    select
+        event_date,
+        source_system,
+        currency,
+        customer_id,
+        count(*) as transaction_count,
+        sum(amount) as amount,
+        sum(fraud_count) as fraud_count,
+        sum(fraud_amount) as fraud_amount,
+        max(known_date) as known_date
+    from labelled
+    group by event_date, source_system, currency, customer_id
+),
+
+counted as (
+    select
+        event_date,
+        source_system,
+        currency,
+        sum(transaction_count)::bigint as transaction_count,
+        sum(amount)::numeric(18, 2) as amount,
+        count(*) as customer_count,
+        sum(fraud_count)::bigint as known_fraud_count,
+        sum(fraud_amount)::numeric(18, 2) as known_fraud_amount,
+        greatest(event_date, coalesce(max(known_date), event_date))
+            as known_date
+    from by_customer
+    group by event_date, source_system, currency
+    {% if is_incremental() %}
+        union all
+        -- Dates that mature while nothing touches them keep their counts: only
+        -- what is expected of them moves.
+        select
+            event_date,
+            source_system,
+            currency,
+            transaction_count,
+            amount,
+            customer_count,
+            known_fraud_count,
+            known_fraud_amount,
+            event_date as known_date
+        from {{ this }}
+        where
+            {{ maturing('event_date') }}
+            and not {{ reported('event_date') }}
+    {% endif %}
+),
+
+aged as (
+    select
+        *,
+        {{ days_between(as_of_date(), 'event_date') }} as age_days
+    from counted
+),
+
+matured as (
+    select
+        aged.*,
+        maturity.cohort_fraud_count,
+        case
+            when aged.age_days >= {{ var('maturity_days') }} then 1
+            else maturity.label_maturity_share
+        end as label_maturity_share
+    from aged
+    left join maturity
+        on
+            aged.source_system = maturity.source_system
+            and aged.age_days = maturity.age_days
+),
+
+expected as (
+    {{ expected_frauds('matured', at_most='transaction_count') }}
+),
+
+final as (
+    select
+        event_date,
+        source_system,
+        currency,
+        transaction_count,
+        amount,
+        customer_count,
+        known_fraud_count,
+        known_fraud_amount,
+        known_fraud_count::double precision / transaction_count
+            as known_fraud_ratio,
+        label_maturity_share,
+        expected_fraud_count,
+        expected_fraud_count_low,
+        expected_fraud_count_high,
+        expected_fraud_count / transaction_count as expected_fraud_ratio,
+        expected_fraud_count_low::double precision / transaction_count
+            as expected_fraud_ratio_low,
+        expected_fraud_count_high::double precision / transaction_count
+            as expected_fraud_ratio_high,
+        greatest(
+            known_date,
+            least(
+                {{ as_of_date() }},
+                {{ add_days('event_date', var('maturity_days')) }}
+            )
+        ) as as_of_date
+    from expected
+)
+
+select * from final

@@ -1,0 +1,217 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        meta={"slice": "rolling", "slice_column": "calendar_date"},
+    )
+}}
+
+with daily as (
+    select *
+    from {{ ref('rpt_fraud_daily') }}
+    where {{ rolling('event_date', before=30) }}
+),
+
+transactions as (
+    select
+        event_date,
+        source_system,
+        currency,
+        customer_id,
+        raw_object
+    from {{ ref('fct_transactions') }}
+    where {{ rolling('event_date', before=30) }}
+),
+
+known_payments as (
+    {{ known_payments('transactions') }}
+),
+
+windows as (
+    select 7 as window_days
+    union all
+    select 30 as window_days
+),
+
+days as (
+    {{ ages(range(31)) }}
+),
+
+-- Each date from a payment to the day on which its last window has ended.
+calendar as (
+    select distinct
+        {{ add_days('daily.event_date', 'days.age_days') }} as calendar_date,
+        daily.source_system,
+        daily.currency
+    from daily
+    cross join days
+),
+
+ends as (
+    select
+        source_system,
+        {{ as_of_date() if var('as_of', none) else 'max(event_date)' }}
+            as last_date
+    from daily
+    group by source_system
+),
+
+visits as (
+    select
+        event_date,
+        source_system,
+        currency,
+        customer_id,
+        lead(event_date) over (
+            partition by source_system, currency, customer_id
+            order by event_date
+        ) as next_date
+    from known_payments
+    group by event_date, source_system, currency, customer_id
+),
+
+-- A customer leaves a window once no payment is left in it.
+stays as (
+    select
+        visits.event_date,
+        visits.source_system,
+        visits.currency,
+        windows.window_days,
+        case
+            when
+                visits.next_date
+                < {{ add_days('visits.event_date', 'windows.window_days') }}
+                then visits.next_date
+            else {{ add_days('visits.event_date', 'windows.window_days') }}
+        end as left_date
+    from visits
+    cross join windows
+),
+
+changes as (
+    select
+        daily.event_date as calendar_date,
+        daily.source_system,
+        daily.currency,
+        windows.window_days,
+        daily.transaction_count,
+        daily.amount,
+        daily.known_fraud_count,
+        daily.known_fraud_amount,
+        0 as customer_count
+    from daily
+    cross join windows
+    union all
+    select
+        {{ add_days('daily.event_date', 'windows.window_days') }}
+            as calendar_date,
+        daily.source_system,
+        daily.currency,
+        windows.window_days,
+        -daily.transaction_count as transaction_count,
+        -daily.amount as amount,
+        -daily.known_fraud_count as known_fraud_count,
+        -daily.known_fraud_amount as known_fraud_amount,
+        0 as customer_count
+    from daily
+    cross join windows
+    union all
+    select
+        event_date as calendar_date,
+        source_system,
+        currency,
+        window_days,
+        0 as transaction_count,
+        0 as amount,
+        0 as known_fraud_count,
+        0 as known_fraud_amount,
+        count(*) as customer_count
+    from stays
+    group by event_date, source_system, currency, window_days
+    union all
+    select
+        left_date as calendar_date,
+        source_system,
+        currency,
+        window_days,
+        0 as transaction_count,
+        0 as amount,
+        0 as known_fraud_count,
+        0 as known_fraud_amount,
+        -count(*) as customer_count
+    from stays
+    group by left_date, source_system, currency, window_days
+),
+
+changed as (
+    select
+        calendar_date,
+        source_system,
+        currency,
+        window_days,
+        sum(transaction_count) as transaction_count,
+        sum(amount) as amount,
+        sum(known_fraud_count) as known_fraud_count,
+        sum(known_fraud_amount) as known_fraud_amount,
+        sum(customer_count) as customer_count
+    from changes
+    group by calendar_date, source_system, currency, window_days
+),
+
+by_date as (
+    select
+        calendar.calendar_date,
+        calendar.source_system,
+        calendar.currency,
+        windows.window_days,
+        ends.last_date,
+        coalesce(changed.transaction_count, 0) as transaction_count,
+        coalesce(changed.amount, 0) as amount,
+        coalesce(changed.known_fraud_count, 0) as known_fraud_count,
+        coalesce(changed.known_fraud_amount, 0) as known_fraud_amount,
+        coalesce(changed.customer_count, 0) as customer_count
+    from calendar
+    cross join windows
+    inner join ends on calendar.source_system = ends.source_system
+    left join changed
+        on
+            calendar.calendar_date = changed.calendar_date
+            and calendar.source_system = changed.source_system
+            and calendar.currency = changed.currency
+            and windows.window_days = changed.window_days
+),
+
+rolled as (
+    select
+        calendar_date,
+        source_system,
+        currency,
+        window_days,
+        last_date,
+        {{ sum_so_far('transaction_count') }} as transaction_count,
+        {{ sum_so_far('amount') }} as amount,
+        {{ sum_so_far('known_fraud_count') }} as known_fraud_count,
+        {{ sum_so_far('known_fraud_amount') }} as known_fraud_amount,
+        {{ sum_so_far('customer_count') }} as customer_count
+    from by_date
+),
+
+final as (
+    select
+        calendar_date,
+        source_system,
+        currency,
+        window_days,
+        transaction_count::bigint as transaction_count,
+        amount::numeric(18, 2) as amount,
+        known_fraud_count::bigint as known_fraud_count,
+        known_fraud_amount::numeric(18, 2) as known_fraud_amount,
+        customer_count::bigint as active_customer_count
+    from rolled
+    where
+        {{ rolling('calendar_date') }}
+        and calendar_date <= last_date
+)
+
+select * from final

@@ -1,0 +1,84 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="slice",
+        on_schema_change="fail",
+        meta={"slice": "reported", "slice_column": "event_date"},
+    )
+}}
+
+with scores as (
+    select *
+    from {{ ref('fct_transaction_scores') }}
+    where {{ reported('event_date') }}
+),
+
+labels as (
+    select *
+    from {{ ref('fct_fraud_labels') }}
+    where {{ reported('event_date') }}
+),
+
+known_labels as (
+    {{ known_labels('labels') }}
+),
+
+judged as (
+    {{ judged_scores('scores', 'known_labels') }}
+),
+
+binned as (
+    select
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        {{ bin_edge('score') }} as score_from,
+        {{ bin_edge('score', upper=true) }} as score_to,
+        score,
+        is_fraud,
+        known_date
+    from judged
+),
+
+counted as (
+    select
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        score_from,
+        score_to,
+        count(*) as transaction_count,
+        sum({{ exact('score') }}) as score_sum,
+        sum(is_fraud) as fraud_count,
+        max(greatest(event_date, coalesce(known_date, event_date)))
+            as as_of_date
+    from binned
+    group by
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        score_from,
+        score_to
+),
+
+final as (
+    select
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        score_from,
+        score_to,
+        transaction_count,
+        score_sum::double precision / transaction_count as score_mean,
+        fraud_count::bigint as known_fraud_count,
+        fraud_count::double precision / transaction_count
+            as known_fraud_ratio,
+        as_of_date
+    from counted
+)
+
+select * from final

@@ -1,0 +1,145 @@
+"""What each attempt at a task takes, written into STAGING; it never decides how a task ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from airflow.sdk import Context, get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from contracts.assets import DAG_OF_STAGE
+from contracts.results import TaskAttempt
+from contracts.settings import Settings
+from tollgate_airflow import connections
+from tollgate_airflow.runs import Run, window_key
+from tollgate_airflow.usage import Meter, ServerUsage, watched
+
+_log = logging.getLogger(__name__)
+_STAGES: Final = {dag_id: stage for stage, dag_id in DAG_OF_STAGE.items()}
+
+
+@dataclass
+class _Attempt:
+    """What is known of an attempt while it goes on."""
+
+    context: Context
+    run: Run | None
+    servers: list[ServerUsage] = field(default_factory=list)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    meter: Meter = field(default_factory=Meter)
+
+
+_going_on: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+
+
+@contextmanager
+def measured() -> Iterator[None]:
+    """Measure the attempt at the task that runs now, if it is one of a stage, and record it.
+
+    A process that is killed records nothing.
+    """
+    attempt = _begin()
+    if attempt is None:
+        yield
+        return
+    token = _going_on.set(attempt)
+    outcome = "failed"
+    try:
+        yield
+        outcome = "succeeded"
+    except AirflowSkipException:
+        outcome = "skipped"
+        raise
+    finally:
+        _going_on.reset(token)
+        _record(attempt, outcome)
+
+
+def belongs_to(run: Run) -> None:
+    """Say of which run the task is, where its context alone does not tell."""
+    attempt = _going_on.get()
+    if attempt is not None:
+        attempt.run = run
+
+
+@contextmanager
+def with_spark(settings: Settings) -> Iterator[None]:
+    """Count what the Spark server takes meanwhile as the task's, where the server is our own."""
+    attempt, pid = _going_on.get(), None
+    if attempt is not None:
+        try:
+            pid = _spark_server(settings)
+        except Exception as problem:
+            _log.warning("the Spark server is not measured: %r", problem)
+    if attempt is None or pid is None:
+        yield
+        return
+    with watched(pid) as found:
+        yield
+    attempt.servers += found
+
+
+def _begin() -> _Attempt | None:
+    try:
+        context = get_current_context()
+    except RuntimeError:  # called by no task
+        return None
+    try:
+        stage = _STAGES.get(context["ti"].dag_id)
+        if stage is None:
+            return None
+        run = Run.of(stage, context) if window_key(context) else None
+        return _Attempt(context, run)
+    except Exception as problem:
+        _log.warning("the task is not measured: %r", problem)
+        return None
+
+
+def _spark_server(settings: Settings) -> int | None:
+    """Return the process of the Spark server that jobs use, None when it is not this platform's."""
+    from embedded.platform import read_status
+
+    remote = settings.spark.remote
+    if remote is None or f":{settings.port('spark')}/" not in remote.get_secret_value():
+        return None
+    status = read_status(settings)
+    state = status["services"].get("spark")
+    return state["pid"] or None if status["running"] and state else None
+
+
+def _record(attempt: _Attempt, outcome: str) -> None:
+    """Write the attempt down; what goes wrong here is a warning."""
+    from warehouse.ledger import record_task
+
+    try:
+        run, instance, usage = attempt.run, attempt.context["ti"], attempt.meter.read()
+        if run is None:
+            _log.warning("no window is known: the task is not recorded in staging.run_tasks")
+            return
+        servers = attempt.servers
+        told = TaskAttempt(
+            run_id=run.run_id,
+            stage=run.stage,
+            window=run.window.key,
+            task=instance.task_id,
+            attempt=instance.try_number,
+            outcome=outcome,
+            started_at=attempt.started_at,
+            finished_at=datetime.now(UTC),
+            seconds=usage.seconds,
+            cpu_seconds=usage.cpu_seconds,
+            peak_memory_mib=usage.peak_memory_mib,
+            bytes_read=usage.bytes_read,
+            bytes_written=usage.bytes_written,
+            spark_cpu_seconds=sum(s.cpu_seconds for s in servers) if servers else None,
+            spark_peak_memory_mib=max((s.peak_memory_mib for s in servers), default=None),
+        )
+        record_task(connections.warehouse("loader"), told)
+    except Exception as problem:
+        _log.warning("the task is not recorded in staging.run_tasks: %r", problem)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from contracts.results import TaskAttempt
+from contracts.stages import Stage
+from contracts.windows import Window
+
+pytestmark = pytest.mark.airflow
+
+
+def context(dag_id: str, window: str | None) -> Any:
+    """Return what is read of a task's context."""
+    return {
+        "ti": SimpleNamespace(dag_id=dag_id, task_id="process", try_number=2),
+        "dag_run": SimpleNamespace(
+            dag_id=dag_id,
+            run_id="manual__1",
+            partition_key=None,
+            start_date=datetime(2024, 5, 2, tzinfo=UTC),
+            triggering_user_name=None,
+        ),
+        "params": {"source": "sparkov", "window": window},
+    }
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[TaskAttempt]:
+    """Take what would be written to the warehouse."""
+    from tollgate_airflow import connections
+
+    taken: list[TaskAttempt] = []
+    monkeypatch.setattr("warehouse.ledger.record_task", lambda dsn, told: taken.append(told))
+    monkeypatch.setattr(connections, "warehouse", lambda role: f"the dsn of {role}")
+    return taken
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Stand inside a task of a DAG."""
+    from tollgate_airflow import measuring
+
+    def stand(dag_id: str = "process_transactions", window: str | None = "2024-05-01") -> None:
+        monkeypatch.setattr(measuring, "get_current_context", lambda: context(dag_id, window))
+
+    return stand
+
+
+def test_an_attempt_is_recorded_with_its_run(
+    recorded: list[TaskAttempt], inside: Callable[..., None]
+) -> None:
+    from tollgate_airflow.failures import guarded
+    from tollgate_airflow.runs import Run
+
+    inside()
+    assert guarded(lambda: "done")() == "done"
+    (told,) = recorded
+    run = Run.of(Stage.PROCESS, context("process_transactions", "2024-05-01"))
+    assert (told.run_id, told.stage, told.window) == (run.run_id, "process", run.window.key)
+    assert (told.task, told.attempt, told.outcome) == ("process", 2, "succeeded")
+    assert told.finished_at >= told.started_at
+    assert told.seconds >= 0
+    assert told.peak_memory_mib > 1
+    assert (told.spark_cpu_seconds, told.spark_peak_memory_mib) == (None, None)
+
+
+def test_what_failed_or_was_skipped_is_recorded_too(
+    recorded: list[TaskAttempt], inside: Callable[..., None]
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    from tollgate_airflow.failures import guarded
+
+    def raises(error: BaseException) -> None:
+        raise error
+
+    inside()
+    for error, seen in (
+        (ConnectionRefusedError("away"), ConnectionRefusedError),
+        (ValueError("wrong"), AirflowFailException),
+        (AirflowSkipException("nothing to do"), AirflowSkipException),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ):
+        with pytest.raises(seen):
+            guarded(raises)(error)
+    assert [told.outcome for told in recorded] == ["failed", "failed", "skipped", "failed"]
+
+
+def test_a_warehouse_that_is_away_fails_no_task(
+    recorded: list[TaskAttempt],
+    inside: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from tollgate_airflow.failures import guarded
+
+    def away(dsn: str, told: TaskAttempt) -> None:
+        raise psycopg.OperationalError("connection refused")
+
+    inside()
+    monkeypatch.setattr("warehouse.ledger.record_task", away)
+    assert guarded(lambda: "done")() == "done"
+    assert "the task is not recorded" in caplog.text
+
+
+def test_a_system_that_tells_nothing_fails_no_task(
+    recorded: list[TaskAttempt],
+    inside: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from tollgate_airflow import usage
+    from tollgate_airflow.failures import guarded
+
+    def refused() -> float:
+        raise PermissionError("no such file")
+
+    inside()
+    monkeypatch.setattr(usage, "_cpu_seconds", refused)
+    assert guarded(lambda: "done")() == "done"
+    assert recorded == []
+    assert "the task is not measured" in caplog.text
+
+
+def test_what_is_no_task_of_a_stage_is_not_measured(
+    recorded: list[TaskAttempt], inside: Callable[..., None]
+) -> None:
+    from tollgate_airflow.failures import guarded
+
+    assert guarded(lambda: "no task")() == "no task"
+    inside("care_for_tables", None)
+    assert guarded(lambda: "care")() == "care"
+    assert recorded == []
+
+
+def test_a_task_without_a_window_says_its_run_itself(
+    recorded: list[TaskAttempt], inside: Callable[..., None]
+) -> None:
+    from tollgate_airflow import measuring
+    from tollgate_airflow.failures import guarded
+    from tollgate_airflow.runs import Run
+
+    inside("train_fraud_model", None)
+    last_day = Window.parse("sparkov@2024-05-07")
+    run = Run.of(Stage.TRAIN, context("train_fraud_model", None), default=last_day)
+    guarded(lambda: measuring.belongs_to(run))()
+    assert [(told.run_id, told.window) for told in recorded] == [(run.run_id, last_day.key)]
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Any]:
+    """Make settings whose jobs use the Connect server on a port; ours runs on 15402."""
+    # This process stands for the server.
+    status = {"running": True, "services": {"spark": {"pid": os.getpid()}}}
+    monkeypatch.setattr("embedded.platform.read_status", lambda settings: status)
+
+    def settings(port: int | None) -> Any:
+        address = SecretStr(f"sc://localhost:{port}/;token=x") if port else None
+        return SimpleNamespace(spark=SimpleNamespace(remote=address), port=lambda name: 15402)
+
+    return settings
+
+
+def test_our_spark_server_counts_for_the_tasks_that_use_it(
+    recorded: list[TaskAttempt],
+    inside: Callable[..., None],
+    remote: Callable[[int | None], Any],
+) -> None:
+    from tollgate_airflow import measuring
+    from tollgate_airflow.failures import guarded
+
+    def work() -> None:
+        for _ in range(2):
+            with measuring.with_spark(remote(15402)):
+                sum(range(3_000_000))
+
+    inside()
+    guarded(work)()
+    (told,) = recorded
+    assert told.spark_cpu_seconds is not None
+    assert told.spark_peak_memory_mib is not None
+    assert 0 < told.spark_cpu_seconds <= told.cpu_seconds + 0.1
+    assert told.spark_peak_memory_mib > 10
+
+
+@pytest.mark.parametrize("port", [None, 15405], ids=["no server", "a cluster's"])
+def test_another_spark_is_not_measured(
+    recorded: list[TaskAttempt],
+    inside: Callable[..., None],
+    remote: Callable[[int | None], Any],
+    port: int | None,
+) -> None:
+    from tollgate_airflow import measuring
+    from tollgate_airflow.failures import guarded
+
+    def work() -> None:
+        with measuring.with_spark(remote(port)):
+            pass
+
+    inside()
+    guarded(work)()
+    assert [told.spark_cpu_seconds for told in recorded] == [None]

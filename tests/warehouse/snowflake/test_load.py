@@ -1,0 +1,217 @@
+"""A load into Snowflake keeps the promises of a load into Postgres."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from contracts.render import to_arrow
+from contracts.results import ConservationError, StageResult
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from warehouse import copies
+from warehouse import lake as lake_reader
+from warehouse.beside import token
+from warehouse.snowflake import files, load
+from warehouse.snowflake.migrate import ORIGINS, migrate
+from warehouse.snowflake.session import connect
+
+pytestmark = pytest.mark.postgres
+_HISTORY = "2024-05-01--2024-05-04"
+_DAY = "2024-05-05"
+_SCORES = TABLES["staging.scores"]
+_DRIFT = TABLES["staging.feature_drift"]
+
+
+@pytest.fixture
+def where(warehouse: Settings, on_snowflake: Callable[[Settings], Settings]) -> Settings:
+    """An empty STAGING on Snowflake."""
+    return on_snowflake(warehouse)
+
+
+def _rows(where: Settings, query: str) -> list[tuple[Any, ...]]:
+    with connect(where, "loader") as session:
+        return session.rows(query)
+
+
+def _count(where: Settings, table: str = "transactions") -> int:
+    return int(_rows(where, f"select count(*) from staging.{table}")[0][0])
+
+
+def _twins(where: Settings) -> list[Any]:
+    return _rows(
+        where,
+        "select table_name from information_schema.tables"
+        " where table_schema = 'STAGING' and contains(table_name, '__')",
+    )
+
+
+def _staged(lake: Any, where: Settings, window: str, run: str, *args: Any) -> StageResult:
+    return load.stage(lake.catalog, where, *lake.publish(window, *args), run)
+
+
+def test_a_window_arrives_with_every_value_as_it_was(
+    lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_FILE_BYTES", 1)  # a file a batch
+    staged = _staged(lake, where, _HISTORY, "load 1")
+    assert _count(where) == 0
+    assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
+    assert load.swap(where, staged).check() == staged
+    for name, source in copies.SOURCES.items():
+        table = TABLES[name]
+        found = _rows(where, f"select {', '.join(table.column_names)} from {name}")
+        expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all().to_pylist()
+        arrays = [n for n, c in enumerate(table.columns) if c.type.value.startswith("array")]
+        assert sorted(found, key=repr) == sorted(
+            (_with_json(tuple(row.values()), arrays) for row in expected), key=repr
+        )
+    assert not _twins(where)
+
+
+def _with_json(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
+    """Return a row with its arrays as the text that the client gets of them."""
+    texts = (
+        "[" + ",".join(f'"{entry}"' for entry in value) + "]"
+        if place in places and value is not None
+        else value
+        for place, value in enumerate(row)
+    )
+    return tuple(texts)
+
+
+def test_swapping_twice_changes_nothing_and_a_day_replaces_that_day(
+    lake: Any, where: Settings
+) -> None:
+    staged = _staged(lake, where, _HISTORY, "load 1")
+    load.swap(where, staged)
+    load.swap(where, staged)
+    assert _count(where) == 48
+    load.swap(where, _staged(lake, where, "2024-05-02", "load 2", {date(2024, 5, 2): 15}))
+    by_day = _rows(
+        where, "select event_date, count(*) from staging.transactions group by 1 order by 1"
+    )
+    assert [count for _, count in by_day] == [12, 15, 12, 12]
+    runs = _rows(
+        where, f"select day, run from {ORIGINS} where table_name = 'staging.features' order by 1"
+    )
+    assert [run for _, run in runs] == [
+        token("load 1"),
+        token("load 2"),
+        token("load 1"),
+        token("load 1"),
+    ]
+
+
+def test_a_snapshot_that_was_overtaken_does_not_come_back(lake: Any, where: Settings) -> None:
+    old = lake.publish(_DAY)
+    new = lake.publish(_DAY, {date(2024, 5, 5): 20})
+    first = load.stage(lake.catalog, where, *old, "load old")
+    load.swap(where, load.stage(lake.catalog, where, *new, "load new"))
+    load.swap(where, first)
+    assert _count(where) == 20
+    assert not _twins(where)
+    load.swap(where, first)
+
+
+def test_what_was_never_staged_is_not_swapped(lake: Any, where: Settings) -> None:
+    staged = _staged(lake, where, _DAY, "load 1")
+    load.discard(where, staged)
+    assert not _twins(where)
+    with pytest.raises(copies.LoadError, match="was not staged by run load 1"):
+        load.swap(where, staged)
+
+
+def test_a_swap_that_breaks_in_the_middle_leaves_everything_as_it_was(
+    lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load.swap(where, _staged(lake, where, _DAY, "load 1"))
+    before = _rows(where, f"select * from {ORIGINS} order by 1, 2")
+    staged = _staged(lake, where, _DAY, "load 2", {date(2024, 5, 5): 20})
+    take = load._take
+
+    def broken(session: Any, table: Any, *rest: Any) -> None:
+        if table.short_name == "transactions":
+            raise ConnectionError("lost")
+        take(session, table, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(load, "_take", broken)
+        with pytest.raises(ConnectionError, match="lost"):
+            load.swap(where, staged)
+    assert (_count(where), _count(where, "features")) == (12, 12)
+    assert _rows(where, f"select * from {ORIGINS} order by 1, 2") == before
+    load.swap(where, staged)
+    assert (_count(where), _count(where, "features")) == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "delete from {} where event_id = '2024-05-05/3'",
+        "update {} set amount = amount + 0.01 where event_id = '2024-05-05/3'",
+        "update {} set region = null where event_id = '2024-05-05/4'",
+    ],
+)
+def test_a_staged_table_that_differs_from_the_lake_is_never_taken(
+    lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch, tamper: str
+) -> None:
+    fill = load.fill
+
+    def tampered(session: Any, table: Any, name: str, rows: Any) -> None:
+        fill(session, table, name, rows)
+        if table.short_name == "transactions":
+            session.run(tamper.format(name))
+
+    monkeypatch.setattr(load, "fill", tampered)
+    staged = _staged(lake, where, _DAY, "load 1")
+    with pytest.raises((ConservationError, copies.LoadError)):
+        load.swap(where, staged)
+    assert _count(where) == 0
+
+
+def test_a_key_twice_in_the_lake_is_refused(lake: Any, where: Settings) -> None:
+    processed, prepared = lake.publish(_DAY, event_id="the same")
+    with pytest.raises(copies.LoadError, match=r"staging\.\w+ holds a key twice .*the same"):
+        load.stage(lake.catalog, where, processed, prepared, "load 1")
+
+
+def test_a_window_of_repeats_only_touches_no_day(lake: Any, where: Settings) -> None:
+    processed, prepared = lake.publish(_DAY)
+    no_dates = (replace(processed, dates=()), replace(prepared, dates=()))
+    load.swap(where, load.stage(lake.catalog, where, *no_dates, "load 1"))
+    assert (_count(where), _count(where, "customers")) == (0, 5)
+
+
+def test_scores_are_added_once_and_drift_is_the_latest(where: Settings, payment_rows: Any) -> None:
+    days = (date(2024, 5, 1), date(2024, 5, 1) + timedelta(days=1))
+    scored = StageResult("score", "2024-05-01--2024-05-02", "one", days)
+
+    def tables(score: float, index: float) -> tuple[pa.Table, pa.Table]:
+        scores = payment_rows(_SCORES, days, 5, model_version=1, score=score)
+        drift = payment_rows(_DRIFT, days, 1, model_version=1, stability_index=index)
+        return (
+            pa.Table.from_pylist(scores, to_arrow.schema(_SCORES)),
+            pa.Table.from_pylist(drift, to_arrow.schema(_DRIFT)),
+        )
+
+    first = load.stage_scores(where, scored, *tables(0.5, 0.1))
+    assert _count(where, "scores") == 0
+    assert load.swap_scores(where, first) == 10
+    assert load.swap_scores(where, first) == 0
+    later = load.stage_scores(where, replace(scored, run_id="two"), *tables(0.9, 0.2))
+    assert load.swap_scores(where, later) == 0
+    assert _rows(where, "select distinct score from staging.scores") == [(0.5,)]
+    assert _rows(where, "select distinct stability_index from staging.feature_drift") == [(0.2,)]
+    refused = load.stage_scores(where, replace(scored, run_id="three"), *tables(0.9, 0.2))
+    load.discard(where, refused)
+    assert not _twins(where)
+
+
+def test_migrating_again_changes_nothing(lake: Any, where: Settings) -> None:
+    load.swap(where, _staged(lake, where, _DAY, "load 1"))
+    migrate(where)
+    assert _count(where) == 12

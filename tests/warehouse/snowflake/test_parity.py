@@ -1,0 +1,160 @@
+"""The same lake, loaded, built and tested on both warehouses, ends in the same PRODUCTION."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.results import Balance, CheckResult, GateResult, StageResult, TaskAttempt
+from contracts.settings import Settings
+from contracts.stages import Stage
+from contracts.tables import zone
+from contracts.windows import Window
+from warehouse import ledger, parity, transform
+from warehouse.snowflake import load
+from warehouse.snowflake.__main__ import bring
+from warehouse.snowflake.session import connect
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1200)]
+_HISTORY = "2024-05-01--2024-05-03"
+_LAST = "2024-05-04"
+_OTHER = "handbook@2024-02-20--2024-05-03"
+_OTHER_DAYS = (*(date(2024, 2, day) for day in range(20, 30)), date(2024, 5, 2), date(2024, 5, 3))
+"""Some long enough ago that the delays of their labels tell what to expect of the last."""
+
+_AT = datetime(2024, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def lines(
+    new_line: Callable[[], Any], on_snowflake: Callable[[Settings], Settings]
+) -> tuple[Any, Any]:
+    """A lake and two warehouses; what runs record is in Postgres for both."""
+    here = new_line()
+    return here, here.beside(on_snowflake(here.settings), load)
+
+
+def _record(settings: Settings, number: int) -> None:
+    """Record a run and a gate, days apart, so that only the newest are recent."""
+    dsn, at = settings.warehouse.dsn("loader"), _AT + timedelta(days=3 * number)
+    balance = Balance("sparkov", "USD", 3, 3)
+    window = f"sparkov@2024-05-0{number}"
+    run = StageResult(Stage.LOAD, window, f"run {number}", (date(2024, 5, 1),), balances=(balance,))
+    ledger.record(dsn, run, at, at + timedelta(seconds=4))
+    task = TaskAttempt(
+        *(f"run {number}", Stage.LOAD, window, "write", 1, "succeeded"),
+        *(at, at + timedelta(seconds=3), 3.0, 1.5, 100.0),
+    )
+    ledger.record_task(dsn, task)
+    check = CheckResult("rows", "staging.labels", "critical", number > 1, observed="3")
+    ledger.record_gate(dsn, GateResult("staging", window, f"run {number}", (check,)), at)
+
+
+def _publish(line: Any, window: str, layer: transform.Layer = "core") -> None:
+    transform.publish(line.settings, line.build(window, layer))
+
+
+def _compared(lines: tuple[Any, Any]) -> list[parity.Compared]:
+    with parity.postgres(lines[0].settings) as here, parity.snowflake(lines[1].settings) as there:
+        return parity.compare(here, there, zone("production"))
+
+
+def _require_the_same(lines: tuple[Any, Any]) -> list[parity.Compared]:
+    found = _compared(lines)
+    assert [table for table in found if not table.agrees] == [], parity.report(found)
+    return found
+
+
+def test_a_history_and_then_days_of_it_are_the_same_in_both(lines: tuple[Any, Any]) -> None:
+    _record(lines[0].settings, 1)
+    for line in lines:
+        line.run(_HISTORY)
+        line.score(_HISTORY)
+        _publish(line, _HISTORY, "scores")
+    _require_the_same(lines)
+    # Another source, a day whose labels come with the next, a day that comes again with more.
+    _record(lines[0].settings, 2)
+    _record(lines[0].settings, 3)
+    for line in lines:
+        line.run(_OTHER, rows=dict.fromkeys(_OTHER_DAYS, 30))
+        line.run("2024-05-02", rows={date(2024, 5, 2): 15})
+        transform.publish_operations(line.settings, "operations")
+    assert [table.table for table in _require_the_same(lines) if not table.rows_here] == []
+
+
+def test_a_window_that_has_passed_the_line_is_brought_with_its_scores(
+    lines: tuple[Any, Any],
+) -> None:
+    here, there = lines
+    here.run(_LAST)
+    here.score(_LAST)
+    _publish(here, _LAST, "scores")
+    for passed in here.lake.publish(_LAST):
+        ledger.record(here.settings.warehouse.dsn("loader"), passed, _AT, _AT)
+    transform.publish_operations(here.settings, "operations")
+    window = Window.of("sparkov", _LAST)
+    for _ in range(2):
+        bring(there.settings, here.lake.catalog, window)
+    _require_the_same(lines)
+
+
+def test_a_refused_day_is_undone(lines: tuple[Any, Any]) -> None:
+    _, there = lines
+    before = _audited(there.settings)
+    there.load("2024-05-05")
+    built = there.build("2024-05-05")
+    assert _audited(there.settings) != before
+    _require_the_same(lines)
+    transform.discard(there.settings, built)
+    assert _audited(there.settings) == before
+
+
+def _audited(settings: Settings) -> list[tuple[Any, ...]]:
+    with connect(settings, "transformer") as session:
+        return session.rows("select * from production_audit.rpt_fraud_daily order by 1, 2, 3")
+
+
+def test_a_changed_contract_is_published_as_a_new_table(lines: tuple[Any, Any]) -> None:
+    _, there = lines
+    with connect(there.settings, "transformer") as session:
+        session.run("alter table production.fct_fraud_labels drop column scenario")
+    assert any("scenario" in (table.first or "") for table in _compared(lines))
+    _publish(there, _LAST)
+    _require_the_same(lines)
+
+
+def test_the_unit_tests_of_the_marts_pass(lines: tuple[Any, Any]) -> None:
+    ran = [
+        transform._dbt(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
+        for line in lines[1:]
+    ]
+    assert all(ran)
+
+
+def test_the_password_is_in_no_log(lines: tuple[Any, Any]) -> None:
+    settings = lines[1].settings
+    password = settings.snowflake.password.get_secret_value()
+    profile = settings.state_dir / "dbt" / "profiles.yml"
+    assert profile.stat().st_mode & 0o077 == 0
+    assert '"snowflake"' in profile.read_text()
+    logs = [p for p in (settings.state_dir / "logs").rglob("*") if p.is_file()]
+    assert logs
+    assert [p for p in logs if f'"{password}"'.encode() in p.read_bytes()] == []
+
+
+def test_the_command_tells_a_changed_cent(
+    lines: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = lines[1].settings
+    assert parity.main(settings) == 0
+    with connect(settings, "transformer") as session:
+        changed = session.run(
+            "update production.fct_transactions set amount = amount + 0.01"
+            " where source_system = 'sparkov' and event_id = '2024-05-01/3'"
+        )
+    assert changed == 1
+    assert parity.main(settings) == 1
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " is 3.37 in " in line]
+    assert line.startswith("fct_transactions")
+    assert "amount of source_system sparkov, event_id 2024-05-01/3" in line

@@ -1,0 +1,122 @@
+"""What a load copies, where from, and what it reports; the same in every warehouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from contracts.results import StageResult
+from contracts.stages import Stage
+from contracts.tables import TABLES, Table
+from warehouse import reconcile
+
+SOURCES: Final = {
+    "staging.transactions": "processed.transactions",
+    "staging.labels": "processed.labels",
+    "staging.features": "sandbox.features",
+    "staging.customers": "processed.customers",
+    "staging.merchants": "processed.merchants",
+    "staging.quarantine": "processed.quarantine",
+}
+_SHOWN_DIFFERENCES: Final = 50
+
+
+class LoadError(RuntimeError):
+    """Raised when what was staged cannot be attached; running the load again mends it."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One table to copy: its twin's declaration, source, snapshot and, if any, dates."""
+
+    table: Table
+    source: str
+    snapshot: int
+    dates: tuple[date, ...] | None
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A table that stands beside STAGING, and what was counted on both sides of the copy."""
+
+    copy: Copy
+    beside: str
+    sequence: int
+    lake: reconcile.Measures
+    staging: reconcile.Measures
+
+    def details(self) -> dict[str, Any]:
+        """Return what the gate and the swap need to know."""
+        differences = reconcile.differences(self.copy.table, self.lake, self.staging)
+        return {
+            "beside": self.beside,
+            "sequence": self.sequence,
+            "rows": int(sum(group["rows"] for group in self.staging.values())),
+            "days": len(self.copy.dates or ()),
+            "differences": differences[:_SHOWN_DIFFERENCES],
+        }
+
+
+def of(processed: StageResult, prepared: StageResult) -> list[Copy]:
+    # Sandbox may have been made from later snapshots of Processed: the two are loaded as a pair.
+    snapshots = {**processed.snapshots, **prepared.snapshots}
+    missing = sorted(source for source in SOURCES.values() if source not in snapshots)
+    if missing:
+        raise LoadError(f"window {processed.window} has no snapshot of {', '.join(missing)}.")
+
+    def dates(source: str) -> tuple[date, ...] | None:
+        if TABLES[source].partition_by is None:
+            return None
+        return prepared.dates if source.startswith("sandbox.") else processed.dates
+
+    return [
+        Copy(TABLES[target], source, snapshots[source], dates(source))
+        for target, source in SOURCES.items()
+    ]
+
+
+def result(
+    processed: StageResult, prepared: StageResult, run_id: str, tables: dict[str, Copied]
+) -> StageResult:
+    """Return what was staged, as the gate and the swap read it."""
+    payments = tables["staging.transactions"]
+    return StageResult(
+        stage=Stage.LOAD,
+        window=processed.window,
+        run_id=run_id,
+        dates=tuple(sorted({*processed.dates, *prepared.dates})),
+        snapshots={table.copy.source: table.copy.snapshot for table in tables.values()},
+        balances=reconcile.balances(payments.lake, payments.staging),
+        details={
+            "beside": {name: table.beside for name, table in tables.items()},
+            "tables": {name: table.details() for name, table in tables.items()},
+            "payment_dates": [day.isoformat() for day in processed.dates],
+            "feature_dates": [day.isoformat() for day in prepared.dates],
+        },
+    )
+
+
+def require_agreement(staged: StageResult) -> None:
+    """Let a swap go on only with what equals the lake.
+
+    Raises:
+        ConservationError: when the balances do not hold.
+        LoadError: when a table differs from the lake.
+    """
+    staged.check()
+    for name, details in staged.details["tables"].items():
+        if details["differences"]:
+            first = details["differences"][0]
+            raise LoadError(
+                f"{name} differs from the lake: {first['measure']} of {first['group']} is"
+                f" {first['staging']} instead of {first['lake']}; nothing was attached."
+            )
+
+
+def days(table: Table, staged: StageResult) -> list[date | None]:
+    """Return the days staged of a table; None stands for the whole of one without dates."""
+    if table.partition_by is None:
+        return [None]
+    which = "feature_dates" if table.short_name == "features" else "payment_dates"
+    return [date.fromisoformat(day) for day in staged.details[which]]

@@ -1,0 +1,1 @@
+"""STAGING on Snowflake, behind the same functions as on Postgres."""

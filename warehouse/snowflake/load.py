@@ -1,0 +1,204 @@
+"""Lake → STAGING on Snowflake: copy a snapshot beside, let a gate judge it, take it all at once.
+
+The functions of `warehouse.load` and `warehouse.scores`, with settings in place of a libpq URI.
+Postgres keeps a lock and the order of swaps: Snowflake would let two of them decide on what neither
+had written yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from contracts.render import to_arrow
+from contracts.results import StageResult
+from contracts.settings import Settings
+from contracts.tables import TABLES, Table
+from warehouse import beside, copies, lake, reconcile
+from warehouse.copies import LoadError
+from warehouse.errors import says_what_is_away
+from warehouse.snowflake.files import fill
+from warehouse.snowflake.migrate import ORIGINS
+from warehouse.snowflake.session import Session, alone, connect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+
+_SCORES: Final = TABLES["staging.scores"]
+_DRIFT: Final = TABLES["staging.feature_drift"]
+LOADED: Final = (*(TABLES[name] for name in copies.SOURCES), _SCORES, _DRIFT)
+"""Tables of STAGING that are written here; what runs record is copied by `records`."""
+
+_WHOLE: Final = "all"
+
+
+@says_what_is_away
+def stage(
+    catalog: Catalog, settings: Settings, processed: StageResult, prepared: StageResult, run_id: str
+) -> StageResult:
+    """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
+
+    Raises:
+        LoadError: when a snapshot is not recorded, or holds a key twice.
+        lake.SnapshotMissing: when the lake no longer holds one.
+    """
+    run = beside.token(run_id)
+    with alone(settings), connect(settings, "loader") as session:
+        _drop_abandoned(session)
+        tables = {
+            copy.table.name: _copied(catalog, session, copy, run)
+            for copy in copies.of(processed, prepared)
+        }
+    return copies.result(processed, prepared, run_id, tables)
+
+
+def _copied(catalog: Catalog, session: Session, copy: copies.Copy, run: str) -> copies.Copied:
+    name = beside.beside_name(copy.table, run)
+    sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
+    tally = reconcile.Tally(copy.table)
+    rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
+    fill(session, copy.table, name, tally.watch(rows))
+    _require_unique(session, copy.table, name)
+    theirs = reconcile.stored(copy.table, name, session.rows)
+    return copies.Copied(copy, name, sequence, tally.measures(), theirs)
+
+
+def _require_unique(session: Session, table: Table, name: str) -> None:
+    """Refuse a key that comes twice, which Snowflake would not."""
+    key = ", ".join(table.key)
+    twice = session.rows(
+        f"select {key} from {name} group by {key} having count(*) > 1 limit 1"  # noqa: S608
+    )
+    if twice:
+        raise LoadError(
+            f"{table.name} holds a key twice in the lake: {key} {twice[0]}; nothing was taken."
+        )
+
+
+def swap(settings: Settings, staged: StageResult) -> StageResult:
+    """Take every staged table and day in one transaction; running it again changes nothing.
+
+    A day that a later snapshot has filled meanwhile is left alone.
+
+    Raises:
+        ConservationError: when the balances do not hold.
+        LoadError: when a table differs from the lake, or was never staged.
+    """
+    copies.require_agreement(staged)
+    run = beside.token(staged.run_id)
+    tables = [TABLES[name] for name in sorted(staged.details["tables"])]
+    with alone(settings), connect(settings, "loader") as session:
+        with session.transaction():
+            for table in tables:
+                _take(session, table, run, staged)
+        for table in tables:
+            session.run(f"drop table if exists {beside.beside_name(table, run)}")
+    return staged
+
+
+def _take(session: Session, table: Table, run: str, staged: StageResult) -> None:
+    """Replace the days of a table by those staged, but for days of a later snapshot."""
+    twin = beside.beside_name(table, run)
+    details = staged.details["tables"][table.name]
+    sequence, snapshot = details["sequence"], staged.snapshots[copies.SOURCES[table.name]]
+    held = dict(
+        session.rows(f"select day, sequence from {ORIGINS} where table_name = '{table.name}'")  # noqa: S608
+    )
+    days = copies.days(table, staged)
+    if not session.exists(twin):
+        if any(held.get(_named(day), -1) < sequence for day in days):
+            raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
+        return
+    taken = [day for day in days if held.get(_named(day), -1) <= sequence]
+    if not taken:
+        return
+    which = _of_days(table, taken)
+    names = ", ".join(f"'{_named(day)}'" for day in taken)
+    origins = ", ".join(
+        f"('{table.name}', '{_named(day)}', '{run}', {snapshot}, {sequence}, current_timestamp())"
+        for day in taken
+    )
+    session.run(f"delete from {table.name} where {which}")  # noqa: S608 - our own names, as below
+    session.run(f"{_into(table)} from {twin} where {which}")
+    session.run(f"delete from {ORIGINS} where table_name = '{table.name}' and day in ({names})")  # noqa: S608
+    session.run(f"insert into {ORIGINS} values {origins}")  # noqa: S608
+
+
+def _named(day: date | None) -> str:
+    return _WHOLE if day is None else day.isoformat()
+
+
+def _of_days(table: Table, days: Sequence[date | None]) -> str:
+    column = table.partition_by
+    ranges = lake.date_ranges(day for day in days if day is not None)
+    return " or ".join(f"{column} between '{a}' and '{b}'" for a, b in ranges) or "true"
+
+
+def discard(settings: Settings, staged: StageResult) -> None:
+    """Drop what was staged, after a gate closed; what was taken already stays."""
+    with connect(settings, "loader") as session:
+        for name in staged.details["beside"].values():
+            session.run(f"drop table if exists {name}")
+
+
+@says_what_is_away
+def stage_scores(
+    settings: Settings, scored: StageResult, scores: pa.Table, drift: pa.Table | None = None
+) -> StageResult:
+    """Copy scores, and drift, into fresh tables beside STAGING; the details say which."""
+    given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
+    run = beside.token(scored.run_id)
+    names = {table.name: beside.beside_name(table, run) for table in given}
+    with connect(settings, "loader") as session:
+        _drop_abandoned(session)
+        for table, rows in given.items():
+            columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
+            fill(session, table, names[table.name], columns.to_reader())
+    return replace(scored, details={**scored.details, "beside": names})
+
+
+def swap_scores(settings: Settings, staged: StageResult) -> int:
+    """Add the staged scores and return how many were new.
+
+    A score issued for a payment and a model version is never replaced; of drift the latest stands.
+    """
+    names = staged.details["beside"]
+    scores, drift = names[_SCORES.name], names.get(_DRIFT.name)
+    with alone(settings), connect(settings, "loader") as session:
+        if not session.exists(scores):
+            return 0
+        with session.transaction():
+            if drift:
+                key = ", ".join(column for column in _DRIFT.key if column != "feature_name")
+                session.run(
+                    f"delete from {_DRIFT.name} where ({key}) in (select {key} from {drift})"  # noqa: S608
+                )
+                session.run(f"{_into(_DRIFT)} from {drift}")
+            same = " and ".join(f"held.{column} = fresh.{column}" for column in _SCORES.key)
+            held = f"select 1 from {_SCORES.name} as held where {same}"  # noqa: S608
+            added = session.run(
+                f"{_into(_SCORES)} from {scores} as fresh where not exists ({held})"
+            )
+        # The scores last: while they stand, a run that was killed here is run again whole.
+        for name in reversed(names.values()):
+            session.run(f"drop table if exists {name}")
+    return added
+
+
+def _into(table: Table) -> str:
+    columns = ", ".join(table.column_names)
+    return f"insert into {table.name} ({columns}) select {columns}"
+
+
+def _drop_abandoned(session: Session) -> None:
+    """Drop what runs left that died between staging and swapping, and were never run again."""
+    left = session.rows(
+        "select table_name from information_schema.tables where table_schema = 'STAGING'"
+        " and length(split_part(table_name, '__', 2)) = 8"
+        " and created < dateadd(day, -1, current_timestamp())"
+    )
+    for (name,) in left:
+        session.run(f"drop table if exists staging.{name}")

@@ -1,0 +1,89 @@
+"""What runs recorded in Postgres → STAGING on Snowflake, where dbt's sources are.
+
+Runs are recorded in Postgres on every platform: many short transactions of a few rows each, which
+it is made for and Snowflake bills by the minute.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from contracts.columns import LogicalType
+from contracts.render import to_arrow
+from contracts.settings import Settings
+from contracts.tables import Table
+from warehouse import beside
+from warehouse.migrate import BALANCES, GATE_RESULTS, LEDGER, RECORDS, RUN_TASKS
+from warehouse.snowflake.files import fill
+from warehouse.snowflake.load import LOADED
+from warehouse.snowflake.session import Session, alone, connect
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OVERLAP: Final = timedelta(days=1)
+"""As in the marts of recent runs: what was recorded during a copy comes with the next one."""
+
+_RECENT: Final = {
+    LEDGER: (LEDGER, "finished_at"),
+    BALANCES: (LEDGER, "finished_at"),
+    RUN_TASKS: (RUN_TASKS, "finished_at"),
+    GATE_RESULTS: (GATE_RESULTS, "checked_at"),
+}
+"""Of these the runs are copied that a table and its column of time show as recent; others whole."""
+
+
+def copy_records(settings: Settings) -> None:
+    """Bring the records of runs and models on Snowflake up to those of Postgres."""
+    with (
+        alone(settings),
+        psycopg.connect(settings.warehouse.dsn("loader")) as postgres,
+        connect(settings, "loader") as session,
+    ):
+        postgres.execute("set transaction isolation level repeatable read")
+        since = {table: _newest(session, *known) for table, known in _RECENT.items()}
+        for table in RECORDS:
+            if table not in LOADED:
+                _copy(postgres, session, table, since.get(table))
+
+
+def _newest(session: Session, table: Table, column: str) -> datetime:
+    ((newest,),) = session.rows(f"select max({column}) from {table.name}")  # noqa: S608
+    return newest - _OVERLAP if newest else datetime.min.replace(tzinfo=UTC)
+
+
+def _copy(
+    postgres: psycopg.Connection, session: Session, table: Table, since: datetime | None
+) -> None:
+    recent, replaced = "true", "true"
+    twin = f"{beside.SCHEMA}.{table.short_name}__recorded"
+    if table in _RECENT:
+        told_by, column = _RECENT[table]
+        recent = f"run_id in (select run_id from {told_by.name} where {column} >= %(since)s)"  # noqa: S608
+        replaced = f"run_id in (select run_id from {twin})"  # noqa: S608
+    found = read(postgres, table, recent, {"since": since})
+    columns = ", ".join(table.column_names)
+    fill(session, table, twin, found.to_reader())
+    with session.transaction():
+        session.run(f"delete from {table.name} where {replaced}")  # noqa: S608
+        session.run(f"insert into {table.name} ({columns}) select {columns} from {twin}")  # noqa: S608
+    session.run(f"drop table {twin}")
+
+
+def read(
+    postgres: psycopg.Connection, table: Table, where: str, values: dict[str, Any]
+) -> pa.Table:
+    """Return rows of a table of STAGING on Postgres, as its contract has them in Arrow."""
+    import pyarrow as pa
+
+    columns = ", ".join(
+        f"{column.name}::text" if column.type is LogicalType.JSON else column.name
+        for column in table.columns
+    )
+    query = f"select {columns} from {table.name} where {where}"  # noqa: S608 - our own names
+    schema = to_arrow.schema(table)
+    rows = postgres.execute(query.encode(), values).fetchall()
+    return pa.Table.from_pylist([dict(zip(schema.names, r, strict=True)) for r in rows], schema)

@@ -32,7 +32,7 @@ from demo.follow import unpaused
 from embedded.platform import read_status
 from embedded.services.common import environment
 from embedded.services.postgres import bin_dir
-from warehouse import transform
+from warehouse import dbt_runner, transform
 
 _SHORT_DAYS = 30
 _MOST_UNDER_AIRFLOW, _MOST_WITH_HISTORY = 1.3, 1.15
@@ -135,7 +135,7 @@ class _Build:
             [
                 *(sys.executable, "-m", "dbt.cli.main", "--quiet", "build"),
                 *("--project-dir", str(REPO / "dbt_project"), "--target", "audit"),
-                *("--profiles-dir", str(transform.write_profile(self.settings))),
+                *("--profiles-dir", str(dbt_runner.write_profile(self.settings))),
                 *("--target-path", str(self._target), "--log-path", str(self._target)),
                 *("--log-format-file", "json", "--log-level-file", "debug"),
                 *("--vars", json.dumps(self.variables)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,17 @@ def _stop_test_platform() -> Iterator[None]:
         from contracts.settings import load_settings
         from embedded import platform
 
+        _stop_session()
         platform.down(load_settings())
+
+
+def _stop_session() -> None:
+    """End a session that a job left open: it would look for its server for minutes at exit."""
+    if "pyspark.sql" in sys.modules:
+        from pyspark.sql import SparkSession
+
+        if session := SparkSession.getActiveSession():
+            session.stop()
 
 
 @pytest.fixture(scope="session")

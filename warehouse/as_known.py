@@ -17,7 +17,7 @@ import psycopg
 
 from contracts.marts.reports import TABLES
 from contracts.settings import Settings, get_settings
-from warehouse import transform
+from warehouse import dbt_runner, transform
 
 REPORTS: Final = tuple(table.short_name for table in TABLES)
 SCHEMA: Final = "production_as_known"
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     try:
         source = rebuild(get_settings(), asked.date, asked.source, asked.report)
-    except (NotKnown, transform.BuildFailed, psycopg.OperationalError) as error:
+    except (NotKnown, dbt_runner.BuildFailed, psycopg.OperationalError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{SCHEMA} holds the reports on {source} as known on {asked.date}.")

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from contracts.results import Balance, StageResult
-from contracts.settings import REPO, Settings
+from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.windows import Window
+from warehouse import dbt_runner
+from warehouse.dbt_runner import BuildFailed, Layer
 from warehouse.lake import date_ranges
+from warehouse.marts import outdated
 
-Layer = Literal["core", "scores", "models", "operations"]
-_PROJECT: Final = REPO / "dbt_project"
 _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "core": ("path:models/staging", "tag:core"),
     "scores": ("tag:scores",),
@@ -30,15 +29,13 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "models": ("stg_model__versions", "tag:models"),
     "operations": ("tag:operations",),
 }
-_MESSAGE: Final = 300
 
-
-class BuildFailed(RuntimeError):
-    """Raised when dbt could not build, test or publish; it names what failed in one sentence."""
+REBUILD: Final = "rebuild"
+"""In place of a layer: a rebuild of all layers has begun and is not yet published."""
 
 
 @dataclass(frozen=True)
-class _Knowledge:
+class Knowledge:
     """What a build may know: labels from `known_from` on are new, those after `as_of` unknown."""
 
     known_from: date
@@ -67,12 +64,30 @@ def build(
         BuildFailed: naming the models or tests that failed.
         psycopg.OperationalError: when the warehouse cannot be reached; trying later heals that.
     """
-    days = tuple(sorted(set(dates)))
+    _require_this_version(settings)
+    undo_rebuild(settings)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         published, unpublished = _state(connection, _held(settings, layer), window.source)
     for variables in unpublished:
         _restore(settings, layer, variables)
     knowledge = _knowledge(window, published, as_of)
+    return build_slices(settings, window, run_id, dates, layer, knowledge)
+
+
+def build_slices(
+    settings: Settings,
+    window: Window,
+    run_id: str,
+    dates: Iterable[date],
+    layer: Layer,
+    knowledge: Knowledge,
+) -> StageResult:
+    """Build and test as `build` does, but undo nothing before.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+    """
+    days = tuple(sorted(set(dates)))
     variables = _variables(settings, window.source, days, knowledge)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
@@ -85,7 +100,7 @@ def build(
         from warehouse.snowflake.records import copy_records
 
         copy_records(settings)
-    nodes = _dbt(
+    nodes = dbt_runner.run(
         settings,
         layer,
         ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"],
@@ -117,7 +132,7 @@ def publish(settings: Settings, built: StageResult) -> None:
     layer: Layer = built.details["layer"]
     variables: dict[str, Any] = built.details["variables"]
     built.check()
-    _operation(settings, "publish", layer, variables)
+    dbt_runner.operation(settings, "publish", layer, variables)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
             "insert into production_audit.layer_state as held"
@@ -162,6 +177,31 @@ def publish_models(settings: Settings, window: Window, run_id: str) -> None:
     publish(settings, build(settings, window=window, run_id=run_id, dates=(), layer="models"))
 
 
+def undo_rebuild(settings: Settings) -> None:
+    """Put every audited mart back to what readers see, where a rebuild left them half made.
+
+    Raises:
+        BuildFailed: when they could not be put back; the next build tries again.
+    """
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        left = connection.execute(
+            "select from production_audit.layer_state where layer = %s", (REBUILD,)
+        ).fetchone()
+    if left is not None:
+        dbt_runner.operation(settings, "restore_rebuilt")
+        settle_rebuild(settings)
+
+
+def settle_rebuild(settings: Settings) -> None:
+    """Note that the audited marts are what readers see: no rebuild and no slice waits."""
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        connection.execute("delete from production_audit.layer_state where layer = %s", (REBUILD,))
+        connection.execute(
+            "update production_audit.layer_state set unpublished = null where layer = any(%s)",
+            (list(_SELECTED),),
+        )
+
+
 def published_until(settings: Settings, layer: Layer = "core") -> dict[str, date]:
     """Return the business date up to which the knowledge of each source is published."""
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
@@ -182,9 +222,9 @@ def build_as_known(settings: Settings, source: str, as_of: date, reports: Iterab
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    _dbt(settings, "core", ["run-operation", "clear_reports"], {}, [], target="as_known")
+    dbt_runner.run(settings, "core", ["run-operation", "clear_reports"], {}, [], target="as_known")
     wanted = [f"+{report},path:models/marts/reports" for report in reports]
-    _dbt(
+    dbt_runner.run(
         settings,
         "core",
         [
@@ -208,11 +248,26 @@ def generate_docs(settings: Settings) -> Path:
     Raises:
         BuildFailed: when dbt could not read the project or the warehouse.
     """
-    _dbt(settings, "core", ["docs", "generate", "--static"], {}, [], target="production")
+    dbt_runner.run(settings, "core", ["docs", "generate", "--static"], {}, [], target="production")
     page = settings.state_dir / "docs" / "dbt" / "index.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_target_path(settings, "core", "production") / "static_index.html", page)
+    shutil.copyfile(
+        dbt_runner.target_path(settings, "core", "production") / "static_index.html", page
+    )
     return page
+
+
+def _require_this_version(settings: Settings) -> None:
+    """Refuse marts of other columns in a sentence; dbt's own would be about any of its queries."""
+    if settings.warehouse.kind == "snowflake":
+        return
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        others = outdated(connection, "production_audit")
+    if others:
+        raise BuildFailed(
+            f"{', '.join(others)} have other columns than declared: another version of the project"
+            " made them. `python -m warehouse.rebuild` makes all marts anew from STAGING."
+        )
 
 
 def _state(
@@ -234,15 +289,15 @@ def _held(settings: Settings, layer: Layer) -> str:
     return layer if kind == "postgres" else f"{layer} on {kind}"
 
 
-def _knowledge(window: Window, published: date | None, as_of: date | None) -> _Knowledge:
+def _knowledge(window: Window, published: date | None, as_of: date | None) -> Knowledge:
     until = as_of or max(window.end, published or window.end)
     # A day left out between two windows must not take its labels with it. Labels known earlier are
     # news on the dates that are built alone, whole as those are.
-    return _Knowledge((published or until) + timedelta(days=1), until)
+    return Knowledge((published or until) + timedelta(days=1), until)
 
 
 def _variables(
-    settings: Settings, source: str, days: tuple[date, ...], knowledge: _Knowledge
+    settings: Settings, source: str, days: tuple[date, ...], knowledge: Knowledge
 ) -> dict[str, Any]:
     return {
         "source": source,
@@ -254,7 +309,7 @@ def _variables(
 
 
 def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> None:
-    _operation(settings, "restore", layer, variables)
+    dbt_runner.operation(settings, "restore", layer, variables)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
             "update production_audit.layer_state set unpublished = null"
@@ -291,120 +346,3 @@ def _answers(settings: Settings, queries: Iterable[str]) -> list[list[tuple[Any,
             return [session.rows(query) for query in queries]
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         return [connection.execute(query.encode()).fetchall() for query in queries]
-
-
-def _operation(settings: Settings, macro: str, layer: Layer, variables: dict[str, Any]) -> None:
-    _dbt(settings, layer, ["run-operation", macro], variables, ["--args", f"{{layer: {layer}}}"])
-
-
-def _target_path(settings: Settings, layer: Layer, target: str) -> Path:
-    # One a layer and target: dbt keeps its parsed project there, and two layers may run at once.
-    return settings.state_dir / "dbt" / settings.warehouse.kind / f"{layer}_{target}"
-
-
-def _login(settings: Settings) -> dict[str, Any]:
-    warehouse = settings.warehouse
-    if warehouse.kind == "snowflake":
-        return {"type": "snowflake", **settings.snowflake.login("transformer")}
-    return {
-        "type": "postgres",
-        "host": warehouse.host,
-        "port": warehouse.port,
-        "dbname": warehouse.database,
-        "user": warehouse.user("transformer"),
-        "password": warehouse.password("transformer").get_secret_value(),
-    }
-
-
-def write_profile(settings: Settings) -> Path:
-    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
-    login = {**_login(settings), "schema": "staging", "threads": 2, "connect_timeout": 10}
-    outputs = dict.fromkeys(("audit", "production", "as_known"), login)
-    profile = {"tollgate": {"target": "audit", "outputs": outputs}}
-    folder = settings.state_dir / "dbt"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "profiles.yml"
-    text = json.dumps(profile, indent=2)  # JSON is YAML
-    if not file.is_file() or file.read_text() != text:
-        part = folder / "profiles.yml.part"
-        part.touch(mode=0o600)
-        part.write_text(text)
-        part.replace(file)
-    return folder
-
-
-def _dbt(
-    settings: Settings,
-    layer: Layer,
-    command: list[str],
-    variables: dict[str, Any],
-    selection: list[str],
-    target: str = "audit",
-) -> list[str]:
-    """Run dbt in this process and return the unique ids of the nodes that ran.
-
-    The project is read first, without variables: dbt keeps what it read and reads again only files
-    that changed, but everything whenever a variable did.
-    """
-    from dbt.cli.main import dbtRunner
-
-    # Only its documentation reads the files in which dbt tells what it read and did.
-    files = [] if command[0] == "docs" else ["--no-write-json"]
-
-    def arguments(*given: str) -> list[str]:
-        return [
-            "--warn-error-options",
-            '{"error": ["Deprecations"]}',
-            "--no-use-colors",
-            "--log-path",
-            str(settings.state_dir / "logs" / "dbt"),
-            *files,
-            *given,
-            *("--project-dir", str(_PROJECT)),
-            *("--profiles-dir", str(write_profile(settings))),
-            *("--target-path", str(_target_path(settings, layer, target))),
-            *("--target", target),
-        ]
-
-    with _alone(settings):
-        result = dbtRunner().invoke(arguments("parse"))
-        if result.success:
-            runner = dbtRunner(manifest=result.result)
-            values = ("--vars", json.dumps(variables))
-            result = runner.invoke([*arguments(*command), *values, *selection])
-    ran = list(getattr(result.result, "results", None) or [])
-    failed = [node for node in ran if str(node.status) in ("error", "fail", "runtime error")]
-    if result.success and not failed:
-        return [_unique_id(node) for node in ran]
-    raise BuildFailed(_sentence(command[0], layer, failed, result.exception))
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Let one dbt at a time write to the warehouse: layers share views and the run marts."""
-    login = settings.warehouse.dsn("transformer")
-    with psycopg.connect(login, autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('tollgate dbt'))")
-        yield
-
-
-def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:
-    if not failed:
-        cause = _short(exception or "it gave no reason")
-        return f"dbt {command} of layer {layer} failed: {cause}"
-    shown = "; ".join(
-        f"{_unique_id(node).split('.')[2]} ({_short(node.message)})" for node in failed[:5]
-    )
-    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
-    return f"dbt {command} of layer {layer} failed at {shown}{more}."
-
-
-def _unique_id(result: Any) -> str:
-    """Return `<kind>.<project>.<name>`; an operation's result carries it, a node's its node."""
-    return str(getattr(result, "node", result).unique_id)
-
-
-def _short(message: object) -> str:
-    """Return a message on one line; dbt's log has it whole."""
-    text = " ".join(str(message).split())
-    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}…"

@@ -20,16 +20,19 @@
         "begin",
         "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
     ] -%}
+    {%- set swaps = [] -%}
     {%- for node in nodes -%}
         {%- set audit = existing(node.schema, node.alias) -%}
         {%- set live = existing("production", node.alias) -%}
         {%- if live is none or not same_columns(audit, live) -%}
-            {%- do statements.extend(publish_whole(node, audit, live)) -%}
+            {%- do statements.extend(copy_whole(node, audit, "production")) -%}
+            {%- do statements.append(grant_to_reader(node)) -%}
+            {%- do swaps.extend(swap_in(node, "production")) -%}
         {%- else -%}
             {%- do statements.extend(move_slice(node, audit, live)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(statements + ["commit"]) }}
+    {{ return(statements + swaps + ["commit"]) }}
 {% endmacro %}
 
 
@@ -81,17 +84,17 @@
 
 
 {#
-    The table as it was audited: checks, comments and, once the rows are there, keys and indexes;
-    readers may read it.
+    Statements that copy a table into a schema, beside the one of its name there: checks, comments
+    and, once the rows are there, keys, indexes and statistics. Readers keep the old one meanwhile.
 #}
-{% macro publish_whole(node, audit, live) %}
-    {%- set name = "production." ~ adapter.quote(node.alias) -%}
+{% macro copy_whole(node, source, schema) %}
+    {%- set name = beside(node, schema) -%}
     {%- set comment = node.description | trim | replace("'", "''") -%}
     {%- set statements = [
-        "create table " ~ name ~ " (like " ~ audit ~ " including all excluding indexes)",
+        "drop table if exists " ~ name,
+        "create table " ~ name ~ " (like " ~ source ~ " including all excluding indexes)",
         "comment on table " ~ name ~ " is '" ~ comment ~ "'",
-        "grant select on " ~ name ~ " to " ~ adapter.quote(var("reader")),
-        "insert into " ~ name ~ " select * from " ~ audit,
+        "insert into " ~ name ~ " select * from " ~ source,
         "alter table " ~ name ~ " add primary key (" ~ key_of(node) ~ ")",
     ] -%}
     {%- for index in node.config.indexes -%}
@@ -99,11 +102,28 @@
             "create index on " ~ name ~ " (" ~ index.columns | join(", ") ~ ")"
         ) -%}
     {%- endfor -%}
-    {%- do statements.append("analyze " ~ name) -%}
-    {%- if live is not none -%}
-        {%- do statements.insert(0, "drop table " ~ live) -%}
-    {%- endif -%}
-    {{ return(statements) }}
+    {{ return(statements + ["analyze " ~ name]) }}
+{% endmacro %}
+
+
+{# Statements that put what `copy_whole` made in its place. #}
+{% macro swap_in(node, schema) %}
+    {{ return([
+        "drop table if exists " ~ schema ~ "." ~ adapter.quote(node.alias),
+        "alter table " ~ beside(node, schema) ~ " rename to " ~ adapter.quote(node.alias),
+    ]) }}
+{% endmacro %}
+
+
+{% macro beside(node, schema) %}
+    {{ return(schema ~ "." ~ adapter.quote(node.alias ~ "__whole")) }}
+{% endmacro %}
+
+
+{% macro grant_to_reader(node) %}
+    {{ return(
+        "grant select on " ~ beside(node, "production") ~ " to " ~ adapter.quote(var("reader"))
+    ) }}
 {% endmacro %}
 
 

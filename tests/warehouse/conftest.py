@@ -22,7 +22,7 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
-from warehouse import load, models, scores, transform
+from warehouse import dbt_runner, load, models, scores, transform
 from warehouse.migrate import RECORDS, migrate
 
 _SCORES = TABLES["staging.scores"]
@@ -264,7 +264,7 @@ class Line:
         )
         return self.loading.swap(self.loader, staged)
 
-    def build(self, window: str, layer: transform.Layer = "core") -> StageResult:
+    def build(self, window: str, layer: dbt_runner.Layer = "core") -> StageResult:
         """Build the dates of a window in the audit schema."""
         parsed = window_of(window)
         return transform.build(

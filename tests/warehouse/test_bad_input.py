@@ -11,7 +11,7 @@ from pyiceberg.types import LongType, StringType
 
 from contracts.render import to_arrow
 from contracts.tables import TABLES
-from warehouse import load, transform
+from warehouse import dbt_runner, load, transform
 from warehouse.migrate import MigrationError, migrate
 
 pytestmark = pytest.mark.postgres
@@ -69,7 +69,7 @@ def test_a_label_for_an_unknown_payment_stops_the_build(line: Any, untouched: No
         " scenario, label_source, known_at, raw_object from staging.labels limit 1"
     )
     _run(line, label)
-    with pytest.raises(transform.BuildFailed, match="fct_fraud_labels_refers_to_fct_transactions"):
+    with pytest.raises(dbt_runner.BuildFailed, match="fct_fraud_labels_refers_to_fct_transactions"):
         line.build(_DAY)
     assert _select(line, "select count(*) from staging.labels where event_id like 'nobody%'") == [
         (1,)

@@ -12,7 +12,7 @@ import pytest
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from contracts.windows import Window
-from warehouse import transform
+from warehouse import dbt_runner, transform
 
 pytestmark = pytest.mark.postgres
 SHOP, BANK = "sparkov", "handbook"
@@ -192,7 +192,7 @@ def require_expected(staging: Staging) -> None:
 def require_full_refresh_is_the_same(staging: Staging) -> None:
     """Compare PRODUCTION with a build of everything at once, row for row."""
     daily = staging.marts()
-    transform._dbt(
+    dbt_runner.run(
         staging.settings,
         "core",
         ["run", "--full-refresh"],

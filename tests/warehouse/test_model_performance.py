@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 from contracts.tables import TABLES
 from ml import evaluate
 from ml.evaluate import Judged
-from warehouse import transform
+from warehouse import dbt_runner
 
 pytestmark = pytest.mark.postgres
 _DAYS = tuple(date(2024, 5, day) for day in (1, 2, 3))
@@ -87,7 +87,7 @@ def _fill(settings: Any, days: list[Judged], make: Callable[..., list[Row]]) -> 
                 f" values ({values})".encode(),
                 [tuple(row.values()) for row in rows],
             )
-    transform._dbt(settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS])
+    dbt_runner.run(settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS])
 
 
 def _read(settings: Any, name: str) -> list[Row]:
@@ -210,5 +210,5 @@ def test_the_order_of_the_rows_does_not_matter(
             "insert into production_audit.fct_transaction_scores select * from held"
             " order by md5(event_id)"
         )
-    transform._dbt(settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS])
+    dbt_runner.run(settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS])
     assert {name: _read(settings, name) for name in _REPORTS} == before

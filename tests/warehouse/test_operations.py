@@ -10,7 +10,7 @@ import pytest
 
 from contracts.results import Balance, CheckResult, GateResult, StageResult, TaskAttempt
 from contracts.tables import TABLES
-from warehouse import ledger, transform
+from warehouse import dbt_runner, ledger, transform
 
 pytestmark = pytest.mark.postgres
 _FIRST, _NEXT, _SHOP = "2024-05-01", "2024-05-02", "shop@2024-05-01"
@@ -204,5 +204,5 @@ def test_days_one_by_one_end_as_a_full_refresh(line: Any) -> None:
     published = _rows(line)
     assert all(published.values())
     command = ["build", "--full-refresh", "--exclude-resource-type", "unit_test"]
-    transform._dbt(line.settings, "operations", command, {}, ["--select", "tag:operations"])
+    dbt_runner.run(line.settings, "operations", command, {}, ["--select", "tag:operations"])
     assert _rows(line, "production_audit") == published

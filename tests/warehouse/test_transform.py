@@ -16,7 +16,7 @@ from contracts.marts import core, reports, scores
 from contracts.results import StageResult
 from contracts.settings import REPO, Settings
 from contracts.tables import TABLES
-from warehouse import transform
+from warehouse import dbt_runner, transform
 
 pytestmark = pytest.mark.postgres
 _HISTORY = "2024-05-01--2024-05-03"
@@ -114,7 +114,7 @@ def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(line: Any, untouc
 
 def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: Any, untouched: None) -> None:
     line.load(_LAST, customer_id="nobody we know")
-    with pytest.raises(transform.BuildFailed, match="fct_transactions_refers_to_dim_customers"):
+    with pytest.raises(dbt_runner.BuildFailed, match="fct_transactions_refers_to_dim_customers"):
         line.build(_LAST)
     # The run died without undoing; the next build of another window does it first.
     transform.publish(line.settings, line.build("2024-05-03"))
@@ -173,8 +173,8 @@ def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: N
 
 
 def test_a_macro_that_fails_is_said_in_one_sentence(line: Any, untouched: None) -> None:
-    with pytest.raises(transform.BuildFailed, match=r"dbt run-operation of layer core failed"):
-        transform._operation(line.settings, "no_such_macro", "core", {})
+    with pytest.raises(dbt_runner.BuildFailed, match=r"dbt run-operation of layer core failed"):
+        dbt_runner.operation(line.settings, "no_such_macro", "core", {})
 
 
 def test_the_password_is_in_no_log_and_the_profile_is_private(line: Any) -> None:
@@ -198,7 +198,7 @@ def test_the_unit_tests_of_the_marts_pass(line: Any) -> None:
         for path in (REPO / "dbt_project" / "models").rglob("*.yml")
         for test in yaml.safe_load(path.read_text()).get("unit_tests", [])
     ]
-    ran = transform._dbt(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
+    ran = dbt_runner.run(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
     assert sorted(node.rpartition(".")[2] for node in ran) == sorted(declared)
 
 

@@ -17,7 +17,7 @@ from contracts.settings import Settings, get_settings
 from contracts.stages import Stage
 from contracts.tables import TABLES
 from contracts.windows import Window
-from warehouse import ledger, transform
+from warehouse import dbt_runner, ledger, transform
 from warehouse.lake import open_catalog
 from warehouse.snowflake import load, migrate, records
 
@@ -51,7 +51,7 @@ def bring(settings: Settings, catalog: Catalog, window: Window) -> None:
 
 
 def _publish(
-    there: Settings, window: Window, staged: StageResult, layer: transform.Layer = "core"
+    there: Settings, window: Window, staged: StageResult, layer: dbt_runner.Layer = "core"
 ) -> None:
     built = transform.build(
         there, window=window, run_id=staged.run_id, dates=staged.dates, layer=layer

@@ -11,7 +11,7 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import zone
 from contracts.windows import Window
-from warehouse import ledger, parity, transform
+from warehouse import dbt_runner, ledger, parity, transform
 from warehouse.snowflake import load
 from warehouse.snowflake.__main__ import bring
 from warehouse.snowflake.session import connect
@@ -51,7 +51,7 @@ def _record(settings: Settings, number: int) -> None:
     ledger.record_gate(dsn, GateResult("staging", window, f"run {number}", (check,)), at)
 
 
-def _publish(line: Any, window: str, layer: transform.Layer = "core") -> None:
+def _publish(line: Any, window: str, layer: dbt_runner.Layer = "core") -> None:
     transform.publish(line.settings, line.build(window, layer))
 
 
@@ -126,7 +126,7 @@ def test_a_changed_contract_is_published_as_a_new_table(lines: tuple[Any, Any]) 
 
 def test_the_unit_tests_of_the_marts_pass(lines: tuple[Any, Any]) -> None:
     ran = [
-        transform._dbt(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
+        dbt_runner.run(line.settings, "core", ["test"], {}, ["--select", "test_type:unit"])
         for line in lines[1:]
     ]
     assert all(ran)

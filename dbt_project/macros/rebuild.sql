@@ -1,0 +1,61 @@
+{# What warehouse/rebuild.py asks for; Postgres only. #}
+
+{# dbt run-operation clear_audit: drop every mart that waits for its gate. #}
+{% macro clear_audit() %}
+    {%- set statements = ["begin"] -%}
+    {%- for node in marts() -%}
+        {%- do statements.append(
+            "drop table if exists production_audit." ~ adapter.quote(node.alias)
+        ) -%}
+    {%- endfor -%}
+    {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
+{% endmacro %}
+
+
+{#
+    dbt run-operation publish_rebuilt: all marts as they were audited, in one transaction. Readers
+    see the old tables until it commits.
+#}
+{% macro publish_rebuilt() %}
+    {%- set statements = [
+        "begin",
+        "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
+    ] -%}
+    {%- set swaps = [] -%}
+    {%- for node in marts() -%}
+        {%- set audit = existing("production_audit", node.alias) -%}
+        {%- do statements.extend(copy_whole(node, audit, "production")) -%}
+        {%- do statements.append(grant_to_reader(node)) -%}
+        {%- do swaps.extend(swap_in(node, "production")) -%}
+    {%- endfor -%}
+    {%- do run_query((statements + swaps + ["commit"]) | join(";\n")) -%}
+{% endmacro %}
+
+
+{# dbt run-operation restore_rebuilt: what was audited becomes what readers see, of any version. #}
+{% macro restore_rebuilt() %}
+    {%- set statements = ["begin"] -%}
+    {%- for node in marts() -%}
+        {%- set audit = "production_audit." ~ adapter.quote(node.alias) -%}
+        {%- set live = existing("production", node.alias) -%}
+        {%- do statements.append("drop table if exists " ~ audit) -%}
+        {%- if live is not none -%}
+            {%- do statements.extend([
+                "create table " ~ audit ~ " (like " ~ live ~ " including all)",
+                "insert into " ~ audit ~ " select * from " ~ live,
+                "analyze " ~ audit,
+            ]) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
+{% endmacro %}
+
+
+{% macro marts() %}
+    {%- set found = [] -%}
+    {%- for node in graph.nodes.values() | sort(attribute="name")
+        if node.resource_type == "model" and "marts" in node.fqn -%}
+        {%- do found.append(node) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}

@@ -1,0 +1,158 @@
+"""dbt in this process: its login, one run at a time, and what it did or why not in a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import psycopg
+
+from contracts.settings import REPO, Settings
+
+Layer = Literal["core", "scores", "models", "operations"]
+_PROJECT: Final = REPO / "dbt_project"
+_MESSAGE: Final = 300
+_IS_ALONE: Final[ContextVar[bool]] = ContextVar("_IS_ALONE", default=False)
+
+
+class BuildFailed(RuntimeError):
+    """Raised when dbt could not build, test or publish; it names what failed in one sentence."""
+
+
+def operation(
+    settings: Settings, macro: str, layer: Layer | None = None, variables: Any = None
+) -> None:
+    """Run a macro of the project, on a layer where it asks for one.
+
+    Raises:
+        BuildFailed: with the warehouse's own reason.
+    """
+    given = ["--args", f"{{layer: {layer}}}"] if layer else []
+    run(settings, layer or "core", ["run-operation", macro], variables or {}, given)
+
+
+def target_path(settings: Settings, layer: Layer, target: str) -> Path:
+    # One a layer and target: dbt keeps its parsed project there, and two layers may run at once.
+    return settings.state_dir / "dbt" / settings.warehouse.kind / f"{layer}_{target}"
+
+
+def _login(settings: Settings) -> dict[str, Any]:
+    warehouse = settings.warehouse
+    if warehouse.kind == "snowflake":
+        return {"type": "snowflake", **settings.snowflake.login("transformer")}
+    return {
+        "type": "postgres",
+        "host": warehouse.host,
+        "port": warehouse.port,
+        "dbname": warehouse.database,
+        "user": warehouse.user("transformer"),
+        "password": warehouse.password("transformer").get_secret_value(),
+    }
+
+
+def write_profile(settings: Settings) -> Path:
+    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
+    login = {**_login(settings), "schema": "staging", "threads": 2, "connect_timeout": 10}
+    outputs = dict.fromkeys(("audit", "production", "as_known"), login)
+    profile = {"tollgate": {"target": "audit", "outputs": outputs}}
+    folder = settings.state_dir / "dbt"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "profiles.yml"
+    text = json.dumps(profile, indent=2)  # JSON is YAML
+    if not file.is_file() or file.read_text() != text:
+        part = folder / "profiles.yml.part"
+        part.touch(mode=0o600)
+        part.write_text(text)
+        part.replace(file)
+    return folder
+
+
+def run(
+    settings: Settings,
+    layer: Layer,
+    command: list[str],
+    variables: dict[str, Any],
+    selection: list[str],
+    target: str = "audit",
+) -> list[str]:
+    """Run dbt in this process and return the unique ids of the nodes that ran.
+
+    The project is read first, without variables: dbt keeps what it read and reads again only files
+    that changed, but everything whenever a variable did.
+    """
+    from dbt.cli.main import dbtRunner
+
+    # Only its documentation reads the files in which dbt tells what it read and did.
+    files = [] if command[0] == "docs" else ["--no-write-json"]
+
+    def arguments(*given: str) -> list[str]:
+        return [
+            "--warn-error-options",
+            '{"error": ["Deprecations"]}',
+            "--no-use-colors",
+            "--log-path",
+            str(settings.state_dir / "logs" / "dbt"),
+            *files,
+            *given,
+            *("--project-dir", str(_PROJECT)),
+            *("--profiles-dir", str(write_profile(settings))),
+            *("--target-path", str(target_path(settings, layer, target))),
+            *("--target", target),
+        ]
+
+    with alone(settings):
+        result = dbtRunner().invoke(arguments("parse"))
+        if result.success:
+            runner = dbtRunner(manifest=result.result)
+            values = ("--vars", json.dumps(variables))
+            result = runner.invoke([*arguments(*command), *values, *selection])
+    ran = list(getattr(result.result, "results", None) or [])
+    failed = [node for node in ran if str(node.status) in ("error", "fail", "runtime error")]
+    if result.success and not failed:
+        return [_unique_id(node) for node in ran]
+    raise BuildFailed(_sentence(command[0], layer, failed, result.exception))
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Let one dbt at a time write to the warehouse: layers share views and the run marts.
+
+    What runs inside may run dbt several times, with nobody else in between.
+    """
+    if _IS_ALONE.get():
+        yield
+        return
+    login = settings.warehouse.dsn("transformer")
+    with psycopg.connect(login, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('tollgate dbt'))")
+        token = _IS_ALONE.set(True)
+        try:
+            yield
+        finally:
+            _IS_ALONE.reset(token)
+
+
+def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:
+    if not failed:
+        cause = _short(exception or "it gave no reason")
+        return f"dbt {command} of layer {layer} failed: {cause}"
+    shown = "; ".join(
+        f"{_unique_id(node).split('.')[2]} ({_short(node.message)})" for node in failed[:5]
+    )
+    more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+    return f"dbt {command} of layer {layer} failed at {shown}{more}."
+
+
+def _unique_id(result: Any) -> str:
+    """Return `<kind>.<project>.<name>`; an operation's result carries it, a node's its node."""
+    return str(getattr(result, "node", result).unique_id)
+
+
+def _short(message: object) -> str:
+    """Return a message on one line; dbt's log has it whole."""
+    text = " ".join(str(message).split())
+    return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}…"

@@ -1,0 +1,172 @@
+"""Make all marts anew from STAGING, as after an update that gave them other columns.
+
+Run as ``python -m warehouse.rebuild`` while no DAG runs. Marts are built source by source in the
+audit schema, judged by gate production, and shown to readers all at once; until then readers see
+what they saw. What fails, or is killed, is undone: at once, or by the next build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from contracts.results import GateFailed, GateResult, StageResult
+from contracts.settings import Settings, get_settings
+from contracts.windows import Window
+from expectations.gates import gate_production
+from warehouse import dbt_runner, marts, transform
+from warehouse.dbt_runner import BuildFailed, Layer
+
+_DATES: Final[dict[Layer, str]] = {
+    "core": "fct_transactions",
+    "scores": "fct_transaction_scores",
+}
+"""The layers, in the order of their building, and the facts that tell which dates are published."""
+
+Judge = Callable[[str, StageResult, Path], GateResult]
+"""Gate production: a login, what was built, where reports go."""
+
+
+class NothingToRebuild(ValueError):
+    """Raised when no mart can be made anew; it says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rebuild makes: by source and layer, its dates and that of its knowledge."""
+
+    sources: tuple[str, ...]
+    until: dict[tuple[str, Layer], date]
+    dates: dict[tuple[str, Layer], tuple[date, ...]]
+    outdated: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{source}: {len(self.dates[source, 'core'])} dates of payments and"
+            f" {len(self.dates[source, 'scores'])} of scores, as known on"
+            f" {self.until[source, 'core']}"
+            for source in self.sources
+        ]
+        shape = ", ".join(self.outdated) or "none"
+        return "\n".join([*lines, f"marts with other columns than declared: {shape}"])
+
+
+def plan(settings: Settings) -> Plan:
+    """Return what is published, which is what a rebuild makes anew.
+
+    Raises:
+        NothingToRebuild: when nothing is published, or the marts are not on Postgres.
+    """
+    if settings.warehouse.kind != "postgres":
+        raise NothingToRebuild(
+            "Marts are made anew on Postgres only: on Snowflake drop the tables of PRODUCTION and"
+            " PRODUCTION_AUDIT and bring the windows again by `python -m warehouse.snowflake`."
+        )
+    core, scores = (transform.published_until(settings, layer) for layer in _DATES)
+    until: dict[tuple[str, Layer], date] = {}
+    for source, known in core.items():
+        until[source, "core"], until[source, "scores"] = known, scores.get(source, known)
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        dates = {
+            (source, layer): _dates(connection, _DATES[layer], source) for source, layer in until
+        }
+        outdated = marts.outdated(connection, "production")
+    sources = tuple(source for source in core if dates[source, "core"])
+    if not sources:
+        raise NothingToRebuild("PRODUCTION holds no payments yet: run the line once.")
+    return Plan(sources, until, dates, outdated)
+
+
+def rebuild(settings: Settings, planned: Plan, say: Callable[[str], None], judge: Judge) -> None:
+    """Build, judge and publish every mart of every source; a failure leaves all as it was.
+
+    Raises:
+        BuildFailed: naming the models or tests that failed.
+        GateFailed: naming the failed checks and their report.
+    """
+    with dbt_runner.alone(settings):
+        transform.undo_rebuild(settings)
+        _begin(settings)
+        try:
+            dbt_runner.operation(settings, "clear_audit")
+            _build_all(settings, planned, say, judge)
+            reader = {"reader": settings.warehouse.user("reader")}
+            dbt_runner.operation(settings, "publish_rebuilt", variables=reader)
+        except BaseException:
+            transform.undo_rebuild(settings)
+            raise
+        transform.settle_rebuild(settings)
+
+
+def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], judge: Judge) -> None:
+    run_id = f"rebuild {datetime.now(UTC).isoformat(timespec='seconds')}"
+    built_core = []
+    for layer in _DATES:
+        for source in planned.sources:
+            started = time.monotonic()
+            dates, until = planned.dates[source, layer], planned.until[source, layer]
+            window = Window(source, dates[0] if dates else until, dates[-1] if dates else until)
+            known = transform.Knowledge(until + timedelta(days=1), until)
+            built = transform.build_slices(settings, window, run_id, dates, layer, known)
+            say(f"{source}: {layer} of {len(dates)} dates in {time.monotonic() - started:.0f} s")
+            if layer == "core":
+                built_core.append(built)
+    # Marts of other sources are in the audited tables by now, as they are for the line's gate.
+    for built in built_core:
+        judge(settings.warehouse.dsn("transformer"), built, settings.state_dir).require()
+        say(f"gate production open on {built.window}")
+
+
+def _begin(settings: Settings) -> None:
+    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+        connection.execute(
+            "insert into production_audit.layer_state (layer, source_system) values (%s, '*')",
+            (transform.REBUILD,),
+        )
+
+
+def _dates(connection: psycopg.Connection[Any], fact: str, source: str) -> tuple[date, ...]:
+    name = f"production.{fact}"
+    if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
+        return ()
+    query = "select distinct event_date from {} where source_system = %s order by 1"
+    table = sql.Identifier("production", fact)
+    return tuple(day for (day,) in connection.execute(sql.SQL(query).format(table), (source,)))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line asks and say what came of it, or why not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m warehouse.rebuild",
+        description="Make all marts anew from STAGING while no DAG runs, judge them, and show them"
+        " to readers at once. Needed when an update gave marts other columns.",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be built, and build nothing"
+    )
+    asked = parser.parse_args(arguments)
+    settings = get_settings()
+    try:
+        planned = plan(settings)
+        print(planned)
+        if asked.dry_run:
+            return 0
+        rebuild(settings, planned, lambda line: print(line, flush=True), gate_production)
+    except (NothingToRebuild, BuildFailed, GateFailed, psycopg.OperationalError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("PRODUCTION holds all marts anew.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

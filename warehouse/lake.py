@@ -26,6 +26,10 @@ class SnapshotMissing(LookupError):
     """Raised when a recorded snapshot no longer exists in the lake."""
 
 
+class ValueTooWide(ValueError):
+    """Raised when a type was widened in the lake and a value no longer fits the declared one."""
+
+
 def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
     """Open the catalog `lake` with the database login and the S3 key of a role."""
     from pyiceberg.catalog.sql import SqlCatalog
@@ -84,6 +88,7 @@ def read_dates(
 
     Raises:
         SnapshotMissing: when the snapshot was expired or never existed.
+        ValueTooWide: while rows stream, at the first one that the contract cannot hold.
     """
     import pyarrow as pa
     from pyiceberg.expressions import AlwaysTrue
@@ -105,11 +110,30 @@ def read_dates(
     scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in _streamed(scan, schema):
-            if batch.num_rows:
-                yield batch.select(schema.names).cast(schema)
+        try:
+            for batch in _streamed(scan, schema):
+                if batch.num_rows:
+                    yield batch.select(schema.names).cast(schema)
+        except pa.ArrowInvalid as error:
+            raise ValueTooWide(
+                f"{table} holds a value that its declared type cannot hold ({error}); of other"
+                f" types in the lake: {', '.join(_retyped(scan, schema)) or 'none'}. Nothing was"
+                " changed: declare the wider type in contracts/, or mend what wrote the value."
+            ) from error
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _retyped(scan: DataScan, schema: pa.Schema) -> list[str]:
+    """Return the numbers and times whose type in the lake is not that of `schema`."""
+    import pyarrow as pa
+
+    lake = scan.projection().as_arrow()
+    return [
+        f"{field.name} ({lake.field(field.name).type})"
+        for field in schema
+        if pa.types.is_primitive(field.type) and lake.field(field.name).type != field.type
+    ]
 
 
 def _streamed(scan: DataScan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -26,7 +26,9 @@ def _metric(dataset: Dataset, name: str) -> Metric:
     return found[0]
 
 
-def _where(dataset: Dataset, conditions: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def _where(
+    dataset: Dataset, conditions: tuple[str, ...] = (), by: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Return the filters of a chart: its dates, which the dashboard narrows, and its conditions."""
     dates = {
         "clause": "WHERE",
@@ -35,6 +37,8 @@ def _where(dataset: Dataset, conditions: tuple[str, ...] = ()) -> list[dict[str,
         "operator": "TEMPORAL_RANGE",
         "comparator": "No filter",
     }
+    if dataset.only and dataset.only not in by:
+        conditions = (dataset.only, *conditions)
     given = [
         {"clause": "WHERE", "expressionType": "SQL", "sqlExpression": text} for text in conditions
     ]
@@ -292,7 +296,7 @@ def table(
         "metrics": list(metrics),
         "timeseries_limit_metric": order_by,
         "order_desc": not ascending,
-        "adhoc_filters": _where(dataset, where),
+        "adhoc_filters": _where(dataset, where, by),
         "row_limit": limit,
         "server_page_length": 10,
         "page_length": 0,

@@ -117,12 +117,14 @@ MODEL_PERFORMANCE: Final = Dataset(
         share(
             "recall", "Recall", "true_positive_count", "true_positive_count", "missed_fraud_count"
         ),
+        Metric("day_count", "Days", None),
         figure("auc", "AUC"),
         figure("average_precision", "Average precision"),
         figure("card_precision_100", "Card precision at 100"),
         figure("card_precision_ceiling", "Best possible"),
         figure("brier_score", "Brier score"),
     ),
+    only="is_unseen",
 )
 
 MODEL_PERIODS: Final = Dataset(
@@ -136,6 +138,7 @@ MODEL_PERIODS: Final = Dataset(
         figure("brier_score", "Brier score"),
     ),
     adds_up=False,
+    only="is_unseen",
 )
 
 MODEL_VALUE: Final = Dataset(
@@ -147,6 +150,7 @@ MODEL_VALUE: Final = Dataset(
         total("missed_amount", "Fraud missed", MONEY),
         share("saved_share", "Fraud stopped, % of value", "saved_amount", "known_fraud_amount"),
     ),
+    only="is_unseen",
 )
 
 CALIBRATION: Final = Dataset(
@@ -158,6 +162,7 @@ CALIBRATION: Final = Dataset(
         share("observed", "Known fraud in the bin", "known_fraud_count", "transaction_count"),
         Metric("predicted", "Average score", "score_mean", PERCENT, function="AVG"),
     ),
+    only="is_unseen",
 )
 
 ALERTS: Final = Dataset(

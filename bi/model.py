@@ -51,7 +51,8 @@ class Metric:
 class Dataset:
     """A table of PRODUCTION as it is: columns and their descriptions come from the contracts.
 
-    It does not add up when a payment is in several of its rows: each chart then says which.
+    It does not add up when a payment is in several of its rows: each chart then says which. Figures
+    are of the rows whose flag `only` is set, in charts unless they group by it.
     """
 
     table: str
@@ -59,6 +60,7 @@ class Dataset:
     date: str
     metrics: tuple[Metric, ...] = ()
     adds_up: bool = True
+    only: str | None = None
 
 
 @dataclass(frozen=True)

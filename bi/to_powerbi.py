@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bi.datasets import DATASETS
-from bi.model import COUNT, DECIMAL, FINE, MONEY, PERCENT, SECONDS, Metric
+from bi.model import COUNT, DECIMAL, FINE, MONEY, PERCENT, SECONDS, Dataset, Metric
 from contracts.columns import COLUMNS, LogicalType
 from contracts.settings import HOST
 from contracts.tables import Table, zone
@@ -119,22 +119,29 @@ def _dax(table: Table, metric: Metric) -> str:
     return f"{times}DIVIDE({aggregate('SUM', metric.column)}, {whole})"
 
 
+def _only(table: Table, dataset: Dataset, measure: str) -> str:
+    """Return a measure of the rows that the dataset's figures are of."""
+    if dataset.only is None:
+        return measure
+    return f"CALCULATE({measure}, KEEPFILTERS('{table.short_name}'[{dataset.only}] = TRUE()))"
+
+
 def _measures(table: Table, taken: set[str]) -> list[str]:
     """Return the measures of a table; a name is free in the whole model or gets the table's."""
     lines: list[str] = []
     metrics = [
-        metric
+        (metric, _only(table, data, _dax(table, metric)))
         for data in DATASETS
         if data.table == table.short_name and data.adds_up
         for metric in data.metrics
     ]
-    for metric in metrics:
+    for metric, measure in metrics:
         name = metric.title
         if name.lower() in taken or name.lower() in table.column_names:
             name = f"{name} ({table.short_name})"
         taken.add(name.lower())
         lines += [
-            f"\tmeasure {_quoted(name)} = {_dax(table, metric)}",
+            f"\tmeasure {_quoted(name)} = {measure}",
             f"\t\tformatString: {_FORMATS[metric.format]}",
             "",
         ]

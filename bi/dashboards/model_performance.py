@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from bi.charts import along, number, over_time, rows
+from bi.charts import along, number, over_time, rows, table
 from bi.datasets import ALERTS, CALIBRATION, MODEL_PERFORMANCE, MODEL_PERIODS, MODEL_VALUE, MODELS
 from bi.model import Dashboard, Filter
 
 # The table holds months too.
 _WEEKS: Final = ("period_type = 'week'",)
+_UNSEEN: Final = "Of dates after the model's training."
 
 DASHBOARD: Final = Dashboard(
     "model_performance",
@@ -15,10 +16,14 @@ DASHBOARD: Final = Dashboard(
     "Does the model catch fraud, how many false alarms does that cost, and how much does it save?",
     (
         (
-            number("alerts", "Alerts", MODEL_PERFORMANCE, "total_alert_count"),
-            number("precision", "Alerts that were fraud", MODEL_PERFORMANCE, "precision"),
-            number("recall", "Frauds that were caught", MODEL_PERFORMANCE, "recall"),
-            number("saved", "Fraud stopped, in money", MODEL_VALUE, "total_saved_amount"),
+            number("alerts", "Alerts", MODEL_PERFORMANCE, "total_alert_count", note=_UNSEEN),
+            number(
+                "precision", "Alerts that were fraud", MODEL_PERFORMANCE, "precision", note=_UNSEEN
+            ),
+            number("recall", "Frauds that were caught", MODEL_PERFORMANCE, "recall", note=_UNSEEN),
+            number(
+                "saved", "Fraud stopped, in money", MODEL_VALUE, "total_saved_amount", note=_UNSEEN
+            ),
         ),
         (
             over_time(
@@ -95,6 +100,25 @@ DASHBOARD: Final = Dashboard(
                 ("avg_brier_score",),
                 each="week",
                 where=_WEEKS,
+            ),
+        ),
+        (
+            table(
+                "seen_and_unseen",
+                "Each version on dates it had never seen, and on dates known when it was trained",
+                MODEL_PERFORMANCE,
+                ("model_name", "model_version", "is_unseen"),
+                (
+                    "day_count",
+                    "total_transaction_count",
+                    "precision",
+                    "recall",
+                    "avg_auc",
+                    "avg_average_precision",
+                ),
+                order_by="day_count",
+                note="Only unseen dates count in the charts above: the others flatter.",
+                height=36,
             ),
         ),
         (

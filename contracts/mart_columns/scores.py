@@ -33,6 +33,12 @@ COLUMNS: Final[tuple[Column, ...]] = (
         minimum=0,
         maximum=1,
     ),
+    Column(
+        "is_unseen",
+        _T.BOOLEAN,
+        "Whether the date lies after the last one whose knowledge the version learnt, so that the"
+        " figures do not flatter; false where that one is not known.",
+    ),
     Column("score_mean", _T.DOUBLE, "Mean score.", minimum=0, maximum=1),
     Column(
         "top_reason",

@@ -28,6 +28,7 @@ _PERIOD_OF_MODEL: Final = (
     "source_system",
     "model_name",
     "model_version",
+    "is_unseen",
 )
 _DAY_OF_MODEL: Final = ("event_date", "source_system", "model_name", "model_version")
 
@@ -77,6 +78,7 @@ TABLES: Final = (
         _DAY_OF_MODEL,
         (
             *_DAY_OF_MODEL,
+            "is_unseen",
             *_FIGURES,
             "card_precision_100",
             "card_precision_ceiling",
@@ -87,7 +89,7 @@ TABLES: Final = (
     ),
     Table(
         "production.rpt_model_periods",
-        "period, source system and model version",
+        "period, source system, model version and whether its dates were unseen",
         _PERIOD_OF_MODEL,
         (*_PERIOD_OF_MODEL, *_FIGURES, "brier_score", "as_of_date"),
     ),
@@ -98,6 +100,7 @@ TABLES: Final = (
         (
             *_DAY_OF_MODEL,
             "currency",
+            "is_unseen",
             "transaction_count",
             "known_fraud_amount",
             "saved_amount",
@@ -115,6 +118,7 @@ TABLES: Final = (
             *_DAY_OF_MODEL,
             "score_from",
             "score_to",
+            "is_unseen",
             "transaction_count",
             "score_mean",
             "known_fraud_count",

@@ -1,14 +1,18 @@
 {#
     Scores beside what is known about their payments, flags as 0 or 1 so that they can be summed.
-    A payment without a known label counts as no fraud yet. With `transactions` also the card and
-    the money; a payment that is not loaded has no card, no money and no currency.
+    A payment without a known label counts as no fraud yet. A date that its version may have learnt
+    from, or of which that is not known, is not unseen. With `transactions` also the card and the
+    money; a payment that is not loaded has no card, no money and no currency.
 #}
-{% macro judged_scores(scores, known_labels, transactions=none) -%}
+{% macro judged_scores(scores, known_labels, versions, transactions=none) -%}
     select
         {{ scores }}.event_date,
         {{ scores }}.source_system,
         {{ scores }}.model_name,
         {{ scores }}.model_version,
+        coalesce(
+            {{ scores }}.event_date > {{ versions }}.trained_as_of_date, false
+        ) as is_unseen,
         {{ scores }}.score,
         {%- if transactions %}
         {{ transactions }}.customer_id,
@@ -25,6 +29,10 @@
             when {{ scores }}.decision in ('review', 'decline') then 1 else 0
         end as is_alert
     from {{ scores }}
+    left join {{ versions }}
+        on
+            {{ scores }}.model_name = {{ versions }}.model_name
+            and {{ scores }}.model_version = {{ versions }}.model_version
     {%- if transactions %}
     left join {{ transactions }}
         on

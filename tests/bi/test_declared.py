@@ -63,6 +63,15 @@ def test_charts_use_columns_and_figures_that_exist_and_fill_their_rows() -> None
             assert asked <= {metric.name for metric in chart.dataset.metrics}, chart.title
 
 
+def test_figures_of_models_are_of_dates_they_had_not_seen() -> None:
+    for dashboard in DASHBOARDS:
+        for chart in dashboard.charts:
+            columns = TABLES[f"production.{chart.dataset.table}"].column_names
+            conditions = [f.get("sqlExpression") for f in chart.params["adhoc_filters"]]
+            says_which = "is_unseen" in chart.params.get("groupby", [])
+            assert ("is_unseen" in conditions) == ("is_unseen" in columns and not says_which)
+
+
 def test_a_filter_leaves_alone_the_charts_that_lack_its_column() -> None:
     for dashboard in DASHBOARDS:
         content = yaml.safe_load(

@@ -86,6 +86,17 @@ def test_measures_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_figures_of_models_are_of_dates_they_had_not_seen() -> None:
+    found = 0
+    for file in (_DEFINITION / "tables").glob("*.tmdl"):
+        text = file.read_text()
+        if "\tcolumn is_unseen\n" in text:
+            for measure in re.findall(r"^\tmeasure .+? = (.+)$", text, re.M):
+                assert f"KEEPFILTERS('{file.stem}'[is_unseen] = TRUE())" in measure
+                found += 1
+    assert found
+
+
 @pytest.mark.bi
 def test_the_model_is_that_of_the_warehouse(production: Settings) -> None:
     with psycopg.connect(production.warehouse.dsn("reader")) as reader:

@@ -1,7 +1,7 @@
 """The marts measure models as `ml/evaluate.py` and scikit-learn do, ties and all."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -61,6 +61,7 @@ def _rows(judged: Judged, make: Callable[..., list[Row]]) -> dict[str, list[Row]
             "customer_id": str(judged.customer[number]),
             "amount": Decimal(f"{judged.amount[number]:.2f}"),
             "currency": "USD",
+            "model_name": "fraud_detector_sparkov",
             "model_version": 1,
             "score": score,
             "decision": "review" if score >= _THRESHOLD else "approve",
@@ -117,6 +118,15 @@ def days(
     return made
 
 
+def _together(days: list[Judged]) -> Judged:
+    return Judged(
+        *(
+            np.concatenate([getattr(judged, name) for judged in days])
+            for name in ("score", "is_fraud", "amount", "customer", "day")
+        )
+    )
+
+
 def _near(value: float) -> Any:
     """Return what equals a figure to 1e-9, or null where Python has none."""
     return pytest.approx(value, abs=1e-9, rel=0) if value == value else None
@@ -143,12 +153,7 @@ def test_a_day_is_measured_as_python_measures_it(settings: Any, days: list[Judge
 
 
 def test_a_month_is_measured_over_all_its_payments(settings: Any, days: list[Judged]) -> None:
-    month = Judged(
-        *(
-            np.concatenate([getattr(judged, name) for judged in days])
-            for name in ("score", "is_fraud", "amount", "customer", "day")
-        )
-    )
+    month = _together(days)
     (row,) = (r for r in _read(settings, "rpt_model_periods") if r["period_type"] == "month")
     expected = {
         "auc": evaluate.roc_auc(month),
@@ -158,6 +163,49 @@ def test_a_month_is_measured_over_all_its_payments(settings: Any, days: list[Jud
     }
     for name, value in expected.items():
         assert row[name] == _near(value), name
+
+
+@pytest.fixture
+def learnt_until(settings: Any, days: list[Judged]) -> Iterator[Callable[[date | None], None]]:
+    """Build the reports again as if the version had learnt until then; None: nobody knows."""
+    query = "update production_audit.dim_models set trained_as_of_date = %s"
+    with psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as owner:
+
+        def build(last: date | None) -> None:
+            if last is None:
+                owner.execute("update production_audit.dim_models set model_version = 2")
+            else:
+                owner.execute(query, (last,))
+            transform._dbt(
+                settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS]
+            )
+
+        yield build
+        owner.execute("update production_audit.dim_models set model_version = 1")
+        build(_DAYS[0] - timedelta(days=1))
+
+
+def test_dates_that_a_model_may_have_learnt_from_are_kept_apart(
+    settings: Any, days: list[Judged], learnt_until: Callable[[date | None], None]
+) -> None:
+    learnt_until(_DAYS[0])
+    for name in ("rpt_model_performance", "rpt_model_value", "rpt_score_calibration"):
+        for row in _read(settings, name):
+            assert row["is_unseen"] == (row["event_date"] > _DAYS[0]), name
+    rows = _read(settings, "rpt_model_periods")
+    months = {row["is_unseen"]: row for row in rows if row["period_type"] == "month"}
+    for is_unseen, part in ((False, days[:1]), (True, days[1:])):
+        assert months[is_unseen]["transaction_count"] == _PAYMENTS * len(part)
+        assert months[is_unseen]["auc"] == _near(evaluate.roc_auc(_together(part)))
+
+
+@pytest.mark.parametrize("last", [_DAYS[-1], None])
+def test_a_model_without_a_date_it_had_not_seen_has_no_figure_of_one(
+    settings: Any, learnt_until: Callable[[date | None], None], last: date | None
+) -> None:
+    learnt_until(last)
+    for name in _REPORTS:
+        assert {row["is_unseen"] for row in _read(settings, name)} == {False}, name
 
 
 def test_precision_and_f1_are_of_the_alerts_with_a_label(settings: Any, days: list[Judged]) -> None:

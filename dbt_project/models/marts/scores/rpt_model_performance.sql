@@ -25,17 +25,32 @@ labels as (
     where {{ reported('event_date') }}
 ),
 
+versions as (
+    select *
+    from {{ ref('dim_models') }}
+    where {{ in_system() }}
+),
+
 known_labels as (
     {{ known_labels('labels') }}
 ),
 
 judged as (
-    {{ judged_scores('scores', 'known_labels', 'transactions') }}
+    {{ judged_scores(
+        'scores', 'known_labels', 'versions', 'transactions'
+    ) }}
 ),
 
 figures as (
     {{ model_figures(
-        'judged', ['event_date', 'source_system', 'model_name', 'model_version']
+        'judged',
+        [
+            'event_date',
+            'source_system',
+            'model_name',
+            'model_version',
+            'is_unseen',
+        ],
     ) }}
 ),
 
@@ -86,6 +101,7 @@ final as (
         figures.source_system,
         figures.model_name,
         figures.model_version,
+        figures.is_unseen,
         figures.transaction_count,
         figures.labelled_count,
         figures.score_mean,

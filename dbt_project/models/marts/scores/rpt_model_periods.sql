@@ -19,12 +19,18 @@ labels as (
     where {{ in_whole_periods('event_date') }}
 ),
 
+versions as (
+    select *
+    from {{ ref('dim_models') }}
+    where {{ in_system() }}
+),
+
 known_labels as (
     {{ known_labels('labels') }}
 ),
 
 judged as (
-    {{ judged_scores('scores', 'known_labels') }}
+    {{ judged_scores('scores', 'known_labels', 'versions') }}
 ),
 
 dated as (
@@ -53,6 +59,7 @@ figures as (
             'source_system',
             'model_name',
             'model_version',
+            'is_unseen',
         ],
     ) }}
 ),
@@ -64,6 +71,7 @@ final as (
         source_system,
         model_name,
         model_version,
+        is_unseen,
         transaction_count,
         labelled_count,
         score_mean,

@@ -25,12 +25,20 @@ labels as (
     where {{ reported('event_date') }}
 ),
 
+versions as (
+    select *
+    from {{ ref('dim_models') }}
+    where {{ in_system() }}
+),
+
 known_labels as (
     {{ known_labels('labels') }}
 ),
 
 judged as (
-    {{ judged_scores('scores', 'known_labels', 'transactions') }}
+    {{ judged_scores(
+        'scores', 'known_labels', 'versions', 'transactions'
+    ) }}
 ),
 
 counted as (
@@ -40,13 +48,20 @@ counted as (
         model_name,
         model_version,
         currency,
+        is_unseen,
         count(*) as transaction_count,
         sum(amount * is_fraud) as known_fraud_amount,
         sum(amount * is_fraud * is_alert) as saved_amount,
         max(greatest(event_date, coalesce(known_date, event_date)))
             as as_of_date
     from judged
-    group by event_date, source_system, model_name, model_version, currency
+    group by
+        event_date,
+        source_system,
+        model_name,
+        model_version,
+        currency,
+        is_unseen
 ),
 
 final as (
@@ -56,6 +71,7 @@ final as (
         model_name,
         model_version,
         currency,
+        is_unseen,
         transaction_count,
         known_fraud_amount::numeric(18, 2) as known_fraud_amount,
         saved_amount::numeric(18, 2) as saved_amount,

@@ -19,12 +19,18 @@ labels as (
     where {{ reported('event_date') }}
 ),
 
+versions as (
+    select *
+    from {{ ref('dim_models') }}
+    where {{ in_system() }}
+),
+
 known_labels as (
     {{ known_labels('labels') }}
 ),
 
 judged as (
-    {{ judged_scores('scores', 'known_labels') }}
+    {{ judged_scores('scores', 'known_labels', 'versions') }}
 ),
 
 binned as (
@@ -35,6 +41,7 @@ binned as (
         model_version,
         {{ bin_edge('score') }} as score_from,
         {{ bin_edge('score', upper=true) }} as score_to,
+        is_unseen,
         score,
         is_fraud,
         known_date
@@ -49,6 +56,7 @@ counted as (
         model_version,
         score_from,
         score_to,
+        is_unseen,
         count(*) as transaction_count,
         sum({{ exact('score') }}) as score_sum,
         sum(is_fraud) as fraud_count,
@@ -60,8 +68,10 @@ counted as (
         source_system,
         model_name,
         model_version,
+        is_unseen,
         score_from,
-        score_to
+        score_to,
+        is_unseen
 ),
 
 final as (
@@ -72,6 +82,7 @@ final as (
         model_version,
         score_from,
         score_to,
+        is_unseen,
         transaction_count,
         score_sum::double precision / transaction_count as score_mean,
         fraud_count::bigint as known_fraud_count,

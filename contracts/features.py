@@ -24,12 +24,15 @@ class Feature:
     """One input of the models; its type and description are those of the column of its name.
 
     `needs` names the columns of a payment without which the feature is null; where a source fills
-    none of its rows with them, the feature is not computed.
+    none of its rows with them, the feature is not computed. All payments of a day have the same
+    value where `is_same_all_day`: a day then never looks like the weeks that a model learnt from,
+    so drift, which is measured by day, leaves the feature out.
     """
 
     name: str
     known: KnownAt
     needs: tuple[str, ...] = ()
+    is_same_all_day: bool = False
 
 
 CUSTOMER_WINDOW_DAYS: Final = (1, 7, 30)
@@ -65,7 +68,7 @@ _K = KnownAt
 FEATURES: Final = (
     Feature("amount", _K.EVENT),
     Feature("hour_of_day", _K.EVENT),
-    Feature("is_weekend", _K.EVENT),
+    Feature("is_weekend", _K.EVENT, is_same_all_day=True),
     Feature("is_night", _K.EVENT),
     *(
         Feature(f"customer_{measure}_{days}d", _K.HISTORY)

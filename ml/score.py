@@ -104,12 +104,18 @@ def score_rows(
 def drift_rows(champion: Champion, features: pa.Table, *, source: str, run_id: str) -> pa.Table:
     """Return how far each input has moved from training, day by day, as staging.feature_drift.
 
-    A champion that does not know what it learnt from has no rows.
+    An input that is the same all day has no rows, nor has a champion that does not know what it
+    learnt from.
     """
     import pyarrow as pa
 
     day = np.asarray(features["event_date"].to_pylist(), dtype=object)
-    lines = drift.of_days(champion.passport.distributions, to_matrix(features), day)
+    comparable = {
+        feature.name: champion.passport.distributions[feature.name]
+        for feature in FEATURES
+        if feature.name in champion.passport.distributions and not feature.is_same_all_day
+    }
+    lines = drift.of_days(comparable, to_matrix(features), day)
     about = {
         "source_system": source,
         "model_name": champion.name,

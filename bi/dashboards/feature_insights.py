@@ -40,7 +40,9 @@ DASHBOARD: Final = Dashboard(
                 "feature_name",
                 "avg_stability_index",
                 each="week",
-                note="Stability index: under 0.1 as in training, over 0.25 another population.",
+                where=("stability_index is not null",),
+                note="Stability index: under 0.1 as in training, over 0.25 another population. It"
+                " is taken by day, so without the weekend.",
                 width=12,
                 height=90,
             ),

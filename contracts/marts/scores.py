@@ -151,7 +151,8 @@ TABLES: Final = (
             "top_reason_share",
         ),
         "event_date",
-        # A model from before drift was measured names reasons all the same.
+        # Not all that a model reads can drift within a day, and a model from before drift was
+        # measured names reasons all the same.
         also_nullable=("importance", "stability_index", "drift_level"),
     ),
 )

@@ -53,8 +53,21 @@ reasons as (
     group by event_date, source_system, model_name, model_version, top_reason
 ),
 
--- A model from before drift was measured names reasons all the same.
+-- Not all that a model reads can drift within a day, and a model from before
+-- drift was measured names reasons all the same.
 features as (
+    select
+        performance.event_date,
+        performance.source_system,
+        performance.model_name,
+        performance.model_version,
+        importances.feature_name
+    from importances
+    inner join performance
+        on
+            importances.model_name = performance.model_name
+            and importances.model_version = performance.model_version
+    union distinct
     select
         event_date,
         source_system,

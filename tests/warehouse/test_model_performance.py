@@ -176,7 +176,7 @@ def learnt_until(settings: Any, days: list[Judged]) -> Iterator[Callable[[date |
                 owner.execute("update production_audit.dim_models set model_version = 2")
             else:
                 owner.execute(query, (last,))
-            transform._dbt(
+            dbt_runner.run(
                 settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS]
             )
 

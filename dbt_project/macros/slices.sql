@@ -152,6 +152,27 @@
 {%- endmacro %}
 
 
+{#
+    The runs of a recent slice: those that `records` say something new about. `held` names the column
+    of the mart that tells how new it is, where that is not `told` in the records.
+#}
+{% macro recent_runs(records, told, held=none) -%}
+    select run_id
+    from {{ records }}
+    {%- if is_incremental() %}
+    where
+        {{ told }} >= (
+            select
+                coalesce(
+                    max(held.{{ held or told }}) - interval '1 day',
+                    {{ beginning_of_time() }}
+                )
+            from {{ this }} as held
+        )
+    {%- endif %}
+{%- endmacro %}
+
+
 {# What a recent slice is made of: whole runs, or whole dates. #}
 {% macro slice_key(meta) -%}
     {{ return(meta.slice_key or "run_id") }}

@@ -17,19 +17,7 @@ with gates as (
 ),
 
 recent as (
-    select run_id
-    from gates
-    {% if is_incremental() %}
-        where
-            checked_at >= (
-                select
-                    coalesce(
-                        max(held.checked_at) - interval '1 day',
-                        {{ beginning_of_time() }}
-                    )
-                from {{ this }} as held
-            )
-    {% endif %}
+    {{ recent_runs('gates', 'checked_at') }}
 ),
 
 final as (

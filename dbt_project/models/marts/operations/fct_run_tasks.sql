@@ -13,19 +13,7 @@ with tasks as (
 ),
 
 recent as (
-    select run_id
-    from tasks
-    {% if is_incremental() %}
-        where
-            finished_at >= (
-                select
-                    coalesce(
-                        max(held.finished_at) - interval '1 day',
-                        {{ beginning_of_time() }}
-                    )
-                from {{ this }} as held
-            )
-    {% endif %}
+    {{ recent_runs('tasks', 'finished_at') }}
 ),
 
 final as (

@@ -29,19 +29,7 @@ ended as (
 ),
 
 recent as (
-    select run_id
-    from ended
-    {% if is_incremental() %}
-        where
-            finished_at >= (
-                select
-                    coalesce(
-                        max(held.last_finished_at) - interval '1 day',
-                        {{ beginning_of_time() }}
-                    )
-                from {{ this }} as held
-            )
-    {% endif %}
+    {{ recent_runs('ended', 'finished_at', held='last_finished_at') }}
 ),
 
 runs as (

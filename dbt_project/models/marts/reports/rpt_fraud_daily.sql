@@ -34,28 +34,7 @@ maturity as (
 ),
 
 labelled as (
-    select
-        known_payments.event_date,
-        known_payments.source_system,
-        known_payments.currency,
-        known_payments.customer_id,
-        known_payments.amount,
-        greatest(
-            known_payments.payment_known_date,
-            coalesce(
-                {{ utc_date('known_labels.known_at') }},
-                known_payments.payment_known_date
-            )
-        ) as known_date,
-        case when known_labels.is_fraud then 1 else 0 end as fraud_count,
-        case
-            when known_labels.is_fraud then known_payments.amount else 0
-        end as fraud_amount
-    from known_payments
-    left join known_labels
-        on
-            known_payments.source_system = known_labels.source_system
-            and known_payments.event_id = known_labels.event_id
+    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 -- First by customer: counting distinct ones directly would sort every payment.

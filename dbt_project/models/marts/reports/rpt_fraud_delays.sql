@@ -27,6 +27,10 @@ known_labels as (
     {{ known_labels('labels') }}
 ),
 
+labelled as (
+    {{ labelled_payments('known_payments', 'known_labels') }}
+),
+
 -- A later statement that agrees does not make a fraud known later.
 told as (
     select
@@ -40,25 +44,21 @@ told as (
 
 frauds as (
     select
-        known_payments.event_date,
-        known_payments.source_system,
-        known_payments.currency,
-        known_payments.amount,
+        labelled.event_date,
+        labelled.source_system,
+        labelled.currency,
+        labelled.amount,
         greatest(
-            known_payments.event_date,
-            known_payments.payment_known_date,
+            labelled.event_date,
+            labelled.payment_known_date,
             told.told_date
         ) as known_date
-    from known_payments
-    inner join known_labels
-        on
-            known_payments.source_system = known_labels.source_system
-            and known_payments.event_id = known_labels.event_id
+    from labelled
     inner join told
         on
-            known_payments.source_system = told.source_system
-            and known_payments.event_id = told.event_id
-    where known_labels.is_fraud
+            labelled.source_system = told.source_system
+            and labelled.event_id = told.event_id
+    where labelled.is_fraud
 ),
 
 delayed as (

@@ -37,40 +37,37 @@ known_labels as (
     {{ known_labels('labels') }}
 ),
 
+labelled as (
+    {{ labelled_payments('known_payments', 'known_labels') }}
+),
+
 described as (
     select
-        known_payments.event_date,
-        known_payments.source_system,
-        known_payments.currency,
-        known_payments.channel,
-        known_payments.payment_method,
-        known_payments.amount,
-        known_payments.payment_known_date,
-        coalesce(known_payments.country, 'unknown') as country,
-        coalesce(known_payments.merchant_category, 'unknown')
+        labelled.event_date,
+        labelled.source_system,
+        labelled.currency,
+        labelled.channel,
+        labelled.payment_method,
+        labelled.amount,
+        coalesce(labelled.country, 'unknown') as country,
+        coalesce(labelled.merchant_category, 'unknown')
             as merchant_category,
-        {{ utc_hour('known_payments.event_at') }} as event_hour,
-        {{ amount_band('known_payments.amount') }} as amount_band,
-        {{ amount_band_rank('known_payments.amount') }} as amount_band_rank,
+        {{ utc_hour('labelled.event_at') }} as event_hour,
+        {{ amount_band('labelled.amount') }} as amount_band,
+        {{ amount_band_rank('labelled.amount') }} as amount_band_rank,
         case
             when features.is_new_merchant then 'new'
             when not features.is_new_merchant then 'known'
             else 'unknown'
         end as merchant_familiarity,
-        {{ utc_date('known_labels.known_at') }} as known_date,
-        case when known_labels.is_fraud then 1 else 0 end as fraud_count,
-        case
-            when known_labels.is_fraud then known_payments.amount else 0
-        end as fraud_amount
-    from known_payments
-    left join known_labels
-        on
-            known_payments.source_system = known_labels.source_system
-            and known_payments.event_id = known_labels.event_id
+        labelled.known_date,
+        labelled.fraud_count,
+        labelled.fraud_amount
+    from labelled
     left join features
         on
-            known_payments.source_system = features.source_system
-            and known_payments.event_id = features.event_id
+            labelled.source_system = features.source_system
+            and labelled.event_id = features.event_id
 ),
 
 counted as (
@@ -90,11 +87,7 @@ counted as (
         sum(amount)::numeric(18, 2) as amount,
         sum(fraud_count)::bigint as known_fraud_count,
         sum(fraud_amount)::numeric(18, 2) as known_fraud_amount,
-        greatest(
-            event_date,
-            max(payment_known_date),
-            coalesce(max(known_date), event_date)
-        ) as as_of_date
+        greatest(event_date, max(known_date)) as as_of_date
     from described
     group by
         event_date,

@@ -1,15 +1,19 @@
 """fakesnow in place of Snowflake: what it cannot do, or does slowly, is done otherwise."""
 
 import gc
+import inspect
 import logging
+import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import CodeType
 from typing import Any
 from unittest.mock import patch
 
 import pyarrow as pa
-from fakesnow import arrow, server  # the function: before its module takes the name
+from fakesnow import arrow, server, transforms  # the function: before its module takes the name
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.dialect import parse_one
 from fakesnow.server import shared_fs
@@ -35,6 +39,11 @@ _COLUMNS = """
 _execute = FakeSnowflakeCursor.execute
 _explode = FakeSnowflakeCursor._transform_explode
 _timestamps = arrow.timestamp_to_sf_struct
+_ASKED: dict[CodeType, tuple[type, ...]] = {}
+"""What functions that transform a tree look at."""
+
+_last = threading.local()
+"""The tree that was transformed last, and the kinds of its nodes."""
 
 
 @contextmanager
@@ -130,21 +139,52 @@ def _with_nulls(times: Any) -> pa.StructArray:
 def _transformed(
     self: Expr, fun: Callable[..., Any], *args: Any, copy: bool = True, **kwargs: Any
 ) -> Any:
-    """Do what sqlglot does, without a generator a node: it is done some 75 times a statement."""
-    root: Any = None
-    nodes: list[Any] = [self.copy() if copy else self]
+    """Do what sqlglot does, but for functions that ask for nodes of which the tree has none.
+
+    A statement goes through some 75 functions, of which each looks at each node.
+    """
+    root: Any = self.copy() if copy else self
+    asked: tuple[type, ...] = ()
+    if fun.__module__.startswith("fakesnow."):
+        code = fun.__code__
+        if code not in _ASKED:
+            _ASKED[code] = _asked(fun)
+        asked = _ASKED[code]
+    if asked:
+        if getattr(_last, "root", None) is not root:
+            _last.root, _last.kinds = root, {type(node) for node in root.walk()}
+        if not any(issubclass(kind, asked) for kind in _last.kinds):
+            return root
+    _last.root = None
+    kinds, is_as_it_was = set(), True
+    nodes, changed = [root], root
     while nodes:
         node = nodes.pop()
         parent, key, index = node.parent, node.arg_key, node.index
         changed = fun(node, *args, **kwargs)
-        if not root:
-            root = changed
-        elif parent and key and changed is not node:
-            parent.set(key, changed, index)
         if changed is node:
+            kinds.add(type(node))
             for value in reversed(node.args.values()):
                 if type(value) is list:
                     nodes.extend(entry for entry in reversed(value) if isinstance(entry, Expr))
                 elif isinstance(value, Expr):
                     nodes.append(value)
+        elif node is root:
+            return changed
+        else:
+            is_as_it_was = False
+            if parent and key:
+                parent.set(key, changed, index)
+    if is_as_it_was:
+        _last.root, _last.kinds = root, kinds
     return root
+
+
+def _asked(fun: Callable[..., Any]) -> tuple[type, ...]:
+    """Return the classes of nodes that a function of fakesnow looks at, none if it does not say."""
+    names = fun.__code__.co_names
+    if fun.__name__ == "<lambda>" and names[:1] == ("transforms",):
+        fun = getattr(transforms, names[1])
+    named = re.findall(r"isinstance\(expression,\s*\(?([^()]*)\)", inspect.getsource(fun))
+    classes = re.findall(r"\bexp\.(\w+)", " ".join(named))
+    return tuple(getattr(exp, name) for name in classes)

@@ -24,12 +24,27 @@ _HISTORY = "2024-05-01--2024-05-04"
 _DAY = "2024-05-05"
 _SCORES = TABLES["staging.scores"]
 _DRIFT = TABLES["staging.feature_drift"]
+_TWINS = (
+    "select table_name from information_schema.tables"
+    " where table_schema = 'STAGING' and contains(table_name, '__')"
+)
+
+
+@pytest.fixture(scope="module")
+def migrated(warehouse: Settings, on_snowflake: Callable[[Settings], Settings]) -> Settings:
+    """A database on Snowflake that the tests of a module share."""
+    return on_snowflake(warehouse)
 
 
 @pytest.fixture
-def where(warehouse: Settings, on_snowflake: Callable[[Settings], Settings]) -> Settings:
-    """An empty STAGING on Snowflake."""
-    return on_snowflake(warehouse)
+def where(migrated: Settings) -> Settings:
+    """An emptied STAGING on Snowflake."""
+    with connect(migrated, "loader") as session:
+        for (name,) in session.rows(_TWINS):
+            session.run(f"drop table staging.{name}")
+        for name in (ORIGINS, *(table.name for table in load.LOADED)):
+            session.run(f"delete from {name}")
+    return migrated
 
 
 def _rows(where: Settings, query: str) -> list[tuple[Any, ...]]:
@@ -42,11 +57,7 @@ def _count(where: Settings, table: str = "transactions") -> int:
 
 
 def _twins(where: Settings) -> list[Any]:
-    return _rows(
-        where,
-        "select table_name from information_schema.tables"
-        " where table_schema = 'STAGING' and contains(table_name, '__')",
-    )
+    return _rows(where, _TWINS)
 
 
 def _staged(lake: Any, where: Settings, window: str, run: str, *args: Any) -> StageResult:

@@ -35,9 +35,9 @@ def operation(
     run(settings, layer or "core", ["run-operation", macro], variables or {}, given)
 
 
-def target_path(settings: Settings, layer: Layer, target: str) -> Path:
-    # One a layer and target: dbt keeps its parsed project there, and two layers may run at once.
-    return settings.state_dir / "dbt" / settings.warehouse.kind / f"{layer}_{target}"
+def target_path(settings: Settings, target: str) -> Path:
+    # One a target for all layers, which run one at a time: dbt keeps what it read there.
+    return settings.state_dir / "dbt" / settings.warehouse.kind / target
 
 
 def _login(settings: Settings) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def run(
             *given,
             *("--project-dir", str(_PROJECT)),
             *("--profiles-dir", str(write_profile(settings))),
-            *("--target-path", str(target_path(settings, layer, target))),
+            *("--target-path", str(target_path(settings, target))),
             *("--target", target),
         ]
 

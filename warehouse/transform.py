@@ -251,9 +251,7 @@ def generate_docs(settings: Settings) -> Path:
     dbt_runner.run(settings, "core", ["docs", "generate", "--static"], {}, [], target="production")
     page = settings.state_dir / "docs" / "dbt" / "index.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(
-        dbt_runner.target_path(settings, "core", "production") / "static_index.html", page
-    )
+    shutil.copyfile(dbt_runner.target_path(settings, "production") / "static_index.html", page)
     return page
 
 

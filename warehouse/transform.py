@@ -64,8 +64,9 @@ def build(
         BuildFailed: naming the models or tests that failed.
         psycopg.OperationalError: when the warehouse cannot be reached; trying later heals that.
     """
-    _require_this_version(settings)
-    undo_rebuild(settings)
+    if settings.warehouse.kind == "postgres":
+        undo_rebuild(settings)
+        _require_this_version(settings)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         published, unpublished = _state(connection, _held(settings, layer), window.source)
     for variables in unpublished:
@@ -257,8 +258,6 @@ def generate_docs(settings: Settings) -> Path:
 
 def _require_this_version(settings: Settings) -> None:
     """Refuse marts of other columns in a sentence; dbt's own would be about any of its queries."""
-    if settings.warehouse.kind == "snowflake":
-        return
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         others = outdated(connection, "production_audit")
     if others:

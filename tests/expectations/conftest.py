@@ -122,7 +122,10 @@ def sandbox(line: Line) -> Iterator[Frames]:
 
 
 def _held(frames: Frames) -> Iterator[Frames]:
-    held = {name: frame.persist() for name, frame in frames.items()}
+    from pyspark import StorageLevel
+
+    # On disk: a block that is evicted from memory while another thread reads it is an error.
+    held = {name: frame.persist(StorageLevel.DISK_ONLY) for name, frame in frames.items()}
     yield held
     for frame in held.values():
         frame.unpersist()

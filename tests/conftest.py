@@ -6,6 +6,8 @@ A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflo
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import shutil
 import sys
@@ -79,12 +81,20 @@ def _stop_test_platform() -> Iterator[None]:
 
 
 def _stop_session() -> None:
-    """End a session that a job left open: it would look for its server for minutes at exit."""
-    if "pyspark.sql" in sys.modules:
+    """End the session that a job left open, and let no client look for its server at exit.
+
+    Each client that was ever made then asks its server to forget models, for minutes when it is
+    gone.
+    """
+    if "pyspark.sql.connect.client" in sys.modules:
         from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client import SparkConnectClient
 
         if session := SparkSession.getActiveSession():
             session.stop()
+        for client in gc.get_objects():
+            if type(client) is SparkConnectClient:
+                atexit.unregister(client._cleanup_ml_cache)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table as LakeTable
+    from pyiceberg.table.update.snapshot import _SnapshotProducer
 
 Batches = Iterator["pa.RecordBatch"]
 _HELD_BYTES: Final = 96 * 2**20
@@ -89,11 +90,24 @@ def commit_files(
         table.transaction() as transaction,
         transaction.update_snapshot(properties, branch=branch).overwrite() as snapshot,
     ):
+        _look_apart(snapshot)
         for file in _held(table, head.snapshot_id if head else None):
             if renewed is None or file.partition[0] in renewed:
                 snapshot.delete_data_file(file)
         for file in files:
             snapshot.append_data_file(file)
+
+
+def _look_apart(snapshot: "_SnapshotProducer[Any]") -> None:
+    """Have each manifest looked at by an evaluator of its own.
+
+    pyiceberg 0.12 asks one evaluator from several threads at once, and the evaluator remembers the
+    manifest that it was asked about: a file to be replaced is then missed now and then.
+    """
+    make = snapshot._build_manifest_evaluator
+    snapshot._build_manifest_evaluator = (  # type: ignore[method-assign]
+        lambda spec_id: lambda manifest: make(spec_id)(manifest)
+    )
 
 
 def _held(table: "LakeTable", snapshot_id: int | None) -> "Iterator[DataFile]":

@@ -12,10 +12,9 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from bi.to_superset import DATABASE_FILE, FOLDER
+from bi.to_superset import DATABASE_FILE, FOLDER, MASK
 from contracts.settings import REPO, Settings
 
-_MASK: Final = "XXXXXXXXXX"
 _SECONDS: Final = 120.0
 
 
@@ -61,7 +60,7 @@ def _connection(settings: Settings) -> str:
     warehouse = settings.warehouse
     content = yaml.safe_load((REPO / DATABASE_FILE).read_text())
     content["sqlalchemy_uri"] = (
-        f"postgresql+psycopg2://{warehouse.user('reader')}:{_MASK}"
+        f"postgresql+psycopg2://{warehouse.user('reader')}:{MASK}"
         f"@{warehouse.host}:{warehouse.port}/{warehouse.database}"
     )
     return str(yaml.safe_dump(content))

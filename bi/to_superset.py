@@ -17,6 +17,8 @@ from contracts.tables import TABLES
 FOLDER: Final = Path("bi/superset")
 DATABASE_FILE: Final = FOLDER / "databases" / "tollgate_warehouse.yaml"
 HEADER: Final = "# generated from bi/ and contracts/ by `make contracts`: do not edit\n"
+MASK: Final = "XXXXXXXXXX"
+"""What Superset takes for a password that comes apart from the files."""
 _VERSION: Final = "1.0.0"
 _NAMESPACE: Final = uuid.UUID("6f0b4a52-51f5-4c8e-8f6e-0a8c5f1d2e11")
 _TIMES: Final = (LogicalType.DATE, LogicalType.TIMESTAMP)
@@ -36,7 +38,7 @@ def _database() -> dict[str, Any]:
     # Host, port and password are put in when the files are imported; see bi/publish.py.
     return {
         "database_name": "Tollgate warehouse",
-        "sqlalchemy_uri": "postgresql+psycopg2://warehouse_reader:XXXXXXXXXX@127.0.0.1/warehouse",
+        "sqlalchemy_uri": f"postgresql+psycopg2://warehouse_reader:{MASK}@127.0.0.1/warehouse",
         "cache_timeout": -1,
         "expose_in_sqllab": True,
         "allow_run_async": False,

@@ -3,7 +3,7 @@
     Copy the slices of a layer from production_audit to production, in one transaction.
 #}
 {% macro publish(layer) %}
-    {%- set nodes = layer_models(layer) -%}
+    {%- set nodes = marts(layer) -%}
     {%- for node in nodes if existing(node.schema, node.alias) is none -%}
         {{ exceptions.raise_compiler_error(
             node.alias ~ " was never built: build layer " ~ layer ~ " first."
@@ -15,7 +15,8 @@
 {% endmacro %}
 
 
-{% macro postgres__published(nodes) %}
+{# Statements that publish the slices of marts, or all of each mart when `whole`. #}
+{% macro postgres__published(nodes, whole=false) %}
     {%- set statements = [
         "begin",
         "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
@@ -24,10 +25,9 @@
     {%- for node in nodes -%}
         {%- set audit = existing(node.schema, node.alias) -%}
         {%- set live = existing("production", node.alias) -%}
-        {%- if live is none or not same_columns(audit, live) -%}
-            {%- do statements.extend(copy_whole(node, audit, "production")) -%}
-            {%- do statements.append(grant_to_reader(node)) -%}
-            {%- do swaps.extend(swap_in(node, "production")) -%}
+        {%- if whole or live is none or not same_columns(audit, live) -%}
+            {%- do statements.extend(copy_beside(node, audit)) -%}
+            {%- do swaps.extend(swap_in(node)) -%}
         {%- else -%}
             {%- do statements.extend(move_slice(node, audit, live)) -%}
         {%- endif -%}
@@ -42,7 +42,7 @@
 #}
 {% macro restore(layer) %}
     {%- set statements = ["begin"] -%}
-    {%- for node in layer_models(layer) if node.config.meta.slice != "recent" -%}
+    {%- for node in marts(layer) if node.config.meta.slice != "recent" -%}
         {%- set audit = existing(node.schema, node.alias) -%}
         {%- set live = existing("production", node.alias) -%}
         {%- if audit is not none and live is none -%}
@@ -55,10 +55,12 @@
 {% endmacro %}
 
 
-{% macro layer_models(layer) %}
+{# The marts of a layer, or all. #}
+{% macro marts(layer=none) %}
     {%- set found = [] -%}
     {%- for node in graph.nodes.values() | sort(attribute="name")
-        if node.resource_type == "model" and layer in node.tags -%}
+        if node.resource_type == "model" and "marts" in node.fqn
+        and (layer is none or layer in node.tags) -%}
         {%- do found.append(node) -%}
     {%- endfor -%}
     {{ return(found) }}
@@ -84,11 +86,12 @@
 
 
 {#
-    Statements that copy a table into a schema, beside the one of its name there: checks, comments
-    and, once the rows are there, keys, indexes and statistics. Readers keep the old one meanwhile.
+    Statements that copy a table into production, beside the one of its name there: checks, comments
+    and, once the rows are there, keys, indexes, statistics and what readers may. They keep the old
+    one meanwhile.
 #}
-{% macro copy_whole(node, source, schema) %}
-    {%- set name = beside(node, schema) -%}
+{% macro copy_beside(node, source) %}
+    {%- set name = beside(node) -%}
     {%- set comment = node.description | trim | replace("'", "''") -%}
     {%- set statements = [
         "drop table if exists " ~ name,
@@ -102,28 +105,24 @@
             "create index on " ~ name ~ " (" ~ index.columns | join(", ") ~ ")"
         ) -%}
     {%- endfor -%}
-    {{ return(statements + ["analyze " ~ name]) }}
-{% endmacro %}
-
-
-{# Statements that put what `copy_whole` made in its place. #}
-{% macro swap_in(node, schema) %}
-    {{ return([
-        "drop table if exists " ~ schema ~ "." ~ adapter.quote(node.alias),
-        "alter table " ~ beside(node, schema) ~ " rename to " ~ adapter.quote(node.alias),
+    {{ return(statements + [
+        "analyze " ~ name,
+        "grant select on " ~ name ~ " to " ~ adapter.quote(var("reader")),
     ]) }}
 {% endmacro %}
 
 
-{% macro beside(node, schema) %}
-    {{ return(schema ~ "." ~ adapter.quote(node.alias ~ "__whole")) }}
+{# Statements that put what `copy_beside` made in its place. #}
+{% macro swap_in(node) %}
+    {{ return([
+        "drop table if exists production." ~ adapter.quote(node.alias),
+        "alter table " ~ beside(node) ~ " rename to " ~ adapter.quote(node.alias),
+    ]) }}
 {% endmacro %}
 
 
-{% macro grant_to_reader(node) %}
-    {{ return(
-        "grant select on " ~ beside(node, "production") ~ " to " ~ adapter.quote(var("reader"))
-    ) }}
+{% macro beside(node) %}
+    {{ return("production." ~ adapter.quote(node.alias ~ "__whole")) }}
 {% endmacro %}
 
 

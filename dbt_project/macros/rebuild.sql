@@ -12,23 +12,9 @@
 {% endmacro %}
 
 
-{#
-    dbt run-operation publish_rebuilt: all marts as they were audited, in one transaction. Readers
-    see the old tables until it commits.
-#}
+{# dbt run-operation publish_rebuilt: all marts as they were audited, in one transaction. #}
 {% macro publish_rebuilt() %}
-    {%- set statements = [
-        "begin",
-        "select pg_advisory_xact_lock(hashtext('tollgate publish'))",
-    ] -%}
-    {%- set swaps = [] -%}
-    {%- for node in marts() -%}
-        {%- set audit = existing("production_audit", node.alias) -%}
-        {%- do statements.extend(copy_whole(node, audit, "production")) -%}
-        {%- do statements.append(grant_to_reader(node)) -%}
-        {%- do swaps.extend(swap_in(node, "production")) -%}
-    {%- endfor -%}
-    {%- do run_query((statements + swaps + ["commit"]) | join(";\n")) -%}
+    {%- do run_query(postgres__published(marts(), whole=true) | join(";\n")) -%}
 {% endmacro %}
 
 
@@ -48,14 +34,4 @@
         {%- endif -%}
     {%- endfor -%}
     {%- do run_query((statements + ["commit"]) | join(";\n")) -%}
-{% endmacro %}
-
-
-{% macro marts() %}
-    {%- set found = [] -%}
-    {%- for node in graph.nodes.values() | sort(attribute="name")
-        if node.resource_type == "model" and "marts" in node.fqn -%}
-        {%- do found.append(node) -%}
-    {%- endfor -%}
-    {{ return(found) }}
 {% endmacro %}

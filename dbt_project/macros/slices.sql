@@ -212,10 +212,26 @@
 
 {#
     Tests come before the server's own statistics: with those from before a source's first window,
-    one of them took 414 s over 46,000 rows beside 1.7 million others.
+    one of them took 414 s over 46,000 rows beside 1.7 million others. Only what tables are joined
+    and cut by is looked at, in 300 rows for each of 30 bounds: all columns at the server's 100 took
+    a fourth of a day's build.
 #}
 {% macro postgres__slice_replaced(target, statements) -%}
     {{ statements }}
 
-    analyze {{ target }}
+    set local default_statistics_target = 30;
+    analyze {{ target }} ({{ searched_columns(model) | join(", ") }})
+{%- endmacro %}
+
+
+{# The columns of a mart's key, slice and indexes. #}
+{% macro searched_columns(node) -%}
+    {%- set columns = key_of(node).split(", ") -%}
+    {%- for index in node.config.indexes -%}
+        {%- do columns.extend(index.columns) -%}
+    {%- endfor -%}
+    {%- if node.config.meta.slice_column -%}
+        {%- do columns.append(node.config.meta.slice_column) -%}
+    {%- endif -%}
+    {{ return(columns | unique | list) }}
 {%- endmacro %}

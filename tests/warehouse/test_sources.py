@@ -136,6 +136,19 @@ def test_every_key_holds_the_source(line: Any) -> None:
     assert known == [("handbook", 1, Decimal("0.37")), ("paysim1", 1, Decimal("0.37"))]
 
 
+def test_queries_are_planned_with_each_source_and_its_dates_in_sight(line: Any) -> None:
+    for column, values in (
+        ("source_system", {"handbook", "paysim1", "banking_feed"}),
+        ("event_date", {"2024-05-01", "2024-05-04", "2018-04-02"}),
+    ):
+        known = (
+            "select most_common_vals::text::text[] from pg_stats where attname = '{}'"
+            " and schemaname = 'production_audit' and tablename = 'fct_transactions'"
+        )
+        ((found,),) = select(line, known.format(column), "transformer")
+        assert values <= set(found)
+
+
 def test_each_source_has_its_own_time(line: Any) -> None:
     """The bank's last day is in 2018: what it learnt later is not known because the shop is."""
     reported = select(

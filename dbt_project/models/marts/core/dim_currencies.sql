@@ -11,24 +11,42 @@ with listed as (
     select * from {{ ref('iso_currencies') }}
 ),
 
+-- Read once each, else Postgres would keep a copy of all.
 transactions as (
+    select *
+    from {{ ref('fct_transactions') }}
+    where {{ touched('event_date') }}
+),
+
+all_transactions as (
     select * from {{ ref('fct_transactions') }}
+),
+
+{% set shown = existing("production", "fct_transactions") if execute -%}
+-- Only what a date of the build had may be gone: of other currencies no
+-- payment is looked for.
+was_paid as (
+    select distinct currency
+    from {{ shown or ref('fct_transactions') }}
+    where {{ touched('event_date') }}
 ),
 
 paid as (
     select distinct currency
     from transactions
-    where {{ touched('event_date') }}
     {% if is_incremental() %}
         union
         select held.currency
         from {{ this }} as held
         where
             not held.is_listed
-            and exists (
-                select 1
-                from transactions
-                where transactions.currency = held.currency
+            and (
+                held.currency not in (select was_paid.currency from was_paid)
+                or exists (
+                    select 1
+                    from all_transactions
+                    where all_transactions.currency = held.currency
+                )
             )
     {% endif %}
 ),

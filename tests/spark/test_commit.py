@@ -16,8 +16,8 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import DateType, NestedField
 
 from spark.files import commit_files
+from spark.tables import MAIN
 
-BRANCH = "main"
 DAYS = range(19844, 19852)
 
 
@@ -45,7 +45,7 @@ def file_of(day: int, name: str) -> DataFile:
 
 
 def held(table: Table) -> set[str]:
-    snapshot = table.refresh().metadata.snapshot_by_name(BRANCH)
+    snapshot = table.refresh().metadata.snapshot_by_name(MAIN)
     assert snapshot is not None
     return {t.file.file_path for t in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()}
 
@@ -54,7 +54,7 @@ def test_a_day_among_many_manifests_is_replaced_however_threads_take_turns(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for day in DAYS:
-        commit_files(table.refresh(), BRANCH, [file_of(day, "first")], {})
+        commit_files(table.refresh(), MAIN, [file_of(day, "first")], {})
     look = _ManifestEvalVisitor.visit_equal
 
     def slow(self: Any, term: Any, literal: Any) -> bool:
@@ -63,7 +63,7 @@ def test_a_day_among_many_manifests_is_replaced_however_threads_take_turns(
 
     monkeypatch.setattr(_ManifestEvalVisitor, "visit_equal", slow)
 
-    commit_files(table.refresh(), BRANCH, [file_of(DAYS[3], "second")], {})
+    commit_files(table.refresh(), MAIN, [file_of(DAYS[3], "second")], {})
 
     renewed = {f"file:///{day}/{'second' if day == DAYS[3] else 'first'}.parquet" for day in DAYS}
     assert held(table) == renewed

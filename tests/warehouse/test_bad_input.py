@@ -94,12 +94,17 @@ def test_a_currency_that_nobody_lists_is_an_unknown_one(new_line: Callable[[], A
     line.lake.traits = {"sparkov": lambda number: {"currency": "QQQ"} if number == 2 else {}}
     line.run(_DAY)
     unknown = "select currency, currency_name from production.dim_currencies where not is_listed"
-    assert _select(line, unknown) == [("QQQ", "Unknown currency")]
+    shown = [("QQQ", "Unknown currency")]
+    assert _select(line, unknown) == shown
     paid = "select count(*) from production.fct_transactions where currency = 'QQQ'"
     assert _select(line, paid) == [(1,)]
     line.run(_NEXT)
     assert _select(line, paid) == [(2,)]
     line.lake.traits = {}
+    line.run(_NEXT)
+    assert _select(line, unknown) == shown, "a day before has it"
+    line.run("2024-05-03")
+    assert _select(line, unknown) == shown, "a day without it takes nothing away"
     line.run(f"{_DAY}--{_NEXT}")
     assert _select(line, unknown) == [], "no payment has it any more"
 

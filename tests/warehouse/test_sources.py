@@ -137,14 +137,14 @@ def test_every_key_holds_the_source(line: Any) -> None:
 
 
 def test_queries_are_planned_with_each_source_and_its_dates_in_sight(line: Any) -> None:
+    known = (
+        "select most_common_vals::text::text[] from pg_stats where attname = '{}'"
+        " and schemaname = 'production_audit' and tablename = 'fct_transactions'"
+    )
     for column, values in (
         ("source_system", {"handbook", "paysim1", "banking_feed"}),
         ("event_date", {"2024-05-01", "2024-05-04", "2018-04-02"}),
     ):
-        known = (
-            "select most_common_vals::text::text[] from pg_stats where attname = '{}'"
-            " and schemaname = 'production_audit' and tablename = 'fct_transactions'"
-        )
         ((found,),) = select(line, known.format(column), "transformer")
         assert values <= set(found)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from contracts.results import TaskAttempt
 from contracts.stages import Stage
 from contracts.windows import Window
+from tests.plugins.working_server import WorkingServer, working_server
 
 pytestmark = pytest.mark.airflow
 
@@ -156,10 +156,16 @@ def test_a_task_without_a_window_says_its_run_itself(
 
 
 @pytest.fixture
-def remote(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Any]:
+def server() -> Iterator[WorkingServer]:
+    """Start what stands for the Spark server."""
+    with working_server() as started:
+        yield started
+
+
+@pytest.fixture
+def remote(server: WorkingServer, monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], Any]:
     """Make settings whose jobs use the Connect server on a port; ours runs on 15402."""
-    # This process stands for the server.
-    status = {"running": True, "services": {"spark": {"pid": os.getpid()}}}
+    status = {"running": True, "services": {"spark": {"pid": server.pid}}}
     monkeypatch.setattr("embedded.platform.read_status", lambda settings: status)
 
     def settings(port: int | None) -> Any:
@@ -173,22 +179,26 @@ def test_our_spark_server_counts_for_the_tasks_that_use_it(
     recorded: list[TaskAttempt],
     inside: Callable[..., None],
     remote: Callable[[int | None], Any],
+    server: WorkingServer,
 ) -> None:
     from tollgate_airflow import measuring
     from tollgate_airflow.failures import guarded
 
+    burnt = []
+
     def work() -> None:
         for _ in range(2):
             with measuring.with_spark(remote(15402)):
-                sum(range(3_000_000))
+                burnt.append(server.work())
+            server.work()  # for somebody else
 
     inside()
     guarded(work)()
     (told,) = recorded
     assert told.spark_cpu_seconds is not None
     assert told.spark_peak_memory_mib is not None
-    assert 0 < told.spark_cpu_seconds <= told.cpu_seconds + 0.1
-    assert told.spark_peak_memory_mib > 10
+    assert told.spark_cpu_seconds == pytest.approx(sum(burnt), abs=0.1)  # told in hundredths
+    assert told.spark_peak_memory_mib >= 150
 
 
 @pytest.mark.parametrize("port", [None, 15405], ids=["no server", "a cluster's"])

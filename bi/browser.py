@@ -132,19 +132,17 @@ class Browser:
         chart = self._holders()[title].find_element(By.CSS_SELECTOR, ".slice_container")
         return str(chart.text).strip()
 
-    def choose(self, dashboard: Dashboard, column: str, value: str) -> None:
-        """Pick a value in a filter at the side and apply it."""
+    def choose(self, column: str, value: str) -> None:
+        """Pick a value in a filter at the side and apply it; charts follow when they can."""
         field = self._find(
             f'[data-test="form-item-value"] #NATIVE_FILTER-{column}, '
             f'[data-test="NATIVE_FILTER-{column}"] input'
         )
         field.send_keys(value)
-        time.sleep(1)
+        self._find(f'.ant-select-item-option[title="{value}"]')
         field.send_keys(Keys.ENTER)
         field.send_keys(Keys.ESCAPE)
         self._find('[data-test="filter-bar__apply-button"]').click()
-        time.sleep(1)
-        self.settle(dashboard)
 
     def picture(self, file: Path) -> None:
         """Save what the window shows, cut below the last chart."""

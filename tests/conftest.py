@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
@@ -27,6 +28,11 @@ os.environ["TOLLGATE_PORT_BASE"] = str(int(os.environ.get("TOLLGATE_PORT_BASE", 
 DELIVERIES = Path(os.environ["TOLLGATE_STATE_DIR"]) / "deliveries"
 os.environ["TOLLGATE_DATA_DIR"] = str(DELIVERIES)
 _OURS: list[bool] = []
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "tollgate", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tollgate")
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

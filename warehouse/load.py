@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from contracts.render import to_postgres
 from contracts.results import StageResult
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
 
-_LOCK_TIMEOUT: Final = "3s"
+_LOCK_TIMEOUT: Final = "500ms"
+"""Below Postgres's `deadlock_timeout`, 1 s: in a deadlock the swap gives way, not the reader."""
+_PATIENCE: Final = timedelta(minutes=1)
 _AHEAD: Final = 3
 """Batches that are read and written in advance, while the server takes the one before them."""
 _T = TypeVar("_T")
@@ -145,17 +147,18 @@ def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
     retry=retry_if_exception_type(
         (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
     ),
-    stop=stop_after_attempt(6),
-    wait=wait_random_exponential(multiplier=0.2, max=5),
+    stop=stop_after_delay(_PATIENCE),
+    wait=wait_random_exponential(multiplier=0.2, max=3),
     reraise=True,
 )
 def swap(dsn: str, staged: StageResult) -> StageResult:
     """Attach every staged table and day in one transaction; running it again changes nothing.
 
     A day that a later snapshot has filled meanwhile is left alone. A reader that holds a table
-    longer than the lock timeout makes the swap step back and try again.
+    longer than the lock timeout makes the swap step back and try again, for a minute.
 
     Raises:
+        psycopg.errors.LockNotAvailable: when readers held a table all that time.
         ConservationError: when the balances do not hold.
         LoadError: when a table differs from the lake, or was never staged.
     """

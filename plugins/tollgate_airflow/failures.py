@@ -44,7 +44,8 @@ _HEALING_TEXT: Final = re.compile(
     r"|could not (connect|receive data)|server closed the connection|StatusCode\.UNAVAILABLE"
     r"|INVALID_HANDLE\.SESSION_(NOT_FOUND|CHANGED|CLOSED)|the database system is"
     r"|terminating connection due to|NO_ACTIVE_SESSION|server side session identifier"
-    r"|RESPONSE_ALREADY_RECEIVED|NETWORK_CONNECTION|curlCode",
+    r"|RESPONSE_ALREADY_RECEIVED|NETWORK_CONNECTION|curlCode"
+    r"|deadlock detected|due to lock timeout",
     re.IGNORECASE,
 )
 _NEVER: Final = re.compile(

@@ -26,9 +26,10 @@ DAY = Path(__file__).resolve().parents[2] / "data/sparkov/transactions/2024-05-0
 
 @pytest.fixture
 def window() -> Window:
-    """Return a window that no other test lands: a day of a far year."""
-    number = int(uuid4().hex[:4], 16)
-    return Window.of("sparkov", date.fromordinal(date(1700, 1, 1).toordinal() + number).isoformat())
+    """Return a window that no other test lands, nor an earlier run: a day of a far year."""
+    first, last = date(2300, 1, 1).toordinal(), date(9990, 1, 1).toordinal()
+    day = date.fromordinal(first + uuid4().int % (last - first))
+    return Window.of("sparkov", day.isoformat())
 
 
 def delivery(folder: Path, window: Window, content: bytes | None = None) -> list[Delivery]:

@@ -140,7 +140,6 @@ def seen() -> list[dict[str, list[str]]]:
     max_examples=EXAMPLES,
     derandomize=True,
     database=None,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -14,6 +14,7 @@ from psycopg import sql
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.transforms import IdentityTransform
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from contracts.columns import LogicalType
 from contracts.render import to_arrow
@@ -211,8 +212,14 @@ def new_warehouse(
             return own
 
         yield make
+        # Postgres gives up after 5 s on a database whose own vacuum does not leave.
+        patient = retry(
+            retry=retry_if_exception_type(psycopg.errors.ObjectInUse),
+            stop=stop_after_attempt(5),
+            reraise=True,
+        )
         for database in names:
-            admin.execute(sql.SQL("drop database {} with (force)").format(database))
+            patient(admin.execute)(sql.SQL("drop database {} with (force)").format(database))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from tenacity import stop_after_attempt
 
 from contracts.results import ConservationError
 from contracts.settings import Settings
@@ -108,15 +110,46 @@ def test_a_reader_never_sees_half_a_swap(lake: Any, dsn: str, loader: psycopg.Co
             while not stop.is_set():
                 seen.add(reader.execute(query).fetchone())
 
-    reading = threading.Thread(target=read)
-    reading.start()
-    try:
-        load.swap(dsn, staged)
-    finally:
-        stop.set()
-        reading.join()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            load.swap(dsn, staged)
+        finally:
+            stop.set()
+        reading.result()
     assert seen <= {(48, 48, 48), (120, 120, 120)}
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (120,)
+
+
+def test_a_swap_gives_way_to_a_reader_that_holds_what_it_needs(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
+    staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 1")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(dsn) as reader:
+        reader.execute("select count(*) from staging.transactions")
+        swapping = pool.submit(load.swap, dsn, staged)
+        # After `deadlock_timeout`, so that Postgres would end the reader and not the swap.
+        assert not wait([swapping], timeout=1.5).done
+        for table in ("features", "labels", "merchants", "quarantine"):
+            query = f"select count(*) from staging.{table}"
+            assert reader.execute(query.encode()).fetchone() == (0,)
+        reader.commit()
+        assert swapping.result() == staged
+    assert loader.execute("select count(*) from staging.labels").fetchone() == (12,)
+
+
+def test_a_reader_that_stays_is_an_error_that_changed_nothing(
+    lake: Any, dsn: str, loader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load.swap.retry, "stop", stop_after_attempt(2))  # type: ignore[attr-defined]
+    staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 1")
+    with psycopg.connect(dsn) as reader:
+        reader.execute("select count(*) from staging.transactions")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            load.swap(dsn, staged)
+    assert loader.execute("select count(*) from staging.labels").fetchone() == (0,)
+    load.swap(dsn, staged)
+    assert loader.execute("select count(*) from staging.labels").fetchone() == (12,)
 
 
 def test_a_snapshot_that_was_overtaken_does_not_come_back(

@@ -92,10 +92,10 @@ def _fill(settings: Any, days: list[Judged], make: Callable[..., list[Row]]) -> 
 
 
 def _read(settings: Any, name: str) -> list[Row]:
+    query = f"select * from production_audit.{name}"
+    query += f" order by {', '.join(TABLES[f'production.{name}'].key)}"
     with psycopg.connect(settings.warehouse.dsn("transformer"), row_factory=dict_row) as owner:
-        return owner.execute(
-            f"select * from production_audit.{name} order by 1, 5".encode()
-        ).fetchall()
+        return owner.execute(query.encode()).fetchall()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import ast
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -140,14 +141,14 @@ def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], Any]) -> 
             while not stop.is_set():
                 seen.add(reader.execute(query).fetchone())
 
-    reading = threading.Thread(target=read)
-    reading.start()
-    try:
-        transform.publish(line.settings, built)
-        transform.publish(line.settings, built)
-    finally:
-        stop.set()
-        reading.join()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            transform.publish(line.settings, built)
+            transform.publish(line.settings, built)
+        finally:
+            stop.set()
+        reading.result()
     assert seen <= {(12, 12, 12), (24, 24, 24)}
     with _connect(line.settings) as reader:
         assert reader.execute(query).fetchone() == (24, 24, 24)

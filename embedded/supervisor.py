@@ -222,6 +222,8 @@ class Supervisor:
     def _spawn(self, service: Service, launch: Launch, life: _Life) -> subprocess.Popen[bytes]:
         uid, gid = launch.user or (None, None)
         with (self._logs / f"{service.name}.log").open("ab") as log, self._spawning:
+            if self._stopping.is_set():  # what stops services may have passed this one already
+                raise RuntimeError("the platform stops")
             process = subprocess.Popen(
                 list(launch.command),
                 stdin=subprocess.DEVNULL,
@@ -268,8 +270,10 @@ class Supervisor:
     def _stop(self, name: str) -> None:
         service, life = self._services[name], self._lives[name]
         life.state = "stopping"
-        if life.pid:
-            empty_session(life.pid, life.started, service.stop_signal, _STOP_SECONDS)
+        with self._spawning:
+            pid, started = life.pid, life.started
+        if pid:
+            empty_session(pid, started, service.stop_signal, _STOP_SECONDS)
         life.gone.wait(_STOP_SECONDS)
 
     def _adopt_orphans(self, everything: bool = False) -> None:

@@ -27,18 +27,33 @@ class DriverLostError(ConnectionError):
 def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
     """Return a session of the configured Connect server, or one in this process without it.
 
-    A classic session needs `jars` on its class path unless spark-submit put them there. It holds
+    A Connect session is the one that this process has, unless its driver was lost meanwhile. A
+    classic session needs `jars` on its class path unless spark-submit put them there. It holds
     the lake's keys in its own memory, so it starts only where no other session runs.
     """
     if settings.spark.remote is not None:
-        remote = SparkSession.builder.remote(settings.spark.remote.get_secret_value())
-        spark = remote.getOrCreate()
-        _notice_soon(spark)
-        return spark
+        return _of_server(settings.spark.remote.get_secret_value())
     builder = SparkSession.builder.appName("tollgate").config(map=lake_conf(settings))
     if jars:
         builder = builder.config("spark.driver.extraClassPath", ":".join(map(str, jars)))
     return builder.getOrCreate()
+
+
+def _of_server(address: str) -> SparkSession:
+    spark = SparkSession.builder.remote(address).getOrCreate()
+    _notice_soon(spark)
+    try:
+        _ = spark.version  # asks the server, which may be another by now
+        return spark
+    except Exception as error:
+        if not _LOST.search(str(error)):
+            raise
+    # The client does not always see for itself that it is over, and would be handed out for ever.
+    spark.release_session_on_close = False  # its server is not there to be told
+    spark.stop()
+    spark = SparkSession.builder.remote(address).getOrCreate()
+    _notice_soon(spark)
+    return spark
 
 
 def _notice_soon(spark: SparkSession) -> None:

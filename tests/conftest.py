@@ -55,8 +55,12 @@ def _up(*services: str) -> Settings:
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to test on somebody's real stores; lay out the sample where deliveries come from."""
+    """Refuse to test on somebody's real stores; begin without what an earlier run has left.
+
+    A test platform that runs is kept, with all that is in it.
+    """
     from contracts.settings import HOST, load_settings
+    from embedded import platform
 
     settings = load_settings()
     here = f"http://{HOST}:{settings.port('s3')}"
@@ -70,7 +74,11 @@ def pytest_sessionstart() -> None:
             " the tests would write to it: unset it for the tests.",
             returncode=2,
         )
-    shutil.rmtree(DELIVERIES, ignore_errors=True)
+    if platform.read_status(settings)["running"]:
+        shutil.rmtree(DELIVERIES, ignore_errors=True)
+    else:
+        platform.down(settings)  # what a killed supervisor left running
+        shutil.rmtree(settings.state_dir, ignore_errors=True)
     shutil.copytree(REPO / "data", DELIVERIES)
 
 

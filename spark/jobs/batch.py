@@ -1,12 +1,14 @@
 """What `process` and `redrive` share: rows of Raw judged, counted, and written to a branch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -49,6 +51,20 @@ def typed(spark: SparkSession, source: Source, rows: DataFrame, key_file: Path) 
     """Judge mapped rows of Raw; no direct identifier is left in what is returned."""
     key = spark.read.format("binaryFile").load(key_file.absolute().as_uri())
     return coarsen(pseudonymise(validate(rows, source), pads(key)))
+
+
+@contextmanager
+def on_disk(frame: DataFrame) -> Iterator[DataFrame]:
+    """Keep rows that are read several times, and let go of them however that ends.
+
+    Not in memory: a block that is evicted while another thread reads it fails the job. What is not
+    let go of, the server would keep beyond the session.
+    """
+    held = frame.persist(StorageLevel.DISK_ONLY)
+    try:
+        yield held
+    finally:
+        held.unpersist()
 
 
 def judge(

@@ -1,6 +1,8 @@
 """Raw to Processed: typed, validated, deduplicated, pseudonymised, on an audit branch."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from pyspark.sql import functions as F
 from contracts.results import ConservationError, StageResult
 from contracts.stages import Stage
 from contracts.windows import Window
+from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
-from spark.jobs.batch import balances, counted, judge, load, reasons, write_batch
+from spark.jobs.batch import balances, counted, judge, load, on_disk, reasons, write_batch
 from spark.session import says_when_lost
 from spark.tables import branch_name, ensure_tables, open_branch, read, references
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
@@ -47,8 +50,37 @@ def process(
     # Parquet is read again by each write, only the columns that it needs: cheaper than to keep all.
     batch = load(spark, source, manifests, raw_bucket, key_file)
     is_text = any(not key.endswith(".parquet") for key in objects)
-    if is_text:
-        batch = batch.persist()
+    with on_disk(batch) if is_text else nullcontext(batch) as rows:
+        groups, touched = _write(spark, source, rows, manifests, objects, window, branch)
+    held = references(spark, tables)
+    return StageResult(
+        stage=Stage.PROCESS,
+        window=window.key,
+        run_id=run_id,
+        dates=touched,
+        snapshots={name: branches[branch] for name, branches in held.items()},
+        branch=branch,
+        balances=balances(groups),
+        details={
+            "manifests": [manifest.key for manifest in manifests],
+            "reasons": reasons(groups),
+        },
+    ).check()
+
+
+def _write(
+    spark: SparkSession,
+    source: Source,
+    batch: DataFrame,
+    manifests: Sequence[Manifest],
+    objects: Sequence[str],
+    window: Window,
+    branch: str,
+) -> tuple[list[Row], tuple[date, ...]]:
+    """Write the batch that the objects hold onto the branch, in place of what stood there of them.
+
+    Returns its groups, counted, and the dates that it touches.
+    """
     judged = judge(spark, batch, branch, own=objects)
     groups = counted(judged)
     _check_arrived(groups, manifests)
@@ -70,22 +102,7 @@ def process(
         refused = there.unionByName(rows.select(*there.columns))
     accepted = judged.filter(F.col("verdict") == ACCEPTED)
     write_batch(spark, source, accepted, touched, branch, kept=kept, refused=refused)
-    if is_text:
-        batch.unpersist()
-    held = references(spark, tables)
-    return StageResult(
-        stage=Stage.PROCESS,
-        window=window.key,
-        run_id=run_id,
-        dates=touched,
-        snapshots={name: branches[branch] for name, branches in held.items()},
-        branch=branch,
-        balances=balances(groups),
-        details={
-            "manifests": [manifest.key for manifest in manifests],
-            "reasons": reasons(groups),
-        },
-    ).check()
+    return groups, touched
 
 
 def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:

@@ -1,6 +1,7 @@
 """Try quarantined rows again, from Raw, by the rules and the mapping of today."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from contracts.stages import Stage
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
-from spark.jobs.batch import FLOWS, balance_currency, judge, typed, write_batch
+from spark.jobs.batch import FLOWS, balance_currency, judge, on_disk, typed, write_batch
 from spark.jobs.raw import read_raw
 from spark.session import says_when_lost
 from spark.tables import MAIN, branch_name, ensure_tables, open_branch, read, references
@@ -88,9 +89,8 @@ def rehearse(
 
     Raises: as `redrive`.
     """
-    judged = _judge(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file)
-    judged.rows.unpersist()
-    return _outcomes(judged.groups)
+    with _judged(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file) as judged:
+        return _outcomes(judged.groups)
 
 
 @says_when_lost
@@ -125,18 +125,18 @@ def redrive(
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    judged = _judge(spark, processed, manifests, reasons, branch, raw_bucket, key_file)
-    accepted = judged.rows.filter(F.col("verdict") == ACCEPTED)
-    touched = sorted({row["event_date"] for row in judged.groups if row["verdict"] == ACCEPTED})
+    with _judged(spark, processed, manifests, reasons, branch, raw_bucket, key_file) as judged:
+        accepted = judged.rows.filter(F.col("verdict") == ACCEPTED)
+        touched = sorted({row["event_date"] for row in judged.groups if row["verdict"] == ACCEPTED})
 
-    def kept(table: str) -> DataFrame:
-        # What a run that was killed while it published has left there already is not doubled.
-        key = ["source_system", "event_id", "raw_object"]
-        return read(spark, table, branch).join(F.broadcast(accepted.select(key)), key, "left_anti")
+        def kept(table: str) -> DataFrame:
+            # What a run that was killed while it published has left there already is not doubled.
+            key = ["source_system", "event_id", "raw_object"]
+            mine = F.broadcast(accepted.select(key))
+            return read(spark, table, branch).join(mine, key, "left_anti")
 
-    refused = _refused(spark, judged, processed.window, run_id, branch)
-    write_batch(spark, judged.source, accepted, touched, branch, kept=kept, refused=refused)
-    judged.rows.unpersist()
+        refused = _refused(spark, judged, processed.window, run_id, branch)
+        write_batch(spark, judged.source, accepted, touched, branch, kept=kept, refused=refused)
     held = references(spark, tables)
     moved = StageResult(
         stage=Stage.REDRIVE,
@@ -165,7 +165,8 @@ def redrive(
     ).check()
 
 
-def _judge(
+@contextmanager
+def _judged(
     spark: SparkSession,
     processed: StageResult,
     manifests: Sequence[Manifest],
@@ -173,7 +174,7 @@ def _judge(
     version: str,
     raw_bucket: str,
     key_file: Path,
-) -> _Judged:
+) -> Iterator[_Judged]:
     """Read the selected rows from Raw and judge them beside what is known by now."""
     asked = sorted({str(RejectReason(reason)) for reason in reasons})
     keys = sorted({held.key for manifest in manifests for held in manifest.objects})
@@ -186,26 +187,31 @@ def _judge(
         "amount",
         *HISTORY,
     )
-    selected = held.filter(wanted).select(*_PLACE, was.alias("was")).persist()
-    objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
-    if not objects:
-        raise NothingToRedriveError(
-            f"no row of the window {processed.window} is in quarantine"
-            f"{' for ' + ', '.join(asked) if asked else ''}: there is nothing to redrive."
+    with ExitStack() as kept:
+        selected = kept.enter_context(
+            on_disk(held.filter(wanted).select(*_PLACE, was.alias("was")))
         )
-    source = declared(manifests[0].source)
-    landed = read_raw(spark, source, _only(manifests, objects), raw_bucket)
-    rows = landed.join(F.broadcast(selected.select(*_PLACE)), list(_PLACE), "left_semi")
-    batch = typed(spark, source, rows, key_file)
-    batch = batch.join(F.broadcast(selected), list(_PLACE), "inner").persist()
-    judged = judge(spark, batch, version).persist()
-    groups = _counted(judged)
-    found, expected = sum(row["row_count"] for row in groups), selected.count()
-    for frame in (batch, selected):
-        frame.unpersist()
-    if found != expected:
-        raise ConservationError(f"redrive read {found} of {expected} quarantined rows from Raw.")
-    return _Judged(source, judged, groups)
+        objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
+        if not objects:
+            raise NothingToRedriveError(
+                f"no row of the window {processed.window} is in quarantine"
+                f"{' for ' + ', '.join(asked) if asked else ''}: there is nothing to redrive."
+            )
+        source = declared(manifests[0].source)
+        landed = read_raw(spark, source, _only(manifests, objects), raw_bucket)
+        rows = landed.join(F.broadcast(selected.select(*_PLACE)), list(_PLACE), "left_semi")
+        batch = typed(spark, source, rows, key_file)
+        batch = batch.join(F.broadcast(selected), list(_PLACE), "inner")
+        judged = kept.enter_context(
+            on_disk(judge(spark, kept.enter_context(on_disk(batch)), version))
+        )
+        groups = _counted(judged)
+        found, expected = sum(row["row_count"] for row in groups), selected.count()
+        if found != expected:
+            raise ConservationError(
+                f"redrive read {found} of {expected} quarantined rows from Raw."
+            )
+        yield _Judged(source, judged, groups)
 
 
 def _check_held(held: DataFrame, processed: StageResult) -> None:

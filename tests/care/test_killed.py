@@ -2,14 +2,14 @@
 
 import os
 import signal
-import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from contracts.settings import Settings
 from embedded import platform
+from spark.jobs import care as jobs
 from spark.session import DriverLostError, session
 from warehouse.lake import open_catalog
 
@@ -22,7 +22,7 @@ LABELS = "processed.labels"
 
 
 def test_care_killed_half_way_leaves_the_tables_right(
-    make_lake: "type[Lake]", spark_settings: Settings
+    make_lake: "type[Lake]", spark_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = open_catalog(spark_settings, "reader")
     lake = make_lake(session(spark_settings), spark_settings, catalog)
@@ -32,26 +32,23 @@ def test_care_killed_half_way_leaves_the_tables_right(
     lake.cut(LABELS, 3)
     rows, begun = lake.rows(), lake.hold(LABELS).table.metadata_location
     victim = platform.read_status(spark_settings)["services"]["spark"]["pid"]
+    call = jobs._call
 
-    def kill_when_it_has_begun() -> None:
-        own = open_catalog(spark_settings, "reader")
-        deadline = time.monotonic() + 60
-        while own.load_table(LABELS).metadata_location == begun and time.monotonic() < deadline:
-            time.sleep(0.01)
+    def call_and_kill(*given: Any) -> Any:
+        rows = call(*given)
         os.kill(victim, signal.SIGKILL)
-        own.close()
+        return rows
 
-    killer = threading.Thread(target=kill_when_it_has_begun)
-    killer.start()
-    with pytest.raises(DriverLostError):
-        lake.care(LABELS)
-    killer.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "_call", call_and_kill)
+        with pytest.raises(DriverLostError):
+            lake.care(LABELS)
     left = lake.hold(LABELS)
     assert left.table.metadata_location != begun, "it had not begun"
     assert len(left.snapshots) > 1, "it was finished"
     assert lake.rows() == rows
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while platform.read_status(spark_settings)["services"]["spark"]["pid"] == victim:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 WINDOW = Window.of("sparkov", "2024-05-01--2024-05-05")
 TABLES = (*zone("processed"), *zone("sandbox"))
@@ -118,7 +118,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
             processes = [one for name in (*SERVICES, *WORKERS) for one in here.members(name)]
         finally:
             platform.down(settings)
-    _, left = psutil.wait_procs(processes, timeout=5)
+    _, left = psutil.wait_procs(processes, timeout=30)
     assert left == [], "the platform is down, and these run on"
     shutil.rmtree(state, ignore_errors=True)
 
@@ -172,7 +172,7 @@ def kill_in_mid_task(instance: Instance, worker: str, over: threading.Event) -> 
 
 def rejoined(instance: Instance, worker: str, dead: int) -> bool:
     """Wait until the supervisor has brought a killed worker back into the cluster."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         state = platform.read_status(instance.settings)["services"][worker]
         if state["state"] == "ready" and state["pid"] != dead:
@@ -212,14 +212,19 @@ def test_a_worker_killed_in_mid_job_changes_nothing(
     def with_a_kill(job: Callable[[], StageResult]) -> StageResult:
         worker = next(victims)
         pid = platform.read_status(instance.settings)["services"][worker]["pid"]
-        over = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            killer = pool.submit(kill_in_mid_task, instance, worker, over)
-            try:
-                result = job()
-            finally:
-                over.set()
-            assert killer.result(), f"{worker} was never met at work"
+        # A worker's tasks are short and may be over before they are seen: then the job runs again.
+        for _ in range(5):
+            over = threading.Event()
+            with ThreadPoolExecutor(1) as pool:
+                killer = pool.submit(kill_in_mid_task, instance, worker, over)
+                try:
+                    result = job()
+                finally:
+                    over.set()
+            if killer.result():
+                break
+        else:
+            pytest.fail(f"{worker} was never met at work")
         assert rejoined(instance, worker, pid)
         return result
 

@@ -81,7 +81,7 @@ def _lives(pid: int) -> bool:
 
 
 def _ready_again(settings: Settings, name: str, old: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         state = platform.read_status(settings)["services"][name]
         if state["state"] == "ready" and state["pid"] != old:

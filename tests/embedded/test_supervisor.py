@@ -33,7 +33,7 @@ _HARNESS = """
             return file.exists() and file.read_text() == str(pid)
 
         launch = lambda: Launch([sys.executable, "-c", command, str(home)], dict(os.environ))
-        return Service(name, launch, ready, tuple(needs), port=port, ready_seconds=20)
+        return Service(name, launch, ready, tuple(needs), port=port, ready_seconds=60)
 
     services = [declare(**spec) for spec in json.loads((home / "spec.json").read_text())]
     names = [service.name for service in services]
@@ -89,7 +89,7 @@ class Harness:
         self.process.wait(60)
 
 
-def _until(what: Callable[[], bool], seconds: float = 30) -> None:
+def _until(what: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -107,7 +107,7 @@ class Watched:
 
     def await_restart(self, service: str, killed: int) -> None:
         """Wait until the supervisor has brought a killed service back."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             state = self._state(service)
             if state["state"] == "ready" and state["pid"] != killed:

@@ -87,6 +87,15 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
     assert processed(line) == reckoned(line, HISTORY, DAY)
 
 
+def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None:
+    from spark.session import session
+
+    assert session(line.settings).range(1).count() == 1
+    # Nothing asks the server before it is back, so that the client sees nothing of its death.
+    line.await_restart("spark", line.kill("spark"))
+    assert session(line.settings).range(3).count() == 3
+
+
 def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:

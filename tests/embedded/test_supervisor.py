@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from embedded.services.common import owns_port
-from embedded.supervisor import port_is_free, session_members
+from embedded.supervisor import Launch, Service, Supervisor, port_is_free, session_members
 
 REPO = Path(__file__).resolve().parents[2]
 # A service is ready when it has written its own pid into a file of its name.
@@ -203,3 +203,16 @@ def test_a_reused_number_is_not_taken_for_the_old_session() -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_nothing_starts_once_the_platform_stops(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    launch = Launch([sys.executable, "-c", f"open({str(started)!r}, 'w')"], dict(os.environ))
+    late = Service("late", lambda: launch, lambda _pid, _started: True)
+    (tmp_path / "logs").mkdir()
+    supervisor = Supervisor([late], tmp_path / "logs", tmp_path / "status.json")
+    supervisor._stopping.set()
+    supervisor._once(late, supervisor._lives["late"])
+    assert supervisor._lives["late"].problem.endswith("the platform stops")
+    assert supervisor._lives["late"].pid == 0
+    assert not started.exists()

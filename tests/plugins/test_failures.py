@@ -77,6 +77,12 @@ def wrapped_away() -> Exception:
         return error
 
 
+def deadlock_in_dbt() -> Exception:
+    from warehouse.dbt_runner import BuildFailed
+
+    return BuildFailed("dbt could not build stg_lake__labels: deadlock detected")
+
+
 def closed_gate() -> Exception:
     check = CheckResult("t.amount.sum", "t", "critical", False, observed="connection refused")
     try:
@@ -87,7 +93,8 @@ def closed_gate() -> Exception:
 
 
 @pytest.mark.parametrize(
-    "make", [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away]
+    "make",
+    [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away, deadlock_in_dbt],
 )
 def test_what_was_away_is_tried_again(make: Any) -> None:
     from tollgate_airflow.failures import guarded, heals

@@ -1,7 +1,7 @@
 """Each kind of dirt from its delivery to the tables: mended, or set aside with its reason."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from sources import registry
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.mapping_file import read
+from tests.spark.times import utc
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -113,10 +114,10 @@ def test_what_can_be_mended_arrives(line: "Line", sparkov: Processed) -> None:
     rows = {row["event_id"]: row for row in of(line, sparkov, "transactions")}
     names = [name for name, _ in ROWS if name != "rounded_card"]
     assert list(rows) == list(dict.fromkeys(names))
-    at = {name: row["event_at"] for name, row in rows.items()}
-    assert at["sound"] == at["same_second"] == datetime(2020, 6, 21, 12, 14, 25)
-    assert at["spreadsheet_date"] == datetime(2020, 6, 21, 12, 15)
-    assert at["out_of_order"] == datetime(2020, 6, 21, 0, 0, 1)
+    at = {name: utc(row["event_at"]) for name, row in rows.items()}
+    assert at["sound"] == at["same_second"] == datetime(2020, 6, 21, 12, 14, 25, tzinfo=UTC)
+    assert at["spreadsheet_date"] == datetime(2020, 6, 21, 12, 15, tzinfo=UTC)
+    assert at["out_of_order"] == datetime(2020, 6, 21, 0, 0, 1, tzinfo=UTC)
     minutes = [n for n, row in rows.items() if row["event_at_precision"] == "minute"]
     assert minutes == ["spreadsheet_date"]
     assert {(row["counterparty_id"], row["schema_version"]) for row in rows.values()} == {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.tables import TABLES
+from tests.spark.times import utc
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -61,7 +62,7 @@ def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", br
 
     assert [row["event_id"] for row in held(line)] == ["a", "d", "e"]
     assert held(line)[0] == first[0]
-    assert first[0]["known_at"] == datetime(2024, 5, 9, 12, 30, 15, 123456)
+    assert utc(first[0]["known_at"]) == datetime(2024, 5, 9, 12, 30, 15, 123456, tzinfo=UTC)
     files = read(line.spark, LABELS, branch).selectExpr("input_file_name() AS file").distinct()
     folders = sorted(row["file"].split("/")[-2] for row in files.collect())
     assert folders == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]

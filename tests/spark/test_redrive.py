@@ -14,6 +14,7 @@ from contracts.results import Balance, StageResult
 from contracts.tables import zone
 from sources import registry
 from sources.manifest import Manifest
+from tests.spark.times import utc
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -44,8 +45,8 @@ class Story:
 
     @property
     def landed_at(self) -> datetime:
-        """Return when the delivery came in, in UTC, as Spark gives it."""
-        return self.manifest.objects[0].landed_at.replace(tzinfo=None)
+        """Return when the delivery came in."""
+        return self.manifest.objects[0].landed_at
 
 
 @contextmanager
@@ -139,7 +140,7 @@ def test_a_refused_row_says_by_which_rule(line: "Line", story: Story) -> None:
         ]
     ]
     assert {(row["redrive_count"], row["redrive_run_id"]) for row in rows} == {(0, None)}
-    assert {row["first_seen_at"] for row in rows} == {story.landed_at}
+    assert {utc(row["first_seen_at"]) for row in rows} == {story.landed_at}
 
 
 def test_a_rehearsal_says_what_would_happen_and_writes_nothing(line: "Line", story: Story) -> None:
@@ -239,7 +240,7 @@ def test_what_fails_again_stays_with_its_history(line: "Line", story: Story) -> 
         (7, ["negative_amount"], 0, None),
         (8, ["unreadable_amount"], 0, None),
     ]
-    assert {row["first_seen_at"] for row in rows} == {story.landed_at}
+    assert {utc(row["first_seen_at"]) for row in rows} == {story.landed_at}
 
 
 def test_a_second_redrive_moves_nothing(line: "Line", story: Story) -> None:

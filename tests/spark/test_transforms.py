@@ -15,6 +15,7 @@ from contracts.tables import TABLES
 from sources.declaration import FixedDelay
 from sources.sparkov import SPARKOV
 from tests.spark.sparkov_rows import LANDED, V1, raw, validated
+from tests.spark.times import utc
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,11 +26,6 @@ pytestmark = pytest.mark.spark
 @pytest.fixture(autouse=True)
 def _in_session(spark: "SparkSession") -> None:
     """Expressions need a session to be made in."""
-
-
-def utc(value: object) -> object:
-    """Return a time that Spark answered in this machine's zone as UTC; other values as they are."""
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ for the touched dates in an audit schema, judged there, and shown to readers in 
 - `build`: a model or a dbt test failed; the message names it. Nothing is visible to readers.
 - `gate_production`: the marts disagree with STAGING; the audit schema was set back. Read the
   report, mend, then *Clear* the run from `build`.
-- `publish`: Postgres was away (tried again by itself).
+- `publish`: Postgres was away (tried again by itself). *Waits no more*: another run, or a
+  rebuild, came between; *Clear* the run from `build`.
 """
 
 from typing import Any

@@ -38,10 +38,11 @@ _INDEXES: Final = (
 
 LAYER_STATE: Final = (
     "create table if not exists production_audit.layer_state (layer text, source_system text,"
-    " published_as_of date, unpublished jsonb, primary key (layer, source_system))"
+    " published_as_of date, unpublished jsonb, run_id text, primary key (layer, source_system));"
+    " alter table production_audit.layer_state add column if not exists run_id text"
 )
-"""How far the knowledge of a source was published in a layer of marts, and which slices wait for
-their gate."""
+"""How far the knowledge of a source was published in a layer of marts, which slices wait for their
+gate, and the run that built them, or that published last when none wait."""
 
 
 class MigrationError(RuntimeError):

@@ -92,10 +92,10 @@ def build_slices(
     variables = _variables(settings, window.source, days, knowledge)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
-            "insert into production_audit.layer_state (layer, source_system, unpublished)"
-            " values (%s, %s, %s)"
-            " on conflict (layer, source_system) do update set unpublished = excluded.unpublished",
-            (_held(settings, layer), window.source, Jsonb(variables)),
+            "insert into production_audit.layer_state (layer, source_system, unpublished, run_id)"
+            " values (%s, %s, %s, %s) on conflict (layer, source_system)"
+            " do update set unpublished = excluded.unpublished, run_id = excluded.run_id",
+            (_held(settings, layer), window.source, Jsonb(variables), run_id),
         )
     if settings.warehouse.kind == "snowflake":
         from warehouse.snowflake.records import copy_records
@@ -128,13 +128,18 @@ def publish(settings: Settings, built: StageResult) -> None:
     """Copy what was built into PRODUCTION in one transaction; again changes nothing.
 
     Raises:
-        BuildFailed: when PRODUCTION could not be written; it is then as it was.
+        BuildFailed: when PRODUCTION could not be written, or the build waits no more; it is then
+            as it was.
     """
     layer: Layer = built.details["layer"]
     variables: dict[str, Any] = built.details["variables"]
     built.check()
-    dbt_runner.operation(settings, "publish", layer, variables)
-    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+    with (
+        dbt_runner.alone(settings),
+        psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as connection,
+    ):
+        _require_still_there(connection, _held(settings, layer), built)
+        dbt_runner.operation(settings, "publish", layer, variables)
         connection.execute(
             "insert into production_audit.layer_state as held"
             " (layer, source_system, published_as_of) values (%s, %s, %s)"
@@ -166,7 +171,9 @@ def publish_operations(settings: Settings, run_id: str) -> None:
     # No source, day or knowledge matters to them: their slice is what was recorded lately. Refused
     # rows are a source's, and stay as its last build has judged them.
     no_day = Window("none", date.min, date.min)
-    publish(settings, build(settings, window=no_day, run_id=run_id, dates=(), layer="operations"))
+    with dbt_runner.alone(settings):
+        built = build(settings, window=no_day, run_id=run_id, dates=(), layer="operations")
+        publish(settings, built)
 
 
 def publish_models(settings: Settings, window: Window, run_id: str) -> None:
@@ -175,7 +182,9 @@ def publish_models(settings: Settings, window: Window, run_id: str) -> None:
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    publish(settings, build(settings, window=window, run_id=run_id, dates=(), layer="models"))
+    with dbt_runner.alone(settings):
+        built = build(settings, window=window, run_id=run_id, dates=(), layer="models")
+        publish(settings, built)
 
 
 def undo_rebuild(settings: Settings) -> None:
@@ -198,7 +207,8 @@ def settle_rebuild(settings: Settings) -> None:
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute("delete from production_audit.layer_state where layer = %s", (REBUILD,))
         connection.execute(
-            "update production_audit.layer_state set unpublished = null where layer = any(%s)",
+            "update production_audit.layer_state set unpublished = null, run_id = null"
+            " where unpublished is not null and layer = any(%s)",
             (list(_SELECTED),),
         )
 
@@ -267,6 +277,19 @@ def _require_this_version(settings: Settings) -> None:
         )
 
 
+def _require_still_there(connection: psycopg.Connection, layer: str, built: StageResult) -> None:
+    """Refuse to publish what waits no more: the audited slices would be those of before."""
+    held = connection.execute(
+        "select run_id from production_audit.layer_state where layer = %s and source_system = %s",
+        (layer, built.details["variables"]["source"]),
+    ).fetchone()
+    if held != (built.run_id,):
+        raise BuildFailed(
+            f"what run {built.run_id} built on {built.window} waits no more: another run or a"
+            " rebuild came between. Nothing was changed; build it again."
+        )
+
+
 def _state(
     connection: psycopg.Connection, layer: str, source: str
 ) -> tuple[date | None, list[dict[str, Any]]]:
@@ -309,7 +332,7 @@ def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> Non
     dbt_runner.operation(settings, "restore", layer, variables)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
-            "update production_audit.layer_state set unpublished = null"
+            "update production_audit.layer_state set unpublished = null, run_id = null"
             " where layer = %s and source_system = %s",
             (_held(settings, layer), variables["source"]),
         )

@@ -113,6 +113,14 @@ def test_marts_of_another_version_are_replaced(line: Any, untouched: None) -> No
     assert keys == (len(_MARTS),)
 
 
+def test_a_build_that_waited_meanwhile_is_not_published(line: Any, untouched: None) -> None:
+    built = line.build("2024-05-03")
+    _rebuild(line)
+    with pytest.raises(BuildFailed, match="waits no more: another run or a rebuild"):
+        transform.publish(line.settings, built)
+    transform.publish(line.settings, line.build("2024-05-03"))
+
+
 def test_what_its_gate_refuses_is_undone(line: Any, untouched: None) -> None:
     with pytest.raises(GateFailed, match="a token of 32 hexadecimal digits"):
         _rebuild(line, gate_production)

@@ -123,6 +123,14 @@ def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: Any, untouche
     assert audited == _marts(line.settings)
 
 
+def test_what_another_run_has_undone_is_not_published(line: Any, untouched: None) -> None:
+    line.load(_LAST)
+    built = line.build(_LAST)
+    line.build("2024-05-03")
+    with pytest.raises(dbt_runner.BuildFailed, match=rf"{_LAST} waits no more.*build it again"):
+        transform.publish(line.settings, built)
+
+
 def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], Any]) -> None:
     line = new_line()
     line.run("2024-05-01")
@@ -176,6 +184,16 @@ def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: N
 def test_a_macro_that_fails_is_said_in_one_sentence(line: Any, untouched: None) -> None:
     with pytest.raises(dbt_runner.BuildFailed, match=r"dbt run-operation of layer core failed"):
         dbt_runner.operation(line.settings, "no_such_macro", "core", {})
+
+
+def test_dbt_starts_with_as_many_flags_each_time(line: Any) -> None:
+    from dbt.adapters.base import impl
+
+    held = []
+    for _ in range(3):
+        dbt_runner.operation(line.settings, "clear_reports")
+        held.append(len(impl.DEFAULT_BASE_BEHAVIOR_FLAGS))
+    assert len(set(held)) == 1
 
 
 def test_the_password_is_in_no_log_and_the_profile_is_private(line: Any) -> None:

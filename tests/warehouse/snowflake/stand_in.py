@@ -68,8 +68,6 @@ def listening() -> Iterator[dict[str, Any]]:
         "fakesnow.cursor.parse_one": lambda text: trees.pop(text, None) or parse_one(text),
         "fakesnow.transforms.describe_table": _table_described,
         "sqlglot.expressions.Expression.transform": _transformed,
-        # dbt looks through the modules of this process for each of its flags, at each start.
-        "dbt_common.behavior_flags.BehaviorFlagRendered._default_source": staticmethod(str),
     }
     for talkative in ("fakesnow.server", "uvicorn.access"):
         logging.getLogger(talkative).setLevel(logging.WARNING)

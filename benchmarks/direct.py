@@ -176,10 +176,9 @@ class DirectLine:
             self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("publish scores"):
             scores.swap_scores(self._dsn, staged)
-            built = transform.build(
+            transform.build_and_publish(
                 self.settings, window=window, run_id=run_id, dates=staged.dates, layer="scores"
             )
-            transform.publish(self.settings, built)
         return staged
 
 

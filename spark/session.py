@@ -40,8 +40,7 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
 
 
 def _of_server(address: str) -> SparkSession:
-    spark = SparkSession.builder.remote(address).getOrCreate()
-    _notice_soon(spark)
+    spark = _reached(address)
     try:
         _ = spark.version  # asks the server, which may be another by now
         return spark
@@ -51,19 +50,20 @@ def _of_server(address: str) -> SparkSession:
     # The client does not always see for itself that it is over, and would be handed out for ever.
     spark.release_session_on_close = False  # its server is not there to be told
     spark.stop()
-    spark = SparkSession.builder.remote(address).getOrCreate()
-    _notice_soon(spark)
-    return spark
+    return _reached(address)
 
 
-def _notice_soon(spark: SparkSession) -> None:
-    """Have the client look for a lost driver every two seconds, for two minutes.
+def _reached(address: str) -> SparkSession:
+    """Return the session that there is, or a new one; it sees a lost driver within two seconds.
 
-    By default it waits longer and longer, up to a minute, while the driver has been back for long.
+    It looks for two minutes. By default it waits longer and longer, up to a minute, while the
+    driver has been back for long.
     """
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
+    spark = SparkSession.builder.remote(address).getOrCreate()
     spark.client.set_retry_policies([DefaultPolicy(max_retries=60, max_backoff=2000)])
+    return spark
 
 
 def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -119,10 +119,10 @@ def run(
 
 
 def _forget_repeated_flags() -> None:
-    """Keep dbt as fast as at its first start in this process.
+    """Keep dbt from starting more slowly each time in this process.
 
     Each start adds the flags of its adapter to dbt's own list, as of dbt-adapters 1.24, and for
-    each one in it dbt looks through all modules of the process: a tenth start took seconds.
+    each one in it dbt looks through all modules of the process.
     """
     from dbt.adapters.base import impl
 

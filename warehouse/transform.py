@@ -153,6 +153,20 @@ def publish(settings: Settings, built: StageResult) -> None:
         )
 
 
+def build_and_publish(
+    settings: Settings, *, window: Window, run_id: str, dates: Iterable[date], layer: Layer = "core"
+) -> None:
+    """Build marts that no gate has to judge and publish them, with no other run in between.
+
+    Raises: as `build` and `publish`.
+    """
+    with dbt_runner.alone(settings):
+        publish(
+            settings,
+            build(settings, window=window, run_id=run_id, dates=dates, layer=layer),
+        )
+
+
 def discard(settings: Settings, built: StageResult) -> None:
     """Put the audited slices back to what readers see, after a gate closed.
 
@@ -171,9 +185,7 @@ def publish_operations(settings: Settings, run_id: str) -> None:
     # No source, day or knowledge matters to them: their slice is what was recorded lately. Refused
     # rows are a source's, and stay as its last build has judged them.
     no_day = Window("none", date.min, date.min)
-    with dbt_runner.alone(settings):
-        built = build(settings, window=no_day, run_id=run_id, dates=(), layer="operations")
-        publish(settings, built)
+    build_and_publish(settings, window=no_day, run_id=run_id, dates=(), layer="operations")
 
 
 def publish_models(settings: Settings, window: Window, run_id: str) -> None:
@@ -182,9 +194,7 @@ def publish_models(settings: Settings, window: Window, run_id: str) -> None:
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    with dbt_runner.alone(settings):
-        built = build(settings, window=window, run_id=run_id, dates=(), layer="models")
-        publish(settings, built)
+    build_and_publish(settings, window=window, run_id=run_id, dates=(), layer="models")
 
 
 def undo_rebuild(settings: Settings) -> None:

@@ -187,10 +187,9 @@ def _judged(
         "amount",
         *HISTORY,
     )
-    with ExitStack() as kept:
-        selected = kept.enter_context(
-            on_disk(held.filter(wanted).select(*_PLACE, was.alias("was")))
-        )
+    with ExitStack() as stack:
+        selected = held.filter(wanted).select(*_PLACE, was.alias("was"))
+        selected = stack.enter_context(on_disk(selected))
         objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
         if not objects:
             raise NothingToRedriveError(
@@ -202,9 +201,8 @@ def _judged(
         rows = landed.join(F.broadcast(selected.select(*_PLACE)), list(_PLACE), "left_semi")
         batch = typed(spark, source, rows, key_file)
         batch = batch.join(F.broadcast(selected), list(_PLACE), "inner")
-        judged = kept.enter_context(
-            on_disk(judge(spark, kept.enter_context(on_disk(batch)), version))
-        )
+        batch = stack.enter_context(on_disk(batch))
+        judged = stack.enter_context(on_disk(judge(spark, batch, version)))
         groups = _counted(judged)
         found, expected = sum(row["row_count"] for row in groups), selected.count()
         if found != expected:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from contracts.features import FEATURE_NAMES, LOOKBACK_DAYS
 from contracts.results import StageResult
 from contracts.tables import TABLES, zone
 from sources.store import s3_client
+from tests.spark.logs import logs_under
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -171,12 +171,7 @@ def test_tokens_are_keyed_by_this_installation(line: "Line", day: Prepared) -> N
     found = {row["customer_id"] for row in line.rows("processed.customers", "customer_id")}
 
     assert found == expected
-    logs = [
-        Path(folder, name)
-        for folder, _, names in os.walk(line.settings.state_dir)
-        for name in names
-        if name.endswith((".log", ".out"))
-    ]
+    logs = logs_under(line.settings.state_dir)
     assert any("spark" in str(file) for file in logs)
     for file in logs:
         text = file.read_bytes().lower()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.settings import Settings
-from embedded.platform import logs_dir
+from tests.spark.logs import logs_under
 from tests.spark.sparkov_rows import validated
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_identifiers_become_tokens_and_the_key_is_in_no_plan(
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         frame.explain(extended=True)
-    logs = b"".join(p.read_bytes() for p in logs_dir(spark_settings).glob("spark*.log"))
+    logs = b"".join(p.read_bytes() for p in logs_under(spark_settings.state_dir))
     inner = bytes(byte ^ 0x36 for byte in KEY)
     for secret in (KEY.hex(), KEY.hex().upper(), inner.hex(), inner.hex().upper()):
         assert secret not in said.getvalue()

@@ -53,10 +53,9 @@ def bring(settings: Settings, catalog: Catalog, window: Window) -> None:
 def _publish(
     there: Settings, window: Window, staged: StageResult, layer: dbt_runner.Layer = "core"
 ) -> None:
-    built = transform.build(
+    transform.build_and_publish(
         there, window=window, run_id=staged.run_id, dates=staged.dates, layer=layer
     )
-    transform.publish(there, built)
 
 
 def _copy_scores(there: Settings, window: Window, staged: StageResult) -> bool:

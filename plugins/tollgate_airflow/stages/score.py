@@ -63,19 +63,15 @@ def gate(written: dict[str, Any]) -> str:
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
     """Put the scores into STAGING, build their marts and show them to readers."""
-    from warehouse.dbt_runner import alone
     from warehouse.scores import swap_scores
-    from warehouse.transform import build
-    from warehouse.transform import publish as show
+    from warehouse.transform import build_and_publish
 
     settings = get_settings()
     run = Run.of(Stage.SCORE, context)
     result = StageResult.from_dict(written)
     swap_scores(connections.warehouse("loader"), result)
-    with alone(settings):
-        built = build(
-            settings, window=run.window, run_id=run.run_id, dates=result.dates, layer="scores"
-        )
-        show(settings, built)
+    build_and_publish(
+        settings, window=run.window, run_id=run.run_id, dates=result.dates, layer="scores"
+    )
     handover.record(run, result)
     return run.window.key

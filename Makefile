@@ -8,8 +8,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PY := .venv/bin/python
 # Tests take their own place beside these; a developer's other settings do not reach them.
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
+TEST_LANES := -n 2 --dist loadgroup --no-loadscope-reorder --durations=10
+# `make test SEED=7` shuffles the tests; the same seed gives the same order.
+TEST_ORDER := $(if $(SEED),-p randomly -p "randomly_seed=$(SEED)")
 
-.PHONY: help setup demo test test-fast test-bi cluster-test lint up down status logs env login \
+.PHONY: help setup demo test test-fast test-soak test-bi cluster-test lint up down status logs env login \
   clean lock contracts docs bi screenshots bench kill-rate
 
 help: ## Say what there is.
@@ -24,18 +27,21 @@ demo: setup ## Start the platform, run the pipeline through Airflow, say what ha
 	@$(PY) -m embedded up
 	@$(PY) -m demo
 
-test: setup lint ## Run every check and test, on a test platform of its own.
-	@$(TEST_ENVIRONMENT) $(PY) -m pytest
+test: setup lint ## Run every check and test in two lanes, each on a test platform of its own.
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest $(TEST_LANES) $(TEST_ORDER)
+
+test-soak: setup ## Run the endurance tests: a long line, a cluster, Snowflake, half a year.
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m soak --durations=10
 
 test-fast: setup ## Run the pure tests only: seconds, no service.
-	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack and not bi"
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack and not bi and not soak"
 
 test-bi: setup ## Open every dashboard in a headless Chromium, on a test platform of its own.
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m bi tests/bi
 
 cluster-test: setup ## Run the jobs on a Spark cluster, with a worker killed in mid-job.
-	@$(TEST_ENVIRONMENT) $(PY) -m pytest tests/cluster
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m soak tests/cluster
 
 lint: setup ## Check style, types, SQL, and that generated files are fresh.
 	@$(PY) -m ruff check --no-cache .

@@ -19,11 +19,22 @@ import hypothesis
 import pytest
 
 REPO = Path(__file__).resolve().parent.parent
-# Before any of our modules reads its settings: tests never touch the developer's platform.
-os.environ["TOLLGATE_STATE_DIR"] = str(
-    Path(os.environ.get("TOLLGATE_STATE_DIR", REPO / "var")).absolute() / "test"
+LANE = os.environ.get("PYTEST_XDIST_WORKER")
+"""Name of the pytest-xdist worker that this process is, `gw0` or `gw1`; None without xdist."""
+
+# Before any of our modules reads its settings: tests never touch the developer's platform. A lane
+# inherits the test platform's place from the process that started it, and takes a part of it.
+if LANE is None:
+    os.environ["TOLLGATE_STATE_DIR"] = str(
+        Path(os.environ.get("TOLLGATE_STATE_DIR", REPO / "var")).absolute() / "test"
+    )
+    _ports_from = 100
+else:
+    os.environ["TOLLGATE_STATE_DIR"] = str(Path(os.environ["TOLLGATE_STATE_DIR"]) / LANE)
+    _ports_from = 100 * int(LANE.removeprefix("gw"))
+os.environ["TOLLGATE_PORT_BASE"] = str(
+    int(os.environ.get("TOLLGATE_PORT_BASE", "15400")) + _ports_from
 )
-os.environ["TOLLGATE_PORT_BASE"] = str(int(os.environ.get("TOLLGATE_PORT_BASE", "15400")) + 100)
 # A copy of the deliveries, so that a test may add one that is broken.
 DELIVERIES = Path(os.environ["TOLLGATE_STATE_DIR"]) / "deliveries"
 os.environ["TOLLGATE_DATA_DIR"] = str(DELIVERIES)
@@ -54,11 +65,26 @@ def _up(*services: str) -> Settings:
     return get_settings()
 
 
-def pytest_sessionstart() -> None:
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make one group of all tests that need the Spark server, and one of each other file.
+
+    `--dist loadgroup` sends a group to one lane, so only one lane pays for a warm Spark server. The
+    Spark group is the longest and starts first; groups of one file fill the other lane, then both.
+    """
+    for item in items:
+        group = "spark" if item.get_closest_marker("spark") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.get_closest_marker("spark"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse to test on somebody's real stores; begin without what an earlier run has left.
 
     A test platform that runs is kept, with all that is in it.
     """
+    if LANE is None and session.config.getoption("dist", "no") != "no":
+        return  # the lanes run the tests, each on a platform of its own
     from contracts.settings import HOST, load_settings
     from embedded import platform
 

@@ -10,7 +10,7 @@ from warehouse.upkeep import RANGE_AFTER_CARE
 if TYPE_CHECKING:
     from tests.care.conftest import Lake
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 LABELS, MERCHANTS = "processed.labels", "processed.merchants"
 

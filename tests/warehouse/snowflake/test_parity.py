@@ -16,7 +16,7 @@ from warehouse.snowflake import load
 from warehouse.snowflake.__main__ import bring
 from warehouse.snowflake.session import Session, connect
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.postgres, pytest.mark.soak, pytest.mark.timeout(1200)]
 _HISTORY = "2024-05-01--2024-05-03"
 _NEXT = "2024-05-03--2024-05-04"
 _NEXT_ROWS = {date(2024, 5, 3): 15, date(2024, 5, 4): 12}

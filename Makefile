@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PY := .venv/bin/python
 # Tests take their own place beside these; a developer's other settings do not reach them.
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
-TEST_LANES := -n 2 --dist loadgroup --no-loadscope-reorder --durations=10
+TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 # `make test SEED=7` shuffles the tests; the same seed gives the same order.
 TEST_ORDER := $(if $(SEED),-p randomly --randomly-seed=$(SEED))
 

@@ -67,9 +67,11 @@ def _platform() -> bool:
     """Install what the platform needs; return whether there was anything to do."""
     if _up_to_date():
         return False
+    # Before the work: a lock that changes meanwhile is another one to install.
+    wanted = _wanted(*_LOCKS)
     _STAMP.unlink(missing_ok=True)
     _set_up()
-    _STAMP.write_text(_wanted(*_LOCKS))
+    _STAMP.write_text(wanted)
     return True
 
 

@@ -65,19 +65,6 @@ def _up(*services: str) -> Settings:
     return get_settings()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make one group of all tests that need the Spark server, and one of each other file.
-
-    `--dist loadgroup` sends a group to one lane, so only one lane pays for a warm Spark server. The
-    Spark group is the longest and starts first; groups of one file fill the other lane, then both.
-    """
-    for item in items:
-        group = "spark" if item.get_closest_marker("spark") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not item.get_closest_marker("spark"))
-
-
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse to test on somebody's real stores; begin without what an earlier run has left.
 

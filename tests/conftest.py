@@ -1,7 +1,8 @@
 """The test platform: an instance of its own, started lazily, part by part, and stopped at the end.
 
-A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflow``, ``airflow`` or
-``platform`` give the `Settings` of the running test platform, ``spark`` a Connect session on it.
+A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings`` or ``mlflow`` give the
+`Settings` of the running test platform, ``spark`` a Connect session on it. ``make test`` runs two
+lanes, each with a test platform of its own: see `LANE`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from contracts.settings import Settings
+    from tests.warehouses import Warehouses
 
 
 def _up(*services: str) -> Settings:
@@ -131,6 +133,14 @@ def postgres() -> Settings:
 
 
 @pytest.fixture(scope="session")
+def warehouses(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Warehouses:
+    """Make warehouses on the test platform's Postgres."""
+    from tests.warehouses import Warehouses
+
+    return Warehouses(postgres, tmp_path_factory.mktemp("warehouses"))
+
+
+@pytest.fixture(scope="session")
 def s3() -> Settings:
     """Start the S3 server with its buckets and users."""
     return _up("s3")
@@ -164,18 +174,6 @@ def mlflow() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def airflow() -> Settings:
-    """Start Airflow's four parts with Postgres and S3."""
-    return _up("airflow")
-
-
-@pytest.fixture(scope="session")
 def superset() -> Settings:
     """Start Superset with Postgres; no dashboard is in it."""
     return _up("superset")
-
-
-@pytest.fixture(scope="session")
-def platform() -> Settings:
-    """Start the whole test platform."""
-    return _up()

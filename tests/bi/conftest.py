@@ -61,7 +61,7 @@ def _judge(dsn: str, window: str, run_id: str) -> None:
         ledger.record_gate(dsn, GateResult(gate, window, run_id, (check, sure)), _NOW)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def production(new_line: Callable[[], Any]) -> Settings:
     """Build PRODUCTION from made-up payments of two sources; return where it is."""
     line = new_line()
@@ -81,7 +81,7 @@ def production(new_line: Callable[[], Any]) -> Settings:
     return line.settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboards(superset: Settings, production: Settings) -> Settings:
     """Import the dashboards into Superset, over that PRODUCTION."""
     settings = superset.model_copy(update={"warehouse": production.warehouse})
@@ -89,7 +89,7 @@ def dashboards(superset: Settings, production: Settings) -> Settings:
     return settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(dashboards: Settings) -> Iterator[Browser]:
     """Open a browser that is logged in."""
     with browser(dashboards) as opened:

@@ -1,6 +1,5 @@
 """What the tests of the gates share: a day on its audit branch, a warehouse, ways to spoil them."""
 
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
-from psycopg import sql
 
 from contracts.columns import LogicalType
 from contracts.render import to_arrow
@@ -29,8 +27,8 @@ from sources.deliver import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
+from tests.warehouses import Warehouses
 from warehouse.load import stage
-from warehouse.migrate import migrate
 
 REPO = Path(__file__).resolve().parents[2]
 WINDOW = Window.parse("sparkov@2024-07-15")
@@ -240,30 +238,10 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def own(postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    name = f"warehouse_gates_{secrets.token_hex(4)}"
-    settings = postgres.model_copy(
-        update={
-            "state_dir": tmp_path_factory.mktemp("state"),
-            "warehouse": postgres.warehouse.model_copy(update={"database": name}),
-        }
-    )
-    with psycopg.connect(
-        host=postgres.warehouse.host,
-        port=postgres.warehouse.port,
-        user="postgres",
-        password=(postgres.secrets_dir / "postgres_superuser").read_text().strip(),
-        dbname="postgres",
-        autocommit=True,
-    ) as admin:
-        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        for role in ("loader", "transformer"):
-            user = sql.Identifier(settings.warehouse.user(role))
-            grant = sql.SQL("grant create on database {} to {}")
-            admin.execute(grant.format(sql.Identifier(name), user))
-        migrate(settings)
-        yield settings
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+def own(warehouses: Warehouses) -> Iterator[Settings]:
+    """A warehouse that the tests of a module share."""
+    with warehouses.borrowed() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ Jobs and gates are called as the DAGs call them, without Airflow (`benchmarks.di
 
 import hashlib
 import os
-import secrets
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import psycopg
 import pytest
-from psycopg import sql
 
 from contracts.results import StageResult
 from contracts.settings import REPO, Settings, load_settings
 from contracts.stages import Stage
 from contracts.tables import zone
 from contracts.windows import Window
+from tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
     from benchmarks.direct import DirectLine
@@ -177,6 +177,12 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
     shutil.rmtree(state, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def own_warehouses(own_postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Warehouses:
+    """Make warehouses on that second instance."""
+    return Warehouses(own_postgres, tmp_path_factory.mktemp("own_warehouses"))
+
+
 @pytest.fixture(scope="module")
 def champion() -> Iterator["Champion"]:
     """Put a model in MLflow's place: tests/ml prove the registry, here it would only cost time."""
@@ -213,6 +219,7 @@ def champion() -> Iterator["Champion"]:
 def new_line(
     spark_settings: Settings,
     own_postgres: Settings,
+    own_warehouses: Warehouses,
     champion: "Champion",
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[], Watched]]:
@@ -221,10 +228,13 @@ def new_line(
 
     def make() -> Watched:
         _empty_lake(spark_settings)
-        folder = tmp_path_factory.mktemp("line")
-        database = _new_database(own_postgres)
+        own = stack.enter_context(own_warehouses.borrowed())
         settings = spark_settings.model_copy(
-            update={"state_dir": folder / "state", "data_dir": folder / "data", **database}
+            update={
+                "state_dir": own.state_dir,
+                "data_dir": tmp_path_factory.mktemp("data"),
+                "warehouse": own.warehouse,
+            }
         )
         settings.pseudonym_key_file.parent.mkdir(parents=True)
         shutil.copy2(spark_settings.pseudonym_key_file, settings.pseudonym_key_file)
@@ -232,7 +242,8 @@ def new_line(
         instances = {"spark": spark_settings, "postgres": own_postgres}
         return Watched(settings, DirectLine(settings), instances)
 
-    yield make
+    with ExitStack() as stack:
+        yield make
     _empty_lake(spark_settings)
 
 
@@ -241,26 +252,3 @@ def _empty_lake(settings: Settings) -> None:
 
     for table in LAKE:
         session(settings).sql(f"DROP TABLE IF EXISTS lake.{table.name} PURGE")
-
-
-def _new_database(own: Settings) -> dict[str, Any]:
-    """Make a migrated database and return the settings that lead to it."""
-    from warehouse.migrate import migrate
-
-    name = f"warehouse_{secrets.token_hex(4)}"
-    made = {"warehouse": own.warehouse.model_copy(update={"database": name})}
-    with psycopg.connect(
-        host=own.warehouse.host,
-        port=own.warehouse.port,
-        user="postgres",
-        password=(own.secrets_dir / "postgres_superuser").read_text().strip(),
-        dbname="postgres",
-        autocommit=True,
-    ) as admin:
-        database = sql.Identifier(name)
-        admin.execute(sql.SQL("create database {}").format(database))
-        for role in ("loader", "transformer"):
-            user = sql.Identifier(own.warehouse.user(role))
-            admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
-    migrate(own.model_copy(update=made))
-    return made

@@ -1,7 +1,7 @@
 """A warehouse and a small lake of their own for these tests, on the test platform's Postgres."""
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -10,11 +10,9 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
-from psycopg import sql
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.transforms import IdentityTransform
-from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from contracts.columns import LogicalType
 from contracts.render import to_arrow
@@ -23,8 +21,9 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
+from tests.warehouses import Warehouses
 from warehouse import dbt_runner, load, models, scores, transform
-from warehouse.migrate import RECORDS, migrate
+from warehouse.migrate import RECORDS
 
 _SCORES = TABLES["staging.scores"]
 _DRIFT = TABLES["staging.feature_drift"]
@@ -178,48 +177,11 @@ class Lake:
         )
 
 
-@pytest.fixture(scope="session")
-def new_warehouse(
-    postgres: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Settings]]:
-    """Make migrated warehouses in databases of their own, dropped at the end."""
-    password = (postgres.secrets_dir / "postgres_superuser").read_text().strip()
-    names: list[sql.Identifier] = []
-    with psycopg.connect(
-        host=postgres.warehouse.host,
-        port=postgres.warehouse.port,
-        user="postgres",
-        password=password,
-        dbname="postgres",
-        autocommit=True,
-    ) as admin:
-
-        def make() -> Settings:
-            name = f"warehouse_test_{secrets.token_hex(4)}"
-            own = postgres.model_copy(
-                update={
-                    "state_dir": tmp_path_factory.mktemp("state"),
-                    "warehouse": postgres.warehouse.model_copy(update={"database": name}),
-                }
-            )
-            database = sql.Identifier(name)
-            admin.execute(sql.SQL("create database {}").format(database))
-            names.append(database)
-            for role in ("loader", "transformer"):
-                user = sql.Identifier(own.warehouse.user(role))
-                admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
-            migrate(own)
-            return own
-
-        yield make
-        # Postgres gives up after 5 s on a database whose own vacuum does not leave.
-        patient = retry(
-            retry=retry_if_exception_type(psycopg.errors.ObjectInUse),
-            stop=stop_after_attempt(5),
-            reraise=True,
-        )
-        for database in names:
-            patient(admin.execute)(sql.SQL("drop database {} with (force)").format(database))
+@pytest.fixture(scope="module")
+def new_warehouse(warehouses: Warehouses) -> Iterator[Callable[[], Settings]]:
+    """Make migrated warehouses in databases of their own, dropped after the module."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(warehouses.borrowed())
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +319,7 @@ class Line:
         self.scoring.swap_scores(self.loader, staged)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def new_line(
     new_warehouse: Callable[[], Settings], new_lake: Callable[[], Lake]
 ) -> Callable[[], Line]:

@@ -47,7 +47,7 @@ lint: setup ## Check style, types, SQL, and that generated files are fresh.
 	@$(PY) -m ruff check --no-cache .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
-	@$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models
+	@$(PY) -m sqlfluff lint --processes 0 --disable-progress-bar dbt_project/models
 	@$(PY) -m contracts.render --check
 
 up: setup ## Start the platform.

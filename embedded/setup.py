@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,8 @@ _TOOLCHAIN = REPO / "embedded" / "toolchain.lock"
 _STAMP = VENV / "tollgate-stamp"
 _SUPERSET_STAMP = places.SUPERSET_VENV / "tollgate-stamp"
 _DISK_MIB = 6144
+_USUAL_SECONDS = {"wheels": 60, "S3 server": 160, "Superset": 60}
+"""On two cores with nothing cached, as measured in November 2026."""
 # What fetching the jars needs, ahead of the rest: Ivy is in pyspark's wheel.
 _JAR_TOOLS = (
     *("pyspark", "py4j", "rich", "markdown-it-py", "mdurl", "pygments"),
@@ -63,6 +66,27 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def _under_way(what: str, usual_seconds: float, every_seconds: float = 15) -> Iterator[None]:
+    """Say now and then that a long part goes on, and how long it usually still takes."""
+    began, over = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(every_seconds):
+            passed = time.monotonic() - began
+            left = usual_seconds - passed
+            rest = f"usually {left:.0f} s more" if left > 0 else "longer than usual"
+            _say(f"{what}: {passed:.0f} s so far, {rest}")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
 def _platform() -> bool:
     """Install what the platform needs; return whether there was anything to do."""
     if _up_to_date():
@@ -84,7 +108,8 @@ def _superset() -> bool:
     python = _make_venv(places.SUPERSET_VENV)
     uv = _install_uv(python)
     _say("Superset: its packages, in an environment of their own, once")
-    _sync(uv, python, places.SUPERSET_LOCK)
+    with _under_way("Superset", _USUAL_SECONDS["Superset"]):
+        _sync(uv, python, places.SUPERSET_LOCK)
     _SUPERSET_STAMP.write_text(wanted)
     return True
 
@@ -146,7 +171,8 @@ def _set_up() -> None:
         _install_some(uv, python, _LOCK, _JAR_TOOLS, ["--python", str(python)])
         wheels: Future[None] = pool.submit(_sync, uv, python, _LOCK)
         _run([str(python), "-m", "embedded.jars"], "jars", show=True)
-        wheels.result()
+        with _under_way("wheels", _USUAL_SECONDS["wheels"]):
+            wheels.result()
         _say("wheels are in place")
         server.result()
 
@@ -275,7 +301,8 @@ def _build_s3(uv: Path, python: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         package = f"github.com/versity/versitygw/cmd/versitygw@{places.VERSITYGW}"
         argv = [str(go), "install", "-trimpath", "-ldflags=-s -w", package]
-        _run(argv, "The build of the S3 server", {"GOBIN": folder, "CGO_ENABLED": "0"})
+        with _under_way("S3 server", _USUAL_SECONDS["S3 server"]):
+            _run(argv, "The build of the S3 server", {"GOBIN": folder, "CGO_ENABLED": "0"})
         (Path(folder) / "versitygw").replace(target)
     _say("S3 server is built")
 

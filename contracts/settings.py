@@ -176,13 +176,9 @@ class S3(_Section):
 
 
 class Spark(_Section):
-    """Where Spark runs: a Connect server, or in this process when ``remote`` is None.
-
-    ``java_options`` are further options of the embedded server's Java.
-    """
+    """Where Spark runs: a Connect server, or in this process when ``remote`` is None."""
 
     remote: SecretStr | None = None
-    java_options: str = ""
 
 
 class MLflow(_Section):

@@ -39,8 +39,6 @@ os.environ["TOLLGATE_PORT_BASE"] = str(
 # A copy of the deliveries, so that a test may add one that is broken.
 DELIVERIES = Path(os.environ["TOLLGATE_STATE_DIR"]) / "deliveries"
 os.environ["TOLLGATE_DATA_DIR"] = str(DELIVERIES)
-# Small data does not earn back what Java's second compiler costs.
-os.environ.setdefault("TOLLGATE_SPARK__JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 _OURS: list[bool] = []
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(

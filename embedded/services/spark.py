@@ -41,11 +41,10 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
     }
     secrets.write_private(properties, "".join(f"{key} {conf[key]}\n" for key in sorted(conf)))
     spark_home = site_packages() / "pyspark"
-    java = f"{java_options(home / 'local', os.cpu_count() or 1)} {settings.spark.java_options}"
     argv = [
         str(spark_home / "bin" / "spark-submit"),
         *("--properties-file", str(properties), "--driver-class-path", jars.class_path()),
-        *("--driver-java-options", java.strip()),
+        *("--driver-java-options", java_options(home / "local", os.cpu_count() or 1)),
         str(REPO / "spark" / "connect_driver.py"),
     ]
     variables = {

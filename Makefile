@@ -10,7 +10,7 @@ PY := .venv/bin/python
 TEST_ENVIRONMENT := env -u AIRFLOW_HOME -u MLFLOW_TRACKING_URI
 TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 # `make test SEED=7` shuffles the tests; the same seed gives the same order.
-TEST_ORDER := $(if $(SEED),-p randomly --randomly-seed=$(SEED))
+TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo test test-fast test-soak test-bi cluster-test lint up down status logs env login \
   clean lock contracts docs bi screenshots bench kill-rate

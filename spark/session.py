@@ -40,16 +40,17 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
 
 
 def _of_server(address: str) -> SparkSession:
-    spark = _reached(address)
-    try:
-        _ = spark.version  # asks the server, which may be another by now
-        return spark
-    except Exception as error:
-        if not _LOST.search(str(error)):
-            raise
-    # The client does not always see for itself that it is over, and would be handed out for ever.
-    spark.release_session_on_close = False  # its server is not there to be told
-    spark.stop()
+    for _ in range(2):  # the active session of this thread, and the default one
+        spark = _reached(address)
+        try:
+            _ = spark.version  # asks the server, which may be another by now
+            return spark
+        except Exception as error:
+            if not _LOST.search(str(error)):
+                raise
+        # The client does not always notice that its session is over, and would return it again.
+        spark.release_session_on_close = False  # no server is left to release it
+        spark.stop()
     return _reached(address)
 
 

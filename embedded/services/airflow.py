@@ -81,10 +81,12 @@ def _options(settings: Settings) -> dict[str, str]:
         "api.secret_key": secrets.read(settings.secrets_dir, "airflow_session_key"),
         "api.expose_config": "False",
         "api_auth.jwt_secret": secrets.read(settings.secrets_dir, "airflow_jwt"),
-        "scheduler.scheduler_idle_sleep_time": "0.1",
+        # A step waits half of this before its successor starts; each look costs 40 ms of CPU.
+        "scheduler.scheduler_idle_sleep_time": "0.4",
         "scheduler.enable_health_check": "False",
         "dag_processor.refresh_interval": "20",
-        "dag_processor.min_file_process_interval": "30",
+        # A changed file is read at the next refresh; to read the others again costs 3 s of CPU.
+        "dag_processor.min_file_process_interval": "300",
         "dag_processor.parsing_processes": "1",
         "logging.base_log_folder": str(home / "logs"),
         "logging.remote_logging": "True",

@@ -16,7 +16,7 @@ from warehouse.lake import open_catalog
 if TYPE_CHECKING:
     from tests.care.conftest import Lake
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak]
 
 LABELS = "processed.labels"
 

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.soak,
+    pytest.mark.timeout(1800),
+    pytest.mark.random_order(disabled=True),
+]
 
 WINDOW = Window.of("sparkov", "2024-05-01--2024-05-05")
 TABLES = (*zone("processed"), *zone("sandbox"))

@@ -1,9 +1,8 @@
-"""One small window through a real Airflow, a broken day after it, and windows that cannot run."""
+"""One small window through a real Airflow, and windows that cannot run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +18,6 @@ from tests.demo.reckoning import Day, reckon
 from tests.demo.watched import Watched, watched_line
 
 DAY = Window.parse("sparkov@2024-06-30")
-BROKEN = Window.parse("sparkov@2024-07-01")
-POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51234\n"
 
 pytestmark = [pytest.mark.airflow, pytest.mark.stack, pytest.mark.timeout(1200)]
 
@@ -97,39 +94,6 @@ def test_the_docs_are_there(watched: Watched) -> None:
     docs = watched.settings.state_dir / "docs"
     assert "fct_transactions" in (docs / "dbt" / "index.html").read_text()
     assert (docs / "gx" / "index.html").exists()
-
-
-def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None:
-    folder = watched.settings.data_dir / "sparkov" / "transactions"
-    file = folder / f"{BROKEN.span}.parquet"
-    good, before = file.read_bytes(), watched.stores()
-    file.write_text(POINTER)
-    try:
-        with pytest.raises(StageFailedError) as failed:
-            watched.line.window(BROKEN)
-        assert watched.stores() == before
-    finally:
-        file.write_bytes(good)
-    said = str(failed.value)
-    assert "land_transactions.gate_raw failed on window sparkov@2024-07-01: gate raw closed" in said
-    assert "Report: " in said
-    assert "Log: http" in said
-    report = said.partition("Report: ")[2].partition(" ")[0].rstrip(".")
-    assert Path(report).exists()
-    closed = watched.ask(
-        "select bool_and(is_passed or severity <> 'critical') as passed from staging.gate_results"
-        " where gate = 'raw' and window_key = 'sparkov@2024-07-01'",
-        "loader",
-    )
-    assert closed == [{"passed": False}]
-    watched.line.window(BROKEN)
-    watched.line.finish()
-    reckoned = reckon(folder, BROKEN.span, BROKEN.span)[BROKEN.span]
-    (found,) = watched.ask(
-        "select count(*) as payments, sum(amount) as amount from production.fct_transactions"
-        " where event_date = '2024-07-01'"
-    )
-    assert (found["payments"], found["amount"]) == (reckoned.rows, reckoned.amount)
 
 
 def test_a_window_that_was_not_delivered_is_a_sentence(watched: Watched) -> None:

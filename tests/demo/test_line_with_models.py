@@ -1,4 +1,4 @@
-"""Two months, a day and the same day again through a real Airflow, with training and scores."""
+"""Two months and some days through a real Airflow, with training and scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -16,16 +17,20 @@ from contracts.settings import Settings
 from contracts.stages import Gate, Stage
 from contracts.windows import Window
 from demo import evidence, show
+from demo.follow import StageFailedError
 from tests.demo.reckoning import Day, reckon
 from tests.demo.watched import LAKE, Watched, watched_line
 
 HISTORY = Window.parse("sparkov@2024-05-01--2024-06-29")
 DAY = Window.parse("sparkov@2024-06-30")
+BROKEN = Window.parse("sparkov@2024-07-01")
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51234\n"
 
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.stack,
     pytest.mark.soak,
+    pytest.mark.random_order(disabled=True),
     pytest.mark.timeout(1200),
 ]
 
@@ -169,6 +174,39 @@ def test_what_the_demo_prints_is_what_the_stores_hold(
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert watched.settings.airflow.password.get_secret_value() not in printed
     assert "make login" in printed
+
+
+def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None:
+    folder = watched.settings.data_dir / "sparkov" / "transactions"
+    file = folder / f"{BROKEN.span}.parquet"
+    good, before = file.read_bytes(), watched.stores()
+    file.write_text(POINTER)
+    try:
+        with pytest.raises(StageFailedError) as failed:
+            watched.line.window(BROKEN)
+        assert watched.stores() == before
+    finally:
+        file.write_bytes(good)
+    said = str(failed.value)
+    assert "land_transactions.gate_raw failed on window sparkov@2024-07-01: gate raw closed" in said
+    assert "Report: " in said
+    assert "Log: http" in said
+    report = said.partition("Report: ")[2].partition(" ")[0].rstrip(".")
+    assert Path(report).exists()
+    closed = watched.ask(
+        "select bool_and(is_passed or severity <> 'critical') as passed from staging.gate_results"
+        " where gate = 'raw' and window_key = 'sparkov@2024-07-01'",
+        "loader",
+    )
+    assert closed == [{"passed": False}]
+    watched.line.window(BROKEN)
+    watched.line.finish()
+    reckoned = reckon(folder, BROKEN.span, BROKEN.span)[BROKEN.span]
+    (found,) = watched.ask(
+        "select count(*) as payments, sum(amount) as amount from production.fct_transactions"
+        " where event_date = '2024-07-01'"
+    )
+    assert (found["payments"], found["amount"]) == (reckoned.rows, reckoned.amount)
 
 
 def test_the_same_day_again_changes_nothing(watched: Watched) -> None:

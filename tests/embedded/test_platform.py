@@ -21,7 +21,7 @@ from contracts.settings import REPO, S3Role, Settings, load_settings
 from embedded import platform, preflight
 from embedded.services import all_services
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
 
 
 def _cli(settings: Settings, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,11 @@ from contracts.windows import Window
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 HISTORY = Window.parse("sparkov@2024-08-01--2024-08-02")
 DAY = Window.parse("sparkov@2024-08-03")
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 51234\n"

@@ -23,7 +23,11 @@ from sources.errors import StoreRefusedError
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 HISTORY = Window.parse("sparkov@2024-08-05")
 DAY = Window.parse("sparkov@2024-08-06")
 TWICE = Window.parse("sparkov@2024-08-07")
@@ -147,6 +151,7 @@ def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
     line.run(DAY, stage)
 
 
+@pytest.mark.soak
 def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
     from spark.jobs.publish import PublishConflictError, publish
     from spark.session import session

@@ -18,7 +18,11 @@ from sources import registry
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 DAY = Window.parse("sparkov@2024-08-04")
 ON = (Stage.PREPARE, Stage.LOAD, Stage.BUILD)
 CATEGORY = "time_travel"

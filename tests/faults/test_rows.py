@@ -18,7 +18,11 @@ from sources.rules import Take
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 DAY = Window.parse("sparkov@2024-08-04")
 # Rows at the end of the delivery, each a copy of its first row with these changes.
 BAD: list[tuple[RejectReason, dict[str, Any]]] = [

@@ -21,7 +21,7 @@ from ml import tracking
 from ml.jobs.score import NoChampion, score
 from ml.jobs.train import as_of_window_end, train
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.random_order(disabled=True)]
 
 World = tuple[pa.Table, pa.Table]
 HISTORY = Window.parse("sparkov@2024-05-01--2024-06-29")

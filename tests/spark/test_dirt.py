@@ -19,7 +19,11 @@ from tests.spark.times import utc
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "corner_shop.yaml"
 # The Kaggle edition: an unnamed index first, renamed columns, a second clock seven years behind.

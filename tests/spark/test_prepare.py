@@ -20,7 +20,11 @@ from tests.spark.logs import logs_under
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
 HISTORY, DAY = "2024-05-01--2024-05-16", "2024-05-17"

@@ -19,7 +19,11 @@ from sources.rules import Instant, TimePattern
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 
 DAY_A: list[dict[str, Any]] = [
     {"trans_num": "a1"},

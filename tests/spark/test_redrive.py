@@ -19,7 +19,11 @@ from tests.spark.times import utc
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.random_order(disabled=True),
+]
 
 DAY: list[dict[str, Any]] = [
     {"trans_num": "a1", "amt": "84.37"},

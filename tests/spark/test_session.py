@@ -16,7 +16,7 @@ from sources.registry import source
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak]
 
 WINDOW = "2024-07-01"
 # A short life does not earn back what the second compiler costs.

@@ -45,7 +45,10 @@ def parse(file: Path, home: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Parse every file of dags/; keyed by file stem."""
+    """Parse every file of dags/; keyed by file stem.
+
+    Slow: each in a process that imports Airflow.
+    """
     home = tmp_path_factory.mktemp("airflow")
     # The first one writes Airflow's configuration, the others would race it.
     first = parse(FILES[0], home)

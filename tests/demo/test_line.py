@@ -39,6 +39,7 @@ def expected(watched: Watched) -> dict[str, Day]:
 
 
 def test_every_payment_arrives_to_the_cent(watched: Watched, expected: dict[str, Day]) -> None:
+    """Slow, as the first of the module: a whole platform starts and runs a day."""
     found = watched.ask(
         "select event_date::text, count(*) as payments, sum(amount) as amount,"
         " count(distinct customer_id) as customers from production.fct_transactions"

@@ -115,6 +115,8 @@ def test_gate_raw(line: "Watched", fault: Callable[[Path], Any], check: str) -> 
 
 
 def test_gate_processed_on_a_delivery_of_too_many_bad_rows(line: "Watched") -> None:
+    """Slow: the stage runs up to its gate."""
+
     def tenth_negative(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.assign(amt=rows["amt"].where(rows.index % 10 > 0, -rows["amt"]))
 
@@ -129,6 +131,7 @@ def test_gate_processed_on_a_delivery_of_too_many_bad_rows(line: "Watched") -> N
 def test_gate_processed_on_a_job_that_adds_a_cent(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Slow: the stage runs twice, with its gate."""
     from pyspark.sql import functions as F
 
     from spark.jobs import batch
@@ -148,6 +151,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 
 
 def test_gate_sandbox(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow: the stage runs twice, with its gate."""
     from spark.jobs import prepare
 
     write = prepare.write_tasks
@@ -187,6 +191,7 @@ def test_gate_staging(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gate_production(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow: the build runs twice, with its gate."""
     from warehouse import transform
 
     build = transform.build

@@ -66,6 +66,7 @@ def wrong_key(settings: Settings, role: S3Role) -> Settings:
 def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Slow: the driver starts again, and its first job runs before Java has compiled anything."""
     from spark.jobs import batch
     from spark.session import DriverLostError
 
@@ -92,6 +93,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
 
 
 def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None:
+    """Slow: the driver starts again."""
     from spark.session import session
 
     assert session(line.settings).range(1).count() == 1
@@ -141,6 +143,7 @@ def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
 def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
     line: "Watched", monkeypatch: pytest.MonkeyPatch, role: S3Role, stage: Stage
 ) -> None:
+    """Slow: each stage runs once with a wrong key and once with the right one."""
     before = line.stores()
     with monkeypatch.context() as patch:
         patch.setattr(line.direct, "settings", wrong_key(line.settings, role))
@@ -153,6 +156,7 @@ def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
 
 @pytest.mark.soak
 def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
+    """Slow: the stage runs three times."""
     from spark.jobs.publish import PublishConflictError, publish
     from spark.session import session
 

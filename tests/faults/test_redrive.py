@@ -124,6 +124,7 @@ def test_a_dry_run_says_what_would_pass_and_writes_nothing(line: "Watched") -> N
 
 
 def test_rows_that_pass_now_come_to_production(line: "Watched") -> None:
+    """Slow: a redrive, then prepare, load and build of the day."""
     rows, amount = in_production(line)
 
     redrive(line, "one")
@@ -164,6 +165,7 @@ def test_the_run_marts_say_who_moved_what_and_count_it_once(line: "Watched") -> 
 
 
 def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None:
+    """Slow: a redrive, then prepare, load and build of the day."""
     from airflow.sdk.exceptions import AirflowSkipException
 
     before, balances = line.content(), line.done[Stage.PROCESS].balances

@@ -117,6 +117,7 @@ def test_each_bad_row_stands_in_quarantine_with_its_reason(delivered: Delivered)
 def test_the_good_rows_beside_them_are_untouched(
     delivered: Delivered, new_line: Callable[[], "Watched"]
 ) -> None:
+    """Slow: takes the same day without bad rows to STAGING."""
     marks = ("ingested_at", "raw_object")
     columns = f"select (to_jsonb(t) - array{list(marks)})::text from"
     tables = ("transactions", "labels", "features", "customers", "merchants")

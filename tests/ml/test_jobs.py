@@ -82,6 +82,7 @@ def site(mlflow: Settings, lake: Any) -> Site:
 
 
 def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[..., World]) -> None:
+    """Slow: trains three times, each with three candidates and their plots."""
     snapshots = site.lake.publish(world)
     with pytest.raises(NoChampion, match="run the DAG train_fraud_model"):
         site.score(snapshots)
@@ -129,6 +130,7 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
 def test_two_sources_on_the_same_days_have_a_model_each(
     site: Site, world: World, build_world: Callable[..., World], tmp_path: Path
 ) -> None:
+    """Slow: trains once for each source."""
     lacking = ("time_since_last_seconds", "home_distance_km")
     other = build_world(seed=21, planted=0.7, source="handbook", currency="EUR", lacking=lacking)
     history, day = Window("handbook", HISTORY.start, HISTORY.end), Window.of("handbook", DAY.span)

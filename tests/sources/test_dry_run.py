@@ -13,6 +13,7 @@ EXAMPLES = REPO / "docs" / "examples"
 
 @pytest.mark.spark
 def test_a_dry_run_shows_mapped_rows_and_what_would_be_rejected(tmp_path: Path) -> None:
+    """Slow: starts a Spark in its own process, as the command does."""
     before = sorted(EXAMPLES.iterdir())
     run = subprocess.run(
         [

@@ -200,7 +200,10 @@ def declared(line: "Line", changes: dict[str, str]) -> Source:
 def test_rows_of_a_mended_mapping_move_and_their_money_is_restated(
     line: "Line", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The till wrote EURO, and one day another form of date."""
+    """The till wrote EURO, and one day another form of date.
+
+    Slow: process, rehearsal and redrive of a window.
+    """
     from spark.jobs.publish import publish
     from spark.jobs.redrive import redrive, rehearse
 

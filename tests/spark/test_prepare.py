@@ -103,6 +103,7 @@ def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> 
 def test_the_tasks_together_give_the_bits_of_the_whole(
     line: "Line", day: Prepared, monkeypatch: pytest.MonkeyPatch, most_rows: int
 ) -> None:
+    """Slow: computes the features of two months again."""
     from spark.jobs import feature_tasks
     from spark.jobs.filled import columns_filled
     from spark.transforms.features import OUT, schema
@@ -205,6 +206,7 @@ def test_an_old_window_prepared_again_takes_nothing_back(
 def test_a_day_is_computed_from_its_look_back_and_reads_nothing_older(
     line: "Line", day: Prepared
 ) -> None:
+    """Slow: runs process and prepare, and takes older objects out of the store meanwhile."""
     from spark.jobs.prepare import prepare
 
     late = date(2024, 6, 25)

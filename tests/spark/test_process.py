@@ -150,6 +150,7 @@ def test_labels_and_parties_come_from_accepted_rows_only(line: "Line", story: St
 
 
 def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Story) -> None:
+    """Slow: the job runs some fifty Spark queries, whose planning takes seconds on small data."""
     second = line.land("2019-01-06", DAY_B)
 
     result = line.process(second, "second")
@@ -168,6 +169,7 @@ def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Sto
 def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
     line: "Line", story: Story
 ) -> None:
+    """Slow: runs the job twice."""
     from spark.jobs.publish import PublishConflictError
 
     before = content(line)
@@ -183,6 +185,7 @@ def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
 
 
 def test_a_refused_run_leaves_no_branch(line: "Line", story: Story) -> None:
+    """Slow: runs the job once more."""
     from spark.jobs.publish import discard
 
     before = content(line)
@@ -206,6 +209,7 @@ def test_raw_that_gate_raw_would_refuse_is_not_processed(line: "Line", story: St
 
 
 def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story: Story) -> None:
+    """Slow: runs the job on another window."""
     rows = [{"trans_num": f"t{n}", "amt": text} for n, text in enumerate(["12.50", "12,50", "abc"])]
     manifest = line.land("2019-06-05", [{**row, "trans_date": "2019-06-05"} for row in rows])
 
@@ -219,6 +223,7 @@ def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story
 def test_payments_that_a_mended_mapping_dates_otherwise_leave_their_old_dates(
     line: "Line", story: Story
 ) -> None:
+    """Slow: runs the jobs process and prepare twice."""
     from spark.jobs.prepare import prepare
 
     def dates_of(table: str) -> dict[str, date]:

@@ -148,6 +148,7 @@ def test_a_refused_row_says_by_which_rule(line: "Line", story: Story) -> None:
 
 
 def test_a_rehearsal_says_what_would_happen_and_writes_nothing(line: "Line", story: Story) -> None:
+    """Slow: the rehearsal conforms and judges the whole delivery in Spark."""
     from spark.jobs.redrive import rehearse
 
     before = content(line), refs(line)
@@ -176,6 +177,7 @@ def again(amount: str, reason: str) -> tuple[Any, ...]:
 def test_killed_in_mid_write_nothing_has_moved(
     line: "Line", story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Slow: a redrive reads the delivery again and writes all tables of Processed."""
     from spark.jobs import batch
 
     before, write = content(line), batch.write_days
@@ -193,6 +195,7 @@ def test_killed_in_mid_write_nothing_has_moved(
 
 
 def test_rows_that_pass_now_move_and_nothing_counts_twice(line: "Line", story: Story) -> None:
+    """Slow: a whole redrive, and the gate of Processed in Spark."""
     before = content(line)
     with pets_are_a_category():
         audited = redrive(line, story, "second", "unknown_code")
@@ -248,6 +251,7 @@ def test_what_fails_again_stays_with_its_history(line: "Line", story: Story) -> 
 
 
 def test_a_second_redrive_moves_nothing(line: "Line", story: Story) -> None:
+    """Slow: a whole redrive."""
     from spark.jobs.redrive import NothingToRedriveError
 
     before, balances = content(line, "redrive_count", "redrive_run_id"), story.redriven.balances
@@ -262,6 +266,7 @@ def test_a_second_redrive_moves_nothing(line: "Line", story: Story) -> None:
 
 
 def test_the_same_run_again_counts_no_second_try(line: "Line", story: Story) -> None:
+    """Slow: a whole redrive."""
     before = content(line)
     with pets_are_a_category():
         published(line, redrive(line, story, "third"))
@@ -271,6 +276,7 @@ def test_the_same_run_again_counts_no_second_try(line: "Line", story: Story) -> 
 def test_processing_the_window_again_gives_what_the_redrive_gave(
     line: "Line", story: Story
 ) -> None:
+    """Slow: the job of the stage process, on the whole window."""
     before = content(line)
     with pets_are_a_category():
         result = published(line, line.process(story.manifest, "whole"))
@@ -283,7 +289,10 @@ def test_processing_the_window_again_gives_what_the_redrive_gave(
 
 
 def test_money_that_could_not_be_read_is_restated(line: "Line", story: Story) -> None:
-    """The mapping is mended: the amount of the row stands in another column."""
+    """The mapping is mended: the amount of the row stands in another column.
+
+    Slow: a whole redrive, and the gate of Processed in Spark.
+    """
     from sources.rules import Take
 
     with pets_are_a_category():

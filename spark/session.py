@@ -43,7 +43,8 @@ def _of_server(address: str) -> SparkSession:
     for _ in range(2):  # the active session of this thread, and the default one
         spark = _reached(address)
         try:
-            _ = spark.version  # asks the server, which may be another by now
+            # Asks the server, which may be another by now; that may answer for its version alone.
+            spark.sql("SELECT 1")
             return spark
         except Exception as error:
             if not _LOST.search(str(error)):

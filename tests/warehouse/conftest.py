@@ -337,9 +337,11 @@ def lake(new_lake: Callable[[], Lake]) -> Lake:
 def loader(warehouse: Settings) -> Iterator[psycopg.Connection]:
     """A connection of the loader to an emptied STAGING."""
     with psycopg.connect(warehouse.warehouse.dsn("loader"), autocommit=True) as connection:
+        # Partitions, and the tables that loads without a swap have left, partitioned or not.
         leaves = connection.execute(
-            "select c.oid::regclass::text from pg_class c where relkind = 'r'"
-            " and relnamespace = 'staging'::regnamespace order by relispartition desc"
+            "select c.oid::regclass::text from pg_class c"
+            " where (relkind = 'r' or relkind = 'p' and relname ~ '__[0-9a-f]{8}$')"
+            " and relnamespace = 'staging'::regnamespace order by relispartition desc, relkind desc"
         ).fetchall()
         keep = {table.name for table in RECORDS}
         for (name,) in leaves:

@@ -3,7 +3,7 @@
 A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings`` or ``mlflow`` give the
 `Settings` of the running test platform, ``spark`` a Connect session on it. A module whose tests
 build on each other is marked ``random_order(disabled=True)``. ``make test`` runs two lanes, each
-with a test platform of its own: see `LANE`.
+on its own test platform: see `LANE`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Migrated warehouses for tests, each an empty database of its own."""
+"""Migrated warehouses for tests, each in its own empty database."""
 
 import shutil
 from collections.abc import Iterator

@@ -81,7 +81,7 @@ def _options(settings: Settings) -> dict[str, str]:
         "api.secret_key": secrets.read(settings.secrets_dir, "airflow_session_key"),
         "api.expose_config": "False",
         "api_auth.jwt_secret": secrets.read(settings.secrets_dir, "airflow_jwt"),
-        # A step waits half of this before its successor starts; each look costs 40 ms of CPU.
+        # On average the next step starts after half of this; each look costs 40 ms of CPU.
         "scheduler.scheduler_idle_sleep_time": "0.4",
         "scheduler.enable_health_check": "False",
         "dag_processor.refresh_interval": "20",

@@ -23,7 +23,7 @@ LABELS = "processed.labels"
 
 
 def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") -> None:
-    """Slow: the first test of the module meets a driver that has not compiled its procedures."""
+    """Slow: three writes, then Iceberg's procedures, as a dry run and for real."""
     for rows in (30, 20, 20):
         newest = lake.day(rows=rows)
     before = lake.hold(LABELS)

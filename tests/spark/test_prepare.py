@@ -103,7 +103,7 @@ def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> 
 def test_the_tasks_together_give_the_bits_of_the_whole(
     line: "Line", day: Prepared, monkeypatch: pytest.MonkeyPatch, most_rows: int
 ) -> None:
-    """Slow: computes the features of two months again."""
+    """Slow: computes the features of all seventeen days again."""
     from spark.jobs import feature_tasks
     from spark.jobs.filled import columns_filled
     from spark.transforms.features import OUT, schema

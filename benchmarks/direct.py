@@ -14,6 +14,7 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from expectations import gates
 from expectations.scores import read_beside
+from lake.catalog import open_catalog
 from ml.jobs.score import score
 from sources.deliver import deliveries
 from sources.land import land
@@ -24,7 +25,6 @@ from spark.jobs.process import process
 from spark.jobs.publish import discard, publish
 from spark.session import session
 from warehouse import ledger, load, scores, transform
-from warehouse.lake import open_catalog
 
 STAGES = (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD, Stage.SCORE)
 

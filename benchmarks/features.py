@@ -35,13 +35,13 @@ from contracts.features import LABEL_DELAY_DAYS, LOOKBACK_DAYS, fillable
 from contracts.render.to_iceberg import create_table
 from contracts.settings import load_settings
 from contracts.tables import TABLES
+from lake.catalog import open_catalog
 from spark.conform import conform
 from spark.files import commit_files, write_files
 from spark.jobs.feature_tasks import Held, feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import session
 from spark.tables import MAIN
-from warehouse.lake import open_catalog
 
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")

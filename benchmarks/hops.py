@@ -244,9 +244,9 @@ class Copies:
 
     def to_staging(self) -> None:
         """Publish the lake's day and copy it beside STAGING."""
+        from lake.catalog import open_catalog
         from spark.jobs.publish import publish
         from warehouse import load
-        from warehouse.lake import open_catalog
 
         for stage in (Stage.PROCESS, Stage.PREPARE):
             self.done[stage] = publish(self.session(), self.done[stage])
@@ -259,7 +259,7 @@ class Copies:
 
     def staging(self, change: Change) -> Stop | None:
         """Give gate staging a copy of the payments beside STAGING with a fault."""
-        from warehouse.lake import open_catalog
+        from lake.catalog import open_catalog
 
         staged = self.done[Stage.LOAD]
         beside = staged.details["beside"]["staging.transactions"]

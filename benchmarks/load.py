@@ -28,7 +28,9 @@ from contracts.settings import HOST, Settings, load_settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from embedded import secrets
-from warehouse import beside, lake, ledger, load, reconcile
+from lake import read as lake
+from lake.catalog import open_catalog
+from warehouse import beside, ledger, load, reconcile
 
 _LOADED = {
     "staging.features": ("sandbox.features", 0.7),
@@ -72,7 +74,7 @@ class Contest:
 
     def _fill(self, cursor: Any) -> reconcile.Tally:
         """Copy the rows from the lake, as `warehouse.load` does."""
-        catalog, tally = lake.open_catalog(self.settings), reconcile.Tally(self.table)
+        catalog, tally = open_catalog(self.settings), reconcile.Tally(self.table)
         rows = lake.read_dates(catalog, self.source, self.snapshot, self.dates)
         load.fill(cursor, self.table, "benchmark", tally.watch(rows))
         return tally

@@ -32,6 +32,7 @@ from benchmarks.rounds import cpu_seconds, service_pids
 from contracts.results import StageResult
 from contracts.settings import REPO, Settings, load_settings
 from contracts.windows import Window
+from lake.catalog import open_catalog
 from sources.deliver import Delivery
 from sources.land import land
 from sources.manifest import named
@@ -40,7 +41,6 @@ from spark.jobs.prepare import prepare
 from spark.jobs.process import process
 from spark.jobs.publish import discard
 from spark.session import session
-from warehouse.lake import open_catalog
 
 PAGE: Final = REPO / "docs" / "scale.md"
 RESULTS: Final = Path(__file__).with_name("scale.json")

@@ -9,7 +9,7 @@ from contracts.results import StageResult
 from contracts.tables import Table
 from expectations.run import Batch
 from expectations.suites.comparisons import run_rules, schema_rules
-from warehouse.lake import date_ranges
+from lake.dates import date_ranges
 
 
 def schema_batch(

@@ -66,15 +66,15 @@ def processed_frames(spark: Any, processed: StageResult) -> dict[str, Any]:
     """
     from pyspark.sql import functions as F
 
+    from lake.dates import date_ranges
     from spark.jobs.read import audit_frame
-    from spark.tables import spans
 
     frames = {n: audit_frame(spark, processed, f"processed.{n}") for n in PROCESSED_TABLES}
     window = Window.parse(processed.window)
     compared = {*processed.dates, *window.dates()}
     wider = [
         day
-        for first, last in spans(compared, before=day_profile.LOOKBACK_DAYS)
+        for first, last in date_ranges(compared, before=day_profile.LOOKBACK_DAYS)
         for day in Window(window.source, first, last).dates()
     ]
     past = audit_frame(spark, processed, _TRANSACTIONS, sorted(set(wider) - set(processed.dates)))

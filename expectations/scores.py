@@ -12,7 +12,7 @@ from expectations.comparison import in_dates, quotable_key, schema_batch
 from expectations.run import Batch, judge
 from expectations.suites import scores as suite
 from expectations.suites.tables import SUITES
-from warehouse.lake import of_source
+from lake.read import of_source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from contracts.columns import LABEL_SOURCES
+from lake.read import of_source, read_dates
 from ml.errors import DuplicateEvents
 from ml.matrix import to_floats, to_matrix
-from warehouse.lake import of_source, read_dates
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -178,7 +178,7 @@ def _written(
 
 def task_store() -> Any:
     """Open the object store by the task's own settings, so that no key stands in a plan."""
-    from warehouse.lake_store import open_store, store_properties
+    from lake.store import open_store, store_properties
 
     return open_store(store_properties(load_settings(), "processor"))
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 from typing import Final
 
@@ -24,9 +24,9 @@ from tenacity import (
 from contracts.render.to_iceberg import create_table, qualified
 from contracts.settings import load_settings
 from contracts.tables import TABLES, Table, zone
+from lake.catalog import open_catalog
 from spark.conform import conform
 from spark.files import Batches, commit_files, write_files
-from warehouse.lake import open_catalog
 
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
@@ -213,22 +213,6 @@ def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[s
     for row in spark.sql(query).collect():
         found[row["table"]][row["name"]] = row["snapshot_id"]
     return found
-
-
-def spans(days: Iterable[date], before: int = 0, after: int = 0) -> list[tuple[date, date]]:
-    """Return the ranges that cover each day with so many days before and after it, merged.
-
-    >>> [[str(day) for day in span] for span in spans([date(2024, 5, 1), date(2024, 5, 3)], 1, 1)]
-    [['2024-04-30', '2024-05-04']]
-    """
-    merged: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        start, end = day - timedelta(days=before), day + timedelta(days=after)
-        if merged and start <= merged[-1][1] + timedelta(days=1):
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def within(column: str, ranges: Sequence[tuple[date, date]]) -> Column:

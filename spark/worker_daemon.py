@@ -7,8 +7,8 @@ import gc
 
 from pyspark.daemon import manager
 
+import lake.store  # noqa: F401
 import spark.jobs.feature_tasks  # noqa: F401 - loaded for the workers
-import warehouse.lake_store  # noqa: F401
 
 if __name__ == "__main__":
     gc.freeze()  # what is shared stays shared: no collector writes to it

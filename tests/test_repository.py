@@ -12,6 +12,7 @@ import pytest
 _REPO = Path(__file__).parents[1]
 _PACKAGES = (
     "contracts",
+    "lake",
     "sources",
     "spark",
     "expectations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import groupby
@@ -219,3 +220,31 @@ def gate_history(dsn: str, gate: str, window: str | None = None) -> list[GateRes
         )
         for (run_id, window_key, _), checks in groupby(rows, key=lambda row: row[:3])
     ]
+
+
+def snapshots_in_use(dsn: str, since: datetime) -> dict[str, set[int]]:
+    """Return the snapshots by table that the line still has to read, by the run ledger.
+
+    A window's latest results of process and prepare name them, until the window is loaded; of the
+    features, until it is scored. Results from before `since` belong to windows that were given up.
+    """
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "with latest as (select distinct on (stage, window_key) stage, window_key, finished_at,"
+            " details -> 'snapshots' as snapshots from staging.run_ledger"
+            " order by stage, window_key, finished_at desc)"
+            " select named.key, named.value::bigint from latest as made"
+            " left join latest as loaded on loaded.window_key = made.window_key"
+            " and loaded.stage = 'load' and loaded.finished_at >= made.finished_at"
+            " left join latest as scored on scored.window_key = made.window_key"
+            " and scored.stage = 'score' and scored.finished_at >= made.finished_at"
+            " cross join lateral jsonb_each_text(made.snapshots) as named (key, value)"
+            " where made.stage in ('process', 'redrive', 'prepare') and made.finished_at >= %s"
+            " and (loaded.stage is null"
+            " or named.key = 'sandbox.features' and scored.stage is null)",
+            (since,),
+        ).fetchall()
+    snapshots: dict[str, set[int]] = defaultdict(set)
+    for table, snapshot in rows:
+        snapshots[table].add(snapshot)
+    return dict(snapshots)

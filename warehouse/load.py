@@ -16,7 +16,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_rand
 from contracts.render import to_postgres
 from contracts.results import StageResult
 from contracts.tables import TABLES, Table
-from warehouse import beside, binary_copy, copies, lake, reconcile
+from lake import read as lake
+from warehouse import beside, binary_copy, copies, reconcile
 from warehouse.copies import LoadError
 from warehouse.errors import says_what_is_away
 

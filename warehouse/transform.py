@@ -17,9 +17,9 @@ from contracts.results import Balance, StageResult
 from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.windows import Window
+from lake.dates import date_ranges
 from warehouse import dbt_runner
 from warehouse.dbt_runner import BuildFailed, Layer
-from warehouse.lake import date_ranges
 from warehouse.marts import outdated
 
 _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {

@@ -13,11 +13,12 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.results import Balance
+from lake.dates import date_ranges
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
-from spark.tables import read, spans, within, write, write_days
+from spark.tables import read, within, write, write_days
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
 from spark.transforms.labels import truth_labels
@@ -77,7 +78,7 @@ def judge(
     in the batch or in it and in the table, are brought together and put in order.
     """
     days = [row[0] for row in batch.select("event_date").distinct().collect() if row[0]]
-    nearby = within("event_date", spans(days, _REPEAT_DAYS, _REPEAT_DAYS))
+    nearby = within("event_date", date_ranges(days, _REPEAT_DAYS, _REPEAT_DAYS))
     is_other = ~F.col("raw_object").isin(*own) if own else F.lit(True)
     known = read(spark, "processed.transactions", version).filter(nearby & is_other)
     known = known.select(*_KNOWN)
@@ -165,7 +166,7 @@ def write_batch(
     """
 
     def dated(table: str, rows: DataFrame) -> None:
-        there = kept(table).filter(within("event_date", spans(touched)))
+        there = kept(table).filter(within("event_date", date_ranges(touched)))
         both = there.unionByName(rows.select(*there.columns))
         # A delivery holds few dates, so its rows need not be moved to bring a date together.
         write_days(both, table, branch, touched)
@@ -173,7 +174,7 @@ def write_batch(
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
         # What stands in the table by now costs no second reading of Raw.
         written = read(spark, "processed.transactions", branch).filter(
-            within("event_date", spans(touched)) & (F.col("source_system") == source.name)
+            within("event_date", date_ranges(touched)) & (F.col("source_system") == source.name)
         )
         write(merged(read(spark, table, branch), written), table, branch)
 

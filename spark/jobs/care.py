@@ -16,9 +16,9 @@ from pyspark.sql import Row, SparkSession
 
 from contracts.render.to_iceberg import CATALOG
 from contracts.tables import TABLES, Table, zone
+from lake.table_contents import table_contents
 from spark.session import says_when_lost
 from spark.tables import drop_branch
-from warehouse.upkeep import hold
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -98,7 +98,7 @@ def _care_for(
     in_use: set[int],
     dry_run: bool,
 ) -> Care:
-    held = hold(catalog, table.name)
+    held = table_contents(catalog, table.name)
     audits = {name: at for name, at in held.branches.items() if name.startswith(_AUDIT)}
     leftovers = tuple(
         sorted(n for n, at in audits.items() if held.committed_at(at) < limits.branches_since)
@@ -113,7 +113,7 @@ def _care_for(
             _call(spark, table, "rewrite_data_files", "options => map('min-input-files', '2')")
         if manifests:
             _call(spark, table, "rewrite_manifests")
-        held = hold(catalog, table.name)
+        held = table_contents(catalog, table.name)
 
     since = min([limits.snapshots_since, *held.commit_times(in_use)])
     expired = held.expirable(since, limits.snapshots_at_least, without=leftovers)

@@ -24,11 +24,12 @@ from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
 from contracts.settings import load_settings
 from contracts.tables import TABLES
+from lake.catalog import open_catalog
+from lake.dates import date_ranges
 from spark.files import Batches, task_store
-from spark.tables import read, spans, within
+from spark.tables import read, within
 from spark.transforms.features import Filled, computed, inputs, known_frauds
 from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
-from warehouse.lake import open_catalog
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,9 +90,11 @@ def feature_tasks(
             parts = _parts(catalog, cut(days, count), transactions, labels)
         if parts is not None:
             return _told(spark, parts), partial(_from_files, filled=filled)
-    needed = within("event_date", spans(days, before=LOOKBACK_DAYS))
+    needed = within("event_date", date_ranges(days, before=LOOKBACK_DAYS))
     payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
-    rows = payments.select(*inputs(filled), within("event_date", spans(days)).alias("is_wanted"))
+    rows = payments.select(
+        *inputs(filled), within("event_date", date_ranges(days)).alias("is_wanted")
+    )
     frauds = known_frauds(read(spark, labels.table, labels.snapshot_id).filter(needed))
     counts = category_counts(payments, frauds, filled)
     count = ceil((total + look_back) / min(_ROWS_BY_KEY, most_rows))
@@ -159,7 +162,7 @@ def _parts(
         for part, run in zip(parts, runs, strict=True):
             dates = {
                 date_to_days(first + timedelta(n))
-                for first, last in spans(run, before=LOOKBACK_DAYS)
+                for first, last in date_ranges(run, before=LOOKBACK_DAYS)
                 for n in range((last - first).days + 1)
             }
             paths = [t.file.file_path for t in tasks if t.file.partition[0] in dates]

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
+from lake.dates import date_ranges
 from spark.jobs.feature_tasks import Held, feature_tasks
 from spark.jobs.filled import columns_filled
 from spark.session import says_when_lost
@@ -23,7 +24,6 @@ from spark.tables import (
     open_branch,
     read,
     references,
-    spans,
     within,
     write,
     write_tasks,
@@ -51,7 +51,7 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
 
     inputs = _inputs(spark, processed.snapshots, branch)
     transactions = read(spark, _TRANSACTIONS, inputs[_TRANSACTIONS])
-    came_in = _counted(transactions, spans(processed.dates, after=LOOKBACK_DAYS))
+    came_in = _counted(transactions, date_ranges(processed.dates, after=LOOKBACK_DAYS))
     days: dict[date, int] = {}
     for (_, _, day), (count, _) in came_in.items():
         days[day] = days.get(day, 0) + count
@@ -63,7 +63,7 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
         filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
         tasks, compute = feature_tasks(spark, held, filled, days)
         note = json.dumps(inputs)
-        sample = masked_sample(transactions.filter(within("event_date", spans(dates))))
+        sample = masked_sample(transactions.filter(within("event_date", date_ranges(dates))))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
                 pool.submit(write_tasks, tasks, "sandbox.features", branch, compute, note, dates),
@@ -73,7 +73,7 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     heads = references(spark, tables)
     snapshots = {name: branches[branch] for name, branches in heads.items()}
     went_out = _counted(
-        read(spark, "sandbox.features", snapshots["sandbox.features"]), spans(dates)
+        read(spark, "sandbox.features", snapshots["sandbox.features"]), date_ranges(dates)
     )
     return StageResult(
         stage=Stage.PREPARE,

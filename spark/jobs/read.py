@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from contracts.results import StageResult
 from contracts.tables import TABLES
-from spark.tables import read, spans, within
+from lake.dates import date_ranges
+from spark.tables import read, within
 
 
 def audit_frame(
@@ -24,4 +25,4 @@ def audit_frame(
     partition = TABLES[table].partition_by
     if partition is None:
         return frame
-    return frame.filter(within(partition, spans(result.dates if dates is None else dates)))
+    return frame.filter(within(partition, date_ranges(result.dates if dates is None else dates)))

@@ -10,9 +10,9 @@ import pytest
 
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from lake.catalog import open_catalog
+from lake.table_contents import TableContents, table_contents
 from spark.jobs.care import Care, Limits, care
-from warehouse.lake import open_catalog
-from warehouse.upkeep import Holding, hold
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -45,7 +45,7 @@ class Lake:
         write_tasks(rows, table, "audit_run", note=note)
         alter(self.spark, f"CALL lake.system.fast_forward('{table}', '{MAIN}', 'audit_run')")
         drop_branch(self.spark, [TABLES[table]], "audit_run")
-        return self.hold(table).branches[MAIN]
+        return self.contents(table).branches[MAIN]
 
     def day(self, number: int = 0, note: str | None = None, rows: int = 20) -> int:
         """Publish the labels of a day."""
@@ -70,11 +70,11 @@ class Lake:
         name = f"lake.{table}"
         rows = self.spark.table(name).repartition(pieces)
         rows.writeTo(name).option("distribution-mode", "none").overwritePartitions()
-        return self.hold(table).branches["main"]
+        return self.contents(table).branches["main"]
 
-    def hold(self, table: str) -> Holding:
+    def contents(self, table: str) -> TableContents:
         """Return what a table consists of now."""
-        return hold(self.catalog, table)
+        return table_contents(self.catalog, table)
 
     def care(self, table: str, *, dry_run: bool = False, in_use: Any = None, **kept: Any) -> Care:
         """Care for one table; unless told, only its newest snapshot is kept."""

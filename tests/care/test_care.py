@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contracts.tables import TABLES
+from lake.catalog import open_catalog
+from lake.read import SnapshotMissing, read_dates
+from lake.tags import model_tag, tag_snapshots
 from sources.store import s3_client
 from spark.jobs.care import Care
-from warehouse.lake import SnapshotMissing, open_catalog, read_dates
-from warehouse.upkeep import keep, model_tag
 
 if TYPE_CHECKING:
     from tests.care.conftest import Lake
@@ -26,7 +27,7 @@ def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") ->
     """Slow: three writes, then Iceberg's procedures, as a dry run and for real."""
     for rows in (30, 20, 20):
         newest = lake.day(rows=rows)
-    before = lake.hold(LABELS)
+    before = lake.contents(LABELS)
     folder, settings = lake.folder(LABELS) / "data", lake.settings
     client, bucket = s3_client(settings, "processor"), settings.s3.lake_bucket
     prefix = before.table.location().removeprefix(f"s3://{bucket}/")
@@ -37,7 +38,7 @@ def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") ->
     rows, stored = lake.rows(), _bytes(folder)
 
     said = lake.care(LABELS, dry_run=True)
-    assert lake.hold(LABELS).table.metadata_location == before.table.metadata_location
+    assert lake.contents(LABELS).table.metadata_location == before.table.metadata_location
     assert _bytes(folder) == stored
     done = lake.care(LABELS)
 
@@ -46,7 +47,7 @@ def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") ->
     assert (done.orphan_files, done.orphan_bytes) == (1, 4)
     assert stored - _bytes(folder) == done.expired_bytes + done.orphan_bytes > 4
     assert lake.rows() == rows
-    assert list(lake.hold(LABELS).snapshots) == [newest]
+    assert list(lake.contents(LABELS).snapshots) == [newest]
     assert (folder / "young.parquet").is_file(), "a run in work may need it yet"
     assert lake.care(LABELS) == Care(LABELS)
 
@@ -61,7 +62,7 @@ def test_small_files_of_a_partition_are_joined_and_the_note_of_the_run_stays(lak
     lake.day(0)
     lake.day(1, note="made from 7")
     lake.cut(LABELS, 4)
-    rows, sizes = lake.rows(), lake.hold(LABELS).per_partition
+    rows, sizes = lake.rows(), lake.contents(LABELS).per_partition
     assert all(len(files) > 1 for files in sizes.values())
     assert note_of(lake.spark, LABELS, "main") == "made from 7"
 
@@ -69,7 +70,7 @@ def test_small_files_of_a_partition_are_joined_and_the_note_of_the_run_stays(lak
 
     files = [size for partition in sizes.values() for size in partition]
     assert (done.compacted_files, done.compacted_bytes) == (len(files), sum(files))
-    assert [len(files) for files in lake.hold(LABELS).per_partition.values()] == [1, 1]
+    assert [len(files) for files in lake.contents(LABELS).per_partition.values()] == [1, 1]
     assert lake.rows() == rows
     # By its note, an old window that is prepared again does not take late rows back.
     assert note_of(lake.spark, LABELS, "main") == "made from 7"
@@ -82,19 +83,19 @@ def test_what_a_model_was_trained_on_outlives_expiry(lake: "Lake") -> None:
     tag = model_tag("fraud_detector_sparkov", 1)
     writer = open_catalog(lake.settings, "processor")
     for _ in range(2):
-        keep(writer, {LABELS: first}, tag)
+        tag_snapshots(writer, {LABELS: first}, tag)
     with pytest.raises(ValueError, match="names snapshot"):
-        keep(writer, {LABELS: second}, tag)
+        tag_snapshots(writer, {LABELS: second}, tag)
 
     lake.care(LABELS)
 
-    assert lake.hold(LABELS).tags == {tag: first}
+    assert lake.contents(LABELS).tags == {tag: first}
     assert learnt.num_rows == 10
     assert read_dates(lake.catalog, LABELS, first, None).read_all().equals(learnt)
     with pytest.raises(SnapshotMissing):
         read_dates(lake.catalog, LABELS, second, None)
     with pytest.raises(SnapshotMissing, match="train again"):
-        keep(writer, {LABELS: second}, "model_late_v1")
+        tag_snapshots(writer, {LABELS: second}, "model_late_v1")
     writer.close()
 
 
@@ -104,7 +105,7 @@ def test_what_a_window_in_flight_reads_is_kept_with_all_that_came_after(lake: "L
 
     lake.care(LABELS, in_use={LABELS: {kept[0], 1234}})
 
-    assert sorted(lake.hold(LABELS).snapshots) == sorted(kept)
+    assert sorted(lake.contents(LABELS).snapshots) == sorted(kept)
 
 
 def test_a_branch_in_work_is_awaited_and_a_dead_one_goes(lake: "Lake") -> None:
@@ -114,14 +115,14 @@ def test_a_branch_in_work_is_awaited_and_a_dead_one_goes(lake: "Lake") -> None:
     lake.cut(LABELS, 3)
     open_branch(lake.spark, [TABLES[LABELS]], "audit_killed_1")
     write(lake.labels(1, 20), LABELS, "audit_killed_1")
-    before = lake.hold(LABELS)
+    before = lake.contents(LABELS)
 
     done = lake.care(LABELS)
     assert (done.dropped_branches, done.awaited_branches) == ((), ("audit_killed_1",))
     assert done.compacted_files == 0
-    assert lake.hold(LABELS).branches == before.branches, "a publish would be refused"
+    assert lake.contents(LABELS).branches == before.branches, "a publish would be refused"
 
     done = lake.care(LABELS, branches_since=datetime.now(UTC))
     assert done.dropped_branches == ("audit_killed_1",)
     assert done.compacted_files == 3
-    assert set(lake.hold(LABELS).branches) == {"main"}
+    assert set(lake.contents(LABELS).branches) == {"main"}

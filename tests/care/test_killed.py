@@ -9,9 +9,9 @@ import pytest
 
 from contracts.settings import Settings
 from embedded import platform
+from lake.catalog import open_catalog
 from spark.jobs import care as jobs
 from spark.session import DriverLostError, session
-from warehouse.lake import open_catalog
 
 if TYPE_CHECKING:
     from tests.care.conftest import Lake
@@ -30,7 +30,7 @@ def test_care_killed_half_way_leaves_the_tables_right(
     for number in range(3):
         lake.day(number)
     lake.cut(LABELS, 3)
-    rows, begun = lake.rows(), lake.hold(LABELS).table.metadata_location
+    rows, begun = lake.rows(), lake.contents(LABELS).table.metadata_location
     victim = platform.read_status(spark_settings)["services"]["spark"]["pid"]
     call = jobs._call
 
@@ -43,7 +43,7 @@ def test_care_killed_half_way_leaves_the_tables_right(
         patch.setattr(jobs, "_call", call_and_kill)
         with pytest.raises(DriverLostError):
             lake.care(LABELS)
-    left = lake.hold(LABELS)
+    left = lake.contents(LABELS)
     assert left.table.metadata_location != begun, "it had not begun"
     assert len(left.snapshots) > 1, "it was finished"
     assert lake.rows() == rows
@@ -57,7 +57,7 @@ def test_care_killed_half_way_leaves_the_tables_right(
     healed.care(LABELS)
 
     assert healed.rows() == rows
-    held = healed.hold(LABELS)
+    held = healed.contents(LABELS)
     assert len(held.snapshots) == 1
     assert [len(files) for files in held.per_partition.values()] == [1, 1, 1]
     healed.empty()

@@ -22,11 +22,11 @@ from contracts.windows import Window
 from embedded import platform, secrets
 from embedded.services.spark_cluster import WORKERS, remote
 from embedded.supervisor import session_members
+from lake.catalog import open_catalog
 from sources.deliver import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
-from warehouse.lake import open_catalog
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -100,7 +100,7 @@ def test_every_payment_is_scored_once(watched: Watched, expected: dict[str, Day]
 
 
 def test_care_changes_no_row_and_keeps_what_the_model_learnt_from(watched: Watched) -> None:
-    from warehouse.lake import open_catalog
+    from lake.catalog import open_catalog
 
     def rows() -> dict[str, int]:
         return {table: catalog.load_table(table).scan().count() for table in LAKE}

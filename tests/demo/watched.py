@@ -54,7 +54,7 @@ class Watched:
 
     def stores(self) -> dict[str, Any]:
         """Return a fingerprint of every table behind gate raw; None for one that is not there."""
-        from warehouse.lake import open_catalog
+        from lake.catalog import open_catalog
 
         catalog = open_catalog(self.settings, "reader")
         found: dict[str, Any] = {}

@@ -122,7 +122,7 @@ class Watched:
         return state
 
     def _lake(self) -> dict[str, Any]:
-        from warehouse.lake import open_catalog
+        from lake.catalog import open_catalog
 
         catalog = open_catalog(self.settings, "reader")
         found: dict[str, Any] = {}

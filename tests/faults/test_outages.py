@@ -51,7 +51,7 @@ def reckoned(line: "Watched", *windows: Window) -> tuple[int, Decimal]:
 
 def processed(line: "Watched") -> tuple[int, Decimal]:
     """Count payments and money that readers of Processed see."""
-    from warehouse.lake import open_catalog
+    from lake.catalog import open_catalog
 
     catalog = open_catalog(line.settings, "reader")
     amounts = catalog.load_table("processed.transactions").scan().to_arrow()["amount"].to_pylist()
@@ -105,7 +105,7 @@ def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None
 def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from warehouse import lake
+    from lake import read as lake
     from warehouse.errors import WarehouseLostError
 
     before = line.stores()

@@ -26,7 +26,7 @@ model = skops.io.load(folder + "/model.skops", trusted=trusted)
 rows = pandas.read_parquet(folder + "/rows.parquet")
 with threadpool_limits(1):  # as training does: sums in another order may differ in the last bit
     numpy.save(folder + "/scores.npy", model.predict_proba(rows)[:, 1])
-ours = {"contracts", "ml", "spark", "warehouse", "embedded", "mlflow"} & set(sys.modules)
+ours = {"contracts", "ml", "spark", "lake", "warehouse", "embedded", "mlflow"} & set(sys.modules)
 assert not ours, ours
 """
 

@@ -233,9 +233,10 @@ def test_features_equal_their_definitions(payments: pd.DataFrame, whole: pd.Data
 def test_a_day_by_itself_has_the_same_bits_as_in_the_whole_history(
     frames: Frames, whole: pd.DataFrame, day: date
 ) -> None:
-    from spark.tables import spans, within
+    from lake.dates import date_ranges
+    from spark.tables import within
 
-    needed = within("event_date", spans([day], before=LOOKBACK_DAYS))
+    needed = within("event_date", date_ranges([day], before=LOOKBACK_DAYS))
     alone = computed(*(frame.filter(needed) for frame in frames))
 
     pd.testing.assert_frame_equal(

@@ -71,8 +71,8 @@ def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", br
 def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> None:
     from pyspark.sql import functions as F
 
+    from lake.catalog import open_catalog
     from spark.tables import write
-    from warehouse.lake import open_catalog
 
     rows = labels(line, ("a", 1), ("b", 3))
     write(rows.withColumn("event_date", F.lit(date(2024, 5, 1))), LABELS, branch)

@@ -11,8 +11,8 @@ from pyiceberg.types import LongType, StringType
 
 from contracts.render import to_arrow
 from contracts.tables import TABLES
+from lake.read import ValueTooWide
 from warehouse import dbt_runner, load, transform
-from warehouse.lake import ValueTooWide
 from warehouse.migrate import MigrationError, migrate
 
 pytestmark = pytest.mark.postgres

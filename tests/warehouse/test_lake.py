@@ -7,7 +7,7 @@ import pytest
 
 from contracts.render import to_arrow
 from contracts.tables import TABLES
-from warehouse import lake as lake_reader
+from lake import read as lake_reader
 
 _DAY = date(2024, 5, 1)
 

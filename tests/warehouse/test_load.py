@@ -16,8 +16,8 @@ from tenacity import stop_after_attempt
 from contracts.results import ConservationError
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from lake import read as lake_reader
 from warehouse import copies, load
-from warehouse import lake as lake_reader
 from warehouse.beside import Origin, token
 from warehouse.migrate import loaded_tables
 

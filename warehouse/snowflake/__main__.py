@@ -17,8 +17,8 @@ from contracts.settings import Settings, get_settings
 from contracts.stages import Stage
 from contracts.tables import TABLES
 from contracts.windows import Window
+from lake.catalog import open_catalog
 from warehouse import dbt_runner, ledger, transform
-from warehouse.lake import open_catalog
 from warehouse.snowflake import load, migrate, records
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from contracts.render import to_arrow
 from contracts.results import StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES, Table
-from warehouse import beside, copies, lake, reconcile
+from lake import read as lake
+from lake.dates import date_ranges
+from warehouse import beside, copies, reconcile
 from warehouse.copies import LoadError
 from warehouse.errors import says_what_is_away
 from warehouse.snowflake.files import fill
@@ -133,7 +135,7 @@ def _named(day: date | None) -> str:
 
 def _of_days(table: Table, days: Sequence[date | None]) -> str:
     column = table.partition_by
-    ranges = lake.date_ranges(day for day in days if day is not None)
+    ranges = date_ranges(day for day in days if day is not None)
     return " or ".join(f"{column} between '{a}' and '{b}'" for a, b in ranges) or "true"
 
 

@@ -31,10 +31,10 @@ def is_quiet(context: Any) -> bool:
 @guarded
 def care(context: Any) -> list[dict[str, Any]]:
     """Do what the parameters ask for; return what was done to each table."""
+    from lake.catalog import open_catalog
     from spark.jobs.care import Limits
     from spark.jobs.care import care as care_for
-    from warehouse.lake import open_catalog
-    from warehouse.upkeep import in_use
+    from warehouse.ledger import snapshots_in_use
 
     params, now = context["params"], datetime.now(UTC)
 
@@ -47,7 +47,7 @@ def care(context: Any) -> list[dict[str, Any]]:
         branches_since=ago("branch_days"),
         orphans_since=ago("orphan_days"),
     )
-    named = in_use(connections.warehouse("loader"), since=ago("in_flight_days"))
+    named = snapshots_in_use(connections.warehouse("loader"), since=ago("in_flight_days"))
     catalog = open_catalog(get_settings(), "reader")
     with lake.session() as spark:
         cared = care_for(spark, catalog, limits, in_use=named, dry_run=params["dry_run"])

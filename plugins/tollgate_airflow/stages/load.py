@@ -15,7 +15,7 @@ from tollgate_airflow.runs import Run
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Copy the touched dates into fresh tables; return the stage's result."""
-    from warehouse.lake import open_catalog
+    from lake.catalog import open_catalog
     from warehouse.load import stage
 
     run = Run.of(Stage.LOAD, context)
@@ -32,7 +32,7 @@ def write(context: Any) -> dict[str, Any]:
 def gate(written: dict[str, Any]) -> str:
     """Judge the fresh tables against the lake; refused ones are dropped."""
     from expectations.gates import gate_staging
-    from warehouse.lake import open_catalog
+    from lake.catalog import open_catalog
     from warehouse.load import discard
 
     settings = get_settings()

@@ -17,9 +17,9 @@ from tollgate_airflow.runs import Run
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Score the window into a table beside STAGING; without a champion, skip with a sentence."""
+    from lake.catalog import open_catalog
     from ml.errors import NoChampion
     from ml.jobs.score import score
-    from warehouse.lake import open_catalog
     from warehouse.scores import stage_scores
 
     settings = get_settings()
@@ -44,7 +44,7 @@ def gate(written: dict[str, Any]) -> str:
     """Judge the scores; refused ones are dropped."""
     from expectations.gates import gate_scores
     from expectations.scores import read_beside
-    from warehouse.lake import open_catalog
+    from lake.catalog import open_catalog
     from warehouse.load import discard
 
     settings = get_settings()

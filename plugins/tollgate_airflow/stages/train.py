@@ -22,12 +22,12 @@ def write(context: Any) -> dict[str, Any]:
 
     Without a window, training stands at the end of the source's last day that has features.
     """
+    from lake.catalog import open_catalog
+    from lake.tags import model_tag, tag_snapshots
     from ml.dataset import FEATURES_TABLE, last_day, snapshot_of
     from ml.jobs.train import as_of_window_end, train
-    from warehouse.lake import open_catalog
     from warehouse.ledger import record_gate
     from warehouse.models import record_model
-    from warehouse.upkeep import keep, model_tag
 
     settings = get_settings()
     catalog = open_catalog(settings, "reader")
@@ -52,7 +52,7 @@ def write(context: Any) -> dict[str, Any]:
     name, version = result.details["model_name"], result.details["model_version"]
     # What it learnt from stays readable, however many days are cared for after it.
     with closing(open_catalog(settings, "processor")) as writer:
-        keep(writer, result.snapshots, model_tag(name, version))
+        tag_snapshots(writer, result.snapshots, model_tag(name, version))
     record_gate(connections.warehouse("loader"), judged)
     record_model(connections.warehouse("loader"), result)
     handover.record(run, result)

@@ -12,8 +12,8 @@ from contracts.render import to_arrow
 from contracts.results import ConservationError, StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from lake import read as lake_reader
 from warehouse import copies
-from warehouse import lake as lake_reader
 from warehouse.beside import token
 from warehouse.snowflake import files, load
 from warehouse.snowflake.migrate import ORIGINS, migrate

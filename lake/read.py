@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from datetime import date
+from typing import TYPE_CHECKING
 
 from contracts.render import to_arrow
-from contracts.settings import CatalogRole, Settings
 from contracts.tables import TABLES
+from lake.dates import date_ranges
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
-    from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.table import DataScan
 
 _FILES_AHEAD = 8
-LakeRole = Literal["reader", "processor"]
-_CATALOG_ROLE: dict[LakeRole, CatalogRole] = {"reader": "reader", "processor": "writer"}
 
 
 class SnapshotMissing(LookupError):
@@ -28,38 +24,6 @@ class SnapshotMissing(LookupError):
 
 class ValueTooWide(ValueError):
     """Raised when a type was widened in the lake and a value no longer fits the declared one."""
-
-
-def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
-    """Open the catalog `lake` with the database login and the S3 key of a role."""
-    from pyiceberg.catalog.sql import SqlCatalog
-
-    from warehouse.lake_store import store_properties
-
-    return SqlCatalog(
-        "lake",
-        uri=settings.catalog.sqlalchemy_uri(_CATALOG_ROLE[role]),
-        warehouse=f"s3://{settings.s3.lake_bucket}/warehouse",
-        # The catalog's tables exist already, and the reading role could not create them.
-        init_catalog_tables="false",
-        **{"py-io-impl": "warehouse.lake_store.LakeFileIO"},
-        **store_properties(settings, role),
-    )
-
-
-def date_ranges(dates: Iterable[date]) -> list[tuple[date, date]]:
-    """Return the inclusive runs of consecutive days.
-
-    >>> date_ranges([date(2024, 5, 2), date(2024, 5, 1), date(2024, 5, 9)])  # doctest: +ELLIPSIS
-    [(datetime.date(2024, 5, 1), datetime.date(2024, 5, 2)), (datetime.date(2024, 5, 9), ...
-    """
-    days = sorted(set(dates))
-    if not days:
-        return []
-    gaps = [(a, b) for a, b in pairwise(days) if b - a > timedelta(days=1)]
-    starts = [days[0], *(b for _, b in gaps)]
-    ends = [*(a for a, _ in gaps), days[-1]]
-    return list(zip(starts, ends, strict=True))
 
 
 def _on_dates(column: str, dates: Iterable[date]) -> str:

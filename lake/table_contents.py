@@ -9,12 +9,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
-from pyiceberg.exceptions import CommitFailedException
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from warehouse.lake import SnapshotMissing
-
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -27,24 +21,13 @@ _SMALL: Final = 0.75
 _TARGET: Final = "write.target-file-size-bytes"
 _TARGET_BYTES: Final = 512 * 2**20
 
-RANGE_AFTER_CARE: Final[Mapping[str, int]] = {
-    "files a partition": 1,
-    "snapshots": 28,
-    "branches": 1,
-    "manifests": 28,
-    "metadata files": 21,
-    "other metadata": 90,
-    "outdated data files": 28,
-}
-"""The most that a table consists of after daily runs with weekly care (docs/scale.md)."""
-
 
 def _instant(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 @dataclass(frozen=True)
-class Holding:
+class TableContents:
     """A table as its newest metadata describes it; manifests are read when they are asked for."""
 
     table: Table
@@ -159,75 +142,6 @@ class Holding:
         return sum(len(self.table.io.new_input(path)) for path in paths)
 
 
-def in_use(dsn: str, since: datetime) -> dict[str, set[int]]:
-    """Return the snapshots by table that the line still has to read, by the run ledger.
-
-    A window's latest results of process and prepare name them, until the window is loaded; of the
-    features, until it is scored. Results from before `since` belong to windows that were given up.
-    """
-    with psycopg.connect(dsn) as connection:
-        rows = connection.execute(
-            "with latest as (select distinct on (stage, window_key) stage, window_key, finished_at,"
-            " details -> 'snapshots' as snapshots from staging.run_ledger"
-            " order by stage, window_key, finished_at desc)"
-            " select named.key, named.value::bigint from latest as made"
-            " left join latest as loaded on loaded.window_key = made.window_key"
-            " and loaded.stage = 'load' and loaded.finished_at >= made.finished_at"
-            " left join latest as scored on scored.window_key = made.window_key"
-            " and scored.stage = 'score' and scored.finished_at >= made.finished_at"
-            " cross join lateral jsonb_each_text(made.snapshots) as named (key, value)"
-            " where made.stage in ('process', 'redrive', 'prepare') and made.finished_at >= %s"
-            " and (loaded.stage is null"
-            " or named.key = 'sandbox.features' and scored.stage is null)",
-            (since,),
-        ).fetchall()
-    found: dict[str, set[int]] = defaultdict(set)
-    for table, snapshot in rows:
-        found[table].add(snapshot)
-    return dict(found)
-
-
-def hold(catalog: Catalog, table: str) -> Holding:
+def table_contents(catalog: Catalog, table: str) -> TableContents:
     """Return what a table consists of now."""
-    return Holding(catalog.load_table(table), {})
-
-
-def model_tag(model: str, version: int | str) -> str:
-    """Return the tag of the snapshots that a model version was trained on.
-
-    >>> model_tag("fraud_detector_sparkov", 3)
-    'model_fraud_detector_sparkov_v3'
-    """
-    return f"model_{model}_v{version}"
-
-
-def keep(catalog: Catalog, snapshots: Mapping[str, int], tag: str) -> None:
-    """Tag snapshots by table, so that they stay readable however old they become.
-
-    Tagging again is no change. `catalog` must be allowed to write.
-
-    Raises:
-        SnapshotMissing: when a snapshot was expired already.
-        ValueError: when the tag names another snapshot: a tag never moves.
-    """
-    for table, snapshot in snapshots.items():
-        _tag(catalog, table, snapshot, tag)
-
-
-@retry(
-    retry=retry_if_exception_type(CommitFailedException),
-    stop=stop_after_attempt(8),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    reraise=True,
-)
-def _tag(catalog: Catalog, table: str, snapshot: int, tag: str) -> None:
-    """Tag one snapshot; again when another run has changed the table meanwhile."""
-    held = catalog.load_table(table)
-    if held.snapshot_by_id(snapshot) is None:
-        raise SnapshotMissing(f"{table} has no snapshot {snapshot}: train again.")
-    there = held.refs().get(tag)
-    if there is not None and there.snapshot_id != snapshot:
-        raise ValueError(f"the tag {tag} of {table} names snapshot {there.snapshot_id} already.")
-    if there is None:
-        with held.manage_snapshots() as change:
-            change.create_tag(snapshot, tag)
+    return TableContents(catalog.load_table(table), {})

@@ -1,0 +1,30 @@
+"""Open the lake's Iceberg catalog with the keys of a role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from contracts.settings import CatalogRole, Settings
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
+
+LakeRole = Literal["reader", "processor"]
+_CATALOG_ROLE: dict[LakeRole, CatalogRole] = {"reader": "reader", "processor": "writer"}
+
+
+def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
+    """Open the catalog `lake` with the database login and the S3 key of a role."""
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    from lake.store import store_properties
+
+    return SqlCatalog(
+        "lake",
+        uri=settings.catalog.sqlalchemy_uri(_CATALOG_ROLE[role]),
+        warehouse=f"s3://{settings.s3.lake_bucket}/warehouse",
+        # The catalog's tables exist already, and the reading role could not create them.
+        init_catalog_tables="false",
+        **{"py-io-impl": "lake.store.LakeFileIO"},
+        **store_properties(settings, role),
+    )

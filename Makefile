@@ -43,12 +43,13 @@ test-bi: setup ## Open every dashboard in a headless Chromium, on a test platfor
 cluster-test: setup ## Run the jobs on a Spark cluster, with a worker killed in mid-job.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m soak tests/cluster
 
-lint: setup ## Check style, types, SQL, and that generated files are fresh.
+lint: setup ## Check style, types, layers, SQL, and that generated files are fresh.
 	@$(PY) -m ruff check --no-cache .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m sqlfluff lint --processes 0 --disable-progress-bar dbt_project/models
-	@$(PY) -m contracts.render --check
+	@$(PY) -m bi.generate --check
+	@PYTHONPATH=plugins .venv/bin/lint-imports --no-cache
 
 up: setup ## Start the platform.
 	@$(PY) -m embedded up
@@ -79,7 +80,7 @@ clean: setup ## Remove the state folder with all data, after asking (YES=1 does 
 	@$(PY) -m embedded clean $(if $(YES),--yes)
 
 contracts: setup ## Write the files that are generated from contracts/.
-	@$(PY) -m contracts.render
+	@$(PY) -m bi.generate
 
 docs: contracts ## Write the generated pages of docs/.
 

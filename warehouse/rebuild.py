@@ -1,16 +1,14 @@
 """Make all marts anew from STAGING, as after an update that gave them other columns.
 
-Run as ``python -m warehouse.rebuild`` while no DAG runs. Marts are built source by source in the
-audit schema, judged by gate production, and shown to readers all at once; until then readers see
-what they saw. What fails, or is killed, is undone: at once, or by the next build.
+Marts are built source by source in the audit schema, judged, and shown to readers all at once;
+until then readers see what they saw. What fails, or is killed, is undone: at once, or by the next
+build. ``python -m expectations.rebuild`` does it with gate production.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,12 +17,11 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from contracts.results import GateFailed, GateResult, StageResult
-from contracts.settings import Settings, get_settings
+from contracts.results import GateResult, StageResult
+from contracts.settings import Settings
 from contracts.windows import Window
-from expectations.gates import gate_production
 from warehouse import dbt_runner, marts, transform
-from warehouse.dbt_runner import BuildFailed, Layer
+from warehouse.dbt_runner import Layer
 
 _DATES: Final[dict[Layer, str]] = {
     "core": "fct_transactions",
@@ -141,32 +138,3 @@ def _dates(connection: psycopg.Connection[Any], fact: str, source: str) -> tuple
     query = "select distinct event_date from {} where source_system = %s order by 1"
     table = sql.Identifier("production", fact)
     return tuple(day for (day,) in connection.execute(sql.SQL(query).format(table), (source,)))
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks and say what came of it, or why not."""
-    parser = argparse.ArgumentParser(
-        prog="python -m warehouse.rebuild",
-        description="Make all marts anew from STAGING while no DAG runs, judge them, and show them"
-        " to readers at once. Needed when an update gave marts other columns.",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be built, and build nothing"
-    )
-    asked = parser.parse_args(arguments)
-    settings = get_settings()
-    try:
-        planned = plan(settings)
-        print(planned)
-        if asked.dry_run:
-            return 0
-        rebuild(settings, planned, lambda line: print(line, flush=True), gate_production)
-    except (NothingToRebuild, BuildFailed, GateFailed, psycopg.OperationalError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print("PRODUCTION holds all marts anew.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -283,7 +283,7 @@ def _require_this_version(settings: Settings) -> None:
     if others:
         raise BuildFailed(
             f"{', '.join(others)} have other columns than declared: another version of the project"
-            " made them. `python -m warehouse.rebuild` makes all marts anew from STAGING."
+            " made them. `python -m expectations.rebuild` makes all marts anew from STAGING."
         )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bi.generate import main
 from contracts.assets import DAGS
-from contracts.render.__main__ import main
 from contracts.render.to_runbook import runbook
 
 _REPO = Path(__file__).parents[2]

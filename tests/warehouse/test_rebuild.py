@@ -10,6 +10,7 @@ import pytest
 
 from contracts.results import CheckResult, GateFailed, GateResult, StageResult
 from contracts.tables import TABLES, zone
+from expectations import rebuild as command
 from expectations.gates import gate_production
 from warehouse import dbt_runner, rebuild, transform
 from warehouse.dbt_runner import BuildFailed
@@ -138,10 +139,10 @@ def test_a_dry_run_changes_nothing_and_an_empty_warehouse_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(rebuild, "get_settings", lambda: line.settings)
-    assert rebuild.main(["--dry-run"]) == 0
+    monkeypatch.setattr(command, "get_settings", lambda: line.settings)
+    assert command.main(["--dry-run"]) == 0
     assert "sparkov: 3 dates of payments and 2 of scores" in capsys.readouterr().out
     empty = new_line().settings
-    monkeypatch.setattr(rebuild, "get_settings", lambda: empty)
-    assert rebuild.main([]) == 1
+    monkeypatch.setattr(command, "get_settings", lambda: empty)
+    assert command.main([]) == 1
     assert capsys.readouterr().err == "PRODUCTION holds no payments yet: run the line once.\n"

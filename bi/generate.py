@@ -1,4 +1,4 @@
-"""Write every generated file: ``python -m contracts.render``, or ``--check`` to only compare."""
+"""Write every generated file: ``python -m bi.generate``, or ``--check`` to only compare."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from bi.to_superset import generated as superset
 from contracts.render.to_dbt import generated
 from contracts.render.to_runbook import runbook
 
-_REPO = Path(__file__).resolve().parents[2]
+_REPO = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: list[str]) -> int:

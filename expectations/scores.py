@@ -13,6 +13,7 @@ from expectations.run import Batch, judge
 from expectations.suites import scores as suite
 from expectations.suites.tables import SUITES
 from lake.read import of_source
+from sources.registry import source as declared_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +61,8 @@ def judge_scores(
     ]
     if set(table.column_names) <= set(frame.columns):
         summary = _summary(scored, frame, featured.to_pandas())
-        rules = suite.batch_rules(is_varied=featured.num_rows >= suite.VARIED_ROWS)
+        ranges = declared_source(Window.parse(scored.window).source).ranges
+        rules = suite.batch_rules(ranges, is_varied=featured.num_rows >= suite.VARIED_ROWS)
         batches.append(Batch(table.name, summary, rules, part="batch"))
     batches.append(_lost_inputs(scored))
     if drift is not None:

@@ -18,7 +18,7 @@ ROWS = 400
 SCHEMA = to_arrow.schema(TABLES["staging.scores"])
 SCORED = StageResult(
     "score",
-    DAY.isoformat(),
+    f"sparkov@{DAY}",
     "score_1",
     (DAY,),
     {"sandbox.features": 7},
@@ -101,6 +101,17 @@ def test_many_alerts_are_a_warning_before_they_are_a_failure(tmp_path: Path) -> 
     )
     result = judge_scores(SCORED, busy, FEATURED, tmp_path)
     assert result.passed
+    assert _failed(result) == {"scores.batch.alert_share.plausible"}
+
+
+def test_each_source_has_its_own_usual_share_of_alerts(tmp_path: Path) -> None:
+    scored = replace(SCORED, window=f"handbook@{DAY}")
+    rows = [
+        _row(n, source_system="handbook", decision="review" if n >= 380 else "approve")
+        for n in range(ROWS)
+    ]
+    featured = FEATURED.set_column(0, "source_system", pa.array(["handbook"] * ROWS))
+    result = judge_scores(scored, pa.Table.from_pylist(rows, SCHEMA), featured, tmp_path)
     assert _failed(result) == {"scores.batch.alert_share.plausible"}
 
 

@@ -46,7 +46,7 @@ OTHERS = [
     ("production", production.orphan_rules()),
     ("production", production.stray_rules()),
     ("production", production.report_rules(True)),
-    ("scores", scores.batch_rules(True)),
+    ("scores", scores.batch_rules(Ranges(), True)),
 ]
 
 

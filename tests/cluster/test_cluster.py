@@ -4,7 +4,6 @@ The cluster runs on an instance of its own beside a local[*] server, over one la
 """
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +15,10 @@ import psutil
 import pytest
 
 from contracts.results import StageResult
-from contracts.settings import REPO, Settings, load_settings
+from contracts.settings import REPO, Settings
 from contracts.tables import zone
 from contracts.windows import Window
-from embedded import platform, secrets
+from embedded import platform
 from embedded.services.spark_cluster import WORKERS, remote
 from embedded.supervisor import session_members
 from lake.catalog import open_catalog
@@ -27,6 +26,7 @@ from sources.deliver import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
+from tests.instances import own_instance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,25 +107,15 @@ class Instance:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """Start the instance and land the window; at the end nothing of it may run."""
-    state, shared = tmp_path_factory.mktemp("cluster") / "state", load_settings().port_base
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_STATE_DIR", str(state))
-        patch.setenv("TOLLGATE_PORT_BASE", str(shared + 60))
-        secrets.ensure(load_settings().secrets_dir)
-        settings = load_settings()
-        processes: list[psutil.Process] = []
-        try:
-            platform.up(settings, SERVICES)
-            lander, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
-            land(WINDOW, lander, bucket, deliveries(WINDOW, REPO / "data"), run_id="land")
-            here = Instance(settings, find_latest(lander, bucket, WINDOW))
-            yield here
-            processes = [one for name in (*SERVICES, *WORKERS) for one in here.members(name)]
-        finally:
-            platform.down(settings)
+    with own_instance(tmp_path_factory.mktemp("cluster"), ports=60) as settings:
+        platform.up(settings, SERVICES)
+        lander, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
+        land(WINDOW, lander, bucket, deliveries(WINDOW, REPO / "data"), run_id="land")
+        here = Instance(settings, find_latest(lander, bucket, WINDOW))
+        yield here
+        processes = [one for name in (*SERVICES, *WORKERS) for one in here.members(name)]
     _, left = psutil.wait_procs(processes, timeout=30)
     assert left == [], "the platform is down, and these run on"
-    shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -51,6 +52,34 @@ class Watched:
         dsn = self.settings.warehouse.dsn(role)
         with psycopg.connect(dsn, row_factory=psycopg.rows.dict_row) as connection:
             return connection.execute(query.encode()).fetchall()
+
+    def payments(self, last: str) -> dict[str, tuple[int, Decimal, int]]:
+        """Return payments, amount and customers of each day up to `last`."""
+        return self._by_day(
+            "count(*), sum(amount), count(distinct customer_id)", "fct_transactions", last
+        )
+
+    def labels(self, last: str) -> dict[str, tuple[int, int]]:
+        """Return frauds and labels of each day up to `last`."""
+        return self._by_day("count(*) filter (where is_fraud), count(*)", "fct_fraud_labels", last)
+
+    def reported(self, last: str) -> dict[str, tuple[int, Decimal, int, int]]:
+        """Return what the daily report says: as `payments`, and the frauds known by then."""
+        return self._by_day(
+            "sum(transaction_count)::int, sum(amount), sum(customer_count)::int,"
+            " sum(known_fraud_count)::int",
+            "rpt_fraud_daily",
+            last,
+        )
+
+    def _by_day(self, columns: str, table: str, last: str) -> dict[str, Any]:
+        with psycopg.connect(self.settings.warehouse.dsn("reader")) as connection:
+            found = connection.execute(
+                f"select event_date::text, {columns} from production.{table}"  # type: ignore[arg-type]
+                " where event_date <= %s group by event_date",
+                [last],
+            ).fetchall()
+        return {day: tuple(values) for day, *values in found}
 
     def stores(self) -> dict[str, Any]:
         """Return a fingerprint of every table behind gate raw; None for one that is not there."""

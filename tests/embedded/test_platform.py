@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from botocore.exceptions import ClientError
 from contracts.settings import REPO, S3Role, Settings, load_settings
 from embedded import platform, preflight
 from embedded.services import all_services
+from tests.instances import own_instance
 
 pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
 
@@ -43,13 +43,8 @@ def _cli(settings: Settings, *argv: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Give settings of an instance that these tests may harm; it is not started yet."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_STATE_DIR", str(tmp_path_factory.mktemp("own") / "state"))
-        patch.setenv("TOLLGATE_PORT_BASE", str(int(os.environ["TOLLGATE_PORT_BASE"]) + 20))
-        settings = load_settings()
+    with own_instance(tmp_path_factory.mktemp("own") / "state", ports=20) as settings:
         yield settings
-        platform.down(settings)
-        shutil.rmtree(settings.state_dir, ignore_errors=True)
 
 
 @pytest.fixture

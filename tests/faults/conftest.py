@@ -20,10 +20,11 @@ import psycopg
 import pytest
 
 from contracts.results import StageResult
-from contracts.settings import REPO, Settings, load_settings
+from contracts.settings import REPO, Settings
 from contracts.stages import Stage
 from contracts.tables import zone
 from contracts.windows import Window
+from tests.instances import own_instance
 from tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
@@ -162,19 +163,11 @@ class Watched:
 @pytest.fixture(scope="session")
 def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Start a second instance that holds warehouses only, so that killing it harms no other."""
-    from embedded import platform
-    from embedded import secrets as generated
+    from embedded.platform import up
 
-    state, shared = tmp_path_factory.mktemp("own") / "state", load_settings().port_base
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_STATE_DIR", str(state))
-        patch.setenv("TOLLGATE_PORT_BASE", str(shared + 40))
-        generated.ensure(load_settings().secrets_dir)
-        platform.up(load_settings(), ["postgres"])
-        settings = load_settings()
-    yield settings
-    platform.down(settings)
-    shutil.rmtree(state, ignore_errors=True)
+    with own_instance(tmp_path_factory.mktemp("own"), ports=40) as settings:
+        up(settings, ["postgres"])
+        yield settings
 
 
 @pytest.fixture(scope="session")

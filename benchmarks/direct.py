@@ -16,7 +16,7 @@ from expectations import gates
 from expectations.scores import read_beside
 from lake.catalog import open_catalog
 from ml.jobs.score import score
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, named
 from sources.store import s3_client

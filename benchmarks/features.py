@@ -38,8 +38,8 @@ from contracts.tables import TABLES
 from lake.catalog import open_catalog
 from spark.conform import conform
 from spark.files import commit_files, write_files
+from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_tasks
-from spark.jobs.filled import columns_filled
 from spark.session import session
 from spark.tables import MAIN
 

@@ -27,7 +27,7 @@ from expectations.faults.rows import Names
 from expectations.gates import gate_production, gate_raw, gate_staging
 from expectations.processed import judge_processed, processed_frames
 from expectations.sandbox import judge_sandbox, sandbox_frames
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.store import s3_client
 

@@ -30,7 +30,7 @@ from contracts.tables import TABLES, Table
 from embedded import secrets
 from lake import read as lake
 from lake.catalog import open_catalog
-from warehouse import beside, ledger, load, reconcile
+from warehouse import ledger, load, partition_exchange, reconcile
 
 _LOADED = {
     "staging.features": ("sandbox.features", 0.7),
@@ -58,12 +58,14 @@ class Contest:
         return f"postgresql://postgres:{password}@{HOST}:{port}/{self.settings.warehouse.database}"
 
     def _create(self) -> list[str]:
-        origin = beside.Origin("benchmark", self.snapshot, 0, datetime.now(UTC).isoformat())
-        return beside.create(self.table, "benchmark", self.dates, origin)
+        origin = partition_exchange.Origin(
+            "benchmark", self.snapshot, 0, datetime.now(UTC).isoformat()
+        )
+        return partition_exchange.create(self.table, "benchmark", self.dates, origin)
 
     @property
     def _name(self) -> str:
-        return beside.beside_name(self.table, "benchmark")
+        return partition_exchange.beside_name(self.table, "benchmark")
 
     @contextmanager
     def _beside(self) -> Iterator[Any]:
@@ -80,12 +82,17 @@ class Contest:
         return tally
 
     def _seal(self, cursor: Any) -> None:
-        cursor.execute("; ".join(beside.seal(self.table, "benchmark", self.dates)).encode())
+        cursor.execute(
+            "; ".join(partition_exchange.seal(self.table, "benchmark", self.dates)).encode()
+        )
 
     def _files(self) -> list[tuple[str, Path]]:
         """Return each day's partition with the file of its rows."""
         return [
-            (beside.partition_beside(self.table, day, "benchmark"), self.folder / f"{day}.bin")
+            (
+                partition_exchange.partition_beside(self.table, day, "benchmark"),
+                self.folder / f"{day}.bin",
+            )
             for day in self.dates
         ]
 

@@ -33,7 +33,7 @@ from contracts.results import StageResult
 from contracts.settings import REPO, Settings, load_settings
 from contracts.windows import Window
 from lake.catalog import open_catalog
-from sources.deliver import Delivery
+from sources.discover import Delivery
 from sources.land import land
 from sources.manifest import named
 from sources.store import s3_client

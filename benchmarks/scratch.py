@@ -17,7 +17,7 @@ from contracts.render import to_postgres
 from contracts.settings import HOST, Settings
 from contracts.tables import zone
 from embedded import secrets
-from warehouse import beside
+from warehouse import partition_exchange
 from warehouse.migrate import migrate
 
 _BUILT = ("production", "production_audit")
@@ -51,7 +51,9 @@ class Copy:
                 ).fetchall()
                 for (name,) in partitions:
                     admin.execute(
-                        sql.SQL("drop table {}").format(sql.Identifier(beside.SCHEMA, name))
+                        sql.SQL("drop table {}").format(
+                            sql.Identifier(partition_exchange.SCHEMA, name)
+                        )
                     )
 
 

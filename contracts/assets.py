@@ -16,10 +16,10 @@ DAG_OF_STAGE: Final[dict[Stage, str]] = {
 }
 """The DAG of each stage, in flow order."""
 
-CARE_DAG: Final = "care_for_tables"
+MAINTENANCE_DAG: Final = "maintain_tables"
 """Beside the line: no window passes through it."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), CARE_DAG)
+DAGS: Final = (*DAG_OF_STAGE.values(), MAINTENANCE_DAG)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"

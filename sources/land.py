@@ -13,7 +13,7 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import Source
-from sources.deliver import Delivery
+from sources.discover import Delivery
 from sources.inspect import inspect
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared

@@ -3,7 +3,7 @@
 Spark's own writer takes value by value: 1.75 million rows of 31 columns cost it 10 CPU seconds,
 Arrow's 1. So each task hands its rows to Arrow, which writes Parquet to the table's folder and
 returns what each file holds; the driver commits the files to a branch in one snapshot. Until then
-no reader sees them; those of a task that failed are orphans, which the care of tables removes.
+no reader sees them; those of a task that failed are orphans, which table maintenance removes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

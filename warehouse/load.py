@@ -17,9 +17,9 @@ from contracts.render import to_postgres
 from contracts.results import StageResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
-from warehouse import beside, binary_copy, copies, reconcile
-from warehouse.copies import LoadError
+from warehouse import binary_copy, load_plan, partition_exchange, reconcile
 from warehouse.errors import says_what_is_away
+from warehouse.load_plan import LoadError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,13 +46,13 @@ def stage(
         LoadError: when a snapshot is not recorded.
         lake.SnapshotMissing: when the lake no longer holds one.
     """
-    run, staged_at = beside.token(run_id), datetime.now(UTC).isoformat()
-    asked = copies.of(processed, prepared)
+    run, staged_at = partition_exchange.token(run_id), datetime.now(UTC).isoformat()
+    asked = load_plan.of(processed, prepared)
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(f"select {_alone(run)}".encode())
-        cursor.execute(beside.DROP_ABANDONED.encode())
+        cursor.execute(partition_exchange.DROP_ABANDONED.encode())
         tables = _copy_all(catalog, cursor, asked, run, staged_at)
-    return copies.result(processed, prepared, run_id, tables)
+    return load_plan.result(processed, prepared, run_id, tables)
 
 
 def _alone(run: str) -> str:
@@ -61,8 +61,12 @@ def _alone(run: str) -> str:
 
 
 def _copy_all(
-    catalog: Catalog, cursor: psycopg.Cursor, asked: Sequence[copies.Copy], run: str, staged_at: str
-) -> dict[str, copies.Copied]:
+    catalog: Catalog,
+    cursor: psycopg.Cursor,
+    asked: Sequence[load_plan.Copy],
+    run: str,
+    staged_at: str,
+) -> dict[str, load_plan.Copied]:
     """Copy tables one after the other in the transaction of the caller."""
 
     def fetch(query: str) -> list[tuple[Any, ...]]:
@@ -71,17 +75,17 @@ def _copy_all(
     found = {}
     for copy in asked:
         days = copy.dates or ()
-        name = beside.beside_name(copy.table, run)
+        name = partition_exchange.beside_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
-        origin = beside.Origin(run, copy.snapshot, sequence, staged_at)
-        cursor.execute("; ".join(beside.create(copy.table, run, days, origin)).encode())
+        origin = partition_exchange.Origin(run, copy.snapshot, sequence, staged_at)
+        cursor.execute("; ".join(partition_exchange.create(copy.table, run, days, origin)).encode())
         tally = reconcile.Tally(copy.table)
         if copy.dates != ():
             rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
             fill(cursor, copy.table, run, tally.watch(rows))
-        cursor.execute("; ".join(beside.seal(copy.table, run, days)).encode())
+        cursor.execute("; ".join(partition_exchange.seal(copy.table, run, days)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
-        found[copy.table.name] = copies.Copied(copy, name, sequence, ours, theirs)
+        found[copy.table.name] = load_plan.Copied(copy, name, sequence, ours, theirs)
     return found
 
 
@@ -93,10 +97,10 @@ def fill(cursor: psycopg.Cursor, table: Table, run: str, rows: pa.RecordBatchRea
     """
     names = ", ".join(rows.schema.names)
     for day, batches in groupby(_ahead(_encoded(rows, table.partition_by)), key=itemgetter(0)):
-        name = beside.beside_name(table, run)
+        name = partition_exchange.beside_name(table, run)
         how = "format binary"
         if day is not None:
-            name = beside.partition_beside(table, day, run)
+            name = partition_exchange.partition_beside(table, day, run)
             # Nobody can see the rows before the transaction ends; without it the first to read them
             # writes every page again, to note that it has ended.
             how += ", freeze"
@@ -163,10 +167,10 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
         ConservationError: when the balances do not hold.
         LoadError: when a table differs from the lake, or was never staged.
     """
-    copies.require_agreement(staged)
+    load_plan.require_agreement(staged)
     names = sorted(staged.details["tables"])
     with psycopg.connect(dsn) as connection:
-        connection.execute(f"select {_alone(beside.token(staged.run_id))}".encode())
+        connection.execute(f"select {_alone(partition_exchange.token(staged.run_id))}".encode())
         for name in names:
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
@@ -183,10 +187,10 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
 
 def _attachments(connection: psycopg.Connection, table: Table, staged: StageResult) -> list[str]:
     """Return the statements that put the staged partitions of a table in place."""
-    run = beside.token(staged.run_id)
-    twin = beside.beside_name(table, run)
+    run = partition_exchange.token(staged.run_id)
+    twin = partition_exchange.beside_name(table, run)
     held = _origins(connection, table.name)
-    days = copies.days(table, staged)
+    days = load_plan.days(table, staged)
     sequence = staged.details["tables"][table.name]["sequence"]
     if connection.execute("select to_regclass(%s)", (twin,)).fetchone() == (None,):
         for day in days:
@@ -197,7 +201,7 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: StageResu
     statements: list[str] = []
     for day in days:
         target = to_postgres.partition_name(table, day)
-        source = twin if day is None else beside.partition_beside(table, day, run)
+        source = twin if day is None else partition_exchange.partition_beside(table, day, run)
         current = held.get(target)
         if current and current.sequence > sequence:
             if day is None:
@@ -207,12 +211,12 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: StageResu
             statements.append(f"alter table {twin} detach partition {source}")
         if target in held:
             statements.append(
-                f"alter table {table.name} detach partition {beside.SCHEMA}.{target};"
-                f" drop table {beside.SCHEMA}.{target}"
+                f"alter table {table.name} detach partition {partition_exchange.SCHEMA}.{target};"
+                f" drop table {partition_exchange.SCHEMA}.{target}"
             )
         statements.append(
             f"alter table {source} rename to {target};"
-            f" alter table {table.name} attach partition {beside.SCHEMA}.{target}"
+            f" alter table {table.name} attach partition {partition_exchange.SCHEMA}.{target}"
             f" {to_postgres.partition_bound(day)}"
         )
     if table.partition_by is not None:
@@ -220,13 +224,15 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: StageResu
     return statements
 
 
-def _origins(connection: psycopg.Connection, parent: str) -> dict[str, beside.Origin | None]:
+def _origins(
+    connection: psycopg.Connection, parent: str
+) -> dict[str, partition_exchange.Origin | None]:
     rows: Iterable[tuple[str, str | None]] = connection.execute(
         "select c.relname, obj_description(c.oid, 'pg_class') from pg_inherits i"
         " join pg_class c on c.oid = i.inhrelid where i.inhparent = %s::regclass",
         (parent,),
     ).fetchall()
-    return {name: beside.Origin.parse(comment) for name, comment in rows}
+    return {name: partition_exchange.Origin.parse(comment) for name, comment in rows}
 
 
 def discard(dsn: str, staged: StageResult) -> None:

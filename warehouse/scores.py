@@ -11,7 +11,7 @@ import psycopg
 from contracts.render import to_arrow, to_postgres
 from contracts.results import StageResult
 from contracts.tables import TABLES, Table
-from warehouse import beside
+from warehouse import partition_exchange
 from warehouse.errors import says_what_is_away
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def stage_scores(
     import adbc_driver_postgresql.dbapi as adbc
 
     given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
-    run = beside.token(scored.run_id)
-    names = {table.name: beside.beside_name(table, run) for table in given}
+    run = partition_exchange.token(scored.run_id)
+    names = {table.name: partition_exchange.beside_name(table, run) for table in given}
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(beside.DROP_ABANDONED)
+        cursor.execute(partition_exchange.DROP_ABANDONED)
         for table, rows in given.items():
             _copy(cursor, table, run, rows)
         connection.commit()
@@ -44,17 +44,17 @@ def stage_scores(
 
 
 def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
-    name = beside.beside_name(table, run)
+    name = partition_exchange.beside_name(table, run)
     columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
     # Plain, not a partition a day: its rows are added to those of a day, not attached.
     create = f"create table {name} ({to_postgres.columns(table)})"
-    origin = beside.Origin(run, 0, 0, datetime.now(UTC).isoformat())
+    origin = partition_exchange.Origin(run, 0, 0, datetime.now(UTC).isoformat())
     comment = f"comment on table {name} is '{origin.comment()}'"
-    cursor.execute(beside.together([f"drop table if exists {name}", create, comment]))
+    cursor.execute(partition_exchange.together([f"drop table if exists {name}", create, comment]))
     schema, _, short = name.partition(".")
     cursor.adbc_ingest(short, columns.to_reader(), mode="append", db_schema_name=schema)
     key = f"alter table {name} add primary key ({', '.join(table.key)})"
-    cursor.execute(beside.together([key, f"analyze {name}"]))
+    cursor.execute(partition_exchange.together([key, f"analyze {name}"]))
 
 
 @says_what_is_away
@@ -93,7 +93,7 @@ def _replace_drift(connection: psycopg.Connection, name: str) -> None:
 
 
 def _require_partition(connection: psycopg.Connection, day: date) -> None:
-    name = f"{beside.SCHEMA}.{to_postgres.partition_name(_SCORES, day)}"
+    name = f"{partition_exchange.SCHEMA}.{to_postgres.partition_name(_SCORES, day)}"
     if connection.execute("select to_regclass(%s)", (name,)).fetchone() != (None,):
         return
     check = f"check ({to_postgres.partition_check(_SCORES, day)})"

@@ -20,7 +20,7 @@ from contracts.windows import Window
 from lake.dates import date_ranges
 from warehouse import dbt_runner
 from warehouse.dbt_runner import BuildFailed, Layer
-from warehouse.marts import outdated
+from warehouse.schema_check import outdated
 
 _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "core": ("path:models/staging", "tag:core"),
@@ -283,7 +283,7 @@ def _require_this_version(settings: Settings) -> None:
     if others:
         raise BuildFailed(
             f"{', '.join(others)} have other columns than declared: another version of the project"
-            " made them. `python -m expectations.rebuild` makes all marts anew from STAGING."
+            " made them. `python -m expectations.full_refresh` makes all marts anew from STAGING."
         )
 
 

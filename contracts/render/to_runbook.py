@@ -27,8 +27,8 @@ ends of all logs, `make logs SERVICE=spark` one of them.
 | a gate closed | nothing downstream changed; read its report in *Data docs*, mend, *Clear* the run from its first task |
 | a window must be done again | trigger `land_transactions` with it: every stage may run twice |
 | the dashboards are away | `make bi` starts Superset again and puts every chart back as declared; `make logs SERVICE=superset` says why it went. |
-| a chart says that a column or table is missing | PRODUCTION is older than the dashboards: `python -m expectations.rebuild`, then reload |
-| marts have other columns than declared, after an update | let the line come to rest, then `python -m expectations.rebuild` (`--dry-run` says what it would do) |
+| a chart says that a column or table is missing | PRODUCTION is older than the dashboards: `python -m expectations.full_refresh`, then reload |
+| marts have other columns than declared, after an update | let the line come to rest, then `python -m expectations.full_refresh` (`--dry-run` says what it would do) |
 | everything must go | `make down && make clean` |
 
 The failure message of a task is one sentence: what failed, on which window, and where its report or

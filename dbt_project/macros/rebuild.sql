@@ -1,4 +1,4 @@
-{# What warehouse/rebuild.py asks for; Postgres only. #}
+{# What warehouse/full_refresh.py asks for; Postgres only. #}
 
 {# dbt run-operation clear_audit: drop every mart that waits for its gate. #}
 {% macro clear_audit() %}

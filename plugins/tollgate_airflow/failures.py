@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from contracts.results import GateFailed
 from contracts.settings import get_settings
-from tollgate_airflow.measuring import measured
 from tollgate_airflow.runs import window_key
+from tollgate_airflow.task_metrics import measured
 
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from contracts.results import StageResult
 from contracts.settings import get_settings
 from tollgate_airflow import handover
-from tollgate_airflow.measuring import with_spark
 from tollgate_airflow.runs import Run
+from tollgate_airflow.task_metrics import with_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,8 +13,8 @@ from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from lake.dates import date_ranges
+from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_tasks
-from spark.jobs.filled import columns_filled
 from spark.session import says_when_lost
 from spark.tables import (
     ancestors,

@@ -22,7 +22,7 @@ from embedded import platform
 from embedded.services.spark_cluster import WORKERS, remote
 from embedded.supervisor import session_members
 from lake.catalog import open_catalog
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client

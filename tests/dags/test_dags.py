@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from contracts.assets import CARE_DAG, DAG_OF_STAGE, DAGS
+from contracts.assets import DAG_OF_STAGE, DAGS, MAINTENANCE_DAG
 from contracts.stages import BESIDE_THE_LINE, Gate, Stage
 
 HERE = Path(__file__).resolve().parent
@@ -133,7 +133,7 @@ def test_every_dag_carries_its_manual(dags: dict[str, dict[str, Any]]) -> None:
 
 def test_every_parameter_is_typed_and_described(dags: dict[str, dict[str, Any]]) -> None:
     for dag_id, dag in dags.items():
-        assert ("window" in dag["params"]) == (dag_id != CARE_DAG)
+        assert ("window" in dag["params"]) == (dag_id != MAINTENANCE_DAG)
         for param in dag["params"].values():
             assert param["typed"]
             assert param["description"].endswith(".")

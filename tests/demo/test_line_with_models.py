@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from contracts.assets import CARE_DAG
+from contracts.assets import MAINTENANCE_DAG
 from contracts.settings import Settings
 from contracts.stages import Gate, Stage
 from contracts.windows import Window
@@ -83,7 +83,7 @@ def test_every_payment_is_scored_once(watched: Watched, expected: dict[str, Day]
     assert 0 <= found["lowest"] < found["highest"] <= 1
 
 
-def test_care_changes_no_row_and_keeps_what_the_model_learnt_from(watched: Watched) -> None:
+def test_maintenance_changes_no_row_and_keeps_what_the_model_learnt_from(watched: Watched) -> None:
     from lake.catalog import open_catalog
 
     def rows() -> dict[str, int]:
@@ -91,16 +91,16 @@ def test_care_changes_no_row_and_keeps_what_the_model_learnt_from(watched: Watch
 
     catalog, client = open_catalog(watched.settings, "reader"), watched.line.client
     before = rows()
-    client.pause(CARE_DAG, paused=False)
-    run = client.start(CARE_DAG, {"keep_days": 1, "keep_last": 1})
+    client.pause(MAINTENANCE_DAG, paused=False)
+    run = client.start(MAINTENANCE_DAG, {"keep_days": 1, "keep_last": 1})
     deadline = time.monotonic() + 300
     while not client.run(run.dag_id, run.run_id).finished:
         assert time.monotonic() < deadline, client.tasks(run)
         time.sleep(1)
-    client.pause(CARE_DAG, paused=True)
+    client.pause(MAINTENANCE_DAG, paused=True)
 
-    assert client.tasks(run) == {"await_quiet_line": "success", "care": "success"}
-    assert {one["table"] for one in client.result(run, "care")} > set(LAKE)
+    assert client.tasks(run) == {"await_quiet_line": "success", "maintain": "success"}
+    assert {one["table"] for one in client.result(run, "maintain")} > set(LAKE)
     assert rows() == before
     trained = watched.ask(
         "select details -> 'snapshots' as snapshots, details -> 'details' as model"

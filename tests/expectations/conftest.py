@@ -23,7 +23,7 @@ from expectations import warehouse as gates
 from expectations.gates import gate_production, gate_staging
 from expectations.processed import judge_processed, processed_frames
 from expectations.sandbox import sandbox_frames
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client

@@ -12,7 +12,7 @@ from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.windows import Window
 from expectations.gates import gate_raw
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.store import s3_client

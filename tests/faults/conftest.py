@@ -188,7 +188,7 @@ def champion() -> Iterator["Champion"]:
     from ml.champion import Champion
     from ml.reasons import typical_values
     from ml.threshold import Bands
-    from spark.jobs.filled import columns_filled
+    from spark.jobs.column_coverage import columns_filled
 
     inputs = list(fillable(columns_filled("sparkov")))
     random = np.random.default_rng(7)

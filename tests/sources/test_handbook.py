@@ -9,7 +9,7 @@ import pytest
 
 from contracts.settings import Settings
 from contracts.windows import Window
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import find_latest
 from sources.store import s3_client

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from contracts.results import StageResult
 from contracts.settings import Settings
 from contracts.windows import Window
-from sources.deliver import Delivery
+from sources.discover import Delivery
 from sources.errors import StoreRefusedError, StoreUnreachableError
 from sources.land import land
 from sources.manifest import Manifest, find_latest, named

@@ -12,7 +12,7 @@ from contracts.results import StageResult
 from contracts.settings import Settings
 from contracts.tables import zone
 from contracts.windows import Window
-from sources.deliver import Delivery, deliveries
+from sources.discover import Delivery, deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client

@@ -78,7 +78,7 @@ def test_only_what_changed_is_computed_and_processed_snapshots_go_on(day: Prepar
 
 def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> None:
     from spark.conform import conform
-    from spark.jobs.filled import columns_filled
+    from spark.jobs.column_coverage import columns_filled
     from spark.transforms.features import features
 
     assert LOOKBACK_DAYS > 17
@@ -105,7 +105,7 @@ def test_the_tasks_together_give_the_bits_of_the_whole(
 ) -> None:
     """Slow: computes the features of all seventeen days again."""
     from spark.jobs import feature_tasks
-    from spark.jobs.filled import columns_filled
+    from spark.jobs.column_coverage import columns_filled
     from spark.transforms.features import OUT, schema
 
     _, prepared = day

@@ -22,7 +22,7 @@ from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
 from tests.warehouses import Warehouses
-from warehouse import dbt_runner, load, models, scores, transform
+from warehouse import dbt_runner, load, model_registry_export, scores, transform
 from warehouse.migrate import RECORDS
 
 _SCORES = TABLES["staging.scores"]
@@ -277,7 +277,7 @@ class Line:
                 "importances": {"one": 0.25, "two": -0.01},
             },
         )
-        models.record_model(self.settings.warehouse.dsn("loader"), trained)
+        model_registry_export.record_model(self.settings.warehouse.dsn("loader"), trained)
         return trained
 
     def score(self, window: str) -> None:

@@ -17,9 +17,9 @@ from contracts.results import ConservationError
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from lake import read as lake_reader
-from warehouse import copies, load
-from warehouse.beside import Origin, token
+from warehouse import load, load_plan
 from warehouse.migrate import loaded_tables
+from warehouse.partition_exchange import Origin, token
 
 pytestmark = pytest.mark.postgres
 _HISTORY = "2024-05-01--2024-05-04"
@@ -54,7 +54,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
     assert all(not rows for rows in _everything(loader).values())
     assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
     assert load.swap(dsn, staged).check() == staged
-    for name, source in copies.SOURCES.items():
+    for name, source in load_plan.SOURCES.items():
         expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all()
         assert _rows(loader, name) == sorted(
             (tuple(row.values()) for row in expected.to_pylist()), key=repr
@@ -319,7 +319,7 @@ def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
 
 def test_every_lake_table_of_staging_has_its_source() -> None:
     copied: set[str] = {t.name for t in loaded_tables()} - {"staging.scores"}
-    assert set(copies.SOURCES) == copied
+    assert set(load_plan.SOURCES) == copied
     check: Callable[[str], Any] = TABLES.__getitem__
-    for target, source in copies.SOURCES.items():
+    for target, source in load_plan.SOURCES.items():
         assert check(target).column_names == check(source).column_names

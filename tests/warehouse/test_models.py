@@ -12,7 +12,7 @@ from contracts.render import to_arrow
 from contracts.results import StageResult
 from contracts.tables import TABLES
 from contracts.windows import Window
-from warehouse import models, scores, transform
+from warehouse import model_registry_export, scores, transform
 
 pytestmark = pytest.mark.postgres
 _DAY = "2024-05-01"
@@ -37,7 +37,7 @@ def line(new_line: Callable[[], Any]) -> Any:
 def test_a_version_is_recorded_once_and_a_retry_replaces_it(new_line: Callable[[], Any]) -> None:
     line = new_line()
     trained = line.train()
-    models.record_model(line.loader, trained)
+    model_registry_export.record_model(line.loader, trained)
     assert _select(
         line,
         "select source_system, trained_as_of_date::text, training_snapshots, training_count,"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from contracts.render import to_snowflake
 from contracts.tables import Table
-from warehouse import beside
+from warehouse import partition_exchange
 from warehouse.snowflake.session import Session
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-STAGE: Final = f"{beside.SCHEMA}.loads"
+STAGE: Final = f"{partition_exchange.SCHEMA}.loads"
 """The internal stage that files pass through; a copy removes those it has read."""
 
 _FILE_BYTES: Final = 256 * 2**20

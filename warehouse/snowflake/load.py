@@ -18,9 +18,9 @@ from contracts.settings import Settings
 from contracts.tables import TABLES, Table
 from lake import read as lake
 from lake.dates import date_ranges
-from warehouse import beside, copies, reconcile
-from warehouse.copies import LoadError
+from warehouse import load_plan, partition_exchange, reconcile
 from warehouse.errors import says_what_is_away
+from warehouse.load_plan import LoadError
 from warehouse.snowflake.files import fill
 from warehouse.snowflake.migrate import ORIGINS
 from warehouse.snowflake.session import Session, alone, connect
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SCORES: Final = TABLES["staging.scores"]
 _DRIFT: Final = TABLES["staging.feature_drift"]
-LOADED: Final = (*(TABLES[name] for name in copies.SOURCES), _SCORES, _DRIFT)
+LOADED: Final = (*(TABLES[name] for name in load_plan.SOURCES), _SCORES, _DRIFT)
 """Tables of STAGING that are written here; what runs record is copied by `records`."""
 
 _WHOLE: Final = "all"
@@ -47,25 +47,25 @@ def stage(
         LoadError: when a snapshot is not recorded, or holds a key twice.
         lake.SnapshotMissing: when the lake no longer holds one.
     """
-    run = beside.token(run_id)
+    run = partition_exchange.token(run_id)
     with alone(settings), connect(settings, "loader") as session:
         _drop_abandoned(session)
         tables = {
             copy.table.name: _copied(catalog, session, copy, run)
-            for copy in copies.of(processed, prepared)
+            for copy in load_plan.of(processed, prepared)
         }
-    return copies.result(processed, prepared, run_id, tables)
+    return load_plan.result(processed, prepared, run_id, tables)
 
 
-def _copied(catalog: Catalog, session: Session, copy: copies.Copy, run: str) -> copies.Copied:
-    name = beside.beside_name(copy.table, run)
+def _copied(catalog: Catalog, session: Session, copy: load_plan.Copy, run: str) -> load_plan.Copied:
+    name = partition_exchange.beside_name(copy.table, run)
     sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
     tally = reconcile.Tally(copy.table)
     rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
     fill(session, copy.table, name, tally.watch(rows))
     _require_unique(session, copy.table, name)
     theirs = reconcile.stored(copy.table, name, session.rows)
-    return copies.Copied(copy, name, sequence, tally.measures(), theirs)
+    return load_plan.Copied(copy, name, sequence, tally.measures(), theirs)
 
 
 def _require_unique(session: Session, table: Table, name: str) -> None:
@@ -89,27 +89,27 @@ def swap(settings: Settings, staged: StageResult) -> StageResult:
         ConservationError: when the balances do not hold.
         LoadError: when a table differs from the lake, or was never staged.
     """
-    copies.require_agreement(staged)
-    run = beside.token(staged.run_id)
+    load_plan.require_agreement(staged)
+    run = partition_exchange.token(staged.run_id)
     tables = [TABLES[name] for name in sorted(staged.details["tables"])]
     with alone(settings), connect(settings, "loader") as session:
         with session.transaction():
             for table in tables:
                 _take(session, table, run, staged)
         for table in tables:
-            session.run(f"drop table if exists {beside.beside_name(table, run)}")
+            session.run(f"drop table if exists {partition_exchange.beside_name(table, run)}")
     return staged
 
 
 def _take(session: Session, table: Table, run: str, staged: StageResult) -> None:
     """Replace the days of a table by those staged, but for days of a later snapshot."""
-    twin = beside.beside_name(table, run)
+    twin = partition_exchange.beside_name(table, run)
     details = staged.details["tables"][table.name]
-    sequence, snapshot = details["sequence"], staged.snapshots[copies.SOURCES[table.name]]
+    sequence, snapshot = details["sequence"], staged.snapshots[load_plan.SOURCES[table.name]]
     held = dict(
         session.rows(f"select day, sequence from {ORIGINS} where table_name = '{table.name}'")  # noqa: S608
     )
-    days = copies.days(table, staged)
+    days = load_plan.days(table, staged)
     if not session.exists(twin):
         if any(held.get(_named(day), -1) < sequence for day in days):
             raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
@@ -152,8 +152,8 @@ def stage_scores(
 ) -> StageResult:
     """Copy scores, and drift, into fresh tables beside STAGING; the details say which."""
     given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
-    run = beside.token(scored.run_id)
-    names = {table.name: beside.beside_name(table, run) for table in given}
+    run = partition_exchange.token(scored.run_id)
+    names = {table.name: partition_exchange.beside_name(table, run) for table in given}
     with connect(settings, "loader") as session:
         _drop_abandoned(session)
         for table, rows in given.items():

@@ -15,7 +15,7 @@ from contracts.columns import LogicalType
 from contracts.render import to_arrow
 from contracts.settings import Settings
 from contracts.tables import Table
-from warehouse import beside
+from warehouse import partition_exchange
 from warehouse.migrate import BALANCES, GATE_RESULTS, LEDGER, RECORDS, RUN_TASKS
 from warehouse.snowflake.files import fill
 from warehouse.snowflake.load import LOADED
@@ -59,7 +59,7 @@ def _copy(
     postgres: psycopg.Connection, session: Session, table: Table, since: datetime | None
 ) -> None:
     recent, replaced = "true", "true"
-    twin = f"{beside.SCHEMA}.{table.short_name}__recorded"
+    twin = f"{partition_exchange.SCHEMA}.{table.short_name}__recorded"
     if table in _RECENT:
         told_by, column = _RECENT[table]
         recent = f"run_id in (select run_id from {told_by.name} where {column} >= %(since)s)"  # noqa: S608

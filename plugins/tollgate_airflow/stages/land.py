@@ -15,7 +15,7 @@ from tollgate_airflow.runs import Run
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Land the window's deliveries; return the stage's result."""
-    from sources.deliver import deliveries
+    from sources.discover import deliveries
     from sources.land import land
 
     settings = get_settings()

@@ -12,8 +12,8 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from tollgate_airflow import connections, handover
 from tollgate_airflow.failures import guarded
-from tollgate_airflow.measuring import belongs_to
 from tollgate_airflow.runs import Run
+from tollgate_airflow.task_metrics import belongs_to
 
 
 @guarded
@@ -27,7 +27,7 @@ def write(context: Any) -> dict[str, Any]:
     from ml.dataset import FEATURES_TABLE, last_day, snapshot_of
     from ml.jobs.train import as_of_window_end, train
     from warehouse.ledger import record_gate
-    from warehouse.models import record_model
+    from warehouse.model_registry_export import record_model
 
     settings = get_settings()
     catalog = open_catalog(settings, "reader")
@@ -50,7 +50,7 @@ def write(context: Any) -> dict[str, Any]:
         run_id=run.run_id,
     )
     name, version = result.details["model_name"], result.details["model_version"]
-    # What it learnt from stays readable, however many days are cared for after it.
+    # What it learnt from stays readable, however many days are maintained after it.
     with closing(open_catalog(settings, "processor")) as writer:
         tag_snapshots(writer, result.snapshots, model_tag(name, version))
     record_gate(connections.warehouse("loader"), judged)

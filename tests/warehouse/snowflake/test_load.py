@@ -13,8 +13,8 @@ from contracts.results import ConservationError, StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from lake import read as lake_reader
-from warehouse import copies
-from warehouse.beside import token
+from warehouse import load_plan
+from warehouse.partition_exchange import token
 from warehouse.snowflake import files, load
 from warehouse.snowflake.migrate import ORIGINS, migrate
 from warehouse.snowflake.session import connect
@@ -72,7 +72,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
     assert _count(where) == 0
     assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
     assert load.swap(where, staged).check() == staged
-    for name, source in copies.SOURCES.items():
+    for name, source in load_plan.SOURCES.items():
         table = TABLES[name]
         found = _rows(where, f"select {', '.join(table.column_names)} from {name}")
         expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all().to_pylist()
@@ -132,7 +132,7 @@ def test_what_was_never_staged_is_not_swapped(lake: Any, where: Settings) -> Non
     staged = _staged(lake, where, _DAY, "load 1")
     load.discard(where, staged)
     assert not _twins(where)
-    with pytest.raises(copies.LoadError, match="was not staged by run load 1"):
+    with pytest.raises(load_plan.LoadError, match="was not staged by run load 1"):
         load.swap(where, staged)
 
 
@@ -179,14 +179,14 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_taken(
 
     monkeypatch.setattr(load, "fill", tampered)
     staged = _staged(lake, where, _DAY, "load 1")
-    with pytest.raises((ConservationError, copies.LoadError)):
+    with pytest.raises((ConservationError, load_plan.LoadError)):
         load.swap(where, staged)
     assert _count(where) == 0
 
 
 def test_a_key_twice_in_the_lake_is_refused(lake: Any, where: Settings) -> None:
     processed, prepared = lake.publish(_DAY, event_id="the same")
-    with pytest.raises(copies.LoadError, match=r"staging\.\w+ holds a key twice .*the same"):
+    with pytest.raises(load_plan.LoadError, match=r"staging\.\w+ holds a key twice .*the same"):
         load.stage(lake.catalog, where, processed, prepared, "load 1")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from warehouse import as_known, transform
+from warehouse import as_of, transform
 
 pytestmark = pytest.mark.postgres
 THEN, NOW = date(2024, 5, 3), date(2024, 5, 6)
@@ -21,7 +21,7 @@ def select(line: Any, query: str, role: Any = "reader") -> list[tuple[Any, ...]]
 def reports(line: Any, schema: str = "production") -> dict[str, list[tuple[Any, ...]]]:
     return {
         name: sorted(select(line, f"select * from {schema}.{name}"), key=repr)
-        for name in as_known.REPORTS
+        for name in as_of.REPORTS
     }
 
 
@@ -46,18 +46,18 @@ def line(new_line: Callable[[], Any], published: dict[date, Any]) -> Any:
 
 
 def test_an_old_date_is_replayed_as_it_was_published(line: Any, published: dict[date, Any]) -> None:
-    changed = [name for name in as_known.REPORTS if published[NOW][name] != published[THEN][name]]
-    assert changed == list(as_known.REPORTS)
+    changed = [name for name in as_of.REPORTS if published[NOW][name] != published[THEN][name]]
+    assert changed == list(as_of.REPORTS)
     late = (
         "select sum(transaction_count), max(as_of_date) from {}.rpt_fraud_patterns"
         " where event_date = '2024-05-02'"
     )
     assert select(line, late.format("production")) == [(15, NOW)]
-    assert as_known.rebuild(line.settings, THEN) == "sparkov"
-    replayed = reports(line, as_known.SCHEMA)
-    for name in as_known.REPORTS:
+    assert as_of.rebuild(line.settings, THEN) == "sparkov"
+    replayed = reports(line, as_of.SCHEMA)
+    for name in as_of.REPORTS:
         assert replayed[name] == published[THEN][name], name
-    assert select(line, late.format(as_known.SCHEMA)) == [(12, THEN)]
+    assert select(line, late.format(as_of.SCHEMA)) == [(12, THEN)]
     assert reports(line) == published[NOW], "PRODUCTION stays as it is"
 
 
@@ -77,18 +77,18 @@ def test_what_tomorrow_tells_changes_no_figure_as_known_today(
     line.run("2024-05-07")
     told = "select sum(known_fraud_count) from production.rpt_fraud_daily where event_date = "
     assert select(line, f"{told} '2024-05-02'") == [(12,)]
-    as_known.rebuild(line.settings, NOW, "sparkov")
-    replayed = reports(line, as_known.SCHEMA)
-    for name in as_known.REPORTS:
+    as_of.rebuild(line.settings, NOW, "sparkov")
+    replayed = reports(line, as_of.SCHEMA)
+    for name in as_of.REPORTS:
         assert replayed[name] == published[NOW][name], name
 
 
 def test_one_report_is_built_with_what_it_is_made_of_and_nothing_else_stays(line: Any) -> None:
-    as_known.rebuild(line.settings, THEN, reports=["rpt_fraud_overview"])
+    as_of.rebuild(line.settings, THEN, reports=["rpt_fraud_overview"])
     held = select(
         line,
         "select table_name from information_schema.tables"
-        f" where table_schema = '{as_known.SCHEMA}' order by 1",
+        f" where table_schema = '{as_of.SCHEMA}' order by 1",
     )
     assert held == [("rpt_fraud_overview",), ("rpt_fraud_patterns",)]
 
@@ -108,15 +108,15 @@ def test_what_cannot_be_had_is_said_in_one_sentence(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(as_known, "get_settings", lambda: line.settings)
-    assert as_known.main(arguments) == 1
+    monkeypatch.setattr(as_of, "get_settings", lambda: line.settings)
+    assert as_of.main(arguments) == 1
     assert said in capsys.readouterr().err
 
 
 def test_help_and_a_text_that_is_no_date(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, code in ((["--help"], 0), (["May"], 2)):
         with pytest.raises(SystemExit) as ended:
-            as_known.main(arguments)
+            as_of.main(arguments)
         assert ended.value.code == code
     told = capsys.readouterr()
     assert "PRODUCTION stays as it is" in " ".join(told.out.split())

@@ -1,4 +1,4 @@
-"""Care for the lake: what goes, what stays, and that no row changes."""
+"""Maintenance of the lake: what goes, what stays, and that no row changes."""
 
 import os
 import time
@@ -13,17 +13,17 @@ from lake.catalog import open_catalog
 from lake.read import SnapshotMissing, read_dates
 from lake.tags import model_tag, tag_snapshots
 from sources.store import s3_client
-from spark.jobs.care import Care
+from spark.jobs.table_maintenance import MaintainedTable
 
 if TYPE_CHECKING:
-    from tests.care.conftest import Lake
+    from tests.table_maintenance.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 
 LABELS = "processed.labels"
 
 
-def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") -> None:
+def test_a_dry_run_changes_nothing_and_says_what_maintenance_then_does(lake: "Lake") -> None:
     """Slow: three writes, then Iceberg's procedures, as a dry run and for real."""
     for rows in (30, 20, 20):
         newest = lake.day(rows=rows)
@@ -37,10 +37,10 @@ def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") ->
     os.utime(folder / "old.parquet", (two_days_ago, two_days_ago))
     rows, stored = lake.rows(), _bytes(folder)
 
-    said = lake.care(LABELS, dry_run=True)
+    said = lake.maintain(LABELS, dry_run=True)
     assert lake.contents(LABELS).table.metadata_location == before.table.metadata_location
     assert _bytes(folder) == stored
-    done = lake.care(LABELS)
+    done = lake.maintain(LABELS)
 
     assert done == said
     assert done.expired_snapshots == len(before.snapshots) - 1 >= 2
@@ -49,7 +49,7 @@ def test_a_dry_run_changes_nothing_and_says_what_care_then_does(lake: "Lake") ->
     assert lake.rows() == rows
     assert list(lake.contents(LABELS).snapshots) == [newest]
     assert (folder / "young.parquet").is_file(), "a run in work may need it yet"
-    assert lake.care(LABELS) == Care(LABELS)
+    assert lake.maintain(LABELS) == MaintainedTable(LABELS)
 
 
 def _bytes(folder: Path) -> int:
@@ -66,7 +66,7 @@ def test_small_files_of_a_partition_are_joined_and_the_note_of_the_run_stays(lak
     assert all(len(files) > 1 for files in sizes.values())
     assert note_of(lake.spark, LABELS, "main") == "made from 7"
 
-    done = lake.care(LABELS, snapshots_at_least=9)
+    done = lake.maintain(LABELS, snapshots_at_least=9)
 
     files = [size for partition in sizes.values() for size in partition]
     assert (done.compacted_files, done.compacted_bytes) == (len(files), sum(files))
@@ -87,7 +87,7 @@ def test_what_a_model_was_trained_on_outlives_expiry(lake: "Lake") -> None:
     with pytest.raises(ValueError, match="names snapshot"):
         tag_snapshots(writer, {LABELS: second}, tag)
 
-    lake.care(LABELS)
+    lake.maintain(LABELS)
 
     assert lake.contents(LABELS).tags == {tag: first}
     assert learnt.num_rows == 10
@@ -103,7 +103,7 @@ def test_what_a_window_in_flight_reads_is_kept_with_all_that_came_after(lake: "L
     lake.day(rows=10)
     kept = [lake.day(rows=20), lake.day(rows=30), lake.day(rows=40)]
 
-    lake.care(LABELS, in_use={LABELS: {kept[0], 1234}})
+    lake.maintain(LABELS, in_use={LABELS: {kept[0], 1234}})
 
     assert sorted(lake.contents(LABELS).snapshots) == sorted(kept)
 
@@ -117,12 +117,12 @@ def test_a_branch_in_work_is_awaited_and_a_dead_one_goes(lake: "Lake") -> None:
     write(lake.labels(1, 20), LABELS, "audit_killed_1")
     before = lake.contents(LABELS)
 
-    done = lake.care(LABELS)
+    done = lake.maintain(LABELS)
     assert (done.dropped_branches, done.awaited_branches) == ((), ("audit_killed_1",))
     assert done.compacted_files == 0
     assert lake.contents(LABELS).branches == before.branches, "a publish would be refused"
 
-    done = lake.care(LABELS, branches_since=datetime.now(UTC))
+    done = lake.maintain(LABELS, branches_since=datetime.now(UTC))
     assert done.dropped_branches == ("audit_killed_1",)
     assert done.compacted_files == 3
     assert set(lake.contents(LABELS).branches) == {"main"}

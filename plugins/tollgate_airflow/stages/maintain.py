@@ -1,4 +1,4 @@
-"""Care for the lake's tables while no run writes to them."""
+"""Maintain the lake's tables while no run writes to them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def is_quiet(context: Any) -> bool:
 
 
 @guarded
-def care(context: Any) -> list[dict[str, Any]]:
+def maintain(context: Any) -> list[dict[str, Any]]:
     """Do what the parameters ask for; return what was done to each table."""
     from lake.catalog import open_catalog
-    from spark.jobs.care import Limits
-    from spark.jobs.care import care as care_for
+    from spark.jobs.table_maintenance import Limits
+    from spark.jobs.table_maintenance import maintain as maintain_tables
     from warehouse.ledger import snapshots_in_use
 
     params, now = context["params"], datetime.now(UTC)
@@ -50,8 +50,8 @@ def care(context: Any) -> list[dict[str, Any]]:
     named = snapshots_in_use(connections.warehouse("loader"), since=ago("in_flight_days"))
     catalog = open_catalog(get_settings(), "reader")
     with lake.session() as spark:
-        cared = care_for(spark, catalog, limits, in_use=named, dry_run=params["dry_run"])
+        results = maintain_tables(spark, catalog, limits, in_use=named, dry_run=params["dry_run"])
     did = "would do" if params["dry_run"] else "did"
-    for one in cared:
-        _log.info("%s %s", did, one)
-    return [one.to_dict() for one in cared]
+    for result in results:
+        _log.info("%s %s", did, result)
+    return [result.to_dict() for result in results]

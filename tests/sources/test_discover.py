@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from contracts.windows import Window
-from sources.deliver import deliveries
+from sources.discover import deliveries
 from sources.errors import WindowNotDeliveredError
 
 DATA = Path(__file__).resolve().parents[2] / "data"

@@ -1,6 +1,6 @@
 """Run the reports again as they were known on a past date, beside PRODUCTION.
 
-Run as ``python -m warehouse.as_known 2024-05-10``. Labels that became known after that date count
+Run as ``python -m warehouse.as_of 2024-05-10``. Labels that became known after that date count
 for nothing, and so do payments delivered after it: schema `production_as_known` then holds what was
 published on it. PRODUCTION stays as it is.
 """
@@ -65,7 +65,7 @@ def _business_date(text: str) -> date:
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks and say what came of it, or why not."""
     parser = argparse.ArgumentParser(
-        prog="python -m warehouse.as_known",
+        prog="python -m warehouse.as_of",
         description="Run the reports again as they were known at the end of a past date, in schema"
         f" {SCHEMA}, which holds one such run at a time; PRODUCTION stays as it is.",
     )

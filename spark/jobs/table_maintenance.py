@@ -39,7 +39,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Care:
+class MaintainedTable:
     """What was done to a table, or would be: counts and bytes."""
 
     table: str
@@ -62,7 +62,7 @@ class Care:
 
 
 @says_when_lost
-def care(
+def maintain(
     spark: SparkSession,
     catalog: Catalog,
     limits: Limits,
@@ -70,8 +70,8 @@ def care(
     in_use: Mapping[str, Iterable[int]],
     dry_run: bool,
     tables: Iterable[str] | None = None,
-) -> list[Care]:
-    """Care for tables of the lake, one after the other; all of them when none is named.
+) -> list[MaintainedTable]:
+    """Maintain tables of the lake, one after the other; all of them when none is named.
 
     Args:
         spark: a session that may write the lake.
@@ -84,20 +84,20 @@ def care(
     """
     known = [table.name for of_zone in ("processed", "sandbox") for table in zone(of_zone)]
     return [
-        _care_for(spark, catalog, TABLES[name], limits, set(in_use.get(name, ())), dry_run)
+        _maintain(spark, catalog, TABLES[name], limits, set(in_use.get(name, ())), dry_run)
         for name in (known if tables is None else tables)
         if catalog.table_exists(name)
     ]
 
 
-def _care_for(
+def _maintain(
     spark: SparkSession,
     catalog: Catalog,
     table: Table,
     limits: Limits,
     in_use: set[int],
     dry_run: bool,
-) -> Care:
+) -> MaintainedTable:
     held = table_contents(catalog, table.name)
     audits = {name: at for name, at in held.branches.items() if name.startswith(_AUDIT)}
     leftovers = tuple(
@@ -129,7 +129,7 @@ def _care_for(
     orphan_bytes = held.sizes(orphans)
     if orphans and not dry_run:
         _orphans(spark, table, limits.orphans_since, dry_run=False)
-    return Care(
+    return MaintainedTable(
         table=table.name,
         dropped_branches=leftovers,
         awaited_branches=awaited,

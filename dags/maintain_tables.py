@@ -1,9 +1,9 @@
-"""### Care for the lake's tables
+"""### Maintain the lake's tables
 
 Keeps the Iceberg tables of Processed and Sandbox small and quick to read: joins small files that
 share a partition, rewrites manifests when there are many, drops audit branches of dead runs,
 expires old snapshots, and removes files that nothing names. No row changes. What was done is the
-result of `care`, by table, in files and bytes.
+result of `maintain`, by table, in files and bytes.
 
 | | |
 | --- | --- |
@@ -20,7 +20,7 @@ audit branch in work keeps its files as they are until the next time.
 **When it fails**
 - `await_quiet_line`: runs went on for six hours, or one hangs. Look at `process_transactions`,
   `prepare_sandbox` and `redrive_quarantine`, then *Clear*.
-- `care`: Spark, Postgres or the object store was away (tried again by itself).
+- `maintain`: Spark, Postgres or the object store was away (tried again by itself).
 - A publish of another DAG with *main moved*: it began while this one ran; *Clear* that run from its
   first task.
 - A stage that reads an expired snapshot says so: run the window from `process_transactions`.
@@ -30,11 +30,11 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 
-from contracts.assets import CARE_DAG
+from contracts.assets import MAINTENANCE_DAG
 from tollgate_airflow.wiring import DAG_OPTIONS, NEXT_TIME, count_param
 
 with DAG(
-    CARE_DAG,
+    MAINTENANCE_DAG,
     description="Fewer files, fewer snapshots, no leftovers; no row changes",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 4 * * 0", timezone="UTC", run_immediately=NEXT_TIME),
@@ -51,22 +51,22 @@ with DAG(
         "branch_days": count_param(2, "Branches, days", "Older audit branches are leftovers."),
         "orphan_days": count_param(3, "Orphans, days", "Files that nothing names go after this."),
     },
-    tags=["care", "processed", "sandbox"],
+    tags=["maintenance", "processed", "sandbox"],
     **DAG_OPTIONS,
 ):
 
     @task.sensor(poke_interval=60, timeout=6 * 3600, mode="reschedule")
     def await_quiet_line(**context: Any) -> bool:
         """Wait until no run writes the lake."""
-        from tollgate_airflow.stages import care as stage
+        from tollgate_airflow.stages import maintain as stage
 
         return stage.is_quiet(context)
 
     @task
-    def care(**context: Any) -> list[dict[str, Any]]:
+    def maintain(**context: Any) -> list[dict[str, Any]]:
         """Compact, expire and sweep table by table; return what was done."""
-        from tollgate_airflow.stages import care as stage
+        from tollgate_airflow.stages import maintain as stage
 
-        return stage.care(context)
+        return stage.maintain(context)
 
-    await_quiet_line() >> care()
+    await_quiet_line() >> maintain()

@@ -10,9 +10,9 @@ import pytest
 
 from contracts.results import CheckResult, GateFailed, GateResult, StageResult
 from contracts.tables import TABLES, zone
-from expectations import rebuild as command
+from expectations import full_refresh as command
 from expectations.gates import gate_production
-from warehouse import dbt_runner, rebuild, transform
+from warehouse import dbt_runner, full_refresh, transform
 from warehouse.dbt_runner import BuildFailed
 
 pytestmark = pytest.mark.postgres
@@ -43,7 +43,7 @@ def _judged_by_dbt(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
 
 def _rebuild(line: Any, judge: Any = _judged_by_dbt) -> list[str]:
     said: list[str] = []
-    rebuild.rebuild(line.settings, rebuild.plan(line.settings), said.append, judge)
+    full_refresh.rebuild(line.settings, full_refresh.plan(line.settings), said.append, judge)
     return said
 
 
@@ -100,7 +100,7 @@ def test_marts_of_another_version_are_replaced(line: Any, untouched: None) -> No
             owner.execute(f"drop table {schema}.rpt_fraud_rolling".encode())
     with pytest.raises(BuildFailed, match="rpt_fraud_daily have other columns than declared"):
         line.build("2024-05-03")
-    planned = rebuild.plan(line.settings)
+    planned = full_refresh.plan(line.settings)
     assert planned.outdated == ("rpt_fraud_daily",)
     assert "paysim1: 1 dates of payments and 0 of scores, as known on 2024-05-01" in str(planned)
     _rebuild(line)
@@ -128,7 +128,7 @@ def test_what_its_gate_refuses_is_undone(line: Any, untouched: None) -> None:
 
 
 def test_a_killed_rebuild_is_undone_by_the_next_build(line: Any, untouched: None) -> None:
-    rebuild._begin(line.settings)
+    full_refresh._begin(line.settings)
     dbt_runner.operation(line.settings, "clear_audit")
 
 

@@ -2,7 +2,7 @@
 
 Marts are built source by source in the audit schema, judged, and shown to readers all at once;
 until then readers see what they saw. What fails, or is killed, is undone: at once, or by the next
-build. ``python -m expectations.rebuild`` does it with gate production.
+build. ``python -m expectations.full_refresh`` does it with gate production.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from psycopg import sql
 from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
 from contracts.windows import Window
-from warehouse import dbt_runner, marts, transform
+from warehouse import dbt_runner, schema_check, transform
 from warehouse.dbt_runner import Layer
 
 _DATES: Final[dict[Layer, str]] = {
@@ -76,7 +76,7 @@ def plan(settings: Settings) -> Plan:
         dates = {
             (source, layer): _dates(connection, _DATES[layer], source) for source, layer in until
         }
-        outdated = marts.outdated(connection, "production")
+        outdated = schema_check.outdated(connection, "production")
     sources = tuple(source for source in core if dates[source, "core"])
     if not sources:
         raise NothingToRebuild("PRODUCTION holds no payments yet: run the line once.")

@@ -1,4 +1,4 @@
-"""Half a year of daily runs with weekly care, through the real branches, writes and publishes."""
+"""Half a year of daily runs with weekly maintenance, through real branches and publishes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.care.conftest import Lake
+    from tests.table_maintenance.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 LABELS, MERCHANTS = "processed.labels", "processed.merchants"
-# The most that a table consists of after daily runs with weekly care (docs/scale.md).
-MOST_AFTER_CARE = {
+# The most that a table consists of after daily runs with weekly maintenance (docs/scale.md).
+MOST_AFTER_MAINTENANCE = {
     "files a partition": 1,
     "snapshots": 28,
     "branches": 1,
@@ -45,7 +45,7 @@ def test_after_180_daily_runs_the_tables_are_as_small_as_docs_scale_says(lake: "
             # Fourteen days ago, by this line's clock.
             since = lake.contents(LABELS).committed_at(published[-15]) if number > 13 else None
             for table in (LABELS, MERCHANTS):
-                lake.care(
+                lake.maintain(
                     table,
                     snapshots_since=since or datetime.now(UTC) - timedelta(days=1),
                     snapshots_at_least=20,
@@ -65,6 +65,8 @@ def test_after_180_daily_runs_the_tables_are_as_small_as_docs_scale_says(lake: "
             "outdated data files": len(list((folder / "data").rglob("*.parquet")))
             - sum(map(len, held.per_partition.values())),
         }
-        over = {name: value for name, value in found.items() if value > MOST_AFTER_CARE[name]}
+        over = {
+            name: value for name, value in found.items() if value > MOST_AFTER_MAINTENANCE[name]
+        }
         assert over == {}, found
     assert len(lake.rows()) == 180 * 20 + 18 * 5

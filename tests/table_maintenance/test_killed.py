@@ -1,4 +1,4 @@
-"""Care whose driver is killed half way leaves the tables right, and the next one finishes."""
+"""Maintenance whose driver is killed leaves the tables right, and the next run finishes it."""
 
 import os
 import signal
@@ -10,18 +10,18 @@ import pytest
 from contracts.settings import Settings
 from embedded import platform
 from lake.catalog import open_catalog
-from spark.jobs import care as jobs
+from spark.jobs import table_maintenance as jobs
 from spark.session import DriverLostError, session
 
 if TYPE_CHECKING:
-    from tests.care.conftest import Lake
+    from tests.table_maintenance.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak]
 
 LABELS = "processed.labels"
 
 
-def test_care_killed_half_way_leaves_the_tables_right(
+def test_maintenance_killed_half_way_leaves_the_tables_right(
     make_lake: "type[Lake]", spark_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog = open_catalog(spark_settings, "reader")
@@ -42,7 +42,7 @@ def test_care_killed_half_way_leaves_the_tables_right(
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "_call", call_and_kill)
         with pytest.raises(DriverLostError):
-            lake.care(LABELS)
+            lake.maintain(LABELS)
     left = lake.contents(LABELS)
     assert left.table.metadata_location != begun, "it had not begun"
     assert len(left.snapshots) > 1, "it was finished"
@@ -54,7 +54,7 @@ def test_care_killed_half_way_leaves_the_tables_right(
         time.sleep(0.1)
     platform.up(spark_settings, ["spark"])
     healed = make_lake(session(spark_settings), spark_settings, catalog)
-    healed.care(LABELS)
+    healed.maintain(LABELS)
 
     assert healed.rows() == rows
     held = healed.contents(LABELS)

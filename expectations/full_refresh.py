@@ -1,6 +1,6 @@
 """Build all marts again from STAGING and publish what gate production passes.
 
-Run as ``python -m expectations.rebuild`` while no DAG runs.
+Run as ``python -m expectations.full_refresh`` while no DAG runs.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from contracts.results import GateFailed
 from contracts.settings import get_settings
 from expectations.gates import gate_production
 from warehouse.dbt_runner import BuildFailed
-from warehouse.rebuild import NothingToRebuild, plan, rebuild
+from warehouse.full_refresh import NothingToRebuild, plan, rebuild
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks and say what came of it, or why not."""
     parser = argparse.ArgumentParser(
-        prog="python -m expectations.rebuild",
+        prog="python -m expectations.full_refresh",
         description="Make all marts anew from STAGING while no DAG runs, judge them, and show them"
         " to readers at once. Needed when an update gave marts other columns.",
     )

@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
 from lake.table_contents import TableContents, table_contents
-from spark.jobs.care import Care, Limits, care
+from spark.jobs.table_maintenance import Limits, MaintainedTable, maintain
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -76,15 +76,17 @@ class Lake:
         """Return what a table consists of now."""
         return table_contents(self.catalog, table)
 
-    def care(self, table: str, *, dry_run: bool = False, in_use: Any = None, **kept: Any) -> Care:
-        """Care for one table; unless told, only its newest snapshot is kept."""
+    def maintain(
+        self, table: str, *, dry_run: bool = False, in_use: Any = None, **kept: Any
+    ) -> MaintainedTable:
+        """Maintain one table; by default only its newest snapshot is kept."""
         now, day = datetime.now(UTC), timedelta(days=1)
         limits = {
             **{"snapshots_since": now, "snapshots_at_least": 1},
             **{"branches_since": now - day, "orphans_since": now - day},
             **kept,
         }
-        (done,) = care(
+        (done,) = maintain(
             self.spark,
             self.catalog,
             Limits(**limits),

@@ -46,10 +46,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[TaskAttempt]:
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Stand inside a task of a DAG."""
-    from tollgate_airflow import measuring
 
     def stand(dag_id: str = "process_transactions", window: str | None = "2024-05-01") -> None:
-        monkeypatch.setattr(measuring, "get_current_context", lambda: context(dag_id, window))
+        from tollgate_airflow import task_metrics
+
+        monkeypatch.setattr(task_metrics, "get_current_context", lambda: context(dag_id, window))
 
     return stand
 
@@ -136,22 +137,22 @@ def test_what_is_no_task_of_a_stage_is_not_measured(
     from tollgate_airflow.failures import guarded
 
     assert guarded(lambda: "no task")() == "no task"
-    inside("care_for_tables", None)
-    assert guarded(lambda: "care")() == "care"
+    inside("maintain_tables", None)
+    assert guarded(lambda: "maintained")() == "maintained"
     assert recorded == []
 
 
 def test_a_task_without_a_window_says_its_run_itself(
     recorded: list[TaskAttempt], inside: Callable[..., None]
 ) -> None:
-    from tollgate_airflow import measuring
+    from tollgate_airflow import task_metrics
     from tollgate_airflow.failures import guarded
     from tollgate_airflow.runs import Run
 
     inside("train_fraud_model", None)
     last_day = Window.parse("sparkov@2024-05-07")
     run = Run.of(Stage.TRAIN, context("train_fraud_model", None), default=last_day)
-    guarded(lambda: measuring.belongs_to(run))()
+    guarded(lambda: task_metrics.belongs_to(run))()
     assert [(told.run_id, told.window) for told in recorded] == [(run.run_id, last_day.key)]
 
 
@@ -181,14 +182,14 @@ def test_our_spark_server_counts_for_the_tasks_that_use_it(
     remote: Callable[[int | None], Any],
     server: WorkingServer,
 ) -> None:
-    from tollgate_airflow import measuring
+    from tollgate_airflow import task_metrics
     from tollgate_airflow.failures import guarded
 
     burnt = []
 
     def work() -> None:
         for _ in range(2):
-            with measuring.with_spark(remote(15402)):
+            with task_metrics.with_spark(remote(15402)):
                 burnt.append(server.work())
             server.work()  # for somebody else
 
@@ -208,11 +209,11 @@ def test_another_spark_is_not_measured(
     remote: Callable[[int | None], Any],
     port: int | None,
 ) -> None:
-    from tollgate_airflow import measuring
+    from tollgate_airflow import task_metrics
     from tollgate_airflow.failures import guarded
 
     def work() -> None:
-        with measuring.with_spark(remote(port)):
+        with task_metrics.with_spark(remote(port)):
             pass
 
     inside()

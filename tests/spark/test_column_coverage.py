@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.features import CUSTOMER_PAYEES, FEATURE_NAMES, fillable
-from spark.jobs.filled import columns_filled
+from spark.jobs.column_coverage import columns_filled
 
 _PLACES = {"home_distance_km", "travel_speed_km_per_hour"}
 _CATEGORY = {"is_new_category", "category_fraud_share_smoothed_30d"}

@@ -20,7 +20,7 @@ from sources.manifest import Manifest
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.random_order(disabled=True)]
 
 WINDOWS = ("2019-01-06", "2019-01-07", "2019-01-08")
 EXAMPLES = 3

@@ -14,7 +14,7 @@ from contracts.tables import TABLES
 from contracts.windows import Window
 from warehouse import model_registry_export, scores, transform
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
 _DAY = "2024-05-01"
 _DRIFT = TABLES["staging.feature_drift"]
 

@@ -146,6 +146,7 @@ def seen() -> list[dict[str, list[str]]]:
 def test_the_tables_end_the_same_however_the_rows_arrive(
     line: "Line", seen: list[dict[str, list[str]]], arrivals: Arrivals
 ) -> None:
+    """Slow: three streams, each of three windows that are processed and one of them again."""
     expected = reckoned(arrivals)
     line.empty()
     manifests = {day: line.land(day, arrivals.deliveries[day]) for day in arrivals.order}

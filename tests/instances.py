@@ -12,14 +12,21 @@ from embedded import platform, secrets
 
 
 @contextmanager
+def environment_of(state: Path, port_base: int) -> Iterator[None]:
+    """Let code that reads the settings itself find the instance in folder `state`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOLLGATE_STATE_DIR", str(state))
+        patch.setenv("TOLLGATE_PORT_BASE", str(port_base))
+        yield
+
+
+@contextmanager
 def own_instance(state: Path, ports: int) -> Iterator[Settings]:
     """Give the settings of an instance in folder `state`; at the end stop it and remove the folder.
 
     Its ports begin `ports` above those of the test platform. Nothing of it is started.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_STATE_DIR", str(state))
-        patch.setenv("TOLLGATE_PORT_BASE", str(load_settings().port_base + ports))
+    with environment_of(state, load_settings().port_base + ports):
         secrets.ensure(load_settings().secrets_dir)
         settings = load_settings()
     try:

@@ -26,7 +26,7 @@ from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
-from tests.instances import own_instance
+from tests.instances import environment_of, own_instance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,12 @@ class Instance:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """Start the instance and land the window; at the end nothing of it may run."""
-    with own_instance(tmp_path_factory.mktemp("cluster"), ports=60) as settings:
+    state = tmp_path_factory.mktemp("cluster")
+    with (
+        own_instance(state, ports=60) as settings,
+        # A write reads the settings itself.
+        environment_of(state, settings.port_base),
+    ):
         platform.up(settings, SERVICES)
         lander, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
         land(WINDOW, lander, bucket, deliveries(WINDOW, REPO / "data"), run_id="land")

@@ -156,10 +156,11 @@ def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
 
 @pytest.mark.soak
 def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
-    """Slow: the stage runs three times."""
+    """Slow: the stage runs four times."""
     from spark.jobs.publish import PublishConflictError, publish
     from spark.session import session
 
+    line.run(DAY, Stage.LAND, Stage.PROCESS)
     line.run(TWICE, Stage.LAND)
     spark = session(line.settings)
     together = threading.Barrier(2)

@@ -95,6 +95,7 @@ def test_a_file_loses_its_end_or_is_yesterdays() -> None:
 @pytest.mark.spark
 @pytest.mark.stack
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_gate_processed_stops_each_fault(line: Line, processed: Frames, fault: Fault) -> None:
     today = processed["transactions"].toPandas()

@@ -233,14 +233,14 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
 ) -> None:
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     before = _everything(loader)
-    seal = load.beside.seal
+    seal = load.partition_exchange.seal
     twin = f"staging.transactions__{token('load 2')}"
 
     def tampered(table: Any, *rest: Any) -> list[str]:
         extra = [tamper.format(twin)] if table.short_name == "transactions" else []
         return [*extra, *seal(table, *rest)]
 
-    monkeypatch.setattr(load.beside, "seal", tampered)
+    monkeypatch.setattr(load.partition_exchange, "seal", tampered)
     staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 2")
     assert staged.details["tables"]["staging.transactions"]["differences"]
     with pytest.raises((ConservationError, load.LoadError)):

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.render.to_gx import is_private
 from contracts.results import StageResult
 from contracts.tables import Table
-from expectations.run import Batch
+from expectations.checkpoint import Batch
 from expectations.suites.comparisons import run_rules, schema_rules
 from lake.dates import date_ranges
 

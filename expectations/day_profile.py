@@ -7,9 +7,8 @@ from datetime import date
 from typing import Any, Final
 
 from contracts.tables import TABLES
-from expectations.counted import as_text
+from expectations.checkpoint import Batch
 from expectations.profiles import LOOKBACK_DAYS, compared, with_measures
-from expectations.run import Batch
 from expectations.suites import profiles as suite
 from sources.declaration import Source
 
@@ -90,14 +89,16 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
 
     `batch` holds the `raw_object` of what was delivered.
     """
+    from pyspark.sql import functions as F
+
     payments = frames["transactions"].where(f"source_system = '{source.name}'")
     payments = payments.selectExpr("*", "false as is_past").unionByName(
         frames["past"].selectExpr("*", "true as is_past")
     )
-    unknown = "".join(
-        f", count_if(t.{column} not in ({', '.join(map(as_text, codes))})) as {column}_unknown"
-        for column, codes in source.codes.items()
+    payments = payments.withColumns(
+        {f"is_unknown_{name}": ~F.col(name).isin(*codes) for name, codes in source.codes.items()}
     )
+    unknown = "".join(f", count_if(t.is_unknown_{name}) as {name}_unknown" for name in source.codes)
     query = _BY_CURRENCY.replace("{codes}", unknown)
     frame = {"payments": payments}
     held = {name: frames[name] for name in ("customers", "merchants")}

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.windows import Window
+from expectations.checkpoint import Batch
 from expectations.profiles import LOOKBACK_DAYS, Shape, compared
-from expectations.run import Batch
 from expectations.suites import profiles as suite
 from sources.declaration import Source
 

@@ -13,9 +13,10 @@ from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.windows import Window
 from expectations import day_profile
+from expectations.checkpoint import Batch
 from expectations.comparison import run_batch
-from expectations.lake import table_batches
-from expectations.run import Batch, judge
+from expectations.lake import zone_batches
+from expectations.run import judge
 from expectations.suites import comparisons, days
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
@@ -111,7 +112,7 @@ def judge_processed(
         profile = pool.submit(day_profile.read, spark, frames, batch, source)
         links = pool.submit(_links, spark, frames, window.source)
         quarantine = pool.submit(_in_quarantine, refused)
-        batches = table_batches("processed", tables, wrote, tuple(source.may_leave_empty))
+        batches = zone_batches("processed", tables, wrote, tuple(source.may_leave_empty))
     daily, held = profile.result().daily, profile.result().by_currency
     # Right: of the past only what the days of the run are compared with is of interest.
     by_day = daily.merge(links.result(), "right", _BY_DAY).fillna({"rows": 0, "morning_rows": 0})

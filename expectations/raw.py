@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from contracts.results import GateResult
 from contracts.stages import Gate
 from contracts.windows import Window
+from expectations.checkpoint import Batch
 from expectations.delivery_history import day_of, profile_batch, read_earlier, sent_before
-from expectations.run import Batch, judge
+from expectations.run import judge
 from expectations.suites import raw
 from sources.registry import find
 from sources.store import explained

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
+from expectations.checkpoint import Batch
 from expectations.comparison import run_batch
-from expectations.lake import table_batches
-from expectations.run import Batch, judge
+from expectations.lake import zone_batches
+from expectations.run import judge
 from expectations.suites import days
 
 SANDBOX_TABLES: Final = ("features", "transactions_masked")
@@ -97,7 +98,7 @@ def judge_sandbox(
     tables = {name: frames[name] for name in SANDBOX_TABLES}
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(compared.toPandas)
-        batches = table_batches("sandbox", tables, expected, ("transactions_masked",))
+        batches = zone_batches("sandbox", tables, expected, ("transactions_masked",))
         by_day = reading.result()
     is_judged = by_day["rows_before"] >= days.JUDGED_ROWS
     by_day["masked_share"] = (by_day["masked_rows"] / by_day["rows_before"]).where(is_judged)

@@ -8,8 +8,9 @@ from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
 from contracts.windows import Window
+from expectations.checkpoint import Batch
 from expectations.comparison import in_dates, quotable_key, schema_batch
-from expectations.run import Batch, judge
+from expectations.run import judge
 from expectations.suites import scores as suite
 from expectations.suites.tables import SUITES
 from lake.read import of_source

@@ -13,9 +13,10 @@ from contracts.results import GateResult, StageResult
 from contracts.stages import Gate
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
-from expectations.comparison import in_dates, run_batch, schema_batch, side_by_side
-from expectations.relations import PostgresRows
-from expectations.run import Batch, counted_batch, judge
+from expectations.checkpoint import Batch, PostgresQuery
+from expectations.comparison import in_dates, run_batch, side_by_side
+from expectations.run import judge
+from expectations.stored import Stored, table_batches
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
 from sources.registry import source as declared
@@ -63,7 +64,7 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
             groups = _groups(table)
             measures = ("rows", *_COMPARED.get(table.short_name, ()), "content")
             after = _sums(connection, beside, table, groups)
-            rows = _rows(connection, table, beside)
+            rows = _table(dsn, connection, table, beside, "true")
             before = read[table].result()
             batches += [
                 Batch(
@@ -76,9 +77,8 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
                 _differences(table.name, staged),
                 *rows,
             ]
-        batches.append(run_batch("staging.transactions", staged))
-        # While the connection is open: values that are refused are asked for when they are told.
-        return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
+    batches.append(run_batch("staging.transactions", staged))
+    return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
 def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
@@ -143,8 +143,8 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
             if table.partition_by:
                 conditions.append(f"({in_dates(table.partition_by, dates)})")
             where = " and ".join(conditions) or "true"
-            batches += _rows(connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
-        return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
+            batches += _table(dsn, connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
+    return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
 def _differences(name: str, staged: StageResult) -> Batch:
@@ -158,13 +158,12 @@ def _differences(name: str, staged: StageResult) -> Batch:
     return Batch(name, frame, rules, ("group", "measure"), part="copy")
 
 
-def _rows(connection: Any, table: Table, relation: str, where: str = "true") -> list[Batch]:
-    """Return the types of a relation's columns, and what its suite refuses of its rows."""
-    query = f"select * from {relation} where {where}"  # noqa: S608 - names of our own contracts
-    rows = PostgresRows(connection, query, relation)
+def _table(dsn: str, connection: Any, table: Table, relation: str, where: str) -> list[Batch]:
+    """Return the types of a relation's columns, and its rows for its suite to judge."""
+    stored = Stored.in_postgres(connection, relation)
+    data = PostgresQuery(f"select * from {relation} where {where}", dsn)  # noqa: S608 - our names
     declared = {name: kind for name, kind, _ in to_postgres.signature(table)}
-    types = schema_batch(table.name, declared.items(), rows.types.items())
-    return [types, counted_batch(table, rows, declared, SUITES[table.short_name](table))]
+    return table_batches(table, data, stored, declared, SUITES[table.short_name](table))
 
 
 def _query(connection: Any, query: str, values: dict[str, Any]) -> Any:

@@ -27,7 +27,7 @@ class Rule:
     """One expectation: `kind` is its class, `what` its short name, `expected` and `reason` words.
 
     A `private` rule judges values that may be personal: what it saw is counted, never quoted.
-    Nothing of fewer than `shortest` characters holds its pattern, which spares a store the search.
+    A rule with `where_present` judges only the rows in which that column has a value.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Rule:
     severity: str = CRITICAL
     arguments: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
-    shortest: int = 0
+    where_present: str | None = None
 
 
 def is_private(column: str) -> bool:
@@ -154,11 +154,8 @@ def matches(column: str, regex: str, expected: str, reason: str, severity: str =
     )
 
 
-def free_of(column: str, regex: str, expected: str, reason: str, shortest: int = 0) -> Rule:
-    """Return the rule that no value of a text column holds a pattern; values are never quoted.
-
-    `shortest` is the number of characters of the shortest text that holds it.
-    """
+def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
+    """Return the rule that no value of a text column has a pattern; values are never quoted."""
     return Rule(
         "ExpectColumnValuesToNotMatchRegex",
         "free_of",
@@ -168,7 +165,6 @@ def free_of(column: str, regex: str, expected: str, reason: str, shortest: int =
         CRITICAL,
         {"regex": regex},
         private=True,
-        shortest=shortest,
     )
 
 
@@ -193,9 +189,8 @@ def told_with(column: str, other: str, reason: str) -> Rule:
         f"a value wherever {other} has one",
         reason,
         column,
-        CRITICAL,
-        {"row_condition": f"{other} is not null", "condition_parser": "spark"},
         private=is_private(column),
+        where_present=other,
     )
 
 
@@ -223,16 +218,22 @@ def not_empty(reason: str = "a gate that saw no row has judged nothing") -> Rule
     )
 
 
-def to_expectation(rule: Rule, name: str) -> Any:
-    """Return the Great Expectations object of a rule; `name` is the check's name in the gate."""
+def to_expectation(rule: Rule, name: str, engine: str) -> Any:
+    """Return the Great Expectations object of a rule.
+
+    `name` is the check's name in the gate, `engine` that which evaluates it; both go to its meta.
+    """
     import great_expectations.expectations as catalogue
+    from great_expectations.expectations.row_conditions import Column
 
     arguments = dict(rule.arguments)
     if rule.column is not None and "column_A" not in arguments:
         arguments["column"] = rule.column
+    if rule.where_present is not None:
+        arguments["row_condition"] = Column(rule.where_present).is_not_null()
     return getattr(catalogue, rule.kind)(
         **arguments,
         severity=rule.severity,
-        meta={"check": name},
+        meta={"check": name, "engine": engine},
         notes=f"{rule.expected}: {rule.reason}",
     )

@@ -40,6 +40,7 @@ _PARTS: Final = {
     "batch": ("Batch", "the scores as a whole"),
 }
 """Heading of each part of a gate, in words."""
+_ENGINES: Final = {"pandas": "pandas", "spark": "Spark", "postgres": "Postgres"}
 
 
 def verdict_of(verdict: TableVerdict) -> str:
@@ -124,7 +125,7 @@ def _failure(check: CheckResult, rule: Mapping[str, Any]) -> Html:
             "h3",
             tag("span", MARKS[verdict], class_=f"mark {verdict}"),
             tag("code", check.name),
-            tag("small", f"{check.severity} · {title}"),
+            tag("small", f"{check.severity} · {title} · evaluated by {_engine(rule)}"),
         ),
         facts(check),
         _examples(rule["result"].get("partial_unexpected_index_list") or []),
@@ -149,6 +150,8 @@ def _passed(
     shown = []
     for part in dict.fromkeys(map(_part_of, checks)):
         title, words = _PARTS.get(part, (part, ""))
+        of_part = [check for check in checks if _part_of(check) == part]
+        words = f"{words}; evaluated by {_engine(rules[of_part[0].name])}"
         lines = [
             row(
                 tag("td", MARKS["open"], class_="open"),
@@ -157,12 +160,17 @@ def _passed(
                 check.reason or "",
                 _rule(rules[check.name]),
             )
-            for check in checks
-            if _part_of(check) == part
+            for check in of_part
         ]
         head = ("", "Check", "Expected", "Why", "Rule")
         shown += [tag("h3", title, tag("small", words)), table(head, lines, "checks")]
     return shown
+
+
+def _engine(item: Mapping[str, Any]) -> str:
+    """Return the engine in which Great Expectations evaluated a rule."""
+    # Results of an earlier version name none.
+    return _ENGINES.get(item["expectation_config"]["meta"].get("engine"), "an earlier version")
 
 
 def _short(check: CheckResult, name: str) -> Html:

@@ -13,8 +13,9 @@ from contracts.render.to_gx import WARNING, Rule, between, equal, not_empty
 from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.stages import Gate
+from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs, upload
-from expectations.run import Batch, judge
+from expectations.run import judge
 from expectations.store import judgements
 from sources.store import s3_client
 
@@ -93,6 +94,7 @@ def test_a_table_page_quotes_observed_expected_and_why(site: Path) -> None:
     failed, passed = text.split(">Passed<")
     assert "such as event_id=&lt;b&gt; rows=0 rows_before=6" in failed
     assert "at least 1 row" in passed
+    assert all("evaluated by pandas" in part for part in (failed, passed))
     assert "<b>" not in text
 
 

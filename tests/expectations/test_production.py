@@ -136,8 +136,6 @@ def test_faults_in_the_marts_close_the_gate(marts: Any) -> None:
         "fct_fraud_labels.staging.rows.equals_rows_before",
         "fct_fraud_labels.table.key_unique",
         "rpt_fraud_daily.types.stored_type.equals_declared_type",
-        "rpt_fraud_daily.amount.between",
-        "rpt_fraud_daily.amount.not_null",
         *(
             f"{report}.facts.{measure}.equals_{measure}_before"
             for report in REPORTS

@@ -9,8 +9,9 @@ from contracts.render.to_gx import WARNING, Rule, base_rules, between, equal, ma
 from contracts.results import GateFailed, GateResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
+from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs
-from expectations.run import Batch, judge
+from expectations.run import judge
 
 FRAME = pd.DataFrame(
     {

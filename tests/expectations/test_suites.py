@@ -1,19 +1,16 @@
 """The suites: every rule can be built, is named once, and says why its number is what it is."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from contracts.render.to_gx import Rule, base_rules, free_of, is_private, matches, to_expectation
+from contracts.render.to_gx import Rule, base_rules, is_private, to_expectation
 from contracts.tables import TABLES
-from expectations.counted import refuses
-from expectations.run import Batch, check_name
+from expectations.checkpoint import Batch
 from expectations.suites import comparisons, days, production, profiles, raw, scores
 from expectations.suites.tables import SUITES
-from expectations.suites.transactions import DIRECT_IDENTIFIER, SHORTEST_IDENTIFIER
 from sources.handbook import HANDBOOK
 from sources.ranges import Ranges
 from sources.sparkov import SPARKOV
@@ -54,12 +51,12 @@ OTHERS = [
 def test_each_rule_is_an_expectation_with_a_name_and_a_reason(
     table: str, rules: tuple[Rule, ...]
 ) -> None:
-    names = [check_name(Batch(table, None, rules), rule) for rule in rules]
-    assert len(names) == len(set(names))
-    for name, rule in zip(names, rules, strict=True):
+    named = Batch(table, None, rules).named_rules
+    assert len(named) == len(rules)
+    for name, rule in named.items():
         assert rule.reason
         assert rule.expected
-        assert to_expectation(rule, name).severity == rule.severity
+        assert to_expectation(rule, name, "pandas").severity == rule.severity
 
 
 @pytest.mark.parametrize("name", [n for n in TABLES if n.split(".")[0] != "production"])
@@ -68,14 +65,6 @@ def test_the_declaration_gives_columns_nulls_and_key(name: str) -> None:
     required = {c for c in TABLES[name].column_names if not TABLES[name].is_nullable(c)}
     assert {rule.column for rule in rules if rule.what == "not_null"} == required
     assert {"columns", "key_unique"} <= {rule.what for rule in rules}
-
-
-@pytest.mark.parametrize(("table", "rules"), _of_tables())
-def test_a_store_can_count_what_each_rule_of_a_table_refuses(
-    table: str, rules: tuple[Rule, ...]
-) -> None:
-    counted = [rule for rule in rules if rule.what not in ("columns", "key_unique")]
-    assert len({refuses(rule) for rule in counted}) == len(counted)
 
 
 def test_what_a_source_always_fills_is_asked_of_it_alone() -> None:
@@ -117,18 +106,3 @@ def test_small_frames_of_two_stores_count_a_missing_group_as_zero() -> None:
         [2, 0, 20],
         [3, 30, 0],
     ]
-
-
-def test_a_form_of_one_class_is_searched_for_what_is_not_of_it() -> None:
-    assert refuses(matches("content_hash", "^[0-9a-f]{64}$", "", "")) == (
-        "length(content_hash) <> 64 or regexp_like(content_hash, '[^0-9a-f]')"
-    )
-    for other in ("^.{1,30}$", "^[^a]{3}$", "^[a]{2}b$", "[a]{2}"):
-        assert refuses(matches("name", other, "", "")) == f"not regexp_like(name, '{other}')"
-
-
-def test_only_what_is_long_enough_is_searched_for_an_identifier() -> None:
-    rule = free_of("name", DIRECT_IDENTIFIER, "", "", SHORTEST_IDENTIFIER)
-    assert refuses(rule) == f"length(name) >= 11 and regexp_like(name, '{DIRECT_IDENTIFIER}')"
-    fewest, _ = re._parser.parse(DIRECT_IDENTIFIER).getwidth()  # type: ignore[attr-defined]
-    assert fewest == SHORTEST_IDENTIFIER

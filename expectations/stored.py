@@ -1,0 +1,71 @@
+"""The rows of a table in a store, without the rules that the store itself enforces at write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from contracts.render.to_gx import Rule
+from contracts.tables import Table
+from expectations.checkpoint import Batch
+from expectations.comparison import quotable_key, schema_batch
+
+_KEY_RULES: Final = ("ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique")
+_COLUMNS: Final = """
+select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute
+where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum
+"""
+_UNIQUE: Final = """
+select array(
+    select a.attname::text from pg_attribute as a
+    where a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+)
+from pg_index as i
+where i.indrelid = to_regclass(%s) and i.indisunique and i.indisvalid
+    and i.indpred is null and i.indexprs is null
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a store says of a table: the type of each column, in order, and what it enforces."""
+
+    types: Mapping[str, str]
+    not_null: frozenset[str] = frozenset()
+    unique: tuple[frozenset[str], ...] = ()
+
+    @classmethod
+    def of_frame(cls, frame: Any) -> Self:
+        """Return what Spark says of a frame; an Iceberg table refuses nulls, but no repeats."""
+        required = frozenset(field.name for field in frame.schema if not field.nullable)
+        return cls(dict(frame.dtypes), required)
+
+    @classmethod
+    def in_postgres(cls, connection: Any, relation: str) -> Self:
+        """Return what Postgres says of a relation."""
+        columns = connection.execute(_COLUMNS, (relation,)).fetchall()
+        unique = connection.execute(_UNIQUE, (relation,)).fetchall()
+        return cls(
+            {name: kind for name, kind, _ in columns},
+            frozenset(name for name, _, is_required in columns if is_required),
+            tuple(frozenset(names) for (names,) in unique),
+        )
+
+    def enforces(self, rule: Rule) -> bool:
+        """Return whether no stored row can break a rule."""
+        if rule.kind == "ExpectColumnValuesToNotBeNull":
+            return rule.column in self.not_null
+        if rule.kind in _KEY_RULES:
+            key = {rule.column} if rule.column else set(rule.arguments["column_list"])
+            return any(names <= key for names in self.unique)
+        return False
+
+
+def table_batches(
+    table: Table, data: Any, stored: Stored, declared: Mapping[str, str], rules: tuple[Rule, ...]
+) -> list[Batch]:
+    """Return the types of a table's columns, and its rows with the rules that may be broken."""
+    broken = tuple(rule for rule in rules if not stored.enforces(rule))
+    return [
+        schema_batch(table.name, declared.items(), stored.types.items()),
+        Batch(table.name, data, broken, quotable_key(table)),
+    ]

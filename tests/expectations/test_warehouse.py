@@ -94,15 +94,16 @@ def test_rows_without_a_date_close_the_gate(house: Any) -> None:
     assert house.closed_by(result) == {NOTHING_NEW}
 
 
-def test_rules_that_the_table_enforces_are_left_to_it(house: Any) -> None:
-    payments = house.staged.details["beside"]["staging.transactions"]
+def test_rules_that_a_table_enforces_are_left_to_it(house: Any) -> None:
+    beside = house.staged.details["beside"]
+    payments, customers = beside["staging.transactions"], beside["staging.customers"]
     judged = {check.name for check in house.gate().checks}
-    assert "transactions.currency.form" in judged
-    assert not judged & {"transactions.event_id.not_null", "transactions.table.key_unique"}
+    assert {"transactions.currency.form", "transactions.table.key_unique"} <= judged
+    assert not judged & {"transactions.event_id.not_null", "customers.table.key_unique"}
     with psycopg.connect(house.dsn("loader")) as connection:
         for refused in (
             f"update {payments} set event_id = null",
-            f"insert into {payments} select * from {payments} limit 1",
+            f"insert into {customers} select * from {customers} limit 1",
         ):
             with pytest.raises(psycopg.IntegrityError), connection.transaction():
                 connection.execute(refused.encode())

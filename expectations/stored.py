@@ -8,12 +8,9 @@ from contracts.render.to_gx import Rule
 from contracts.tables import Table
 from expectations.checkpoint import Batch
 from expectations.comparison import quotable_key, schema_batch
+from warehouse import schema_check
 
 _KEY_RULES: Final = ("ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique")
-_COLUMNS: Final = """
-select attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute
-where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum
-"""
 _UNIQUE: Final = """
 select array(
     select a.attname::text from pg_attribute as a
@@ -42,11 +39,11 @@ class Stored:
     @classmethod
     def in_postgres(cls, connection: Any, relation: str) -> Self:
         """Return what Postgres says of a relation."""
-        columns = connection.execute(_COLUMNS, (relation,)).fetchall()
+        columns = schema_check.columns(connection, relation)
         unique = connection.execute(_UNIQUE, (relation,)).fetchall()
         return cls(
             {name: kind for name, kind, _ in columns},
-            frozenset(name for name, _, is_required in columns if is_required),
+            frozenset(name for name, _, is_nullable in columns if not is_nullable),
             tuple(frozenset(names) for (names,) in unique),
         )
 

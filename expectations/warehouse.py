@@ -20,16 +20,9 @@ from expectations.stored import Stored, table_batches
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
 from sources.registry import source as declared
+from warehouse.load_plan import SOURCES
 
 AUDIT_SCHEMA: Final = "production_audit"
-_LAKE_TABLES: Final = {
-    "staging.transactions": "processed.transactions",
-    "staging.labels": "processed.labels",
-    "staging.customers": "processed.customers",
-    "staging.merchants": "processed.merchants",
-    "staging.quarantine": "processed.quarantine",
-    "staging.features": "sandbox.features",
-}
 _COMPARED: Final = {
     "transactions": ("amount",),
     "features": ("amount",),
@@ -209,7 +202,7 @@ def _lake_sums(catalog: Any, table: Table, staged: StageResult, groups: Sequence
     """
     import pyarrow as pa
 
-    source = _LAKE_TABLES[table.name]
+    source = SOURCES[table.name]
     summed = (*_COMPARED.get(table.short_name, ()), "content")
     told = _CONTENT[table.short_name]
     columns = tuple(dict.fromkeys((*groups, *summed[:-1], *told)))

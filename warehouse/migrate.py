@@ -15,6 +15,7 @@ from contracts import model_tables
 from contracts.render import to_postgres
 from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES, Table, zone
+from warehouse import schema_check
 
 LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
@@ -105,11 +106,7 @@ def _create(table: Table) -> str:
 
 
 def _require_declared(connection: psycopg.Connection, table: Table) -> None:
-    stored = connection.execute(
-        "select attname, format_type(atttypid, atttypmod), not attnotnull from pg_attribute"
-        " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
-        (table.name,),
-    ).fetchall()
+    stored = schema_check.columns(connection, table.name)
     declared = to_postgres.signature(table)
     if stored != declared:
         differing = sorted({str(row[0]) for row in {*stored} ^ {*declared}}) or ["their order"]

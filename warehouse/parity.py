@@ -22,6 +22,7 @@ from contracts.columns import LogicalType
 from contracts.render import to_postgres, to_snowflake
 from contracts.settings import Settings, get_settings
 from contracts.tables import Table, zone
+from warehouse import schema_check
 
 Row = tuple[Any, ...]
 _PRECISION: Final = 1e-12
@@ -150,13 +151,9 @@ def postgres(settings: Settings) -> Iterator[Side]:
         connection.execute("set transaction isolation level repeatable read read only")
 
         def types(table: Table) -> dict[str, str]:
-            stored = connection.execute(
-                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-                " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
-                (table.name,),
-            ).fetchall()
+            stored = schema_check.columns(connection, table.name)
             known = {kind: (name,) for kind, name in to_postgres.TYPES.items()}
-            return _as_declared(table, dict(stored), known)
+            return _as_declared(table, {name: kind for name, kind, _ in stored}, known)
 
         def rows(table: Table) -> Iterator[Row]:
             query = _ordered(table, ' collate "C"')

@@ -1,4 +1,4 @@
-"""Whether stored marts have the columns that are declared."""
+"""The columns of stored relations, and whether marts have those that are declared."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from contracts.render import to_postgres
 from contracts.tables import zone
 
 
+def columns(connection: psycopg.Connection[Any], relation: str) -> list[tuple[str, str, bool]]:
+    """Return (name, type, nullable) of each column in order, as `to_postgres.signature` does.
+
+    A relation that does not exist has none.
+    """
+    return connection.execute(
+        "select attname, format_type(atttypid, atttypmod), not attnotnull from pg_attribute"
+        " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum",
+        (relation,),
+    ).fetchall()
+
+
 def outdated(connection: psycopg.Connection[Any], schema: str) -> tuple[str, ...]:
     """Return the marts in a schema whose columns are not those declared; none that is missing."""
-    stored: dict[str, list[tuple[str, str]]] = {}
-    for mart, column, kind in connection.execute(
-        "select relname, attname, format_type(atttypid, atttypmod) from pg_attribute"
-        " inner join pg_class on pg_class.oid = attrelid"
-        " where relnamespace = to_regnamespace(%s) and relkind = 'r'"
-        " and attnum > 0 and not attisdropped order by attnum",
-        (schema,),
-    ):
-        stored.setdefault(mart, []).append((column, kind))
-    return tuple(
-        mart.short_name
-        for mart in zone("production")
-        if mart.short_name in stored
-        and stored[mart.short_name] != [declared[:2] for declared in to_postgres.signature(mart)]
-    )
+    found = []
+    for mart in zone("production"):
+        stored = [column[:2] for column in columns(connection, f"{schema}.{mart.short_name}")]
+        if stored and stored != [declared[:2] for declared in to_postgres.signature(mart)]:
+            found.append(mart.short_name)
+    return tuple(found)

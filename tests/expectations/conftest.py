@@ -19,7 +19,6 @@ from contracts.results import GateResult, StageResult
 from contracts.settings import Settings
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
-from expectations import warehouse as gates
 from expectations.gates import gate_production, gate_staging
 from expectations.processed import judge_processed, processed_frames
 from expectations.sandbox import sandbox_frames
@@ -29,6 +28,7 @@ from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
 from tests.warehouses import Warehouses
 from warehouse.load import stage
+from warehouse.load_plan import SOURCES
 
 REPO = Path(__file__).resolve().parents[2]
 WINDOW = Window.parse("sparkov@2024-07-15")
@@ -253,7 +253,7 @@ def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
     snapshots = {}
     for zone in ("processed", "sandbox"):
         catalog.create_namespace(zone)
-    for name in gates._LAKE_TABLES.values():
+    for name in SOURCES.values():
         table = TABLES[name]
         days = DAYS if table.partition_by else DAYS[:1]
         rows = {"customers": 5, "merchants": 3, "quarantine": 2}.get(table.short_name, ROWS)

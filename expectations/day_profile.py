@@ -95,8 +95,12 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
     payments = payments.selectExpr("*", "false as is_past").unionByName(
         frames["past"].selectExpr("*", "true as is_past")
     )
-    payments = payments.withColumns(
-        {f"is_unknown_{name}": ~F.col(name).isin(*codes) for name, codes in source.codes.items()}
+    payments = payments.select(
+        "*",
+        *(
+            (~F.col(name).isin(*codes)).alias(f"is_unknown_{name}")
+            for name, codes in source.codes.items()
+        ),
     )
     unknown = "".join(f", count_if(t.is_unknown_{name}) as {name}_unknown" for name in source.codes)
     query = _BY_CURRENCY.replace("{codes}", unknown)

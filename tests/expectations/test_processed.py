@@ -6,8 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from expectations import day_profile
 from expectations import processed as gate
 from expectations.gates import gate_processed
+from sources.sparkov import SPARKOV
 from tests.expectations.conftest import Frames, Line, closed_by, only, put, twice, without
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
@@ -211,3 +213,12 @@ def test_a_window_without_a_row_passes_only_when_declared_empty(line: Line) -> N
     assert closed_by(told.judge_processed(frames)) == {"transactions.balances.table.not_empty"}
     told.processed = replace(empty, details={"declared_empty": True})
     assert told.judge_processed(frames).passed
+
+
+def test_days_of_a_source_without_closed_lists_are_counted(line: Line, processed: Frames) -> None:
+    batch = line.spark.createDataFrame(
+        [(held.key,) for manifest in line.manifests for held in manifest.objects],
+        "raw_object string",
+    )
+    profile = day_profile.read(line.spark, processed, batch, replace(SPARKOV, codes={}))
+    assert profile.daily["rows"].sum() == processed["transactions"].count()

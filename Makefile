@@ -63,8 +63,8 @@ status: setup ## Show each service: state, port, address, memory (JSON=1 for a p
 logs: setup ## Show the ends of the logs (FOLLOW=1 to follow, SERVICE=name for one).
 	@$(PY) -m embedded logs $(if $(FOLLOW),-f) $(SERVICE)
 
-env: setup ## Print shell exports of the read-only roles: eval "$(make -s env)"
-	@$(PY) -m embedded env
+env: setup ## Print shell exports of the read-only roles, of ROLE=developer for dbt: eval "$(make -s env)"
+	@$(PY) -m embedded env $(if $(ROLE),--role $(ROLE))
 
 login: setup ## Print addresses and passwords of the web pages.
 	@$(PY) -m embedded login

@@ -24,7 +24,7 @@ from benchmarks.page import write_section
 from benchmarks.rounds import Timing, cpu_seconds, interleaved, service_pids, table
 from benchmarks.scratch import copied_warehouse
 from contracts.assets import DAG_OF_STAGE
-from contracts.settings import HOST, REPO, Settings, load_settings
+from contracts.settings import HOST, Settings, load_settings
 from contracts.stages import Stage
 from contracts.windows import Window
 from demo.airflow import AirflowClient
@@ -134,15 +134,15 @@ class _Build:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "dbt.cli.main", "--quiet", "build"),
-                *("--project-dir", str(REPO / "dbt_project"), "--target", "audit"),
-                *("--profiles-dir", str(dbt_runner.write_profile(self.settings))),
+                *("--project-dir", str(dbt_runner.PROJECT), "--target", "audit"),
+                *("--profiles-dir", str(dbt_runner.PROJECT)),
                 *("--target-path", str(self._target), "--log-path", str(self._target)),
                 *("--log-format-file", "json", "--log-level-file", "debug"),
                 *("--vars", json.dumps(self.variables)),
-                *("--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"),
+                *("--exclude-resource-type", "unit_test"),
                 *("--select", *transform.selected("core")),
             ],
-            env=environment(self.settings),
+            env=environment(self.settings, dbt_runner.login(self.settings, "transformer")),
             capture_output=True,
             text=True,
             check=False,

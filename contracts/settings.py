@@ -7,11 +7,13 @@ ports counted from ``port_base`` and the passwords in ``<state_dir>/secrets``.
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -32,7 +34,7 @@ PORT_OFFSETS: Mapping[str, int] = {
 }
 """Port of each service, counted from ``port_base``."""
 
-WarehouseRole = Literal["loader", "transformer", "reader"]
+WarehouseRole = Literal["loader", "transformer", "reader", "developer"]
 CatalogRole = Literal["writer", "reader"]
 S3Role = Literal["lander", "processor", "reader", "platform"]
 HOST = "127.0.0.1"
@@ -63,13 +65,23 @@ class _Database(_Section):
         return f"{driver}://{login}@{self.host}:{self.port}/{self.database}"
 
 
+def _developer_schema() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = "developer"
+    return "dev_" + re.sub(r"[^a-z0-9]", "_", user.lower())
+
+
 class Warehouse(_Database):
     """The warehouse: STAGING is the loader's, PRODUCTION the transformer's.
 
-    Of `kind` snowflake, rows are in Snowflake, and here is what runs have recorded.
+    Who develops models builds them in `developer_schema`. Of `kind` snowflake, rows are in
+    Snowflake, and here is what runs have recorded.
     """
 
     kind: Literal["postgres", "snowflake"] = "postgres"
+    developer_schema: str = Field(default_factory=_developer_schema, pattern="^dev_[a-z0-9_]+$")
 
     def user(self, role: WarehouseRole) -> str:
         """Return the database user of a role."""
@@ -85,7 +97,7 @@ class Warehouse(_Database):
 
 
 class Snowflake(_Section):
-    """A warehouse on Snowflake: one user, with a role to load and a role to transform.
+    """A warehouse on Snowflake: one user, with a role to load, to transform and to develop.
 
     The private key is base64 of its unencrypted DER. `host`, `port` and `protocol` name a server
     that stands in for the account.
@@ -97,13 +109,14 @@ class Snowflake(_Section):
     private_key: SecretStr | None = None
     loader_role: str = "TOLLGATE_LOADER"
     transformer_role: str = "TOLLGATE_TRANSFORMER"
+    developer_role: str = "TOLLGATE_DEVELOPER"
     warehouse: str = "TOLLGATE"
     database: str = "TOLLGATE"
     host: str | None = None
     port: int | None = None
     protocol: str = "https"
 
-    def login(self, role: Literal["loader", "transformer"]) -> dict[str, str | int]:
+    def login(self, role: Literal["loader", "transformer", "developer"]) -> dict[str, str | int]:
         """Return how to log in with a role, in the words of connector and adapter: never log it.
 
         Raises:
@@ -117,7 +130,7 @@ class Snowflake(_Section):
         given: dict[str, str | int | None] = {
             "account": self.account,
             "user": self.user,
-            "role": self.loader_role if role == "loader" else self.transformer_role,
+            "role": getattr(self, f"{role}_role"),
             "warehouse": self.warehouse,
             "database": self.database,
             "schema": "STAGING",
@@ -256,7 +269,7 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
             "warehouse": {
                 "port": port["postgres"],
                 "database": "warehouse",
-                "passwords": known("warehouse", ("loader", "transformer", "reader")),
+                "passwords": known("warehouse", get_args(WarehouseRole)),
             },
             "catalog": {
                 "port": port["postgres"],

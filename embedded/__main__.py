@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs = commands.add_parser("logs", help="the last lines of each log, or follow with -f")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("service", nargs="?")
-    commands.add_parser("env", help="shell exports of the read-only roles")
+    env = commands.add_parser("env", help="shell exports of the read-only roles, or for dbt")
+    env.add_argument("--role", choices=("reader", "developer"), default="reader")
     commands.add_parser("login", help="addresses and passwords of the web pages")
     clean = commands.add_parser("clean", help="remove the state folder")
     clean.add_argument("--yes", action="store_true")
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "logs":
                 console.logs(settings, options.service, options.follow)
             case "env":
-                console.print_exports(settings)
+                console.print_exports(settings, options.role)
             case "login":
                 console.print_login(settings)
             case "clean":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import psutil
 from rich.console import Console
@@ -17,6 +19,7 @@ from rich.table import Table
 from contracts.settings import Settings
 from embedded.platform import down, logs_dir, read_status
 from embedded.supervisor import session_members
+from warehouse import dbt_runner
 
 _shown: dict[str, str] = {}
 _began = time.monotonic()
@@ -128,16 +131,19 @@ def logs(settings: Settings, service: str | None, follow: bool) -> None:
     subprocess.run(["tail", *options, *map(str, files)], check=False)
 
 
-def print_exports(settings: Settings) -> None:
-    """Print shell exports that reach warehouse, lake and MLflow with the read-only roles."""
+def print_exports(settings: Settings, role: Literal["reader", "developer"]) -> None:
+    """Print shell exports that reach warehouse, lake and MLflow with the read-only roles.
+
+    As the developer of models the warehouse is reached by `dbt` too, which is put on the path.
+    """
     warehouse, lake = settings.warehouse, settings.catalog
     access, secret = settings.s3.keys("reader")
     exports = {
         "PGHOST": warehouse.host,
         "PGPORT": str(warehouse.port),
         "PGDATABASE": warehouse.database,
-        "PGUSER": warehouse.user("reader"),
-        "PGPASSWORD": warehouse.password("reader").get_secret_value(),
+        "PGUSER": warehouse.user(role),
+        "PGPASSWORD": warehouse.password(role).get_secret_value(),
         "PYICEBERG_CATALOG__LAKE__TYPE": "sql",
         "PYICEBERG_CATALOG__LAKE__URI": lake.sqlalchemy_uri("reader"),
         "PYICEBERG_CATALOG__LAKE__INIT_CATALOG_TABLES": "false",
@@ -152,6 +158,9 @@ def print_exports(settings: Settings) -> None:
         "MLFLOW_TRACKING_USERNAME": settings.mlflow.reader_username,
         "MLFLOW_TRACKING_PASSWORD": settings.mlflow.reader_password.get_secret_value(),
     }
+    if role == "developer":
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+        exports |= {**dbt_runner.login(settings, role), "PATH": path}
     for name, value in exports.items():
         say(f"export {name}={shlex.quote(value)}")
 

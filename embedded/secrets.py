@@ -26,6 +26,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "warehouse_loader",
             "warehouse_transformer",
             "warehouse_reader",
+            "warehouse_developer",
             "lake_writer",
             "lake_reader",
             "s3_root",

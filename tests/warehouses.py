@@ -10,6 +10,7 @@ from psycopg import sql
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from contracts.settings import Settings
+from embedded.services.postgres import create_developer_schema
 from warehouse.migrate import migrate
 
 
@@ -48,6 +49,8 @@ class Warehouses:
             for role in ("loader", "transformer"):
                 user = sql.Identifier(own.warehouse.user(role))
                 admin.execute(sql.SQL("grant create on database {} to {}").format(database, user))
+        with self._administrator(name) as admin:
+            create_developer_schema(admin, own)
         migrate(own)
         try:
             yield own
@@ -59,7 +62,7 @@ class Warehouses:
                 shutil.copytree(dbt, kept)
 
     @contextmanager
-    def _administrator(self) -> Iterator[psycopg.Connection]:
+    def _administrator(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
         where = self._server.warehouse
         password = (self._server.secrets_dir / "postgres_superuser").read_text().strip()
         with psycopg.connect(
@@ -67,7 +70,7 @@ class Warehouses:
             port=where.port,
             user="postgres",
             password=password,
-            dbname="postgres",
+            dbname=database,
             autocommit=True,
         ) as connection:
             yield connection

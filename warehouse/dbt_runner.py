@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ import psycopg
 from contracts.settings import REPO, Settings
 
 Layer = Literal["core", "scores", "models", "operations"]
-_PROJECT: Final = REPO / "dbt_project"
+PROJECT: Final = REPO / "dbt_project"
 _MESSAGE: Final = 300
 _IS_ALONE: Final[ContextVar[bool]] = ContextVar("_IS_ALONE", default=False)
 
@@ -40,35 +41,52 @@ def target_path(settings: Settings, target: str) -> Path:
     return settings.state_dir / "dbt" / settings.warehouse.kind / target
 
 
-def _login(settings: Settings) -> dict[str, Any]:
+def login(settings: Settings, role: Literal["transformer", "developer"]) -> dict[str, str]:
+    """Return the variables with which `dbt_project/profiles.yml` logs in a role: never log them.
+
+    Raises:
+        SettingsError: when a secret is missing.
+    """
     warehouse = settings.warehouse
+    developing = {"DBT_DEVELOPER_SCHEMA": warehouse.developer_schema}
     if warehouse.kind == "snowflake":
-        return {"type": "snowflake", **settings.snowflake.login("transformer")}
+        given = settings.snowflake.login(role)
+        secrets = {
+            f"DBT_ENV_SECRET_{name.upper()}": str(given.pop(name, ""))
+            for name in ("password", "private_key")
+        }
+        names = ("account", "user", "role", "warehouse", "database", "protocol", "host", "port")
+        return {
+            "DBT_PROFILE": "tollgate_snowflake",
+            **{f"SNOWFLAKE_{name.upper()}": str(given[name]) for name in names if name in given},
+            **secrets,
+            **developing,
+        }
     return {
-        "type": "postgres",
-        "host": warehouse.host,
-        "port": warehouse.port,
-        "dbname": warehouse.database,
-        "user": warehouse.user("transformer"),
-        "password": warehouse.password("transformer").get_secret_value(),
+        "DBT_PROFILE": "tollgate",
+        "PGHOST": warehouse.host,
+        "PGPORT": str(warehouse.port),
+        "PGDATABASE": warehouse.database,
+        "PGUSER": warehouse.user(role),
+        "DBT_ENV_SECRET_PASSWORD": warehouse.password(role).get_secret_value(),
+        **developing,
     }
 
 
-def write_profile(settings: Settings) -> Path:
-    """Write the profile dbt logs in with, readable by its owner only, and return its folder."""
-    login = {**_login(settings), "schema": "staging", "threads": 2, "connect_timeout": 10}
-    outputs = dict.fromkeys(("audit", "production", "as_known"), login)
-    profile = {"tollgate": {"target": "audit", "outputs": outputs}}
-    folder = settings.state_dir / "dbt"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "profiles.yml"
-    text = json.dumps(profile, indent=2)  # JSON is YAML
-    if not file.is_file() or file.read_text() != text:
-        part = folder / "profiles.yml.part"
-        part.touch(mode=0o600)
-        part.write_text(text)
-        part.replace(file)
-    return folder
+@contextmanager
+def _logged_in(settings: Settings) -> Iterator[None]:
+    """Give dbt, which runs in this process, its variables for as long as it runs."""
+    given = login(settings, "transformer")
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def run(
@@ -98,13 +116,13 @@ def run(
             str(settings.state_dir / "logs" / "dbt"),
             *files,
             *given,
-            *("--project-dir", str(_PROJECT)),
-            *("--profiles-dir", str(write_profile(settings))),
+            *("--project-dir", str(PROJECT)),
+            *("--profiles-dir", str(PROJECT)),
             *("--target-path", str(target_path(settings, target))),
             *("--target", target),
         ]
 
-    with alone(settings):
+    with alone(settings), _logged_in(settings):
         _forget_repeated_flags()
         result = dbtRunner().invoke(arguments("parse"))
         if result.success:

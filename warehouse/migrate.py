@@ -63,6 +63,7 @@ def migrate(settings: Settings) -> None:
     """
     warehouse = settings.warehouse
     transformer = sql.Identifier(warehouse.user("transformer"))
+    developer = sql.Identifier(warehouse.user("developer"))
     reader = sql.Identifier(warehouse.user("reader"))
     with psycopg.connect(warehouse.dsn("loader")) as loader:
         # Two platforms starting at once must not race for the same names.
@@ -71,11 +72,15 @@ def migrate(settings: Settings) -> None:
         # CREATE is for dbt's views; the tables under them stay the loader's.
         grant = "grant usage, create on schema staging to {}"
         loader.execute(sql.SQL(grant).format(transformer))
-        default = "alter default privileges in schema staging grant select on tables to {}"
-        loader.execute(sql.SQL(default).format(transformer))
+        loader.execute(sql.SQL("grant usage on schema staging to {}").format(developer))
+        default = "alter default privileges in schema staging grant select on tables to {}, {}"
+        loader.execute(sql.SQL(default).format(transformer, developer))
         for table in zone("staging"):
             loader.execute(_create(table).encode())
             _require_declared(loader, table)
+            # One that an earlier version made was not granted.
+            name = sql.Identifier(*table.name.split("."))
+            loader.execute(sql.SQL("grant select on {} to {}").format(name, developer))
         for index in _INDEXES:
             loader.execute(index.encode())
     with psycopg.connect(warehouse.dsn("transformer")) as owner:

@@ -104,7 +104,7 @@ def build_slices(
     nodes = dbt_runner.run(
         settings,
         layer,
-        ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"],
+        ["build", "--exclude-resource-type", "unit_test"],
         variables,
         ["--select", *selected(layer)],
     )
@@ -248,10 +248,7 @@ def build_as_known(settings: Settings, source: str, as_of: date, reports: Iterab
     dbt_runner.run(
         settings,
         "core",
-        [
-            *("build", "--full-refresh", "--exclude-resource-type", "unit_test"),
-            *("--indirect-selection", "buildable"),
-        ],
+        ["build", "--full-refresh", "--exclude-resource-type", "unit_test"],
         {"source": source, "as_of": as_of.isoformat()},
         ["--select", *wanted],
         target="as_known",

@@ -19,7 +19,7 @@
         false
     {%- else -%}
         {%- do ranges.append([
-            shifted(var("known_from"), -var("maturity_days")), var("as_of")
+            shifted(var("known_from"), -var("maturity_days")), as_of()
         ]) -%}
         ({{ in_system() }} and {{ in_ranges(column, widened(ranges)) }})
     {%- endif -%}
@@ -27,10 +27,10 @@
 
 
 {% macro matured(column) -%}
-    {%- if var("as_of", none) is none or not execute -%}
+    {%- if as_of() is none or not execute -%}
         false
     {%- else -%}
-        {%- set last = shifted(var("as_of"), -var("maturity_days")) -%}
+        {%- set last = shifted(as_of(), -var("maturity_days")) -%}
         {%- set first = shifted(last, 1 - var("cohort_days")) -%}
         ({{ in_system() }} and {{ in_ranges(column, [[first, last]]) }})
     {%- endif -%}
@@ -42,10 +42,10 @@
     {%- set ranges = reported_ranges() -%}
     {%- if not execute -%}
         false
-    {%- elif var("as_of", none) is none -%}
+    {%- elif as_of() is none -%}
         {{ in_system() }}
     {%- else -%}
-        {%- set last = shifted(var("as_of"), -var("maturity_days")) -%}
+        {%- set last = shifted(as_of(), -var("maturity_days")) -%}
         {%- if var("dates", none) is none -%}
             {%- set moved = [["0001-01-01", last]] -%}
             {%- set before = 0 -%}

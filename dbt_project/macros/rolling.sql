@@ -15,8 +15,8 @@
         false
     {%- else -%}
         {%- set moved = clipped(
-            widened(ranges, after=30) + [[var("known_from"), var("as_of")]],
-            var("as_of")
+            widened(ranges, after=30) + [[var("known_from"), as_of()]],
+            as_of()
         ) -%}
         ({{ in_system() }} and {{ in_ranges(
             column, widened(moved, before=before)
@@ -27,11 +27,11 @@
 
 {# The dates so many days up to the as-of date. #}
 {% macro in_last_days(column, days) -%}
-    {%- if var("as_of", none) is none or not execute -%}
+    {%- if as_of() is none or not execute -%}
         false
     {%- else -%}
         ({{ in_system() }} and {{ in_ranges(
-            column, [[shifted(var("as_of"), 1 - days), var("as_of")]]
+            column, [[shifted(as_of(), 1 - days), as_of()]]
         ) }})
     {%- endif -%}
 {%- endmacro %}

@@ -108,10 +108,10 @@
 
 {# A label counts when it was known before this instant. #}
 {% macro as_of_end() -%}
-    {%- if var("as_of", none) is none -%}
+    {%- if as_of() is none -%}
         {{ end_of_time() }}
     {%- else -%}
-        {{ midnight(var("as_of")) }} + interval '1 day'
+        {{ midnight(as_of()) }} + interval '1 day'
     {%- endif -%}
 {%- endmacro %}
 

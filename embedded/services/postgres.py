@@ -46,6 +46,7 @@ _ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "warehouse_loader": ("warehouse_loader", ("warehouse",)),
     "warehouse_transformer": ("warehouse_transformer", ("warehouse",)),
     "warehouse_reader": ("warehouse_reader", ("warehouse",)),
+    "warehouse_developer": ("warehouse_developer", ("warehouse",)),
 }
 _OWNERS = {
     "airflow": "airflow",
@@ -75,6 +76,7 @@ _GRANTS = {
             GRANT SELECT ON TABLES TO warehouse_transformer;
         ALTER DEFAULT PRIVILEGES FOR ROLE warehouse_transformer IN SCHEMA production
             GRANT SELECT ON TABLES TO warehouse_reader;
+        GRANT warehouse_reader TO warehouse_developer;
     """,
 }
 
@@ -192,6 +194,18 @@ def _create_roles(settings: Settings) -> None:
     for database, statements in _GRANTS.items():
         with _connect(settings, database) as connection:
             connection.execute(statements)
+    with _connect(settings, settings.warehouse.database) as connection:
+        create_developer_schema(connection, settings)
+
+
+def create_developer_schema(administrator: psycopg.Connection, settings: Settings) -> None:
+    """Create the one schema in which the developer may create anything."""
+    warehouse = settings.warehouse
+    administrator.execute(
+        sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(
+            sql.Identifier(warehouse.developer_schema), sql.Identifier(warehouse.user("developer"))
+        )
+    )
 
 
 def _prepare(settings: Settings) -> None:

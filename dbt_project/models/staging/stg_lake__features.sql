@@ -1,1 +1,2 @@
 select * from {{ source('staging', 'features') }}
+{{ of_developer_dates() }}

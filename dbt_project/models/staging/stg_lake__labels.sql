@@ -1,1 +1,2 @@
 select * from {{ source('staging', 'labels') }}
+{{ of_developer_dates() }}

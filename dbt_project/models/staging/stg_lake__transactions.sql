@@ -1,1 +1,2 @@
 select * from {{ source('staging', 'transactions') }}
+{{ of_developer_dates() }}

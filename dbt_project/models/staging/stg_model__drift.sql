@@ -1,1 +1,2 @@
 select * from {{ source('staging', 'feature_drift') }}
+{{ of_developer_dates() }}

@@ -1,1 +1,2 @@
 select * from {{ source('staging', 'scores') }}
+{{ of_developer_dates() }}

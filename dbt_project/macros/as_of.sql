@@ -9,7 +9,7 @@
     {%- if execute and given is none and is_of_developer() -%}
         {{ return(newest_date()) }}
     {%- endif -%}
-    {{ return(given) }}
+    {{ return(none if given is none else given | string) }}
 {%- endmacro %}
 
 

@@ -1,11 +1,11 @@
 {#
-    The target `dev` builds in a developer's own schema, whole tables from a few business dates of
-    STAGING: `developer_days` of them up to `as_of`, which is the newest one loaded, of `source` if
-    that is given, unless it is given too. With `dates`, the line's own variables, it builds their
-    slices as the line does.
+    The target `dev` makes tables whole, in the developer's own schema, of a few business dates of
+    STAGING: the last `developer_days` up to `as_of`. Without that variable it is the newest date
+    loaded, of `source` where that is given. With `dates`, and the line's other variables, slices are
+    built as the line builds them.
 #}
 
-{# Whether that is so; a unit test brings its own rows and their dates. #}
+{# Whether tables are made of a few dates; a unit test brings its own rows. #}
 {% macro is_of_developer() -%}
     {{ return(
         target.name == "dev" and var("dates", none) is none
@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 
-{# The end of the query of a staging view. #}
+{# The condition of a staging view on its dates. #}
 {% macro of_developer_dates(column="event_date") -%}
     {%- set last = as_of() if execute and is_of_developer() -%}
     {%- if last %}

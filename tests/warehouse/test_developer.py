@@ -1,20 +1,16 @@
 """Models built by hand: by the dbt command and the developer's role, in the developer's schema."""
 
-import io
 import json
-import shlex
-import subprocess
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from embedded import console
-from warehouse.dbt_runner import PROJECT
+from contracts.settings import Settings
 
 pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
 
@@ -34,31 +30,15 @@ def line(new_line: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def shell(line: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What a shell knows after `make env ROLE=developer`; dbt writes to a folder of the test's."""
-    with redirect_stdout(io.StringIO()) as printed:
-        console.print_exports(line.settings, "developer")
-    folder = tmp_path_factory.mktemp("dbt")
-    exports = [word for word in shlex.split(printed.getvalue()) if word != "export"]
-    return {
-        **dict(export.split("=", 1) for export in exports),
-        "DBT_TARGET_PATH": str(folder / "target"),
-        "DBT_LOG_PATH": str(folder / "logs"),
-    }
+def shell(line: Any, developer_shell: Callable[[Settings], dict[str, str]]) -> dict[str, str]:
+    """The developer's shell."""
+    return developer_shell(line.settings)
 
 
 @pytest.fixture(scope="module")
-def dbt(shell: dict[str, str]) -> _Dbt:
-    """Run the dbt command as a developer does and return what it printed."""
-
-    def run(*arguments: str, succeeds: bool = True) -> str:
-        done = subprocess.run(
-            ["dbt", *arguments], env=shell, cwd=PROJECT, capture_output=True, text=True
-        )
-        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+def dbt(shell: dict[str, str], run_dbt: Callable[..., str]) -> _Dbt:
+    """The dbt command in that shell."""
+    return partial(run_dbt, shell)
 
 
 @pytest.fixture
@@ -181,6 +161,15 @@ def test_the_role_may_write_nothing_elsewhere(
 def test_the_role_reads_staging_and_production(developer: psycopg.Connection) -> None:
     for table in ("staging.transactions", "staging.run_ledger", "production.fct_transactions"):
         developer.execute(f"select count(*) from {table}".encode())
+
+
+def test_dbt_leaves_no_password_in_what_it_writes(line: Any, shell: dict[str, str]) -> None:
+    folders = (Path(shell["DBT_TARGET_PATH"]).parent, line.settings.state_dir)
+    written = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert {"dbt.log", "partial_parse.msgpack"} <= {path.name for path in written}
+    for role in ("developer", "transformer"):
+        password = line.settings.warehouse.password(role).get_secret_value().encode()
+        assert [path for path in written if password in path.read_bytes()] == [], role
 
 
 def test_no_other_secret_of_the_warehouse_is_exported(line: Any, shell: dict[str, str]) -> None:

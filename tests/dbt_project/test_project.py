@@ -132,6 +132,15 @@ def test_only_what_hardly_grows_with_payments_is_rebuilt_whole() -> None:
     assert whole == {"dim_models", "rpt_fraud_maturity"} | parties | refused
 
 
+def test_every_kind_of_slice_is_described() -> None:
+    described = set(re.findall(r"^\*\*`(\w+)`\*\*: ", (_REPO / "docs/dbt.md").read_text(), re.M))
+    assert described == {
+        slice_kind
+        for path in _MARTS.values()
+        for slice_kind in re.findall(r'"slice": "(\w+)"', path.read_text())
+    }
+
+
 def test_the_dashboards_to_come_are_exposed() -> None:
     exposures = yaml.safe_load((_MODELS / "_exposures.yml").read_text())["exposures"]
     assert {e["name"] for e in exposures} == {

@@ -183,6 +183,12 @@ def test_each_warehouse_role_may_do_its_part_only(running: Settings) -> None:
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         loader.execute("create table production.mine (x int)")
+    own = running.warehouse.developer_schema
+    with psycopg.connect(running.warehouse.dsn("developer"), autocommit=True) as developer:
+        developer.execute(f"create table {own}.mine as select x from production.shown".encode())
+        for statement in ("delete from production.shown", "create schema production_of_mine"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                developer.execute(statement.encode())
     wrong = running.warehouse.dsn("loader").replace("@", "x@")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
@@ -224,6 +230,14 @@ def test_exports_reach_with_the_reading_roles_only(running: Settings) -> None:
     assert running.warehouse.password("reader").get_secret_value() in exports
     for secret in ("warehouse_loader", "warehouse_transformer", "s3_processor", "mlflow_admin"):
         assert (running.secrets_dir / secret).read_text().strip() not in exports
+
+
+def test_exports_for_dbt_reach_with_the_developer_only(running: Settings) -> None:
+    exports = _cli(running, "env", "--role", "developer").stdout
+    assert running.warehouse.password("developer").get_secret_value() in exports
+    for secret in ("warehouse_loader", "warehouse_transformer", "s3_processor", "mlflow_admin"):
+        assert (running.secrets_dir / secret).read_text().strip() not in exports
+    assert _cli(running, "env", "--role", "transformer").returncode == 2
 
 
 def test_clean_asks_first_and_then_removes_all(running: Settings) -> None:

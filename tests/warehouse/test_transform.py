@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -196,13 +197,19 @@ def test_dbt_starts_with_as_many_flags_each_time(line: Any) -> None:
     assert len(set(held)) == 1
 
 
-def test_the_password_is_in_no_log_and_the_profile_is_private(line: Any) -> None:
+def test_the_password_is_in_no_file_that_dbt_writes(line: Any) -> None:
     password = line.settings.warehouse.password("transformer").get_secret_value()
-    profile = line.settings.state_dir / "dbt" / "profiles.yml"
-    assert profile.stat().st_mode & 0o077 == 0
-    written = [p for p in line.settings.state_dir.rglob("*") if p.is_file() and p != profile]
-    assert any(p.name == "dbt.log" for p in written)
+    written = [p for p in line.settings.state_dir.rglob("*") if p.is_file()]
+    assert {"dbt.log", "partial_parse.msgpack"} <= {p.name for p in written}
     assert [p for p in written if password.encode() in p.read_bytes()] == []
+
+
+def test_dbt_leaves_the_environment_as_it_was(line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGUSER", "mine")
+    before = subprocess.check_output(["env"])
+    with pytest.raises(dbt_runner.BuildFailed):
+        dbt_runner.operation(line.settings, "no_such_macro")
+    assert subprocess.check_output(["env"]) == before
 
 
 def test_the_documentation_is_one_page_with_the_lineage(line: Any) -> None:

@@ -22,7 +22,8 @@ _PACKAGES = (
     "embedded",
     "demo",
 )
-_ENVIRONMENT_READERS = ("contracts/settings.py", "embedded/")
+_ENVIRONMENT_READERS = ("contracts/settings.py", "embedded/", "warehouse/dbt_runner.py")
+"""dbt, which runs in our process, takes its login from the environment."""
 
 
 def _tracked(*patterns: str) -> list[Path]:

@@ -23,6 +23,7 @@ CHANNELS: Final = ("web", "app", "pos", "atm", "transfer", "unknown")
 PAYMENT_METHODS: Final = ("card", "sepa", "crypto", "wallet", "unknown")
 PRECISIONS: Final = ("second", "minute", "hour", "ordinal")
 LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst")
+"""Who may state a label. Of two that became known at the same instant the first here counts."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 DECISIONS: Final = ("approve", "review", "decline")
 SEVERITIES: Final = ("critical", "warning", "info")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from contracts.columns import Column, PersonalData
+from contracts.columns import LABEL_SOURCES, Column, PersonalData
 from contracts.evaluation import CALIBRATION_EDGES, CARDS_A_DAY, DRIFT_LIMITS
 from contracts.render import to_postgres, to_snowflake
 from contracts.tables import TABLES, Table, zone
@@ -102,11 +102,12 @@ def sources() -> str:
 
 
 def evaluation() -> str:
-    """Return the macros that give the marts the numbers that models are measured with."""
+    """Return the macros that give the marts what models are measured with."""
     constants = {
         "calibration_edges": list(CALIBRATION_EDGES),
         "cards_a_day": CARDS_A_DAY,
         "drift_limits": list(DRIFT_LIMITS),
+        "label_sources": list(LABEL_SOURCES),
     }
     macros = (
         f"{{% macro {name}() -%}}\n    {{{{ return({value}) }}}}\n{{%- endmacro %}}\n"

@@ -13,3 +13,8 @@
 {% macro drift_limits() -%}
     {{ return([0.1, 0.25]) }}
 {%- endmacro %}
+
+
+{% macro label_sources() -%}
+    {{ return(['truth', 'chargeback', 'rule', 'anomaly', 'analyst']) }}
+{%- endmacro %}

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from contracts.columns import LABEL_SOURCES
 from contracts.features import FEATURE_NAMES
 from ml import dataset
 from ml.errors import DuplicateEvents
@@ -95,6 +97,22 @@ def test_the_statement_known_last_counts(world: World, as_of: datetime) -> None:
     at_once = pa.Table.from_pylist([later | {"known_at": first["known_at"]}], labels.schema)
     told = dataset.labelled(features, pa.concat_tables([at_once, labels]), as_of).rows
     assert told.loc[told["event_id"] == "e000000", "is_fraud"].tolist() == [first["is_fraud"]]
+
+
+@pytest.mark.parametrize(("first", "second"), itertools.pairwise(LABEL_SOURCES))
+def test_of_statements_known_at_once_the_source_declared_first_counts(
+    world: World, as_of: datetime, first: str, second: str
+) -> None:
+    features, labels = world
+    about = labels.slice(0, 1).to_pylist()[0]
+    statements = [
+        about | {"label_source": second, "is_fraud": False},
+        about | {"label_source": first, "is_fraud": True},
+    ]
+    for given in (statements, statements[::-1]):
+        told = pa.concat_tables([labels.slice(1), pa.Table.from_pylist(given, labels.schema)])
+        rows = dataset.labelled(features, told, as_of).rows
+        assert rows.loc[rows["event_id"] == about["event_id"], "is_fraud"].tolist() == [True]
 
 
 def test_the_recorded_snapshot_is_read(

@@ -50,16 +50,13 @@ def login(settings: Settings, role: Literal["transformer", "developer"]) -> dict
     warehouse = settings.warehouse
     developing = {"DBT_DEVELOPER_SCHEMA": warehouse.developer_schema}
     if warehouse.kind == "snowflake":
-        given = settings.snowflake.login(role)
-        secrets = {
-            f"DBT_ENV_SECRET_{name.upper()}": str(given.pop(name, ""))
-            for name in ("password", "private_key")
-        }
-        names = ("account", "user", "role", "warehouse", "database", "protocol", "host", "port")
+        given = {"port": 0, **settings.snowflake.login(role)}
+        shown = ("account", "user", "role", "warehouse", "database", "host", "port", "protocol")
+        secret = ("password", "private_key")
         return {
             "DBT_PROFILE": "tollgate_snowflake",
-            **{f"SNOWFLAKE_{name.upper()}": str(given[name]) for name in names if name in given},
-            **secrets,
+            **{f"SNOWFLAKE_{name.upper()}": str(given.get(name, "")) for name in shown},
+            **{f"DBT_ENV_SECRET_{name.upper()}": str(given.get(name, "")) for name in secret},
             **developing,
         }
     return {

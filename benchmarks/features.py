@@ -24,7 +24,7 @@ from typing import Final
 
 import psutil
 from pyiceberg.catalog import Catalog
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.data import HANDBOOK, NO_HANDBOOK, handbook_days
@@ -37,11 +37,9 @@ from contracts.settings import load_settings
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
 from spark.conform import conform
-from spark.files import commit_files, write_files
 from spark.jobs.column_coverage import columns_filled
-from spark.jobs.feature_tasks import Held, feature_tasks
+from spark.jobs.feature_tasks import Held, feature_rows
 from spark.session import session
-from spark.tables import MAIN
 
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")
@@ -140,20 +138,19 @@ def fill(spark: SparkSession, *, until: int) -> None:
         (at + F.expr(f"interval {LABEL_DELAY_DAYS} days")).alias("known_at"),
     )
     for name in _TABLES[:2]:
-        declared = TABLES[name]
-        lacking = [one for one in declared.column_names if one not in rows.columns]
-        whole = rows.withColumns({one: F.lit(None) for one in lacking})
-        conform(whole, declared).writeTo(f"lake.{_named(name)}").overwritePartitions()
+        lacking = [one for one in TABLES[name].column_names if one not in rows.columns]
+        _put(rows.withColumns({one: F.lit(None) for one in lacking}), name)
 
 
 def _compute(spark: SparkSession, days: Mapping[date, int]) -> None:
     """Compute the features of `days`, with the rows of each, into their table."""
     with closing(open_catalog(load_settings(), "processor")) as catalog:
         held = (_held(catalog, _TABLES[0]), _held(catalog, _TABLES[1]))
-        tasks, compute = feature_tasks(spark, held, _FILLED, days)
-        declared = replace(TABLES["sandbox.features"], name=_named("sandbox.features"))
-        files = write_files(tasks, declared, catalog, compute)
-        commit_files(catalog.load_table(declared.name), MAIN, files, {})
+    _put(feature_rows(spark, held, _FILLED, days), "sandbox.features")
+
+
+def _put(rows: DataFrame, table: str) -> None:
+    conform(rows, TABLES[table]).writeTo(f"lake.{_named(table)}").overwritePartitions()
 
 
 def _held(catalog: Catalog, table: str) -> Held:

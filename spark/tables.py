@@ -2,16 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import date
 from functools import reduce
 from typing import Final
 
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.manifest import DataFile
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from tenacity import (
@@ -22,11 +18,9 @@ from tenacity import (
 )
 
 from contracts.render.to_iceberg import create_table, qualified
-from contracts.settings import load_settings
 from contracts.tables import TABLES, Table, zone
-from lake.catalog import open_catalog
+from lake.dates import date_ranges
 from spark.conform import conform
-from spark.files import Batches, commit_files, write_files
 
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
@@ -58,7 +52,7 @@ def in_parallel(spark: SparkSession, statements: Iterable[str]) -> None:
 def alter(spark: SparkSession, statement: str) -> None:
     """Run a statement on the metadata of a table; again when another run has changed it meanwhile.
 
-    Iceberg tries again by itself to commit rows, but not branches.
+    Iceberg tries again by itself to commit rows, but not to move branches.
     """
     spark.sql(statement).collect()
 
@@ -103,66 +97,34 @@ def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
     return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
 
 
-def write(df: DataFrame, table: str, branch: str, renewed_dates: Iterable[date] = ()) -> None:
-    """Replace, on a branch, the partitions that `df` has rows of; all of an unpartitioned table.
-
-    `renewed_dates` are replaced too, if only by nothing. Rows of one date are brought together
-    first, so that a day is one file.
-    """
-    declared = TABLES[table]
-    by = [] if declared.partition_by is None else [declared.partition_by]
-    rows = conform(df, declared).hint("rebalance", *by)
-    write_tasks(rows, table, branch, renewed_dates=renewed_dates)
-
-
-def write_days(df: DataFrame, table: str, branch: str, dates: Sequence[date]) -> None:
-    """Replace `dates` on a branch by rows that come by date, so that they need not be moved."""
-    declared = TABLES[table]
-    write_tasks(conform(df, declared), table, branch, renewed_dates=dates)
-
-
-def write_tasks(
+def write(
     df: DataFrame,
     table: str,
     branch: str,
-    through: Callable[[Batches], Batches] | None = None,
+    dates: Sequence[date] | None = None,
     note: str | None = None,
-    renewed_dates: Iterable[date] = (),
 ) -> None:
-    """Do as `write` does with a frame whose tasks each write their own rows, as they come.
+    """Replace, on a branch, the rows of `dates` by those of `df`, all of which are of these dates.
 
-    `through` turns the batches of a task into rows of the table. `note` is kept with the snapshot,
-    for `note_of` to return.
+    A date without rows is empty then. Without `dates`, those are replaced that `df` has rows of; a
+    table without partitions is replaced whole. `note` is kept with the snapshot, for `note_of`.
+
+    Iceberg brings the rows of a date together, so that a date is one file, and commits them again
+    by itself when another run has changed the table meanwhile.
     """
-    with closing(open_catalog(load_settings(), "processor")) as catalog:
-        files = write_files(df, TABLES[table], catalog, through)
-        properties = {} if note is None else {_NOTE: note}
-        commit(catalog, table, branch, files, properties, renewed_dates)
-    df.sparkSession.sql(f"REFRESH TABLE {qualified(table)}")
-
-
-@retry(
-    # pyiceberg tries again itself, and then may find the number of its snapshot taken.
-    retry=retry_if_exception(
-        lambda error: (
-            isinstance(error, CommitFailedException)
-            or "older than last sequence number" in str(error)
-        )
-    ),
-    stop=stop_after_attempt(8),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    reraise=True,
-)
-def commit(
-    catalog: Catalog,
-    table: str,
-    branch: str,
-    files: Sequence[DataFile],
-    properties: dict[str, str],
-    renewed_dates: Iterable[date],
-) -> None:
-    """Commit files to a branch; again when another run has changed the table meanwhile."""
-    commit_files(catalog.load_table(table), branch, files, properties, renewed_dates)
+    declared = TABLES[table]
+    rows = conform(df, declared)
+    if declared.partition_by is None:
+        rows = rows.hint("rebalance")
+    writer = rows.writeTo(f"{qualified(table)}.branch_{branch}")
+    if note is not None:
+        writer = writer.option(f"snapshot-property.{_NOTE}", note)
+    if declared.partition_by is None:
+        writer.overwrite(F.lit(True))
+    elif dates is None:
+        writer.overwritePartitions()
+    else:
+        writer.overwrite(within(declared.partition_by, date_ranges(dates)))
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:

@@ -18,7 +18,7 @@ from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
-from spark.tables import read, within, write, write_days
+from spark.tables import read, within, write
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
 from spark.transforms.labels import truth_labels
@@ -168,8 +168,7 @@ def write_batch(
     def dated(table: str, rows: DataFrame) -> None:
         there = kept(table).filter(within("event_date", date_ranges(touched)))
         both = there.unionByName(rows.select(*there.columns))
-        # A delivery holds few dates, so its rows need not be moved to bring a date together.
-        write_days(both, table, branch, touched)
+        write(both, table, branch, touched)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
         # What stands in the table by now costs no second reading of Raw.

@@ -7,7 +7,7 @@ of their counterparty.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -26,17 +26,15 @@ from contracts.settings import load_settings
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
 from lake.dates import date_ranges
-from spark.files import Batches, task_store
 from spark.tables import read, within
-from spark.transforms.features import Filled, computed, inputs, known_frauds
+from spark.transforms.features import OUT, Filled, computed, inputs, known_frauds, schema
 from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
 
-Tasks = tuple[DataFrame, Callable[[Batches], Batches]]
-"""What the tasks get, and what makes rows of features of the batches of one task."""
+Batches = Iterator["pa.RecordBatch"]
 _WORTH_A_PART: Final = 500_000
 """Rows that one task computes in about a second."""
 _PARTS_A_TASK: Final = 2
@@ -67,14 +65,14 @@ class Held:
     snapshot_id: int
 
 
-def feature_tasks(
+def feature_rows(
     spark: SparkSession,
     held: tuple[Held, Held],
     filled: Filled,
     days: Mapping[date, int],
     most_rows: int = _MOST_ROWS,
-) -> Tasks:
-    """Return the tasks that compute the features of `days` (rows of each), from all payments.
+) -> DataFrame:
+    """Return the features of `days` (rows of each), computed by tasks from all payments.
 
     `held` are the payments and their labels. What makes a task hold more than `most_rows` rows is
     divided by keys.
@@ -89,7 +87,8 @@ def feature_tasks(
         with closing(open_catalog(load_settings(), "processor")) as catalog:
             parts = _parts(catalog, cut(days, count), transactions, labels)
         if parts is not None:
-            return _told(spark, parts), partial(_from_files, filled=filled)
+            step = partial(_from_files, filled=filled)
+            return _told(spark, parts).mapInArrow(step, schema(OUT))
     needed = within("event_date", date_ranges(days, before=LOOKBACK_DAYS))
     payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
     rows = payments.select(
@@ -99,7 +98,7 @@ def feature_tasks(
     counts = category_counts(payments, frauds, filled)
     count = ceil((total + look_back) / min(_ROWS_BY_KEY, most_rows))
     step = partial(by_counterparty, filled=filled, counts=counts)
-    return by_customer(rows, frauds, filled, count), step
+    return by_customer(rows, frauds, filled, count).mapInArrow(step, schema(OUT))
 
 
 def cut(days: Mapping[date, int], count: int) -> list[list[date]]:
@@ -174,7 +173,7 @@ def _from_files(batches: Batches, *, filled: Filled) -> Batches:
     """Compute the features of each part; runs beside Spark's executor."""
     import pyarrow as pa
 
-    store = task_store()
+    store = _task_store()
     for batch in batches:
         for told in batch["part"].to_pylist():
             part = json.loads(told)
@@ -182,6 +181,16 @@ def _from_files(batches: Batches, *, filled: Filled) -> Batches:
             days = pa.array([date.fromisoformat(day) for day in part["days"]], pa.date32())
             rows = rows.append_column("is_wanted", pc.is_in(rows["event_date"], days))
             yield from computed(rows, filled, _frauds(store, part["labels"]))
+            del rows
+    # Spark keeps the process for the next task: what this one needed should not stay with it.
+    pa.default_memory_pool().release_unused()
+
+
+def _task_store() -> Any:
+    """Open the object store by the task's own settings, so that no key stands in a plan."""
+    from lake.store import open_store, store_properties
+
+    return open_store(store_properties(load_settings(), "processor"))
 
 
 def _read(

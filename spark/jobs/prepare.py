@@ -14,7 +14,7 @@ from contracts.results import Balance, StageResult
 from contracts.stages import Stage
 from lake.dates import date_ranges
 from spark.jobs.column_coverage import columns_filled
-from spark.jobs.feature_tasks import Held, feature_tasks
+from spark.jobs.feature_tasks import Held, feature_rows
 from spark.session import says_when_lost
 from spark.tables import (
     ancestors,
@@ -26,7 +26,6 @@ from spark.tables import (
     references,
     within,
     write,
-    write_tasks,
 )
 from spark.transforms.mask import masked_sample
 
@@ -61,12 +60,12 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
         labels = Held("processed.labels", inputs["processed.labels"])
         held = (Held(_TRANSACTIONS, inputs[_TRANSACTIONS]), labels)
         filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
-        tasks, compute = feature_tasks(spark, held, filled, days)
+        features = feature_rows(spark, held, filled, days)
         note = json.dumps(inputs)
         sample = masked_sample(transactions.filter(within("event_date", date_ranges(dates))))
         with ThreadPoolExecutor(len(tables)) as pool:
             for done in (
-                pool.submit(write_tasks, tasks, "sandbox.features", branch, compute, note, dates),
+                pool.submit(write, features, "sandbox.features", branch, dates, note),
                 pool.submit(write, sample, "sandbox.transactions_masked", branch, dates),
             ):
                 done.result()

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import psycopg
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -136,7 +134,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 
     from spark.jobs import batch
 
-    write = batch.write_days
+    write = batch.write
 
     def a_cent_more(df: Any, table: str, *rest: Any) -> None:
         if table == "processed.transactions":
@@ -144,7 +142,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
         write(df, table, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_days", a_cent_more)
+        patch.setattr(batch, "write", a_cent_more)
         refused(line, Gate.PROCESSED, "amount_in_table.equals_amount_out", Stage.PROCESS)
 
     line.run(DAY, Stage.PROCESS)
@@ -152,21 +150,19 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 
 def test_gate_sandbox(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
     """Slow: the stage runs twice, with its gate."""
+    from pyspark.sql import functions as F
+
     from spark.jobs import prepare
 
-    write = prepare.write_tasks
+    write = prepare.write
 
-    def an_hour_late(df: Any, table: str, branch: str, compute: Any, *rest: Any) -> None:
-        def computed(batches: Any) -> Any:
-            for batch in compute(batches):
-                names = batch.schema.names
-                hour = pc.cast(pc.add(batch["hour_of_day"], 1), pa.int32())
-                yield batch.set_column(names.index("hour_of_day"), "hour_of_day", hour)
-
-        write(df, table, branch, computed, *rest)
+    def an_hour_late(df: Any, table: str, *rest: Any) -> None:
+        if table == "sandbox.features":
+            df = df.withColumn("hour_of_day", F.col("hour_of_day") + 1)
+        write(df, table, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_tasks", an_hour_late)
+        patch.setattr(prepare, "write", an_hour_late)
         refused(line, Gate.SANDBOX, "features.hour_of_day.between", Stage.PREPARE)
 
     line.run(DAY, Stage.PREPARE)

@@ -73,7 +73,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
     line.run(DAY, Stage.LAND)
     before = line.published()
     killed: list[int] = []
-    first, write = threading.Lock(), batch.write_days
+    first, write = threading.Lock(), batch.write
 
     def write_and_kill(*given: Any) -> None:
         write(*given)
@@ -81,7 +81,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
             killed.append(line.kill("spark"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "write_days", write_and_kill)
+        patch.setattr(batch, "write", write_and_kill)
         with pytest.raises(DriverLostError, match=r"lost while process ran.*run the task again"):
             line.run(DAY, Stage.PROCESS)
     line.await_restart("spark", *killed)

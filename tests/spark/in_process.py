@@ -41,13 +41,13 @@ def main(window_key: str, target: str) -> None:
     batch = written.load(classic, source("sparkov"), [manifest], bucket, key_file)
     Path(target).write_text(digest_rows(batch))
 
-    write = tables.write_days
+    write = tables.write
 
     def write_and_die(*args: object) -> None:
         write(*args)  # type: ignore[arg-type]
         os.kill(os.getpid(), signal.SIGKILL)
 
-    written.write_days = write_and_die  # type: ignore[attr-defined]
+    written.write = write_and_die  # type: ignore[attr-defined]
     job.process(classic, [manifest], window, run_id="killed", raw_bucket=bucket, key_file=key_file)
 
 

@@ -5,7 +5,7 @@ import hmac
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -106,7 +106,7 @@ def test_the_tasks_together_give_the_bits_of_the_whole(
     """Slow: computes the features of all seventeen days again."""
     from spark.jobs import feature_tasks
     from spark.jobs.column_coverage import columns_filled
-    from spark.transforms.features import OUT, schema
+    from spark.transforms.features import OUT
 
     _, prepared = day
 
@@ -117,15 +117,22 @@ def test_the_tasks_together_give_the_bits_of_the_whole(
     kept = line.spark.table("lake.sandbox.features").select(*OUT)
     days = {row["event_date"]: row["count"] for row in kept.groupBy("event_date").count().collect()}
 
-    tasks, compute = feature_tasks.feature_tasks(
+    by_keys: list[int] = []
+    by_customer = feature_tasks.by_customer
+
+    def counted(rows: Any, frauds: Any, filled: Any, count: int) -> Any:
+        by_keys.append(count)
+        return by_customer(rows, frauds, filled, count)
+
+    monkeypatch.setattr(feature_tasks, "by_customer", counted)
+    found = feature_tasks.feature_rows(
         line.spark,
         (held("processed.transactions"), held("processed.labels")),
         {"sparkov": columns_filled("sparkov")},
         days,
         most_rows,
     )
-    assert ("part" in tasks.columns) == (most_rows > 5_000)
-    found = tasks.mapInArrow(compute, schema(OUT))
+    assert bool(by_keys) == (most_rows == 5_000)
 
     assert found.count() == kept.count() == len(files())
     assert kept.exceptAll(found).isEmpty()

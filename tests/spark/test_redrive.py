@@ -180,7 +180,7 @@ def test_killed_in_mid_write_nothing_has_moved(
     """Slow: a redrive reads the delivery again and writes all tables of Processed."""
     from spark.jobs import batch
 
-    before, write = content(line), batch.write_days
+    before, write = content(line), batch.write
 
     def write_and_die(df: Any, table: str, *rest: Any) -> None:
         write(df, table, *rest)
@@ -188,7 +188,7 @@ def test_killed_in_mid_write_nothing_has_moved(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pets_are_a_category():
-        patch.setattr(batch, "write_days", write_and_die)
+        patch.setattr(batch, "write", write_and_die)
         with pytest.raises(KeyboardInterrupt):
             redrive(line, story, "second", "unknown_code")
     assert content(line) == before

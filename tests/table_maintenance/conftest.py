@@ -38,11 +38,11 @@ class Lake:
     def commit(self, table: str, rows: "DataFrame", note: str | None = None) -> int:
         """Write rows through an audit branch and publish it; return the snapshot."""
         from contracts.render.to_iceberg import create_table
-        from spark.tables import MAIN, alter, drop_branch, open_branch, write_tasks
+        from spark.tables import MAIN, alter, drop_branch, open_branch, write
 
         self.spark.sql(create_table(TABLES[table]))
         open_branch(self.spark, [TABLES[table]], "audit_run")
-        write_tasks(rows, table, "audit_run", note=note)
+        write(rows, table, "audit_run", note=note)
         alter(self.spark, f"CALL lake.system.fast_forward('{table}', '{MAIN}', 'audit_run')")
         drop_branch(self.spark, [TABLES[table]], "audit_run")
         return self.contents(table).branches[MAIN]

@@ -52,6 +52,8 @@ _CARRIED = (
 OUT = TABLES["sandbox.features"].column_names
 _BY_NAME = {feature.name: feature for feature in FEATURES}
 RECEIVED = "received_amount_24h"
+_BATCH_ROWS = 10_000
+"""Rows of features that Spark takes from a task at once: its driver has little memory for them."""
 _EVERYTHING = frozenset(name for one in FEATURES for name in one.needs)
 PRESENCE = tuple(f"{edge}_{days}d" for days in PAYEE_WINDOW_DAYS for edge in ("begins", "ends"))
 
@@ -190,7 +192,7 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
                 is_had = pc.is_in(rows["source_system"], pa.array(having, pa.string()))
                 value = pc.if_else(is_had, value, pa.scalar(None, kind))
         columns[name] = value
-    yield from pa.table(columns).to_batches()
+    yield from pa.table(columns).to_batches(_BATCH_ROWS)
 
 
 def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:

@@ -1,5 +1,6 @@
-"""Data files written by tasks, and committed together to a branch."""
+"""Rows of a frame written to a table on a branch, by Iceberg's own writer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 LABELS, QUARANTINE = "processed.labels", "processed.quarantine"
-BRANCH = "audit_files"
+BRANCH = "audit_write"
+MAY = {day: date(2024, 5, day) for day in range(1, 6)}
 SCHEMA = (
     "event_id string, source_system string, event_date date, is_fraud boolean, scenario string,"
     " label_source string, known_at timestamp, raw_object string"
@@ -41,6 +43,14 @@ def branch(line: "Line") -> str:
     return BRANCH
 
 
+def folders(line: "Line", table: str) -> list[str]:
+    """Return the folder of each file of the table on the branch."""
+    from spark.tables import read
+
+    files = read(line.spark, table, BRANCH).selectExpr("input_file_name() AS file").distinct()
+    return sorted(row["file"].split("/")[-2] for row in files.collect())
+
+
 def held(line: "Line", table: str = LABELS) -> list[dict[str, Any]]:
     from spark.tables import read
 
@@ -49,7 +59,7 @@ def held(line: "Line", table: str = LABELS) -> list[dict[str, Any]]:
 
 
 def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", branch: str) -> None:
-    from spark.tables import read, write
+    from spark.tables import write
 
     write(labels(line, ("b", 2), ("a", 1), ("c", 2)), LABELS, branch)
     first = held(line)
@@ -63,9 +73,29 @@ def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", br
     assert [row["event_id"] for row in held(line)] == ["a", "d", "e"]
     assert held(line)[0] == first[0]
     assert utc(first[0]["known_at"]) == datetime(2024, 5, 9, 12, 30, 15, 123456, tzinfo=UTC)
-    files = read(line.spark, LABELS, branch).selectExpr("input_file_name() AS file").distinct()
-    folders = sorted(row["file"].split("/")[-2] for row in files.collect())
-    assert folders == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
+    assert folders(line, LABELS) == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
+
+
+def test_rows_of_a_date_from_many_tasks_are_one_file(line: "Line", branch: str) -> None:
+    from spark.tables import write
+
+    given = labels(line, *((f"{day}_{number}", day) for number in range(50) for day in (1, 2, 3)))
+    write(given.repartition(7), LABELS, branch)
+
+    assert folders(line, LABELS) == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
+    assert len(held(line)) == 150
+
+
+def test_a_date_to_replace_that_has_no_rows_is_empty_then(line: "Line", branch: str) -> None:
+    from spark.tables import write
+
+    write(labels(line, ("a", 1), ("b", 2), ("c", 3), ("d", 5)), LABELS, branch)
+
+    write(labels(line, ("e", 2)), LABELS, branch, [MAY[1], MAY[2], MAY[4]])
+    assert [row["event_id"] for row in held(line)] == ["c", "d", "e"]
+
+    write(labels(line, ("e", 2)).limit(0), LABELS, branch, [MAY[2], MAY[3]])
+    assert [row["event_id"] for row in held(line)] == ["d"]
 
 
 def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> None:
@@ -92,26 +122,54 @@ def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> No
     assert ids["event_id"] not in task.file.lower_bounds
 
 
-def test_a_null_where_none_may_be_is_a_sentence_and_nothing_is_written(
-    line: "Line", branch: str
-) -> None:
+def test_a_write_that_fails_leaves_the_branch_as_it_was(line: "Line", branch: str) -> None:
     from spark.tables import write
 
     write(labels(line, ("a", 1)), LABELS, branch)
 
-    with pytest.raises(Exception, match=r"1 rows for processed.labels have no event_id"):
-        write(labels(line, (None, 1), ("b", 1)), LABELS, branch)
+    with pytest.raises(Exception, match=r"NOT_NULL_ASSERT_VIOLATION(?s:.*)event_id"):
+        write(labels(line, ("b", 2), (None, 1)), LABELS, branch, [MAY[1], MAY[2]])
 
     assert [row["event_id"] for row in held(line)] == ["a"]
 
 
 def test_rows_without_a_declared_column_are_refused(line: "Line", branch: str) -> None:
-    from spark.tables import write_tasks
+    from spark.conform import FrameError
+    from spark.tables import write
 
     lacking = labels(line, ("a", 1)).drop("known_at", "scenario")
 
-    with pytest.raises(Exception, match=r"the rows for processed.labels lack scenario, known_at"):
-        write_tasks(lacking, LABELS, branch)
+    with pytest.raises(FrameError, match=r"processed.labels lacks scenario, known_at"):
+        write(lacking, LABELS, branch)
+
+
+def test_a_note_is_that_of_the_newest_write_that_has_one(line: "Line", branch: str) -> None:
+    from spark.tables import note_of, write
+
+    assert note_of(line.spark, LABELS, branch) is None
+    write(labels(line, ("a", 1)), LABELS, branch, note='{"made of": "Raw, A-Z"}')
+    write(labels(line, ("b", 2)), LABELS, branch)
+
+    assert note_of(line.spark, LABELS, branch) == '{"made of": "Raw, A-Z"}'
+
+
+def test_branches_written_at_once_each_get_their_rows(line: "Line", branch: str) -> None:
+    from contracts.tables import zone
+    from spark.tables import drop_branch, open_branch, read, write
+
+    branches = [f"{branch}_{number}" for number in range(4)]
+    for name in branches:
+        open_branch(line.spark, zone("processed"), name)
+
+    def fill(name: str) -> None:
+        write(labels(line, (name, 1)), LABELS, name, [MAY[1]])
+
+    with ThreadPoolExecutor(len(branches)) as pool:
+        list(pool.map(fill, branches))
+
+    for name in branches:
+        assert [row["event_id"] for row in read(line.spark, LABELS, name).collect()] == [name]
+        drop_branch(line.spark, zone("processed"), name)
 
 
 def test_a_table_without_dates_is_replaced_whole_even_by_nothing(line: "Line", branch: str) -> None:
@@ -128,16 +186,3 @@ def test_a_table_without_dates_is_replaced_whole_even_by_nothing(line: "Line", b
     write(row.filter("counterparty_id = 'x'"), declared.name, branch)
 
     assert read(line.spark, declared.name, branch).isEmpty()
-
-
-def test_dates_out_of_order_in_a_task_are_sorted_into_their_files() -> None:
-    import pyarrow as pa
-
-    from spark.files import _parts
-
-    days = pa.array([date(2024, 5, 2), date(2024, 5, 1), date(2024, 5, 2)])
-    rows = pa.table({"event_date": days, "n": [1, 2, 3]})
-
-    found = {folder: part["n"].to_pylist() for folder, part in _parts(rows, "event_date")}
-
-    assert found == {"/event_date=2024-05-01": [2], "/event_date=2024-05-02": [1, 3]}

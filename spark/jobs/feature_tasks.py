@@ -8,23 +8,22 @@ of their counterparty.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
+from itertools import chain
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
-from pyiceberg.utils.datetime import date_to_days
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
+from contracts.render.to_iceberg import qualified
 from contracts.settings import load_settings
 from contracts.tables import TABLES
-from lake.catalog import open_catalog
 from lake.dates import date_ranges
 from spark.tables import read, within
 from spark.transforms.features import OUT, Filled, computed, inputs, known_frauds, schema
@@ -32,7 +31,6 @@ from spark.transforms.features.by_keys import by_counterparty, by_customer, cate
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyiceberg.catalog import Catalog
 
 Batches = Iterator["pa.RecordBatch"]
 _WORTH_A_PART: Final = 500_000
@@ -84,8 +82,7 @@ def feature_rows(
     if count > 1:
         count = min(count, _PARTS_A_TASK * _at_once(spark))
     if total / count + look_back <= most_rows:
-        with closing(open_catalog(load_settings(), "processor")) as catalog:
-            parts = _parts(catalog, cut(days, count), transactions, labels)
+        parts = _parts(spark, cut(days, count), held)
         if parts is not None:
             step = partial(_from_files, filled=filled)
             return _told(spark, parts).mapInArrow(step, schema(OUT))
@@ -146,26 +143,33 @@ def _told(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
 
 
 def _parts(
-    catalog: "Catalog", runs: Sequence[Sequence[date]], transactions: Held, labels: Held
+    spark: SparkSession, runs: Sequence[Sequence[date]], held: tuple[Held, Held]
 ) -> list[dict[str, Any]] | None:
     """Return, for each run of dates, those and the files of theirs and of their look-back.
 
-    None where a file has rows that were deleted since, which only Spark knows to leave out.
+    None where rows of a file were deleted since, which only Spark knows to leave out.
     """
-    parts: list[dict[str, Any]] = [{"days": [day.isoformat() for day in run]} for run in runs]
-    for held in (transactions, labels):
-        table = catalog.load_table(held.table)
-        tasks = list(table.scan(snapshot_id=held.snapshot_id).plan_files())
-        if any(task.delete_files for task in tasks):
-            return None
-        for part, run in zip(parts, runs, strict=True):
-            dates = {
-                date_to_days(first + timedelta(n))
-                for first, last in date_ranges(run, before=LOOKBACK_DAYS)
-                for n in range((last - first).days + 1)
-            }
-            paths = [t.file.file_path for t in tasks if t.file.partition[0] in dates]
-            part["transactions" if held is transactions else "labels"] = paths
+    query = " UNION ALL ".join(
+        f"SELECT '{one.table}' AS table, content, partition.event_date AS event_date, file_path"  # noqa: S608 - our own names
+        f" FROM {qualified(one.table)}.files VERSION AS OF {one.snapshot_id}"
+        for one in held
+    )
+    wanted = within("event_date", date_ranges(chain(*runs), before=LOOKBACK_DAYS))
+    files = spark.sql(query).filter(wanted).collect()
+    if any(file["content"] for file in files):
+        return None
+    parts = []
+    for run in runs:
+        part: dict[str, Any] = {"days": [day.isoformat() for day in run]}
+        ranges = date_ranges(run, before=LOOKBACK_DAYS)
+        for name, one in zip(("transactions", "labels"), held, strict=True):
+            part[name] = [
+                file["file_path"]
+                for file in files
+                if file["table"] == one.table
+                and any(first <= file["event_date"] <= last for first, last in ranges)
+            ]
+        parts.append(part)
     return parts
 
 
@@ -173,7 +177,10 @@ def _from_files(batches: Batches, *, filled: Filled) -> Batches:
     """Compute the features of each part; runs beside Spark's executor."""
     import pyarrow as pa
 
-    store = _task_store()
+    from lake.store import open_store
+
+    # By the task's own settings, so that no key stands in a plan.
+    store = open_store(load_settings(), "processor")
     for batch in batches:
         for told in batch["part"].to_pylist():
             part = json.loads(told)
@@ -184,13 +191,6 @@ def _from_files(batches: Batches, *, filled: Filled) -> Batches:
             del rows
     # Spark keeps the process for the next task: what this one needed should not stay with it.
     pa.default_memory_pool().release_unused()
-
-
-def _task_store() -> Any:
-    """Open the object store by the task's own settings, so that no key stands in a plan."""
-    from lake.store import open_store, store_properties
-
-    return open_store(store_properties(load_settings(), "processor"))
 
 
 def _read(

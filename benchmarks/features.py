@@ -40,6 +40,7 @@ from spark.conform import conform
 from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_rows
 from spark.session import session
+from spark.tables import ONE_FILE_AT_A_TIME
 
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")
@@ -150,7 +151,8 @@ def _compute(spark: SparkSession, days: Mapping[date, int]) -> None:
 
 
 def _put(rows: DataFrame, table: str) -> None:
-    conform(rows, TABLES[table]).writeTo(f"lake.{_named(table)}").overwritePartitions()
+    writer = conform(rows, TABLES[table]).writeTo(f"lake.{_named(table)}")
+    writer.options(**ONE_FILE_AT_A_TIME).overwritePartitions()
 
 
 def _held(catalog: Catalog, table: str) -> Held:

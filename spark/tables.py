@@ -25,6 +25,9 @@ from spark.conform import conform
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
 _NOTE: Final = "tollgate.note"
+ONE_FILE_AT_A_TIME: Final = {"fanout-enabled": "false"}
+"""Rows of a task are sorted by date. By default a task has the files of all its dates open, which
+for the dates of a history takes more memory than the driver has."""
 
 
 def branch_name(run_id: str) -> str:
@@ -116,7 +119,7 @@ def write(
     rows = conform(df, declared)
     if declared.partition_by is None:
         rows = rows.hint("rebalance")
-    writer = rows.writeTo(f"{qualified(table)}.branch_{branch}")
+    writer = rows.writeTo(f"{qualified(table)}.branch_{branch}").options(**ONE_FILE_AT_A_TIME)
     if note is not None:
         writer = writer.option(f"snapshot-property.{_NOTE}", note)
     if declared.partition_by is None:

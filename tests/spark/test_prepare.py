@@ -18,6 +18,8 @@ from sources.store import s3_client
 from tests.spark.logs import logs_under
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from tests.spark.conftest import Line
 
 pytestmark = [
@@ -27,6 +29,7 @@ pytestmark = [
 ]
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
+TRANSACTIONS, LABELS = "processed.transactions", "processed.labels"
 HISTORY, DAY = "2024-05-01--2024-05-16", "2024-05-17"
 Prepared = tuple[StageResult, StageResult]
 
@@ -99,43 +102,78 @@ def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> 
     assert not kept.select(*FEATURE_NAMES).isEmpty()
 
 
-@pytest.mark.parametrize("most_rows", [5_000, 1_000_000], ids=["by keys", "by dates"])
-def test_the_tasks_together_give_the_bits_of_the_whole(
-    line: "Line", day: Prepared, monkeypatch: pytest.MonkeyPatch, most_rows: int
-) -> None:
-    """Slow: computes the features of all seventeen days again."""
+@pytest.fixture
+def by_keys(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows whenever features are divided by keys."""
     from spark.jobs import feature_tasks
-    from spark.jobs.column_coverage import columns_filled
-    from spark.transforms.features import OUT
 
-    _, prepared = day
-
-    def held(name: str) -> feature_tasks.Held:
-        return feature_tasks.Held(name, prepared.snapshots[name])
-
-    monkeypatch.setattr(feature_tasks, "_WORTH_A_PART", 100)
-    kept = line.spark.table("lake.sandbox.features").select(*OUT)
-    days = {row["event_date"]: row["count"] for row in kept.groupBy("event_date").count().collect()}
-
-    by_keys: list[int] = []
+    counts: list[int] = []
     by_customer = feature_tasks.by_customer
 
     def counted(rows: Any, frauds: Any, filled: Any, count: int) -> Any:
-        by_keys.append(count)
+        counts.append(count)
         return by_customer(rows, frauds, filled, count)
 
     monkeypatch.setattr(feature_tasks, "by_customer", counted)
-    found = feature_tasks.feature_rows(
+    return counts
+
+
+def computed_again(line: "Line", snapshots: dict[str, int], most_rows: int) -> "DataFrame":
+    """Compute the features of all days again."""
+    from spark.jobs.column_coverage import columns_filled
+    from spark.jobs.feature_tasks import Held, feature_rows
+
+    per_day = line.spark.table("lake.sandbox.features").groupBy("event_date").count()
+    return feature_rows(
         line.spark,
-        (held("processed.transactions"), held("processed.labels")),
+        (Held(TRANSACTIONS, snapshots[TRANSACTIONS]), Held(LABELS, snapshots[LABELS])),
         {"sparkov": columns_filled("sparkov")},
-        days,
+        {row["event_date"]: row["count"] for row in per_day.collect()},
         most_rows,
     )
-    assert bool(by_keys) == (most_rows == 5_000)
 
+
+@pytest.mark.parametrize("most_rows", [5_000, 1_000_000], ids=["by keys", "by dates"])
+def test_the_tasks_together_give_the_bits_of_the_whole(
+    line: "Line",
+    day: Prepared,
+    by_keys: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    most_rows: int,
+) -> None:
+    """Slow: computes the features of all seventeen days again."""
+    from spark.jobs import feature_tasks
+
+    monkeypatch.setattr(feature_tasks, "_WORTH_A_PART", 100)
+    _, prepared = day
+
+    found = computed_again(line, prepared.snapshots, most_rows)
+
+    assert bool(by_keys) == (most_rows == 5_000)
+    kept = line.spark.table("lake.sandbox.features")
     assert found.count() == kept.count() == len(files())
     assert kept.exceptAll(found).isEmpty()
+
+
+def test_where_rows_were_deleted_spark_reads_what_is_left(
+    line: "Line", day: Prepared, by_keys: list[int]
+) -> None:
+    """Slow: computes the features of all seventeen days again."""
+    from spark.tables import drop_branch, open_branch, references
+
+    _, prepared = day
+    mode = "TBLPROPERTIES ('write.delete.mode'"
+    open_branch(line.spark, [TABLES[LABELS]], "audit_deleted")
+    line.spark.sql(f"ALTER TABLE lake.{LABELS} SET {mode} = 'merge-on-read')")
+    line.spark.sql(f"DELETE FROM lake.{LABELS}.branch_audit_deleted WHERE NOT is_fraud")
+    line.spark.sql(f"ALTER TABLE lake.{LABELS} UNSET {mode})")
+    deleted = references(line.spark, [TABLES[LABELS]])[LABELS]["audit_deleted"]
+
+    found = computed_again(line, {**prepared.snapshots, LABELS: deleted}, 1_000_000)
+
+    assert by_keys
+    assert line.spark.table("lake.sandbox.features").exceptAll(found).isEmpty()
+    drop_branch(line.spark, [TABLES[LABELS]], "audit_deleted")
 
 
 def test_the_masked_sample_is_a_tenth_without_any_token(line: "Line", day: Prepared) -> None:

@@ -3,17 +3,7 @@
     payment when it was delivered by then. Without the variable `as_of` everything is known.
 #}
 
-{# The last business date whose knowledge is used, as ISO text; none when everything is. #}
-{% macro as_of() -%}
-    {%- set given = var("as_of", none) -%}
-    {%- if execute and given is none and is_of_developer() -%}
-        {{ return(newest_date()) }}
-    {%- endif -%}
-    {{ return(none if given is none else given | string) }}
-{%- endmacro %}
-
-
-{# The same as a date. #}
+{# The last business date whose knowledge is used, as a date. #}
 {% macro as_of_date() -%}
     date '{{ as_of() or "9999-12-31" }}'
 {%- endmacro %}

@@ -25,6 +25,16 @@
 {%- endmacro %}
 
 
+{# The last business date whose knowledge is used, as ISO text; none when everything is. #}
+{% macro as_of() -%}
+    {%- set given = var("as_of", none) -%}
+    {%- if execute and given is none and is_of_developer() -%}
+        {{ return(newest_date()) }}
+    {%- endif -%}
+    {{ return(none if given is none else given | string) }}
+{%- endmacro %}
+
+
 {# The newest business date in STAGING, as ISO text; none when nothing is loaded. #}
 {% macro newest_date() -%}
     {%- set newest = run_query(

@@ -118,7 +118,7 @@ def write(
     declared = TABLES[table]
     rows = conform(df, declared)
     if declared.partition_by is None:
-        rows = rows.hint("rebalance")
+        rows = rows.hint("rebalance")  # few files, where no date brings rows together
     writer = rows.writeTo(f"{qualified(table)}.branch_{branch}").options(**ONE_FILE_AT_A_TIME)
     if note is not None:
         writer = writer.option(f"snapshot-property.{_NOTE}", note)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from contracts.render import to_postgres
 from contracts.tables import zone
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def columns(connection: psycopg.Connection[Any], relation: str) -> list[tuple[str, str, bool]]:

@@ -71,7 +71,8 @@ def _up(*services: str) -> Settings:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Refuse to test on somebody's real stores; begin without what an earlier run has left.
 
-    A test platform that runs is kept, with all that is in it.
+    A test platform that runs is kept, with all that is in it. That of a lane is never kept: only a
+    killed run leaves one.
     """
     if LANE is None and session.config.getoption("dist", "no") != "no":
         return  # the lanes run the tests, each on a platform of its own
@@ -90,10 +91,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             " the tests would write to it: unset it for the tests.",
             returncode=2,
         )
-    if platform.read_status(settings)["running"]:
+    if LANE is None and platform.read_status(settings)["running"]:
         shutil.rmtree(DELIVERIES, ignore_errors=True)
     else:
-        platform.down(settings)  # what a killed supervisor left running
+        platform.down(settings)  # what a killed run or supervisor left running
         shutil.rmtree(settings.state_dir, ignore_errors=True)
     shutil.copytree(REPO / "data", DELIVERIES)
 

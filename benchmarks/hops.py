@@ -59,6 +59,9 @@ PAYMENTS: Final = Names(
 )
 """The canonical payments, in Processed, STAGING and PRODUCTION alike."""
 _TRANSACTIONS: Final = "processed.transactions"
+_FACT: Final = "production_audit.fct_transactions"
+_AS_BUILT: Final = f"{_FACT}_as_built"
+_OF_DAY: Final = "event_date = %(day)s and source_system = %(source)s"
 
 Frame = pd.DataFrame
 Change = Callable[[Frame, Frame, Names], Frame]
@@ -290,6 +293,11 @@ class Copies:
             run_id=run_id_of(Stage.BUILD, self.day),
             dates=self.done[Stage.LOAD].dates,
         )
+        with psycopg.connect(self._dsn("transformer")) as connection:
+            connection.execute(f"drop table if exists {_AS_BUILT}".encode())
+            connection.execute(f"create table {_AS_BUILT} (like {_FACT})".encode())
+            copy = f"insert into {_AS_BUILT} select * from {_FACT} where {_OF_DAY}"  # noqa: S608
+            connection.execute(copy.encode(), self._of_day)
 
     def production(self, change: Change) -> Stop | None:
         """Give gate production the day's facts in the audit schema with a fault."""
@@ -304,17 +312,37 @@ class Copies:
             self._replace_facts(self._payments)
 
     def _replace_facts(self, rows: Frame) -> None:
-        fact = "production_audit.fct_transactions"
-        beside = "production_audit.fct_transactions_with_a_fault"
+        """Put rows of STAGING into the fact in place of the day's own.
+
+        What the build computes is taken from the day as built, by payment; a payment that it did
+        not have gets the least value of the day.
+        """
+        beside = f"{_FACT}_with_a_fault"
+        given = TABLES["staging.transactions"].column_names
+        names = TABLES["production.fct_transactions"].column_names
+        values = ", ".join(
+            f"n.{name}" if name in given else f"coalesce(b.{name}, least_of_day.{name})"
+            for name in names
+        )
+        least = ", ".join(f"min({name}) as {name}" for name in names if name not in given)
+        insert = (
+            f"insert into {_FACT} ({', '.join(names)}) select {values} from {beside} as n"  # noqa: S608
+            f" left join {_AS_BUILT} as b using (event_id)"
+            f" cross join (select {least} from {_AS_BUILT}) as least_of_day"
+        )
         with psycopg.connect(self._dsn("transformer")) as connection:
             connection.execute(f"drop table if exists {beside}".encode())
-            connection.execute(f"create table {beside} (like {fact})".encode())
+            empty = f"create table {beside} as select {', '.join(given)} from {_FACT} limit 0"  # noqa: S608
+            connection.execute(empty.encode())
         self._ingest(rows, beside, "transformer")
         with psycopg.connect(self._dsn("transformer")) as connection:
-            of_day = f"delete from {fact} where event_date = %s and source_system = %s"  # noqa: S608
-            connection.execute(of_day.encode(), (self.day.start, self.day.source))
-            connection.execute(f"insert into {fact} select * from {beside}".encode())  # noqa: S608
+            connection.execute(f"delete from {_FACT} where {_OF_DAY}".encode(), self._of_day)  # noqa: S608
+            connection.execute(insert.encode())
             connection.execute(f"drop table {beside}".encode())
+
+    @property
+    def _of_day(self) -> dict[str, Any]:
+        return {"day": self.day.start, "source": self.day.source}
 
     def _ingest(self, rows: Frame, table: str, role: Any) -> None:
         import adbc_driver_postgresql.dbapi as adbc

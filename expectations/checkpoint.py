@@ -121,10 +121,11 @@ def _details(
         form["partial_unexpected_count"] = 0 if private else QUOTED
         if label and not private:
             form["unexpected_index_column_names"] = list(label)
-        seen |= {check_of(item): item for item in checkpoints.run({number: again}, form)[number]}
-        for item in seen.values() if private else ():
-            if exception_of(item):
+        results = checkpoints.run({number: again}, form)[number]
+        if private:
+            for item in filter(exception_of, results):
                 item.exception_info = _WITHHELD
+        seen |= {check_of(item): item for item in results}
     return seen
 
 

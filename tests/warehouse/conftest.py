@@ -1,10 +1,7 @@
 """A warehouse and a small lake of their own for these tests, on the test platform's Postgres."""
 
-import io
-import shlex
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,7 +21,6 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
-from embedded import console
 from tests.warehouses import Warehouses
 from warehouse import dbt_runner, load, model_registry_export, scores, transform
 from warehouse.migrate import RECORDS
@@ -321,45 +317,6 @@ class Line:
         result = StageResult("score", asked.key, f"score {asked.key}", dates)
         staged = self.scoring.stage_scores(self.loader, result, table, drift)
         self.scoring.swap_scores(self.loader, staged)
-
-
-@pytest.fixture(scope="session")
-def developer_shell(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Settings], dict[str, str]]:
-    """Tell what a shell knows after `make env ROLE=developer`; dbt writes to a folder of tests."""
-
-    def shell(settings: Settings) -> dict[str, str]:
-        with redirect_stdout(io.StringIO()) as printed:
-            console.print_exports(settings, "developer")
-        folder = tmp_path_factory.mktemp("dbt")
-        exports = [word for word in shlex.split(printed.getvalue()) if word != "export"]
-        return {
-            **dict(export.split("=", 1) for export in exports),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
-        }
-
-    return shell
-
-
-@pytest.fixture(scope="session")
-def run_dbt() -> Callable[..., str]:
-    """Run the dbt command in a shell, as a developer does, and return what it printed."""
-
-    def run(shell: dict[str, str], *arguments: str, succeeds: bool = True) -> str:
-        done = subprocess.run(
-            ["dbt", *arguments],
-            env=shell,
-            cwd=dbt_runner.PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
-        return done.stdout
-
-    return run
 
 
 @pytest.fixture(scope="module")

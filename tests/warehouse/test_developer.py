@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from contracts.settings import Settings
+from tests.warehouse.dbt_command import developer_shell, run_dbt
 
 pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
 
@@ -30,13 +30,13 @@ def line(new_line: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def shell(line: Any, developer_shell: Callable[[Settings], dict[str, str]]) -> dict[str, str]:
+def shell(line: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The developer's shell."""
-    return developer_shell(line.settings)
+    return developer_shell(line.settings, tmp_path_factory.mktemp("dbt"))
 
 
 @pytest.fixture(scope="module")
-def dbt(shell: dict[str, str], run_dbt: Callable[..., str]) -> _Dbt:
+def dbt(shell: dict[str, str]) -> _Dbt:
     """The dbt command in that shell."""
     return partial(run_dbt, shell)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from contracts.settings import Settings
 from contracts.stages import Stage
 from contracts.tables import zone
 from contracts.windows import Window
+from tests.warehouse.dbt_command import developer_shell, run_dbt
 from warehouse import dbt_runner, ledger, parity, transform
 from warehouse.snowflake import load
 from warehouse.snowflake.__main__ import bring
@@ -159,12 +161,10 @@ def test_the_unit_tests_of_the_marts_pass(lines: tuple[Any, Any]) -> None:
 
 
 def test_a_developer_builds_the_newest_day_in_their_own_schema(
-    lines: tuple[Any, Any],
-    developer_shell: Callable[[Settings], dict[str, str]],
-    run_dbt: Callable[..., str],
+    lines: tuple[Any, Any], tmp_path: Path
 ) -> None:
     settings = lines[1].settings
-    run_dbt(developer_shell(settings), "build", "--select", "+fct_transactions")
+    run_dbt(developer_shell(settings, tmp_path), "build", "--select", "+fct_transactions")
     dates = "select max(event_date), min(event_date) from"
     with connect(settings, "transformer") as session:
         ((newest, _),) = session.rows(f"{dates} staging.transactions")

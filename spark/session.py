@@ -19,6 +19,9 @@ _LOST: Final = re.compile(
     r"|RESPONSE_ALREADY_RECEIVED|StatusCode\.UNAVAILABLE|closed channel"
 )
 
+_newest: SparkSession | None = None
+"""The Connect session that this process was given last."""
+
 
 class DriverLostError(ConnectionError):
     """The Spark driver went away while a job ran; running the job again heals it."""
@@ -40,8 +43,13 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
 
 
 def _of_server(address: str) -> SparkSession:
+    global _newest
+    # A client that sees its server restarted closes itself, and yet stays the registered session:
+    # later ones are not registered, so that Great Expectations finds none. `stop` removes it.
+    if _newest is not None and _newest.is_stopped:
+        _newest.stop()
     for _ in range(2):  # the active session of this thread, and the default one
-        spark = _reached(address)
+        _newest = spark = _reached(address)
         try:
             # Asks the server, which may be another by now; that may answer for its version alone.
             spark.sql("SELECT 1")
@@ -52,7 +60,8 @@ def _of_server(address: str) -> SparkSession:
         # The client does not always notice that its session is over, and would return it again.
         spark.release_session_on_close = False  # no server is left to release it
         spark.stop()
-    return _reached(address)
+    _newest = _reached(address)
+    return _newest
 
 
 def _reached(address: str) -> SparkSession:

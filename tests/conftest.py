@@ -160,13 +160,11 @@ def spark(spark_settings: Settings) -> Iterator[SparkSession]:
 
     A session does not outlive its driver.
     """
-    from pyspark.sql import SparkSession
+    from spark.session import session
 
-    remote = spark_settings.spark.remote
-    assert remote is not None
-    session = SparkSession.builder.remote(remote.get_secret_value()).getOrCreate()
-    yield session
-    session.stop()
+    opened = session(spark_settings)
+    yield opened
+    opened.stop()
 
 
 @pytest.fixture(scope="session")

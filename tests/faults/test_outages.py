@@ -102,6 +102,25 @@ def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None
     assert session(line.settings).range(3).count() == 3
 
 
+def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
+    line: "Watched",
+) -> None:
+    """Great Expectations asks PySpark for its session. Slow: the driver starts again."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.session import SparkSession
+
+    from spark.session import session
+
+    lost = session(line.settings)
+    line.await_restart("spark", line.kill("spark"))
+    with pytest.raises(PySparkException, match=r"SESSION_CHANGED|server side session identifier"):
+        lost.range(1).collect()
+    renewed = session(line.settings)
+    assert renewed.range(3).count() == 3
+    assert SparkSession.builder.getOrCreate() is renewed
+    assert session(line.settings) is renewed
+
+
 def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:

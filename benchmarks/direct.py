@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.stage_results import LandResult, StageResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from expectations import gates
@@ -26,6 +27,9 @@ from spark.jobs.publish import discard, publish
 from spark.session import session
 from warehouse import ledger, load, scores, transform
 
+Done = dict[Stage, Any]
+"""The result of each stage that a window has passed, of the stage's own class."""
+
 STAGES = (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD, Stage.SCORE)
 
 
@@ -36,25 +40,25 @@ class DirectLine:
     settings: Settings
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def window(self, window: Window, *, with_scores: bool = True) -> dict[Stage, StageResult]:
+    def window(self, window: Window, *, with_scores: bool = True) -> Done:
         """Take a window from its delivery to its scores.
 
         Raises:
             GateFailed: when a gate closes; later stores are as they were.
         """
         self.seconds = {}
-        done: dict[Stage, StageResult] = {}
+        done: Done = {}
         for stage in STAGES if with_scores else STAGES[:-1]:
             self.stage(stage, window, done)
         return done
 
-    def stage(self, stage: Stage, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def stage(self, stage: Stage, window: Window, done: Done) -> StageResult:
         """Take a window through one stage, from what earlier ones have put into `done`.
 
         Raises:
             GateFailed: when its gate closes; what it wrote for the gate is undone, as in the DAGs.
         """
-        runs: dict[Stage, Callable[[Window, dict[Stage, StageResult]], StageResult]] = {
+        runs: dict[Stage, Callable[[Window, Done], StageResult]] = {
             Stage.LAND: self._land,
             Stage.PROCESS: self._process,
             Stage.PREPARE: self._prepare,
@@ -63,9 +67,10 @@ class DirectLine:
             Stage.SCORE: self._score,
         }
         started = datetime.now(UTC)
-        done[stage] = runs[stage](window, done)
-        ledger.record(self._dsn, done[stage], started, datetime.now(UTC))
-        return done[stage]
+        result = runs[stage](window, done)
+        ledger.record(self._dsn, result, started, datetime.now(UTC))
+        done[stage] = result
+        return result
 
     @property
     def _dsn(self) -> str:
@@ -83,12 +88,12 @@ class DirectLine:
             undo()
         result.require()
 
-    def manifests(self, landed: StageResult) -> list[Manifest]:
+    def manifests(self, landed: LandResult) -> list[Manifest]:
         """Return the manifests of a landing, whatever has landed since."""
         client, bucket = s3_client(self.settings, "processor"), self.settings.s3.raw_bucket
-        return [named(client, bucket, landed.details["manifest"])]
+        return [named(client, bucket, landed.manifest)]
 
-    def _land(self, window: Window, _: dict[Stage, StageResult]) -> StageResult:
+    def _land(self, window: Window, _: Done) -> StageResult:
         s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
         run_id = run_id_of(Stage.LAND, window)
         with self._timed("land"):
@@ -102,7 +107,7 @@ class DirectLine:
             )
         return landed
 
-    def _process(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def _process(self, window: Window, done: Done) -> StageResult:
         spark, manifests = session(self.settings), self.manifests(done[Stage.LAND])
         with self._timed("process"):
             written = process(
@@ -119,7 +124,7 @@ class DirectLine:
         with self._timed("publish processed"):
             return publish(spark, written)
 
-    def _prepare(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def _prepare(self, window: Window, done: Done) -> StageResult:
         spark = session(self.settings)
         with self._timed("prepare"):
             written = prepare(spark, done[Stage.PROCESS], run_id=run_id_of(Stage.PREPARE, window))
@@ -129,7 +134,7 @@ class DirectLine:
         with self._timed("publish sandbox"):
             return publish(spark, written)
 
-    def _load(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def _load(self, window: Window, done: Done) -> StageResult:
         catalog = open_catalog(self.settings, "reader")
         run_id = run_id_of(Stage.LOAD, window)
         with self._timed("load"):
@@ -142,7 +147,7 @@ class DirectLine:
         with self._timed("swap staging"):
             return load.swap(self._dsn, staged)
 
-    def _build(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def _build(self, window: Window, done: Done) -> StageResult:
         dates = done[Stage.LOAD].dates
         run_id = run_id_of(Stage.BUILD, window)
         with self._timed("build"):
@@ -155,7 +160,7 @@ class DirectLine:
             transform.publish(self.settings, built)
         return built
 
-    def _score(self, window: Window, done: dict[Stage, StageResult]) -> StageResult:
+    def _score(self, window: Window, done: Done) -> StageResult:
         catalog = open_catalog(self.settings, "reader")
         prepared = done[Stage.PREPARE]
         run_id = run_id_of(Stage.SCORE, window)

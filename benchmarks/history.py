@@ -24,6 +24,7 @@ from benchmarks.rounds import cpu_seconds, service_pids
 from benchmarks.watch import LOOK_SECONDS, Watch, work
 from contracts.assets import DAG_OF_STAGE
 from contracts.settings import Settings, load_settings
+from contracts.stage_results import LandResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from demo.airflow import AirflowClient
@@ -164,7 +165,7 @@ def _run(client: AirflowClient, settings: Settings, window: Window) -> Run:
     asked = line.runs[0].queued_at
     if asked is None:
         raise RuntimeError(f"Airflow does not say when {line.runs[0].run_id} was asked for.")
-    landed = ledger.latest(settings.warehouse.dsn("loader"), Stage.LAND, window.key)
+    landed = ledger.latest(settings.warehouse.dsn("loader"), LandResult, window)
     return Run(
         window,
         sum(balance.rows_in for balance in landed.balances),

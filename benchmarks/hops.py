@@ -16,10 +16,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.direct import DirectLine, run_id_of
+from benchmarks.direct import DirectLine, Done, run_id_of
 from contracts.render import to_arrow
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.tables import TABLES
 from contracts.windows import Window
@@ -85,7 +86,7 @@ class Copies:
     day: Window
     delivered: Path
     line: DirectLine
-    done: dict[Stage, StageResult] = field(default_factory=dict)
+    done: Done = field(default_factory=dict)
     manifests: list[Any] = field(default_factory=list)
 
     @property
@@ -118,7 +119,7 @@ class Copies:
         Raises:
             GateFailed: when a gate closes on clean days.
         """
-        done: dict[Stage, StageResult] = {}
+        done: Done = {}
         for stage in (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD):
             self.line.stage(stage, self.history, done)
 
@@ -168,7 +169,7 @@ class Copies:
         discard(self.session(), written)
         return _stop(judged)
 
-    def _process(self, manifests: list[Any]) -> StageResult:
+    def _process(self, manifests: list[Any]) -> ProcessResult:
         from spark.jobs.process import process
 
         return process(
@@ -265,7 +266,7 @@ class Copies:
         from lake.catalog import open_catalog
 
         staged = self.done[Stage.LOAD]
-        beside = staged.details["beside"]["staging.transactions"]
+        beside = staged.beside["staging.transactions"]
         copy = "staging.transactions_with_a_fault"
         rows = self._changed(change, keeps_date=False)
         with psycopg.connect(self._dsn("loader")) as connection:
@@ -277,8 +278,7 @@ class Copies:
             self._ingest(rows, copy, "loader")
         if refused:
             return refused[0]
-        told = {**staged.details["beside"], "staging.transactions": copy}
-        given = replace(staged, details={**staged.details, "beside": told})
+        given = replace(staged, beside={**staged.beside, "staging.transactions": copy})
         catalog = open_catalog(self.settings, "reader")
         return _stop(gate_staging(self._dsn("loader"), catalog, given, self.settings.state_dir))
 

@@ -14,9 +14,8 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks.direct import DirectLine
+from benchmarks.direct import DirectLine, Done
 from benchmarks.page import write_section
-from contracts.results import StageResult
 from contracts.settings import load_settings
 from contracts.stages import Stage
 from contracts.windows import Window
@@ -60,7 +59,7 @@ def main() -> int:
     return 0
 
 
-def _rows(done: dict[Stage, StageResult]) -> int:
+def _rows(done: Done) -> int:
     return sum(balance.rows_in for balance in done[Stage.LAND].balances)
 
 

@@ -23,10 +23,11 @@ import psycopg
 
 from benchmarks.page import write_section
 from benchmarks.rounds import interleaved, service_pids, table
-from contracts.results import StageResult
 from contracts.settings import HOST, Settings, load_settings
+from contracts.stage_results import PrepareResult
 from contracts.stages import Stage
 from contracts.tables import TABLES, Table
+from contracts.windows import Window
 from embedded import secrets
 from lake import read as lake
 from lake.catalog import open_catalog
@@ -144,9 +145,10 @@ def main() -> int:
     options = parser.parse_args()
     busy, settings = os.getloadavg()[0], load_settings()
     dsn = settings.warehouse.dsn("loader")
-    prepared = ledger.latest(dsn, Stage.PREPARE, options.window or _largest(dsn))
+    window = Window.parse(options.window or _largest(dsn))
+    prepared = ledger.latest(dsn, PrepareResult, window)
     lines = [
-        f"The window is {prepared.window}. Both sides end with the same kind of table, a partition"
+        f"The window is {window.key}. Both sides end with the same kind of table, a partition"
         " a day; the floor has no lake to read, nothing to reconcile and no keys to build.",
     ]
     for name, (source, least) in _LOADED.items():
@@ -168,7 +170,7 @@ def _largest(dsn: str) -> str:
 
 
 def _contest(
-    settings: Settings, prepared: StageResult, name: str, source: str, least: float, rounds: int
+    settings: Settings, prepared: PrepareResult, name: str, source: str, least: float, rounds: int
 ) -> list[str]:
     """Let the ways to fill one table take turns, and say how they compare."""
     with tempfile.TemporaryDirectory() as folder:

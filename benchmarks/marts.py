@@ -108,7 +108,7 @@ class _Build:
     @classmethod
     def of(cls, settings: Settings, window: Window) -> "_Build":
         """Build a window once, so that everything is warm, and return how it was built."""
-        return cls(settings, window, cls._build(settings, window).details["variables"])
+        return cls(settings, window, cls._build(settings, window).variables)
 
     @staticmethod
     def _build(settings: Settings, window: Window) -> Any:

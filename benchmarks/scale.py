@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psutil
 import pyarrow as pa
@@ -29,7 +29,6 @@ import pyarrow.parquet as pq
 from benchmarks.data import NO_HANDBOOK, handbook_days
 from benchmarks.page import skip
 from benchmarks.rounds import cpu_seconds, service_pids
-from contracts.results import StageResult
 from contracts.settings import REPO, Settings, load_settings
 from contracts.windows import Window
 from lake.catalog import open_catalog
@@ -39,7 +38,7 @@ from sources.manifest import named
 from sources.store import s3_client
 from spark.jobs.prepare import prepare
 from spark.jobs.process import process
-from spark.jobs.publish import discard
+from spark.jobs.publish import Audited, discard
 from spark.session import session
 
 PAGE: Final = REPO / "docs" / "scale.md"
@@ -47,6 +46,7 @@ RESULTS: Final = Path(__file__).with_name("scale.json")
 _MEASURED: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.S)
 _IDS: Final = {"TRANSACTION_ID": 10_000_000, "CUSTOMER_ID": 100_000, "TERMINAL_ID": 100_000}
 """More than the handbook has of each: copy n adds n times as much."""
+_A = TypeVar("_A", bound=Audited)
 _SERVICES: Final = ("spark", "s3", "postgres")
 
 
@@ -127,8 +127,8 @@ def copied(file: Path, copies: int, target: Path) -> Path:
 
 
 def measured(
-    settings: Settings, work: Callable[[], StageResult], tables: tuple[str, ...], **known: Any
-) -> tuple[StageResult, Measured]:
+    settings: Settings, work: Callable[[], _A], tables: tuple[str, ...], **known: Any
+) -> tuple[_A, Measured]:
     """Run a job and measure it."""
     pids, load = service_pids(settings, *_SERVICES), os.getloadavg()[0]
     cpu, began = cpu_seconds(pids), perf_counter()
@@ -166,9 +166,9 @@ def run(settings: Settings, files: list[Path], copies: int) -> list[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         deliveries = [Delivery(copied(file, copies, Path(folder))) for file in files]
         landed = land(window, lander, bucket, deliveries, run_id=stamp)
-    manifest = named(lander, bucket, landed.details["manifest"])
-    known = {"copies": copies, "days": len(files), "raw_bytes": landed.details["bytes"]}
-    branches: list[StageResult] = []
+    manifest = named(lander, bucket, landed.manifest)
+    known = {"copies": copies, "days": len(files), "raw_bytes": landed.bytes}
+    branches: list[Audited] = []
     found: list[Measured] = []
     try:
         processed, one = measured(

@@ -1,9 +1,10 @@
-"""What a stage and a gate report: plain values that travel between tasks and into the ledger."""
+"""What gates and task attempts report, and the balances of a stage (see `stage_results`)."""
 
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Self
+
+from contracts.windows import Window
 
 
 class ConservationError(RuntimeError):
@@ -50,60 +51,6 @@ class Balance:
 
 
 @dataclass(frozen=True)
-class StageResult:
-    """What a stage did to a window.
-
-    `dates` are the business dates it wrote, `snapshots` the Iceberg snapshot of each table that the
-    next stage has to read, `branch` the audit branch while it is not yet published.
-    """
-
-    stage: str
-    window: str
-    run_id: str
-    dates: tuple[date, ...] = ()
-    snapshots: dict[str, int] = field(default_factory=dict)
-    branch: str | None = None
-    balances: tuple[Balance, ...] = ()
-    details: dict[str, Any] = field(default_factory=dict)
-
-    def check(self) -> Self:
-        """Prove that every balance holds and return self.
-
-        Raises:
-            ConservationError: when one does not.
-        """
-        for balance in self.balances:
-            balance.check(self.stage)
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-safe form: dates as ISO text, money as text."""
-        plain = asdict(self)
-        plain["dates"] = [day.isoformat() for day in self.dates]
-        plain["balances"] = [
-            {k: str(v) if isinstance(v, Decimal) else v for k, v in balance.items()}
-            for balance in plain["balances"]
-        ]
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Rebuild a result from `to_dict`."""
-        return cls(
-            **{
-                **plain,
-                "dates": tuple(date.fromisoformat(day) for day in plain["dates"]),
-                "balances": tuple(_balance(balance) for balance in plain["balances"]),
-            }
-        )
-
-
-def _balance(plain: dict[str, Any]) -> Balance:
-    money = {name: Decimal(text) for name, text in plain.items() if name.startswith("amount_")}
-    return Balance(**{**plain, **money})
-
-
-@dataclass(frozen=True)
 class TaskAttempt:
     """What an attempt at a task of a run took of its machine.
 
@@ -112,7 +59,7 @@ class TaskAttempt:
 
     run_id: str
     stage: str
-    window: str
+    window: Window
     task: str
     attempt: int
     outcome: str
@@ -150,7 +97,7 @@ class GateResult:
     """The judgement of a gate on a window."""
 
     gate: str
-    window: str
+    window: Window
     run_id: str
     checks: tuple[CheckResult, ...]
     report: str | None = None
@@ -178,6 +125,6 @@ class GateResult:
         )
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         raise GateFailed(
-            f"gate {self.gate} closed on window {self.window}:"
+            f"gate {self.gate} closed on window {self.window.key}:"
             f" {what or 'it ran no check'}{more}. Report: {self.report or 'staging.gate_results'}."
         )

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from contracts.render.to_gx import is_private
-from contracts.results import StageResult
+from contracts.stage_results import StageResult
 from contracts.tables import Table
 from expectations.checkpoint import Batch
 from expectations.suites.comparisons import run_rules, schema_rules

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
+from contracts.stage_results import ProcessResult
 from contracts.stages import Gate
 from contracts.windows import Window
 from expectations import day_profile
@@ -59,7 +60,7 @@ group by 1, 2 order by 1, 2
 """
 
 
-def processed_frames(spark: Any, processed: StageResult) -> dict[str, Any]:
+def processed_frames(spark: Any, processed: ProcessResult) -> dict[str, Any]:
     """Return the audited frames of Processed by short name.
 
     `past` are the payments of the days that those of the run are compared with, and of dates of the
@@ -71,7 +72,7 @@ def processed_frames(spark: Any, processed: StageResult) -> dict[str, Any]:
     from spark.jobs.read import audit_frame
 
     frames = {n: audit_frame(spark, processed, f"processed.{n}") for n in PROCESSED_TABLES}
-    window = Window.parse(processed.window)
+    window = processed.window
     compared = {*processed.dates, *window.dates()}
     wider = [
         day
@@ -84,7 +85,7 @@ def processed_frames(spark: Any, processed: StageResult) -> dict[str, Any]:
 
 
 def gate_processed(
-    spark: Any, processed: StageResult, manifests: "Sequence[Manifest]", state_dir: Path
+    spark: Any, processed: ProcessResult, manifests: "Sequence[Manifest]", state_dir: Path
 ) -> GateResult:
     """Judge what a run wrote to the audit branch of Processed from the objects of `manifests`."""
     frames = processed_frames(spark, processed)
@@ -94,12 +95,12 @@ def gate_processed(
 def judge_processed(
     spark: Any,
     frames: Mapping[str, Any],
-    processed: StageResult,
+    processed: ProcessResult,
     manifests: "Sequence[Manifest]",
     state_dir: Path,
 ) -> GateResult:
     """Judge the frames of `processed_frames` against the job's report and the manifests."""
-    window = Window.parse(processed.window)
+    window = processed.window
     source = declared(window.source)
     objects = [(held.key,) for manifest in manifests for held in manifest.objects]
     batch = spark.createDataFrame(objects, "raw_object string")
@@ -117,13 +118,12 @@ def judge_processed(
     # Right: of the past only what the days of the run are compared with is of interest.
     by_day = daily.merge(links.result(), "right", _BY_DAY).fillna({"rows": 0, "morning_rows": 0})
 
-    is_empty_declared = bool(processed.details.get("declared_empty"))
     balances = _balances(processed, manifests, held, quarantine.result())
     batches += [
         Batch(
             _TRANSACTIONS,
             balances,
-            comparisons.balance_rules(source.ranges, is_empty_declared),
+            comparisons.balance_rules(source.ranges),
             ("source_system", "currency"),
             part="balances",
         ),
@@ -131,7 +131,7 @@ def judge_processed(
         *day_profile.batches(_TRANSACTIONS, profile.result(), source, processed.dates),
         run_batch(_TRANSACTIONS, processed),
     ]
-    if not is_empty_declared and processed.balances:
+    if processed.balances:
         delivered = _delivered(processed, daily, window)
         batches.append(
             Batch(_TRANSACTIONS, delivered, days.delivery_rules(source), part="delivery")
@@ -175,7 +175,7 @@ def _in_quarantine(refused: Any) -> _Quarantined:
 
 
 def _balances(
-    processed: StageResult,
+    processed: ProcessResult,
     manifests: "Sequence[Manifest]",
     by_currency: Any,
     in_quarantine: _Quarantined,
@@ -252,7 +252,7 @@ def _month_share(by_day: Any) -> Any:
     return total.assign(fraud_share=(total["frauds"] / labelled).where(labelled > 0))
 
 
-def _delivered(processed: StageResult, daily: Any, window: Window) -> Any:
+def _delivered(processed: ProcessResult, daily: Any, window: Window) -> Any:
     """Return one row on the delivery: its rows beside its dates, and repeats without a cause.
 
     A repeat is explained by a row that another delivery has brought to the dates of the window.

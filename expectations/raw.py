@@ -34,7 +34,6 @@ def gate_raw(
     state_dir: Path,
     *,
     now: datetime | None = None,
-    is_empty_declared: bool = False,
 ) -> GateResult:
     """Judge whether a window arrived in Raw whole, as declared and unchanged.
 
@@ -82,7 +81,7 @@ def gate_raw(
     about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
-        ("objects", objects, columns, raw.object_rules(is_empty_declared), ("name",)),
+        ("objects", objects, columns, raw.object_rules(), ("name",)),
         ("days", _days(manifests, window), _DAY, raw.day_rules(), ("date", "rows")),
     )
     batches = [
@@ -94,12 +93,11 @@ def gate_raw(
             part=part,
         )
         for part, rows, names, rules, label in frames
-        if not (is_empty_declared and part == "days")
     ]
     source = find(window.source)
-    if source is not None and not is_empty_declared:
+    if source is not None:
         batches.append(profile_batch(_TABLE, manifests, earlier, window, source))
-    return judge(Gate.RAW, window.key, run_id, batches, state_dir)
+    return judge(Gate.RAW, window, run_id, batches, state_dir)
 
 
 def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:

@@ -12,12 +12,13 @@ from typing import Any
 from contracts.render.to_gx import Rule
 from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
+from contracts.windows import Window
 from expectations.checkpoint import QUOTED, Batch, check_of, exception_of, validate
 from expectations.store import NOT_JUDGED, keep
 
 
 def judge(
-    gate: Gate, window: str, run_id: str, batches: Sequence[Batch], state_dir: Path
+    gate: Gate, window: Window, run_id: str, batches: Sequence[Batch], state_dir: Path
 ) -> GateResult:
     """Validate each batch with its rules and return the gate's judgement, kept under `state_dir`.
 

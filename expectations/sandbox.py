@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
+from contracts.stage_results import PrepareResult
 from contracts.stages import Gate
 from expectations.checkpoint import Batch
 from expectations.comparison import run_batch
@@ -66,7 +67,7 @@ order by 1, 2, 3
 """
 
 
-def sandbox_frames(spark: Any, prepared: StageResult) -> dict[str, Any]:
+def sandbox_frames(spark: Any, prepared: PrepareResult) -> dict[str, Any]:
     """Return the audited frames of the Sandbox and the payments behind them, by short name.
 
     Processed is read at the snapshot that the run itself has read, which may be a later one than
@@ -78,13 +79,13 @@ def sandbox_frames(spark: Any, prepared: StageResult) -> dict[str, Any]:
     return {**frames, "transactions": audit_frame(spark, prepared, "processed.transactions")}
 
 
-def gate_sandbox(spark: Any, prepared: StageResult, state_dir: Path) -> GateResult:
+def gate_sandbox(spark: Any, prepared: PrepareResult, state_dir: Path) -> GateResult:
     """Judge what a run wrote to the audit branch of the Sandbox."""
     return judge_sandbox(spark, sandbox_frames(spark, prepared), prepared, state_dir)
 
 
 def judge_sandbox(
-    spark: Any, frames: Mapping[str, Any], prepared: StageResult, state_dir: Path
+    spark: Any, frames: Mapping[str, Any], prepared: PrepareResult, state_dir: Path
 ) -> GateResult:
     """Judge the frames of the Sandbox against the processed `transactions` of the same dates."""
     query = _DAYS.replace("{carried}", _CARRIED).replace("{masked_columns}", _MASKED)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from contracts.render import to_arrow
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
+from contracts.stage_results import ScoreResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
-from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.comparison import in_dates, quotable_key, schema_batch
 from expectations.run import judge
@@ -26,13 +26,13 @@ _KEY: Final = ["source_system", "event_id"]
 
 def gate_scores(
     catalog: Any,
-    scored: StageResult,
+    scored: ScoreResult,
     scores: "pa.Table",
     state_dir: Path,
     drift: "pa.Table | None" = None,
 ) -> GateResult:
     """Judge scores against the source's features of the same dates at the recorded snapshot."""
-    source = Window.parse(scored.window).source
+    source = scored.window.source
     scan = catalog.load_table(_FEATURES).scan(
         row_filter=f"{of_source(source)} and ({in_dates('event_date', scored.dates)})",
         selected_fields=tuple(_KEY),
@@ -42,7 +42,7 @@ def gate_scores(
 
 
 def judge_scores(
-    scored: StageResult,
+    scored: ScoreResult,
     scores: "pa.Table",
     featured: "pa.Table",
     state_dir: Path,
@@ -62,7 +62,7 @@ def judge_scores(
     ]
     if set(table.column_names) <= set(frame.columns):
         summary = _summary(scored, frame, featured.to_pandas())
-        ranges = declared_source(Window.parse(scored.window).source).ranges
+        ranges = declared_source(scored.window.source).ranges
         rules = suite.batch_rules(ranges, is_varied=featured.num_rows >= suite.VARIED_ROWS)
         batches.append(Batch(table.name, summary, rules, part="batch"))
     batches.append(_lost_inputs(scored))
@@ -73,12 +73,12 @@ def judge_scores(
     return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
-def read_beside(dsn: str, staged: StageResult, name: str = "staging.scores") -> "pa.Table":
+def read_beside(dsn: str, staged: ScoreResult, name: str = "staging.scores") -> "pa.Table":
     """Read back what was staged beside STAGING for a table, for a gate in a task of its own."""
     import adbc_driver_postgresql.dbapi as adbc
 
     columns = ", ".join(TABLES[name].column_names)
-    beside = staged.details["beside"][name]
+    beside = staged.beside[name]
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(f"select {columns} from {beside}")  # noqa: S608 - our own table's name
         return cursor.fetch_arrow_table()
@@ -89,24 +89,24 @@ def _plain(kind: Any) -> str:
     return str(kind).replace("large_", "").replace("item: ", "").replace("element: ", "")
 
 
-def _lost_inputs(scored: StageResult) -> Batch:
+def _lost_inputs(scored: ScoreResult) -> Batch:
     """Return the inputs that the model had when it learnt and that no row of the batch has."""
     import pandas as pd
 
-    lost = scored.details.get("lost_inputs", {})
-    frame = pd.DataFrame(list(lost.items()), columns=["feature", "rows_without"], dtype=object)
+    frame = pd.DataFrame(
+        list(scored.lost_inputs.items()), columns=["feature", "rows_without"], dtype=object
+    )
     return Batch("sandbox.features", frame, suite.input_rules(), ("feature",), part="inputs")
 
 
-def _summary(scored: StageResult, scores: Any, featured: Any) -> Any:
+def _summary(scored: ScoreResult, scores: Any, featured: Any) -> Any:
     """Return one row that tells how a batch of scores stands to the payments and to the model."""
     import pandas as pd
 
     keys = scores[_KEY].drop_duplicates()
     matched = keys.merge(featured[_KEY], "inner", _KEY)
-    details = scored.details
-    is_model = (scores["model_name"] == details["model_name"]) & (
-        scores["model_version"] == details["model_version"]
+    is_model = (scores["model_name"] == scored.model_name) & (
+        scores["model_version"] == scored.model_version
     )
     is_snapshot = scores["feature_snapshot_id"] == scored.snapshots[_FEATURES]
     rows = len(scores)

@@ -78,7 +78,7 @@ def keep(
     verdicts = []
     for table, found in results.items():
         checks = [check for check in judged.checks if check.table == table]
-        place = f"{judged.gate}/{table.split('.')[-1]}/{judged.run_id}/{when}/{judged.window}"
+        place = f"{judged.gate}/{table.split('.')[-1]}/{judged.run_id}/{when}/{judged.window.key}"
         document = _document(found, checks, judged, table, judged_at)
         write_whole(state_dir / RESULTS / f"{place}.json", json.dumps(document))
         shut = sum(not c.passed and c.severity == CRITICAL for c in checks)
@@ -86,7 +86,7 @@ def keep(
         verdicts.append(TableVerdict(table, place, len(checks), shut, warned))
     judgement = Judgement(
         judged.gate,
-        judged.window,
+        judged.window.key,
         judged.run_id,
         judged_at.isoformat(timespec="seconds"),
         judged.passed,

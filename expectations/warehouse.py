@@ -3,16 +3,16 @@
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, Final
 
 from contracts.columns import COLUMNS, LogicalType
 from contracts.render import to_postgres
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
+from contracts.stage_results import BuildResult, Difference, LoadResult
 from contracts.stages import Gate
 from contracts.tables import TABLES, Table
-from contracts.windows import Window
 from expectations.checkpoint import Batch, PostgresQuery
 from expectations.comparison import in_dates, run_batch, side_by_side
 from expectations.run import judge
@@ -44,12 +44,12 @@ _CONTENT: Final = {
 """What a row tells, as one checksum of text that Arrow and Postgres write alike."""
 
 
-def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -> GateResult:
+def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) -> GateResult:
     """Judge the tables that were loaded beside STAGING against the lake's recorded snapshots."""
     import psycopg
 
     batches: list[Batch] = []
-    tables = {TABLES[n]: beside for n, beside in staged.details.get("beside", {}).items()}
+    tables = {TABLES[n]: beside for n, beside in staged.beside.items()}
     # The lake is read here while Postgres counts there.
     with ThreadPoolExecutor(1) as reader, psycopg.connect(dsn) as connection:
         read = {t: reader.submit(_lake_sums, catalog, t, staged, _groups(t)) for t in tables}
@@ -74,7 +74,7 @@ def gate_staging(dsn: str, catalog: Any, staged: StageResult, state_dir: Path) -
     return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
-def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
+def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
     """Judge the built marts, in the audit schema, against STAGING for the dates built.
 
     A build fills the slices of the window's source alone.
@@ -82,7 +82,7 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
     import psycopg
 
     dates = list(built.dates)
-    source = declared(Window.parse(built.window).source)
+    source = declared(built.window.source)
     given = {"dates": dates, "source": source.name}
     is_expected = bool(dates)
     batches: list[Batch] = []
@@ -140,13 +140,13 @@ def gate_production(dsn: str, built: StageResult, state_dir: Path) -> GateResult
     return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
-def _differences(name: str, staged: StageResult) -> Batch:
+def _differences(name: str, staged: LoadResult) -> Batch:
     """Return what the loader itself saw differ while it copied: every number of every row."""
     import pandas as pd
 
-    found = staged.details.get("tables", {}).get(name, {}).get("differences", [])
-    columns = ["table", "group", "measure", "lake", "staging"]
-    frame = pd.DataFrame(found, columns=columns, dtype=object)
+    columns = [field.name for field in fields(Difference)]
+    rows = [astuple(difference) for difference in staged.tables[name].differences]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
     rules = comparisons.agreement_of_loader_rules()
     return Batch(name, frame, rules, ("group", "measure"), part="copy")
 
@@ -194,7 +194,7 @@ def _is_a(kind: LogicalType, name: str) -> bool:
     return COLUMNS[name].type is kind
 
 
-def _lake_sums(catalog: Any, table: Table, staged: StageResult, groups: Sequence[str]) -> Any:
+def _lake_sums(catalog: Any, table: Table, staged: LoadResult, groups: Sequence[str]) -> Any:
     """Return rows, sums and content by group of a table's source at its recorded snapshot.
 
     Only the compared columns are read, file by file, by a reader of its own: the loader's count of
@@ -208,8 +208,8 @@ def _lake_sums(catalog: Any, table: Table, staged: StageResult, groups: Sequence
     columns = tuple(dict.fromkeys((*groups, *summed[:-1], *told)))
     scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[source]}
     if table.partition_by:
-        which = "feature_dates" if table.short_name == "features" else "payment_dates"
-        dates = [date.fromisoformat(day) for day in staged.details[which]]
+        is_featured = table.short_name == "features"
+        dates = staged.feature_dates if is_featured else staged.payment_dates
         scan["row_filter"] = in_dates(table.partition_by, dates)
     with catalog.load_table(source).scan(**scan).to_arrow_batch_reader() as batches:
         measured = (_measured(batch, groups, summed, told) for batch in batches)

@@ -9,6 +9,7 @@ from typing import Final
 
 from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
+from contracts.windows import Window
 from ml.evaluate import REVIEW_SHARE, Metrics
 
 COLLAPSE_TOLERANCE: Final = 0.02
@@ -72,7 +73,7 @@ class Evidence:
     alert_share: float
 
 
-def judge(evidence: Evidence, *, window: str, run_id: str, report: str | None) -> GateResult:
+def judge(evidence: Evidence, *, window: Window, run_id: str, report: str | None) -> GateResult:
     """Decide whether the challenger may become champion; a figure that is NaN never passes."""
     checks = [
         *_learnt(evidence),

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from contracts.results import Balance, StageResult
-from contracts.stages import Stage
+from contracts.results import Balance
+from contracts.stage_results import LandResult
 from contracts.windows import Window
 from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import Source
@@ -33,7 +33,7 @@ def land(
     deliveries: list[Delivery],
     *,
     run_id: str,
-) -> StageResult:
+) -> LandResult:
     """Put each delivered file into Raw under its content's name, then write the manifest.
 
     Objects are created, never replaced, so landing twice adds nothing and two landings at once
@@ -51,20 +51,17 @@ def land(
         )
     objects = tuple(held for held, _ in landed)
     manifest = _record(s3_client, bucket, system, window, objects, now)
-    return StageResult(
-        stage=Stage.LAND,
-        window=window.key,
+    return LandResult(
+        window=window,
         run_id=run_id,
         dates=tuple(window.dates()),
         balances=_balances(manifest),
-        details={
-            "manifest": manifest.key,
-            "sequence": manifest.sequence,
-            "objects": len(objects),
-            "new_objects": sum(is_new for _, is_new in landed),
-            "bytes": sum(held.bytes for held in objects),
-            "problems": list(manifest.problems),
-        },
+        manifest=manifest.key,
+        sequence=manifest.sequence,
+        objects=len(objects),
+        new_objects=sum(is_new for _, is_new in landed),
+        bytes=sum(held.bytes for held in objects),
+        problems=manifest.problems,
     ).check()
 
 

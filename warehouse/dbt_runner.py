@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 import psycopg
 
 from contracts.settings import REPO, Settings
+from contracts.stages import Layer
 
-Layer = Literal["core", "scores", "models", "operations"]
 PROJECT: Final = REPO / "dbt_project"
 _MESSAGE: Final = 300
 _IS_ALONE: Final[ContextVar[bool]] = ContextVar("_IS_ALONE", default=False)

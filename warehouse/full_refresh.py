@@ -17,11 +17,12 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.stage_results import BuildResult
+from contracts.stages import Layer
 from contracts.windows import Window
 from warehouse import dbt_runner, schema_check, transform
-from warehouse.dbt_runner import Layer
 
 _DATES: Final[dict[Layer, str]] = {
     "core": "fct_transactions",
@@ -29,7 +30,7 @@ _DATES: Final[dict[Layer, str]] = {
 }
 """The layers, in the order of their building, and the facts that tell which dates are published."""
 
-Judge = Callable[[str, StageResult, Path], GateResult]
+Judge = Callable[[str, BuildResult, Path], GateResult]
 """Gate production: a login, what was built, where reports go."""
 
 
@@ -120,7 +121,7 @@ def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], ju
     # Marts of other sources are in the audited tables by now, as they are for the line's gate.
     for built in built_core:
         judge(settings.warehouse.dsn("transformer"), built, settings.state_dir).require()
-        say(f"gate production open on {built.window}")
+        say(f"gate production open on {built.window.key}")
 
 
 def _begin(settings: Settings) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import groupby
-from typing import Any, Final, LiteralString
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from contracts.results import CheckResult, GateResult, StageResult, TaskAttempt
+from contracts.results import GateResult, TaskAttempt
+from contracts.stage_results import StageResult
+from contracts.stages import Stage
 from contracts.tables import TABLES
+from contracts.windows import Window
 
 
 class LedgerError(LookupError):
@@ -26,7 +28,11 @@ _FLOWS: Final = tuple(
     if name.startswith(("rows_", "amount_"))
 )
 
+_IN_DETAILS: Final = ("snapshots", "branch", "details")
+"""Parts of a result that lie in the column `details`."""
+
 _TASK_COLUMNS: Final = TABLES["staging.run_tasks"].column_names
+_R = TypeVar("_R", bound=StageResult)
 
 
 def record(
@@ -43,8 +49,8 @@ def record(
     Raises:
         ConservationError: when a balance does not hold; the table's own check says the same.
     """
-    result.check()
-    details = {"snapshots": result.snapshots, "branch": result.branch, "details": result.details}
+    plain = result.check().to_dict()
+    details = {name: plain[name] for name in _IN_DETAILS}
     seconds = (finished_at - started_at).total_seconds()
     with psycopg.connect(dsn) as connection:
         # A retry of the run may be recording at the same moment.
@@ -61,7 +67,7 @@ def record(
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 *run,
-                result.window,
+                result.window.key,
                 started_by,
                 started_at,
                 finished_at,
@@ -79,7 +85,7 @@ def record(
                 [
                     (
                         *run,
-                        result.window,
+                        result.window.key,
                         balance.source_system,
                         balance.currency,
                         *(getattr(balance, flow) for flow in _FLOWS),
@@ -93,42 +99,43 @@ def _listed(names: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)
 
 
-def latest(dsn: str, stage: str, window: str) -> StageResult:
-    """Return what the last finished run of a stage over a window did.
+def latest(dsn: str, kind: type[_R], window: Window) -> _R:
+    """Return what the last finished run of a stage over a window did; `kind` is its result.
 
     Raises:
         LedgerError: when no run of it is recorded.
+        ResultFormError: when another version recorded it, without a field of this one.
     """
     with psycopg.connect(dsn, row_factory=psycopg.rows.dict_row) as connection:
         run = connection.execute(
             "select run_id, dates_touched, details from staging.run_ledger"
             " where stage = %s and window_key = %s order by finished_at desc limit 1",
-            (str(stage), window),
+            (str(kind.stage), window.key),
         ).fetchone()
         if run is None:
             raise LedgerError(
-                f"the ledger holds no run of stage {stage} over window {window}: run it first."
+                f"the ledger holds no run of stage {kind.stage} over window {window.key}:"
+                " run it first."
             )
         balances = connection.execute(
             sql.SQL(
                 "select {} from staging.run_balances where run_id = %s and stage = %s"
                 " order by source_system, currency"
             ).format(_listed(("source_system", "currency", *_FLOWS))),
-            (run["run_id"], str(stage)),
+            (run["run_id"], str(kind.stage)),
         ).fetchall()
-    return StageResult.from_dict(
+    return kind.from_dict(
         {
-            "stage": str(stage),
-            "window": window,
+            "window": window.key,
             "run_id": run["run_id"],
-            "dates": [day.isoformat() for day in run["dates_touched"]],
+            "dates": run["dates_touched"],
             "balances": balances,
             **run["details"],
         }
     )
 
 
-def is_recorded(dsn: str, stage: str, run_id: str) -> bool:
+def is_recorded(dsn: str, stage: Stage, run_id: str) -> bool:
     """Return whether a run has recorded its result, which it does when that is published."""
     with psycopg.connect(dsn) as connection:
         found = connection.execute(
@@ -142,7 +149,7 @@ def record_task(dsn: str, attempt: TaskAttempt) -> None:
     """Write what an attempt at a task took, replacing what the same attempt recorded before."""
     key = (attempt.run_id, str(attempt.stage), attempt.task, attempt.attempt)
     values = (
-        *(attempt.run_id, str(attempt.stage), attempt.window, attempt.task, attempt.attempt),
+        *(attempt.run_id, str(attempt.stage), attempt.window.key, attempt.task, attempt.attempt),
         *(attempt.outcome, attempt.started_at, attempt.finished_at, attempt.seconds),
         *(attempt.cpu_seconds, attempt.peak_memory_mib),
         *(attempt.bytes_read, attempt.bytes_written),
@@ -183,7 +190,7 @@ def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None
                 (
                     result.run_id,
                     str(result.gate),
-                    result.window,
+                    result.window.key,
                     check.name,
                     check.table,
                     check.column,
@@ -197,29 +204,6 @@ def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None
                 for check in result.checks
             ],
         )
-
-
-def gate_history(dsn: str, gate: str, window: str | None = None) -> list[GateResult]:
-    """Return the judgements of a gate, newest first, over one window or over all."""
-    query: LiteralString = (
-        "select run_id, window_key, checked_at, check_name, table_name, severity, is_passed,"
-        " column_name, observed, expected, check_reason from staging.gate_results"
-        " where gate = %s and (%s::text is null or window_key = %s)"
-        " order by checked_at desc, run_id, window_key, table_name, check_name"
-    )
-    with psycopg.connect(dsn) as connection:
-        rows: list[tuple[Any, ...]] = connection.execute(
-            query, (str(gate), window, window)
-        ).fetchall()
-    return [
-        GateResult(
-            gate=str(gate),
-            window=window_key,
-            run_id=run_id,
-            checks=tuple(CheckResult(*row[3:]) for row in checks),
-        )
-        for (run_id, window_key, _), checks in groupby(rows, key=lambda row: row[:3])
-    ]
 
 
 def snapshots_in_use(dsn: str, since: datetime) -> dict[str, set[int]]:

@@ -14,7 +14,7 @@ import psycopg
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from contracts.render import to_postgres
-from contracts.results import StageResult
+from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
 from warehouse import binary_copy, load_plan, partition_exchange, reconcile
@@ -35,8 +35,8 @@ _T = TypeVar("_T")
 
 @says_what_is_away
 def stage(
-    catalog: Catalog, dsn: str, processed: StageResult, prepared: StageResult, run_id: str
-) -> StageResult:
+    catalog: Catalog, dsn: str, processed: ProcessResult, prepared: PrepareResult, run_id: str
+) -> LoadResult:
     """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
 
     Everything happens in one transaction: killed anywhere, it leaves nothing. A difference to the
@@ -156,7 +156,7 @@ def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
     wait=wait_random_exponential(multiplier=0.2, max=3),
     reraise=True,
 )
-def swap(dsn: str, staged: StageResult) -> StageResult:
+def swap(dsn: str, staged: LoadResult) -> LoadResult:
     """Attach every staged table and day in one transaction; running it again changes nothing.
 
     A day that a later snapshot has filled meanwhile is left alone. A reader that holds a table
@@ -168,7 +168,7 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
         LoadError: when a table differs from the lake, or was never staged.
     """
     load_plan.require_agreement(staged)
-    names = sorted(staged.details["tables"])
+    names = sorted(staged.tables)
     with psycopg.connect(dsn) as connection:
         connection.execute(f"select {_alone(partition_exchange.token(staged.run_id))}".encode())
         for name in names:
@@ -185,13 +185,13 @@ def swap(dsn: str, staged: StageResult) -> StageResult:
     return staged
 
 
-def _attachments(connection: psycopg.Connection, table: Table, staged: StageResult) -> list[str]:
+def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResult) -> list[str]:
     """Return the statements that put the staged partitions of a table in place."""
     run = partition_exchange.token(staged.run_id)
     twin = partition_exchange.beside_name(table, run)
     held = _origins(connection, table.name)
     days = load_plan.days(table, staged)
-    sequence = staged.details["tables"][table.name]["sequence"]
+    sequence = staged.tables[table.name].sequence
     if connection.execute("select to_regclass(%s)", (twin,)).fetchone() == (None,):
         for day in days:
             origin = held.get(to_postgres.partition_name(table, day))
@@ -235,8 +235,8 @@ def _origins(
     return {name: partition_exchange.Origin.parse(comment) for name, comment in rows}
 
 
-def discard(dsn: str, staged: StageResult) -> None:
+def discard(dsn: str, staged: LoadResult | ScoreResult) -> None:
     """Drop what was staged, after a gate closed; what was attached already stays."""
     with psycopg.connect(dsn) as connection:
-        for name in staged.details["beside"].values():
+        for name in staged.beside.values():
             connection.execute(f"drop table if exists {name}".encode())

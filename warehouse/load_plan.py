@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
-from contracts.results import StageResult
-from contracts.stages import Stage
+from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, StagedTable
 from contracts.tables import TABLES, Table
 from warehouse import reconcile
 
@@ -46,24 +45,23 @@ class Copied:
     lake: reconcile.Measures
     staging: reconcile.Measures
 
-    def details(self) -> dict[str, Any]:
+    def staged(self) -> StagedTable:
         """Return what the gate and the swap need to know."""
         differences = reconcile.differences(self.copy.table, self.lake, self.staging)
-        return {
-            "beside": self.beside,
-            "sequence": self.sequence,
-            "rows": int(sum(group["rows"] for group in self.staging.values())),
-            "days": len(self.copy.dates or ()),
-            "differences": differences[:_SHOWN_DIFFERENCES],
-        }
+        return StagedTable(
+            sequence=self.sequence,
+            rows=int(sum(group["rows"] for group in self.staging.values())),
+            days=len(self.copy.dates or ()),
+            differences=differences[:_SHOWN_DIFFERENCES],
+        )
 
 
-def of(processed: StageResult, prepared: StageResult) -> list[Copy]:
+def of(processed: ProcessResult, prepared: PrepareResult) -> list[Copy]:
     # Sandbox may have been made from later snapshots of Processed: the two are loaded as a pair.
     snapshots = {**processed.snapshots, **prepared.snapshots}
     missing = sorted(source for source in SOURCES.values() if source not in snapshots)
     if missing:
-        raise LoadError(f"window {processed.window} has no snapshot of {', '.join(missing)}.")
+        raise LoadError(f"window {processed.window.key} has no snapshot of {', '.join(missing)}.")
 
     def dates(source: str) -> tuple[date, ...] | None:
         if TABLES[source].partition_by is None:
@@ -77,27 +75,24 @@ def of(processed: StageResult, prepared: StageResult) -> list[Copy]:
 
 
 def result(
-    processed: StageResult, prepared: StageResult, run_id: str, tables: dict[str, Copied]
-) -> StageResult:
+    processed: ProcessResult, prepared: PrepareResult, run_id: str, tables: dict[str, Copied]
+) -> LoadResult:
     """Return what was staged, as the gate and the swap read it."""
     payments = tables["staging.transactions"]
-    return StageResult(
-        stage=Stage.LOAD,
+    return LoadResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(sorted({*processed.dates, *prepared.dates})),
         snapshots={table.copy.source: table.copy.snapshot for table in tables.values()},
         balances=reconcile.balances(payments.lake, payments.staging),
-        details={
-            "beside": {name: table.beside for name, table in tables.items()},
-            "tables": {name: table.details() for name, table in tables.items()},
-            "payment_dates": [day.isoformat() for day in processed.dates],
-            "feature_dates": [day.isoformat() for day in prepared.dates],
-        },
+        beside={name: table.beside for name, table in tables.items()},
+        tables={name: table.staged() for name, table in tables.items()},
+        payment_dates=processed.dates,
+        feature_dates=prepared.dates,
     )
 
 
-def require_agreement(staged: StageResult) -> None:
+def require_agreement(staged: LoadResult) -> None:
     """Let a swap go on only with what equals the lake.
 
     Raises:
@@ -105,18 +100,18 @@ def require_agreement(staged: StageResult) -> None:
         LoadError: when a table differs from the lake.
     """
     staged.check()
-    for name, details in staged.details["tables"].items():
-        if details["differences"]:
-            first = details["differences"][0]
+    for name, table in staged.tables.items():
+        if table.differences:
+            first = table.differences[0]
             raise LoadError(
-                f"{name} differs from the lake: {first['measure']} of {first['group']} is"
-                f" {first['staging']} instead of {first['lake']}; nothing was attached."
+                f"{name} differs from the lake: {first.measure} of {first.group} is"
+                f" {first.staging} instead of {first.lake}; nothing was attached."
             )
 
 
-def days(table: Table, staged: StageResult) -> list[date | None]:
+def days(table: Table, staged: LoadResult) -> list[date | None]:
     """Return the days staged of a table; None stands for the whole of one without dates."""
     if table.partition_by is None:
         return [None]
-    which = "feature_dates" if table.short_name == "features" else "payment_dates"
-    return [date.fromisoformat(day) for day in staged.details[which]]
+    is_featured = table.short_name == "features"
+    return list(staged.feature_dates if is_featured else staged.payment_dates)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from contracts.results import StageResult
+from contracts.stage_results import TrainResult
 from contracts.tables import TABLES, Table
-from contracts.windows import Window
 from warehouse.errors import says_what_is_away
 
 _VERSIONS: Final = TABLES["staging.model_versions"]
@@ -30,14 +29,13 @@ _FIGURES: Final = {
 
 
 @says_what_is_away
-def record_model(dsn: str, trained: StageResult) -> None:
+def record_model(dsn: str, trained: TrainResult) -> None:
     """Write the version that a run trained, replacing what the same version was recorded as."""
-    details = trained.details
-    version = {"model_name": details["model_name"], "model_version": details["model_version"]}
-    source = Window.parse(trained.window).source
+    version = {"model_name": trained.model_name, "model_version": trained.model_version}
+    source = trained.window.source
     rows = [
         {**version, "source_system": source, "feature_name": name, "importance": value}
-        for name, value in details["importances"].items()
+        for name, value in trained.importances.items()
     ]
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         for table in (_VERSIONS, _IMPORTANCES):
@@ -46,20 +44,20 @@ def record_model(dsn: str, trained: StageResult) -> None:
                 sql.SQL(delete + " and model_version = %(model_version)s").format(_name(table)),
                 version,
             )
-        cursor.execute(_insert(_VERSIONS), {**version, **_evidence(trained, source)})
+        cursor.execute(_insert(_VERSIONS), {**version, **_evidence(trained)})
         cursor.executemany(_insert(_IMPORTANCES), rows)
 
 
-def _evidence(trained: StageResult, source: str) -> dict[str, Any]:
-    details, metrics = trained.details, trained.details["metrics"]
+def _evidence(trained: TrainResult) -> dict[str, Any]:
+    metrics = trained.metrics
     # Training knows what was known before this instant.
-    as_of = datetime.fromisoformat(details["as_of"]) - timedelta(microseconds=1)
+    as_of = trained.as_of - timedelta(microseconds=1)
     return {
-        "source_system": source,
-        "candidate": details["candidate"],
-        "feature_list_version": details["feature_list_version"],
-        "code_version": details["code_version"],
-        "trained_at": datetime.fromisoformat(details["trained_at"]),
+        "source_system": trained.window.source,
+        "candidate": trained.candidate,
+        "feature_list_version": trained.feature_list_version,
+        "code_version": trained.code_version,
+        "trained_at": trained.trained_at,
         "trained_as_of_date": as_of.date(),
         "training_snapshots": ", ".join(
             f"{table} {snapshot}" for table, snapshot in sorted(trained.snapshots.items())
@@ -67,11 +65,9 @@ def _evidence(trained: StageResult, source: str) -> dict[str, Any]:
         "training_count": int(metrics["rows_train"]),
         "training_fraud_count": int(metrics["frauds_train"]),
         **{column: metrics.get(name) for column, name in _FIGURES.items()},
-        "verdict": "promoted" if details["promoted"] else "refused",
-        "verdict_reason": details["verdict_reason"],
-        "promoted_at": datetime.fromisoformat(details["promoted_at"])
-        if details["promoted"]
-        else None,
+        "verdict": "promoted" if trained.promoted else "refused",
+        "verdict_reason": trained.verdict_reason,
+        "promoted_at": trained.promoted_at,
         "run_id": trained.run_id,
     }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from contracts.columns import LogicalType
 from contracts.results import Balance
+from contracts.stage_results import Difference
 from contracts.tables import Table
 
 if TYPE_CHECKING:
@@ -137,21 +138,21 @@ def stored(table: Table, name: str, fetch: Callable[[str], Sequence[tuple[Any, .
     }
 
 
-def differences(table: Table, lake: Measures, staging: Measures) -> list[dict[str, str]]:
+def differences(table: Table, lake: Measures, staging: Measures) -> tuple[Difference, ...]:
     """Return every measure that is not the same on both sides."""
-    return [
-        {
-            "table": table.name,
-            "group": " ".join(group),
-            "measure": measure,
-            "lake": str(ours.get(measure, 0)),
-            "staging": str(theirs.get(measure, 0)),
-        }
+    return tuple(
+        Difference(
+            table=table.name,
+            group=" ".join(group),
+            measure=measure,
+            lake=str(ours.get(measure, 0)),
+            staging=str(theirs.get(measure, 0)),
+        )
         for group in sorted({*lake, *staging})
         for ours, theirs in [(lake.get(group, {}), staging.get(group, {}))]
         for measure in sorted({*ours, *theirs})
         if ours.get(measure, 0) != theirs.get(measure, 0)
-    ]
+    )
 
 
 def balances(lake: Measures, staging: Measures) -> tuple[Balance, ...]:

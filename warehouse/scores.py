@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from contracts.render import to_arrow, to_postgres
-from contracts.results import StageResult
+from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES, Table
 from warehouse import partition_exchange
 from warehouse.errors import says_what_is_away
@@ -24,9 +24,9 @@ _DRIFT: Final = TABLES["staging.feature_drift"]
 
 @says_what_is_away
 def stage_scores(
-    dsn: str, scored: StageResult, scores: pa.Table, drift: pa.Table | None = None
-) -> StageResult:
-    """Copy scores into a fresh table beside STAGING and say which in the result's details.
+    dsn: str, scored: ScoreResult, scores: pa.Table, drift: pa.Table | None = None
+) -> ScoreResult:
+    """Copy scores into a fresh table beside STAGING and return its name as well.
 
     `drift` is of the features that were scored, for a champion that knows what it learnt from.
     """
@@ -40,7 +40,7 @@ def stage_scores(
         for table, rows in given.items():
             _copy(cursor, table, run, rows)
         connection.commit()
-    return replace(scored, details={**scored.details, "beside": names})
+    return replace(scored, beside=names)
 
 
 def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
@@ -58,14 +58,14 @@ def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
 
 
 @says_what_is_away
-def swap_scores(dsn: str, staged: StageResult) -> int:
+def swap_scores(dsn: str, staged: ScoreResult) -> int:
     """Add the staged scores and return how many were new.
 
     A score issued for a payment and a model version is never replaced, so a second run of the same
     window adds nothing, and what a decision was based on stays readable. Drift is of all payments
     of a day: that of the latest run stands.
     """
-    names = staged.details["beside"]
+    names = staged.beside
     with psycopg.connect(dsn) as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (_SCORES.name,))
         name = names[_SCORES.name]

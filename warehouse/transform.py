@@ -13,13 +13,14 @@ from typing import Any, Final
 import psycopg
 from psycopg.types.json import Jsonb
 
-from contracts.results import Balance, StageResult
+from contracts.results import Balance
 from contracts.settings import Settings
-from contracts.stages import Stage
+from contracts.stage_results import BuildResult
+from contracts.stages import Layer
 from contracts.windows import Window
 from lake.dates import date_ranges
 from warehouse import dbt_runner
-from warehouse.dbt_runner import BuildFailed, Layer
+from warehouse.dbt_runner import BuildFailed
 from warehouse.schema_check import outdated
 
 _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
@@ -50,7 +51,7 @@ def build(
     dates: Iterable[date],
     layer: Layer = "core",
     as_of: date | None = None,
-) -> StageResult:
+) -> BuildResult:
     """Build and test the marts of a layer in `production_audit`, where only the gate looks.
 
     Written are the business dates given of the window's source and, in reports, its dates whose
@@ -82,7 +83,7 @@ def build_slices(
     dates: Iterable[date],
     layer: Layer,
     knowledge: Knowledge,
-) -> StageResult:
+) -> BuildResult:
     """Build and test as `build` does, but undo nothing before.
 
     Raises:
@@ -108,48 +109,40 @@ def build_slices(
         variables,
         ["--select", *selected(layer)],
     )
-    return StageResult(
-        stage=Stage.BUILD,
-        window=window.key,
+    return BuildResult(
+        window=window,
         run_id=run_id,
         dates=days,
         balances=_balances(settings, window.source, days) if layer == "core" else (),
-        details={
-            "layer": layer,
-            "as_of": knowledge.as_of.isoformat(),
-            "models": sum(node.startswith("model.") for node in nodes),
-            "tests": sum(node.startswith("test.") for node in nodes),
-            "variables": variables,
-        },
+        layer=layer,
+        as_of=knowledge.as_of,
+        models=sum(node.startswith("model.") for node in nodes),
+        tests=sum(node.startswith("test.") for node in nodes),
+        variables=variables,
     )
 
 
-def publish(settings: Settings, built: StageResult) -> None:
+def publish(settings: Settings, built: BuildResult) -> None:
     """Copy what was built into PRODUCTION in one transaction; again changes nothing.
 
     Raises:
         BuildFailed: when PRODUCTION could not be written, or the build waits no more; it is then
             as it was.
     """
-    layer: Layer = built.details["layer"]
-    variables: dict[str, Any] = built.details["variables"]
     built.check()
     with (
         dbt_runner.alone(settings),
         psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as connection,
     ):
-        _require_still_there(connection, _held(settings, layer), built)
-        dbt_runner.operation(settings, "publish", layer, variables)
+        layer = _held(settings, built.layer)
+        _require_still_there(connection, layer, built)
+        dbt_runner.operation(settings, "publish", built.layer, built.variables)
         connection.execute(
             "insert into production_audit.layer_state as held"
             " (layer, source_system, published_as_of) values (%s, %s, %s)"
             " on conflict (layer, source_system) do update set unpublished = null,"
             " published_as_of = greatest(held.published_as_of, excluded.published_as_of)",
-            (
-                _held(settings, layer),
-                variables["source"],
-                date.fromisoformat(built.details["as_of"]),
-            ),
+            (layer, built.window.source, built.as_of),
         )
 
 
@@ -167,13 +160,13 @@ def build_and_publish(
         )
 
 
-def discard(settings: Settings, built: StageResult) -> None:
+def discard(settings: Settings, built: BuildResult) -> None:
     """Put the audited slices back to what readers see, after a gate closed.
 
     Raises:
         BuildFailed: when they could not be put back; the next build tries again.
     """
-    _restore(settings, built.details["layer"], built.details["variables"])
+    _restore(settings, built.layer, built.variables)
 
 
 def publish_operations(settings: Settings, run_id: str) -> None:
@@ -284,16 +277,16 @@ def _require_this_version(settings: Settings) -> None:
         )
 
 
-def _require_still_there(connection: psycopg.Connection, layer: str, built: StageResult) -> None:
+def _require_still_there(connection: psycopg.Connection, layer: str, built: BuildResult) -> None:
     """Refuse to publish what waits no more: the audited slices would be those of before."""
     held = connection.execute(
         "select run_id from production_audit.layer_state where layer = %s and source_system = %s",
-        (layer, built.details["variables"]["source"]),
+        (layer, built.window.source),
     ).fetchone()
     if held != (built.run_id,):
         raise BuildFailed(
-            f"what run {built.run_id} built on {built.window} waits no more: another run or a"
-            " rebuild came between. Nothing was changed; build it again."
+            f"what run {built.run_id} built on {built.window.key} waits no more: another run"
+            " or a rebuild came between. Nothing was changed; build it again."
         )
 
 

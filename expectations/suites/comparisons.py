@@ -44,7 +44,7 @@ def run_rules(is_dated: bool) -> tuple[Rule, ...]:
     return (between("rows_out", 0, 0, why, what="nothing_new"),)
 
 
-def balance_rules(ranges: Ranges, is_empty_declared: bool) -> tuple[Rule, ...]:
+def balance_rules(ranges: Ranges) -> tuple[Rule, ...]:
     """Return the rules on the balances of a Processed batch."""
     why = "what went in is what went on, was set aside or was a repeat"
     share = "quarantined_share"
@@ -71,5 +71,5 @@ def balance_rules(ranges: Ranges, is_empty_declared: bool) -> tuple[Rule, ...]:
             WARNING,
             "plausible",
         ),
-        *(() if is_empty_declared else (not_empty("an empty window must be declared"),)),
+        not_empty("a window without a row brings nothing to go on with"),
     )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from contracts.results import Balance, StageResult
-from contracts.stages import Stage
+from contracts.results import Balance
+from contracts.stage_results import ScoreResult
 from ml.errors import FeatureListChanged, NoChampion
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def score(
     snapshots: Mapping[str, int],
     window: Window,
     run_id: str,
-) -> tuple[StageResult, pa.Table, pa.Table]:
+) -> tuple[ScoreResult, pa.Table, pa.Table]:
     """Return the scores of the window's source on `dates`, and how its features drifted.
 
     The tables have the columns of staging.scores and staging.feature_drift.
@@ -67,25 +67,22 @@ def score(
     drifted = drift_rows(champion, features, source=window.source, run_id=run_id)
     levels = Counter(scores["risk_level"].to_pylist())
     decisions = Counter(scores["decision"].to_pylist())
-    result = StageResult(
-        Stage.SCORE,
-        window.key,
-        run_id,
+    result = ScoreResult(
+        window=window,
+        run_id=run_id,
         dates=tuple(sorted(set(dates))),
         snapshots={dataset.FEATURES_TABLE: snapshot},
         balances=_balances(features, scores),
-        details={
-            "model_name": champion.name,
-            "model_version": champion.version,
-            "feature_list_version": champion.passport.feature_list_version,
-            "unused_features": list(champion.passport.unused),
-            "lost_inputs": lost_inputs(champion, features),
-            "threshold": champion.passport.bands.high,
-            "rows": scores.num_rows,
-            "alerts": decisions["review"] + decisions["decline"],
-            "risk_levels": dict(levels),
-            "seconds": round(time.monotonic() - started, 2),
-        },
+        model_name=champion.name,
+        model_version=champion.version,
+        feature_list_version=champion.passport.feature_list_version,
+        unused_features=champion.passport.unused,
+        lost_inputs=lost_inputs(champion, features),
+        threshold=champion.passport.bands.high,
+        rows=scores.num_rows,
+        alerts=decisions["review"] + decisions["decline"],
+        risk_levels=dict(levels),
+        seconds=round(time.monotonic() - started, 2),
     )
     return result.check(), scores, drifted
 

@@ -9,8 +9,8 @@ from datetime import time as clock
 from typing import TYPE_CHECKING
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
-from contracts.results import GateResult, StageResult
-from contracts.stages import Stage
+from contracts.results import GateResult
+from contracts.stage_results import CandidateFigures, TrainResult
 from ml.errors import NoChampion, NotEnoughHistory
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def train(
     snapshots: Mapping[str, int],
     window: Window,
     run_id: str,
-) -> tuple[StageResult, GateResult]:
+) -> tuple[TrainResult, GateResult]:
     """Train on all features of the window's source before `as_of`, with the labels known by then.
 
     A closed gate is no failure: the challenger stays registered, the champion stays champion, and
@@ -88,40 +88,42 @@ def train(
         )
     trained_at = datetime.now(UTC)
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
-    gate = judge(evidence, window=window.key, run_id=run_id, report=report)
+    gate = judge(evidence, window=window, run_id=run_id, report=report)
     if gate.passed:
         register.promote(client, window.source, version)
     promoted_at = datetime.now(UTC) if gate.passed else None
-    details = {
-        "source": window.source,
-        "model_name": tracking.model_name(window.source),
-        "model_version": version,
-        "promoted": gate.passed,
-        "promoted_at": promoted_at.isoformat() if promoted_at else None,
-        "verdict_reason": verdict_reason(gate),
-        "refused_because": [c.name for c in gate.checks if not c.passed],
-        "candidate": trained.name,
-        "candidates": {
-            name: {
-                "validation_average_precision": trial.mean,
-                "validation_average_precision_sd": trial.deviation,
-                "training_average_precision": trial.training_average_precision,
-                "test_average_precision": trial.test.to_dict().get("average_precision"),
-            }
+    result = TrainResult(
+        window=window,
+        run_id=run_id,
+        snapshots=read,
+        model_name=tracking.model_name(window.source),
+        model_version=version,
+        promoted=gate.passed,
+        promoted_at=promoted_at,
+        verdict_reason=verdict_reason(gate),
+        refused_because=tuple(c.name for c in gate.checks if not c.passed),
+        candidate=trained.name,
+        candidates={
+            name: CandidateFigures(
+                validation_average_precision=trial.mean,
+                validation_average_precision_sd=trial.deviation,
+                training_average_precision=trial.training_average_precision,
+                test_average_precision=trial.test.to_dict().get("average_precision"),
+            )
             for name, trial in trained.trials.items()
         },
-        "metrics": register.headline(trained),
-        "importances": important,
-        "mlflow_run_id": mlflow_run_id,
-        "code_version": register.code_version(),
-        "trained_at": trained_at.isoformat(),
-        "feature_list_version": FEATURE_LIST_VERSION,
-        "unused_features": [name for name in FEATURE_NAMES if name not in trained.null_share],
-        "as_of": as_of.isoformat(),
-        "rows_unlabelled": data.unlabelled,
-        "seconds": round(time.monotonic() - started, 2),
-    }
-    return StageResult(Stage.TRAIN, window.key, run_id, snapshots=read, details=details), gate
+        metrics=register.headline(trained),
+        importances=important,
+        mlflow_run_id=mlflow_run_id,
+        code_version=register.code_version(),
+        trained_at=trained_at,
+        feature_list_version=FEATURE_LIST_VERSION,
+        unused_features=tuple(name for name in FEATURE_NAMES if name not in trained.null_share),
+        as_of=as_of,
+        rows_unlabelled=data.unlabelled,
+        seconds=round(time.monotonic() - started, 2),
+    )
+    return result, gate
 
 
 def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:

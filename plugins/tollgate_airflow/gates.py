@@ -39,7 +39,9 @@ def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
             undo()
     result.require()
     passed = len(result.checks) - len(failed)
-    return f"gate {result.gate} open on {result.window}: {passed} of {len(result.checks)} passed"
+    return (
+        f"gate {result.gate} open on {result.window.key}: {passed} of {len(result.checks)} passed"
+    )
 
 
 def _show_report() -> None:

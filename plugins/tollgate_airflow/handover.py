@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from contracts.results import StageResult
-from contracts.stages import Stage
+from contracts.stage_results import StageResult
 from tollgate_airflow import connections
 from tollgate_airflow.runs import Run
 
+_R = TypeVar("_R", bound=StageResult)
 
-def previous(stage: Stage, run: Run) -> StageResult:
-    """Return what `stage` recorded for this window.
+
+def previous(kind: type[_R], run: Run) -> _R:
+    """Return what the stage of this result recorded for this window.
 
     Raises:
         LedgerError: when the window never passed that stage.
     """
     from warehouse.ledger import latest
 
-    return latest(connections.warehouse("loader"), stage, run.window.key)
+    return latest(connections.warehouse("loader"), kind, run.window)
 
 
 def record(run: Run, result: StageResult) -> None:

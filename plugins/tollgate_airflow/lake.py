@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
 from tollgate_airflow import handover
 from tollgate_airflow.runs import Run
@@ -14,6 +13,8 @@ from tollgate_airflow.task_metrics import with_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from spark.jobs.publish import Audited
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def session() -> Iterator[SparkSession]:
             spark.stop()
 
 
-def publish(run: Run, audited: StageResult) -> None:
+def publish(run: Run, audited: Audited) -> None:
     """Fast-forward `main` to the audit branch and record the published snapshots."""
     from spark.jobs.publish import publish as fast_forward
 
@@ -38,7 +39,7 @@ def publish(run: Run, audited: StageResult) -> None:
         handover.record(run, fast_forward(spark, audited))
 
 
-def discard(spark: SparkSession, audited: StageResult) -> None:
+def discard(spark: SparkSession, audited: Audited) -> None:
     """Drop the audit branch of a refused run."""
     from spark.jobs.publish import discard as drop
 

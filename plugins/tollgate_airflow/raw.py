@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import LandResult, ProcessResult
 
 if TYPE_CHECKING:
     from sources.manifest import Manifest
 
 
-def manifests(s3: Any, landed: StageResult) -> list[Manifest]:
+def manifests(s3: Any, landed: LandResult) -> list[Manifest]:
     """Return the manifests that a landing reported, whatever has landed since."""
-    return _named(s3, [landed.details["manifest"]])
+    return _named(s3, [landed.manifest])
 
 
-def read_by(s3: Any, processed: StageResult) -> list[Manifest]:
+def read_by(s3: Any, processed: ProcessResult) -> list[Manifest]:
     """Return the manifests that the processing of a window has read."""
-    return _named(s3, processed.details["manifests"])
+    return _named(s3, processed.manifests)
 
 
-def _named(s3: Any, keys: list[str]) -> list[Manifest]:
+def _named(s3: Any, keys: Sequence[str]) -> list[Manifest]:
     from sources.manifest import named
 
     return [named(s3, get_settings().s3.raw_bucket, key) for key in keys]

@@ -126,7 +126,7 @@ def _record(attempt: _Attempt, outcome: str) -> None:
         told = TaskAttempt(
             run_id=run.run_id,
             stage=run.stage,
-            window=run.window.key,
+            window=run.window,
             task=instance.task_id,
             attempt=instance.try_number,
             outcome=outcome,

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.features import LOOKBACK_DAYS
-from contracts.results import Balance, StageResult
-from contracts.stages import Stage
+from contracts.results import Balance
+from contracts.stage_results import PrepareResult, ProcessResult
 from lake.dates import date_ranges
 from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_rows
@@ -33,7 +33,7 @@ _TRANSACTIONS: Final = "processed.transactions"
 
 
 @says_when_lost
-def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> StageResult:
+def prepare(spark: SparkSession, processed: ProcessResult, *, run_id: str) -> PrepareResult:
     """Compute the features that a processed window changes, onto the audit branch of the run.
 
     A payment on day t enters features up to t + `LOOKBACK_DAYS`, so those days are computed anew
@@ -74,8 +74,7 @@ def prepare(spark: SparkSession, processed: StageResult, *, run_id: str) -> Stag
     went_out = _counted(
         read(spark, "sandbox.features", snapshots["sandbox.features"]), date_ranges(dates)
     )
-    return StageResult(
-        stage=Stage.PREPARE,
+    return PrepareResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(dates),

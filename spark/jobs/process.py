@@ -9,8 +9,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from contracts.results import ConservationError, StageResult
-from contracts.stages import Stage
+from contracts.results import ConservationError
+from contracts.stage_results import ProcessResult
 from contracts.windows import Window
 from sources.declaration import Source
 from sources.manifest import Manifest
@@ -31,7 +31,7 @@ def process(
     run_id: str,
     raw_bucket: str,
     key_file: Path,
-) -> StageResult:
+) -> ProcessResult:
     """Process the landed objects of a window onto the audit branch of the run.
 
     Main is not touched: `publish` moves it after the gate. Running it again, also after a kill,
@@ -53,18 +53,15 @@ def process(
     with on_disk(batch) if is_text else nullcontext(batch) as rows:
         groups, touched = _write(spark, source, rows, manifests, objects, window, branch)
     held = references(spark, tables)
-    return StageResult(
-        stage=Stage.PROCESS,
-        window=window.key,
+    return ProcessResult(
+        window=window,
         run_id=run_id,
         dates=touched,
         snapshots={name: branches[branch] for name, branches in held.items()},
         branch=branch,
         balances=balances(groups),
-        details={
-            "manifests": [manifest.key for manifest in manifests],
-            "reasons": reasons(groups),
-        },
+        manifests=tuple(manifest.key for manifest in manifests),
+        reasons=reasons(groups),
     ).check()
 
 

@@ -2,12 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pyspark.sql import SparkSession
 
 from contracts.render.to_iceberg import CATALOG, qualified
-from contracts.results import StageResult
+from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
 from spark.session import says_when_lost
@@ -15,13 +15,16 @@ from spark.tables import MAIN, alter, ancestors, drop_branch, references
 
 _ZONE: Final = {Stage.PROCESS: "processed", Stage.PREPARE: "sandbox"}
 
+Audited = ProcessResult | PrepareResult
+_A = TypeVar("_A", bound=Audited)
+
 
 class PublishConflictError(RuntimeError):
     """Raised when another run has published meanwhile: run the stage again, then its gate."""
 
 
 @says_when_lost
-def publish(spark: SparkSession, audited: StageResult) -> StageResult:
+def publish(spark: SparkSession, audited: _A) -> _A:
     """Fast-forward main of the stage's tables to the audited snapshots and drop the branch.
 
     May run again after a kill: a table whose main holds the snapshot already is left as it is.
@@ -30,7 +33,7 @@ def publish(spark: SparkSession, audited: StageResult) -> StageResult:
         PublishConflictError: when main of a table has moved since the branch was opened; nothing
             is published unless that happens in the very moment between looking and moving.
     """
-    tables = zone(_ZONE[Stage(audited.stage)])
+    tables = zone(_ZONE[audited.stage])
     branch = audited.branch
     if branch is None:
         return audited
@@ -53,13 +56,13 @@ def publish(spark: SparkSession, audited: StageResult) -> StageResult:
     return replace(audited, branch=None)
 
 
-def discard(spark: SparkSession, audited: StageResult) -> None:
+def discard(spark: SparkSession, audited: Audited) -> None:
     """Drop the branch of a run that its gate refused."""
     if audited.branch is not None:
-        drop_branch(spark, zone(_ZONE[Stage(audited.stage)]), audited.branch)
+        drop_branch(spark, zone(_ZONE[audited.stage]), audited.branch)
 
 
-def _forward(spark: SparkSession, table: Table, branch: str, audited: StageResult) -> None:
+def _forward(spark: SparkSession, table: Table, branch: str, audited: Audited) -> None:
     try:
         alter(
             spark,
@@ -71,8 +74,8 @@ def _forward(spark: SparkSession, table: Table, branch: str, audited: StageResul
         raise
 
 
-def _conflict(table: Table, audited: StageResult) -> PublishConflictError:
+def _conflict(table: Table, audited: Audited) -> PublishConflictError:
     return PublishConflictError(
-        f"{table.name} was published by another run while the window {audited.window} was in"
-        f" audit: run the stage {audited.stage} again for it."
+        f"{table.name} was published by another run while the window {audited.window.key}"
+        f" was in audit: run the stage {audited.stage} again for it."
     )

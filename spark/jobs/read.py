@@ -5,7 +5,7 @@ from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 
-from contracts.results import StageResult
+from contracts.stage_results import StageResult
 from contracts.tables import TABLES
 from lake.dates import date_ranges
 from spark.tables import read, within

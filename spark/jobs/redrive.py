@@ -11,8 +11,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.reasons import RejectReason
-from contracts.results import Balance, ConservationError, StageResult
-from contracts.stages import Stage
+from contracts.results import Balance, ConservationError
+from contracts.stage_results import ProcessResult, RedrivenResult, RedriveResult
+from contracts.windows import Window
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
@@ -78,7 +79,7 @@ class _Judged:
 @says_when_lost
 def rehearse(
     spark: SparkSession,
-    processed: StageResult,
+    processed: ProcessResult,
     manifests: Sequence[Manifest],
     *,
     reasons: Iterable[str] = (),
@@ -96,14 +97,14 @@ def rehearse(
 @says_when_lost
 def redrive(
     spark: SparkSession,
-    processed: StageResult,
+    processed: ProcessResult,
     manifests: Sequence[Manifest],
     *,
     reasons: Iterable[str] = (),
     run_id: str,
     raw_bucket: str,
     key_file: Path,
-) -> StageResult:
+) -> RedrivenResult:
     """Take the quarantined rows of a window that pass now onto the audit branch of the run.
 
     `processed` is the last result of the stage process over the window and `manifests` are those it
@@ -111,8 +112,8 @@ def redrive(
     is empty. What fails again stays, with its history and one try more.
 
     Returns the result of the stage process as it is with these rows: the next stages read it as
-    they would the result of a whole run. `details["redrive"]` is the result of the redrive itself,
-    over the rows that it tried.
+    they would the result of a whole run. Its `redrive` is the result of the redrive itself, over
+    the rows that it tried.
 
     Raises:
         NothingToRedriveError: when no row is selected.
@@ -138,37 +139,31 @@ def redrive(
         refused = _refused(spark, judged, processed.window, run_id, branch)
         write_batch(spark, judged.source, accepted, touched, branch, kept=kept, refused=refused)
     held = references(spark, tables)
-    moved = StageResult(
-        stage=Stage.REDRIVE,
+    moved = RedriveResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(touched),
         balances=_moved(judged.groups),
-        details={
-            "asked_for": sorted(reasons),
-            "outcomes": [str(outcome) for outcome in _outcomes(judged.groups)],
-        },
+        asked_for=tuple(sorted(reasons)),
+        outcomes=tuple(str(outcome) for outcome in _outcomes(judged.groups)),
     ).check()
-    return StageResult(
-        stage=Stage.PROCESS,
+    return RedrivenResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(sorted({*processed.dates, *touched})),
         snapshots={name: branches[branch] for name, branches in held.items()},
         branch=branch,
         balances=_restated(processed.balances, judged.groups),
-        details={
-            **processed.details,
-            "reasons": _reasons_after(processed.details["reasons"], judged.groups),
-            "redrive": moved.to_dict(),
-        },
+        manifests=processed.manifests,
+        reasons=_reasons_after(processed.reasons, judged.groups),
+        redrive=moved,
     ).check()
 
 
 @contextmanager
 def _judged(
     spark: SparkSession,
-    processed: StageResult,
+    processed: ProcessResult,
     manifests: Sequence[Manifest],
     reasons: Iterable[str],
     version: str,
@@ -193,7 +188,7 @@ def _judged(
         objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
         if not objects:
             raise NothingToRedriveError(
-                f"no row of the window {processed.window} is in quarantine"
+                f"no row of the window {processed.window.key} is in quarantine"
                 f"{' for ' + ', '.join(asked) if asked else ''}: there is nothing to redrive."
             )
         source = declared(manifests[0].source)
@@ -212,7 +207,7 @@ def _judged(
         yield _Judged(source, judged, groups)
 
 
-def _check_held(held: DataFrame, processed: StageResult) -> None:
+def _check_held(held: DataFrame, processed: ProcessResult) -> None:
     """Prove that the quarantine of the window is what the ledger says of it.
 
     Raises:
@@ -232,8 +227,8 @@ def _check_held(held: DataFrame, processed: StageResult) -> None:
     if found != told:
         rows = [sum(rows for rows, _ in sides.values()) for sides in (found, told)]
         raise QuarantineMovedError(
-            f"the quarantine holds {rows[0]} rows of the window {processed.window}, where its last"
-            f" run says {rows[1]}, or other money: another run has handled its objects since."
+            f"the quarantine holds {rows[0]} rows of the window {processed.window.key}, where its"
+            f" last run says {rows[1]}, or other money: another run has handled its objects since."
             " Run process_transactions for the window, then redrive what it leaves."
         )
 
@@ -248,7 +243,7 @@ def _only(manifests: Sequence[Manifest], objects: set[str]) -> list[Manifest]:
 
 
 def _refused(
-    spark: SparkSession, judged: _Judged, window: str, run_id: str, branch: str
+    spark: SparkSession, judged: _Judged, window: Window, run_id: str, branch: str
 ) -> DataFrame:
     """Return the quarantine without the selected rows, and with those that fail again."""
     # A run that is tried again has counted already.
@@ -257,7 +252,7 @@ def _refused(
     failed = failed.withColumns({name: F.col(f"was.{name}") for name in HISTORY})
     again = failed.withColumns(
         {
-            "window_key": F.lit(window),
+            "window_key": F.lit(window.key),
             "rules": rules(judged.source),
             "redrive_count": F.col("redrive_count") + F.when(is_counted, 0).otherwise(1),
             "redrive_run_id": F.lit(run_id),

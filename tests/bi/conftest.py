@@ -15,6 +15,7 @@ from bi.publish import publish
 from contracts.columns import CHANNELS
 from contracts.results import CheckResult, GateResult, TaskAttempt
 from contracts.settings import Settings
+from contracts.windows import Window
 from warehouse import ledger, transform
 
 _FIRST = date(2024, 5, 1)
@@ -58,7 +59,7 @@ def _judge(dsn: str, window: str, run_id: str) -> None:
             f"{gate}.rows", f"{gate}.transactions", "warning", passed, None, "1", "2", "it may be"
         )
         sure = replace(check, name=f"{gate}.key", severity="critical", passed=True)
-        ledger.record_gate(dsn, GateResult(gate, window, run_id, (check, sure)), _NOW)
+        ledger.record_gate(dsn, GateResult(gate, Window.parse(window), run_id, (check, sure)), _NOW)
 
 
 @pytest.fixture(scope="module")

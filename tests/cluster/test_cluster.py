@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from contracts.results import StageResult
 from contracts.settings import REPO, Settings
+from contracts.stage_results import StageResult
 from contracts.tables import zone
 from contracts.windows import Window
 from embedded import platform

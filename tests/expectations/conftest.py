@@ -15,8 +15,9 @@ import pytest
 
 from contracts.columns import LogicalType
 from contracts.render import to_arrow
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.stage_results import BuildResult, LoadResult, PrepareResult, ProcessResult
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
 from expectations.gates import gate_production, gate_staging
@@ -26,6 +27,7 @@ from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
+from tests.stage_results import result_of
 from tests.warehouses import Warehouses
 from warehouse.load import stage
 from warehouse.load_plan import SOURCES
@@ -65,8 +67,8 @@ class Line:
 
     spark: Any
     manifests: list[Manifest]
-    processed: StageResult
-    prepared: StageResult
+    processed: ProcessResult
+    prepared: PrepareResult
     state_dir: Path
 
     def frames(self) -> Frames:
@@ -204,7 +206,7 @@ class House:
 
     settings: Settings
     catalog: Any
-    staged: StageResult
+    staged: LoadResult
     state_dir: Path
 
     def gate(self) -> GateResult:
@@ -214,7 +216,7 @@ class House:
     def production(self) -> GateResult:
         """Judge the audit schema."""
         window = "sparkov@2024-07-01--2024-07-02"
-        built = StageResult("build", window, "build_gates", self.staged.dates)
+        built = result_of(BuildResult, window, "build_gates", dates=self.staged.dates)
         return gate_production(self.dsn("transformer"), built, self.state_dir)
 
     def dsn(self, role: Any) -> str:
@@ -267,11 +269,12 @@ def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
 
 def _stage(
     settings: Settings, catalog: Any, snapshots: dict[str, int], dates: tuple[date, ...]
-) -> StageResult:
+) -> LoadResult:
     """Load a window that touched these dates beside STAGING."""
     window = "sparkov@2024-07-01--2024-07-02"
-    processed = StageResult("process", window, "process_1", dates, snapshots)
-    prepared = StageResult("prepare", window, "prepare_1", dates, snapshots)
+    wrote: dict[str, Any] = {"dates": dates, "snapshots": snapshots}
+    processed = result_of(ProcessResult, window, "process_1", **wrote)
+    prepared = result_of(PrepareResult, window, "prepare_1", **wrote)
     return stage(catalog, settings.warehouse.dsn("loader"), processed, prepared, "load_gates")
 
 

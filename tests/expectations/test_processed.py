@@ -206,13 +206,12 @@ def test_the_quarantine_is_counted_by_source_and_currency(line: Line, processed:
     }
 
 
-def test_a_window_without_a_row_passes_only_when_declared_empty(line: Line) -> None:
+def test_a_window_without_a_row_closes_the_gate(line: Line) -> None:
     empty = replace(line.processed, balances=(), dates=())
     told = replace(line, processed=empty, manifests=[])
-    frames = told.frames()
-    assert closed_by(told.judge_processed(frames)) == {"transactions.balances.table.not_empty"}
-    told.processed = replace(empty, details={"declared_empty": True})
-    assert told.judge_processed(frames).passed
+    assert closed_by(told.judge_processed(told.frames())) == {
+        "transactions.balances.table.not_empty"
+    }
 
 
 def test_days_of_a_source_without_closed_lists_are_counted(line: Line, processed: Frames) -> None:

@@ -9,10 +9,11 @@ import pytest
 from contracts.columns import Column, LogicalType
 from contracts.render import to_postgres
 from contracts.render.to_gx import WARNING
-from contracts.results import StageResult
+from contracts.stage_results import BuildResult
 from contracts.tables import TABLES
 from expectations.gates import gate_production
 from expectations.suites import production
+from tests.stage_results import result_of
 from warehouse.load import swap
 
 pytestmark = pytest.mark.postgres
@@ -148,7 +149,7 @@ def test_faults_in_the_marts_close_the_gate(marts: Any) -> None:
 
 
 def test_a_build_without_dates_passes(marts: Any) -> None:
-    built = StageResult("build", "sparkov@2024-07-01", "build_gates", ())
+    built = result_of(BuildResult, "sparkov@2024-07-01", "build_gates")
     result = gate_production(marts.dsn("transformer"), built, marts.state_dir)
     assert marts.closed_by(result) == set()
 

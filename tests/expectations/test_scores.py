@@ -9,20 +9,23 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
+from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
+from contracts.windows import Window
 from expectations.scores import judge_scores
+from tests.stage_results import result_of
 
 DAY = date(2024, 8, 30)
 ROWS = 400
 SCHEMA = to_arrow.schema(TABLES["staging.scores"])
-SCORED = StageResult(
-    "score",
+SCORED = result_of(
+    ScoreResult,
     f"sparkov@{DAY}",
     "score_1",
-    (DAY,),
-    {"sandbox.features": 7},
-    details={"model_name": "fraud_detector_sparkov", "model_version": 3},
+    dates=(DAY,),
+    snapshots={"sandbox.features": 7},
+    model_version=3,
 )
 FEATURED = pa.table(
     {"source_system": ["sparkov"] * ROWS, "event_id": [f"{n:032x}" for n in range(ROWS)]}
@@ -105,7 +108,7 @@ def test_many_alerts_are_a_warning_before_they_are_a_failure(tmp_path: Path) -> 
 
 
 def test_each_source_has_its_own_usual_share_of_alerts(tmp_path: Path) -> None:
-    scored = replace(SCORED, window=f"handbook@{DAY}")
+    scored = replace(SCORED, window=Window("handbook", DAY, DAY))
     rows = [
         _row(n, source_system="handbook", decision="review" if n >= 380 else "approve")
         for n in range(ROWS)
@@ -116,7 +119,7 @@ def test_each_source_has_its_own_usual_share_of_alerts(tmp_path: Path) -> None:
 
 
 def test_an_input_that_the_batch_lost_closes_the_gate(tmp_path: Path) -> None:
-    lost = replace(SCORED, details={**SCORED.details, "lost_inputs": {"home_distance_km": ROWS}})
+    lost = replace(SCORED, lost_inputs={"home_distance_km": ROWS})
     result = judge_scores(lost, _scores(), FEATURED, tmp_path)
     assert not result.passed
     (check,) = (check for check in result.checks if not check.passed)

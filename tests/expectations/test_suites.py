@@ -25,7 +25,7 @@ def _of_tables() -> list[tuple[str, tuple[Rule, ...]]]:
 
 
 OTHERS = [
-    ("raw", raw.object_rules(False)),
+    ("raw", raw.object_rules()),
     ("raw", raw.day_rules()),
     ("raw", raw.manifest_rules()),
     ("processed", days.processed_rules(SPARKOV, True)),
@@ -36,7 +36,7 @@ OTHERS = [
     ("processed", profiles.band_rules((*profiles.BANDS, profiles.null_band("country")), True)),
     ("processed", profiles.shape_rules(profiles.SHAPES, False)),
     ("sandbox", days.sandbox_rules(True)),
-    ("processed", comparisons.balance_rules(Ranges(), False)),
+    ("processed", comparisons.balance_rules(Ranges())),
     ("staging", comparisons.agreement_rules(("rows", "amount"), True)),
     ("processed", comparisons.run_rules(True)),
     ("sandbox", comparisons.run_rules(False)),

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import StageResult
+from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
 from expectations.gates import gate_scores, gate_staging
 from expectations.scores import read_beside
+from tests.stage_results import result_of
 from warehouse.scores import stage_scores
 
 pytestmark = pytest.mark.postgres
@@ -35,7 +36,7 @@ def spoiled(house: Any) -> Iterator[Any]:
 
 
 def test_faults_in_staging_close_the_gate(spoiled: Any) -> None:
-    beside = spoiled.staged.details["beside"]
+    beside = spoiled.staged.beside
     payments, labels = beside["staging.transactions"], beside["staging.labels"]
     features, customers = beside["staging.features"], beside["staging.customers"]
     spoiled.spoil(
@@ -62,7 +63,7 @@ def test_faults_in_staging_close_the_gate(spoiled: Any) -> None:
 
 
 def test_an_emptied_table_of_another_type_closes_the_gate(spoiled: Any) -> None:
-    payments = spoiled.staged.details["beside"]["staging.transactions"]
+    payments = spoiled.staged.beside["staging.transactions"]
     spoiled.spoil(
         "loader",
         f"truncate {payments}",
@@ -80,7 +81,7 @@ def test_a_window_of_repeats_only_passes_by_saying_so(spoiled: Any) -> None:
     assert [check for check in result.checks if not check.passed] == []
     assert NOTHING_NEW in {check.name for check in result.checks}
     # The small tables come whole all the same and are judged against the lake.
-    customers = spoiled.staged.details["beside"]["staging.customers"]
+    customers = spoiled.staged.beside["staging.customers"]
     spoiled.spoil("loader", f"delete from {customers} where customer_id like '%03'")
     assert spoiled.closed_by(spoiled.gate()) == {
         "customers.lake.rows.equals_rows_before",
@@ -95,7 +96,7 @@ def test_rows_without_a_date_close_the_gate(house: Any) -> None:
 
 
 def test_rules_that_a_table_enforces_are_left_to_it(house: Any) -> None:
-    beside = house.staged.details["beside"]
+    beside = house.staged.beside
     payments, customers = beside["staging.transactions"], beside["staging.customers"]
     judged = {check.name for check in house.gate().checks}
     assert {"transactions.currency.form", "transactions.table.key_unique"} <= judged
@@ -110,7 +111,7 @@ def test_rules_that_a_table_enforces_are_left_to_it(house: Any) -> None:
 
 
 def test_a_changed_text_or_time_closes_the_gate_though_all_sums_agree(spoiled: Any) -> None:
-    beside = spoiled.staged.details["beside"]
+    beside = spoiled.staged.beside
     spoiled.spoil(
         "loader",
         f"update {beside['staging.transactions']} set counterparty_id = 'merchant 9'"
@@ -133,13 +134,13 @@ def test_scores_read_back_from_beside_have_the_types_of_the_contract(
     rows = [{**warehouse_row(table, DAYS[0], n), "score": n / ROWS} for n in range(ROWS)]
     scores = pa.Table.from_pylist(rows, to_arrow.schema(table))
     snapshot = house.staged.snapshots["sandbox.features"]
-    scored = StageResult(
-        "score",
+    scored = result_of(
+        ScoreResult,
         f"sparkov@{DAYS[0]}",
         "score_gates",
-        DAYS[:1],
-        {"sandbox.features": snapshot},
-        details={"model_name": "text", "model_version": 1},
+        dates=DAYS[:1],
+        snapshots={"sandbox.features": snapshot},
+        model_name="text",
     )
     scores = scores.set_column(
         scores.schema.get_field_index("feature_snapshot_id"),

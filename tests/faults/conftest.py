@@ -19,7 +19,6 @@ import pandas as pd
 import psycopg
 import pytest
 
-from contracts.results import StageResult
 from contracts.settings import REPO, Settings
 from contracts.stages import Stage
 from contracts.tables import zone
@@ -50,7 +49,7 @@ class Watched:
     settings: Settings
     direct: "DirectLine"
     instances: dict[str, Settings]
-    done: dict[Stage, StageResult] = field(default_factory=dict)
+    done: dict[Stage, Any] = field(default_factory=dict)
 
     @property
     def deliveries(self) -> Path:

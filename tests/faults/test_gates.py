@@ -13,7 +13,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.results import GateFailed, StageResult
+from contracts.results import GateFailed
 from contracts.stages import Gate, Stage
 from contracts.windows import Window
 
@@ -48,8 +48,6 @@ def line(new_line: Callable[[], "Watched"], unfailed: dict[str, Any]) -> "Watche
 
 def refused(line: "Watched", gate: Gate, check: str, *stages: Stage) -> None:
     """Run stages up to a gate that closes, and prove that no store has changed."""
-    from warehouse.ledger import gate_history
-
     before = line.stores()
     assert None not in before.values(), "there is something to spoil in each store"
     with pytest.raises(GateFailed) as closed:
@@ -59,8 +57,9 @@ def refused(line: "Watched", gate: Gate, check: str, *stages: Stage) -> None:
     assert said.startswith(f"gate {gate} closed on window {DAY.key}: ")
     assert check in said
     assert "Report: " in said
-    latest, *_ = gate_history(line.dsn(), gate, DAY.key)
-    assert not latest.passed
+    judged = f"from staging.gate_results where gate = '{gate}' and window_key = '{DAY.key}'"
+    latest = f"checked_at = (select max(checked_at) {judged})"
+    assert (False,) in line.ask(f"select distinct is_passed {judged} and {latest}", "loader")
 
 
 def spoil(dsn: str, statement: str) -> None:
@@ -173,9 +172,9 @@ def test_gate_staging(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
 
     stage = load.stage
 
-    def tampered(*given: Any) -> StageResult:
+    def tampered(*given: Any) -> Any:
         staged = stage(*given)
-        beside = staged.details["beside"]["staging.transactions"]
+        beside = staged.beside["staging.transactions"]
         spoil(line.dsn(), f"update {beside} set amount = amount + 0.01 where raw_position = 7")
         return staged
 
@@ -192,7 +191,7 @@ def test_gate_production(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> No
 
     build = transform.build
 
-    def tampered(*given: Any, **named: Any) -> StageResult:
+    def tampered(*given: Any, **named: Any) -> Any:
         built = build(*given, **named)
         lost = "delete from production_audit.fct_transactions"
         spoil(line.dsn("transformer"), f"{lost} where event_date = '{DAY.span}' and amount < 5")
@@ -215,9 +214,9 @@ def test_gate_scores(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
 
     stage_scores = scores.stage_scores
 
-    def tampered(*given: Any) -> StageResult:
+    def tampered(*given: Any) -> Any:
         staged = stage_scores(*given)
-        spoil(line.dsn(), f"update {staged.details['beside']['staging.scores']} set score = 0.5")
+        spoil(line.dsn(), f"update {staged.beside['staging.scores']} set score = 0.5")
         return staged
 
     with monkeypatch.context() as patch:

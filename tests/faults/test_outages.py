@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from contracts.results import StageResult
 from contracts.settings import S3Role, Settings
+from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from sources.errors import StoreRefusedError
@@ -184,7 +184,7 @@ def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
     spark = session(line.settings)
     together = threading.Barrier(2)
 
-    def run(number: int) -> StageResult:
+    def run(number: int) -> ProcessResult:
         from spark.jobs.process import process
 
         together.wait()
@@ -197,7 +197,7 @@ def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
             key_file=line.settings.pseudonym_key_file,
         )
 
-    def show(result: StageResult) -> Exception | None:
+    def show(result: ProcessResult) -> Exception | None:
         together.wait()
         try:
             publish(spark, result)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from sources import registry
@@ -98,7 +99,7 @@ def redrive(line: "Watched", run_id: str) -> None:
         written = tasks.write(context)
         tasks.gate(context, written)
         assert tasks.publish(context, written) == DAY.key
-    line.done[Stage.PROCESS] = ledger.latest(line.dsn(), Stage.PROCESS, DAY.key)
+    line.done[Stage.PROCESS] = ledger.latest(line.dsn(), ProcessResult, DAY)
 
 
 def in_production(line: "Watched") -> tuple[int, Decimal]:

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from contracts.features import FEATURE_NAMES
+from contracts.windows import Window
 from ml import dataset, evaluate, split, training
 from ml.candidates import BASELINE
 from ml.promotion import Evidence, judge
@@ -131,7 +132,7 @@ def test_the_whole_contest_on_one_customer_in_five_passes_the_gate() -> None:
             champion_is_comparable=True,
             alert_share=float((trained.judged.score >= trained.bands.high).mean()),
         ),
-        window="handbook@2018-08-21",
+        window=Window.parse("handbook@2018-08-21"),
         run_id="train_handbook",
         report=None,
     )

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import GateResult, StageResult
+from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.stage_results import ScoreResult, TrainResult
 from contracts.tables import TABLES
 from contracts.windows import Window
 from expectations.gates import gate_scores
@@ -43,7 +44,7 @@ class Site:
 
     def train(
         self, snapshots: dict[str, int], run_id: str, window: Window = HISTORY
-    ) -> tuple[StageResult, GateResult]:
+    ) -> tuple[TrainResult, GateResult]:
         return train(
             self.settings,
             self.lake.catalog,
@@ -55,12 +56,12 @@ class Site:
 
     def score(
         self, snapshots: dict[str, int], window: Window = DAY
-    ) -> tuple[StageResult, pa.Table]:
+    ) -> tuple[ScoreResult, pa.Table]:
         return self.score_and_drift(snapshots, window)[:2]
 
     def score_and_drift(
         self, snapshots: dict[str, int], window: Window = DAY
-    ) -> tuple[StageResult, pa.Table, pa.Table]:
+    ) -> tuple[ScoreResult, pa.Table, pa.Table]:
         return score(
             self.settings,
             self.lake.catalog,
@@ -89,16 +90,16 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
 
     result, gate = site.train(snapshots, "train_1")
     assert gate.passed, [check for check in gate.checks if not check.passed]
-    assert result.details["promoted"]
-    assert result.details["promoted_at"] >= result.details["trained_at"]
-    assert "there is no champion yet" in result.details["verdict_reason"]
+    assert result.promoted
+    assert result.promoted_at >= result.trained_at
+    assert "there is no champion yet" in result.verdict_reason
     assert (site.alias("challenger"), site.alias("champion")) == (1, 1)
     assert result.snapshots == snapshots
     assert {"average_precision", "auc", "card_precision_100", "threshold", "prevalence"} <= set(
-        result.details["metrics"]
+        result.metrics
     )
     plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert StageResult.from_dict(plain).details == plain["details"]
+    assert TrainResult.from_dict(plain) == result
     recorded_in_mlflow(site, result)
 
     scored, first, drift = site.score_and_drift(snapshots)
@@ -109,20 +110,20 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     useless = site.lake.publish(build_world(planted=0.0))
     refused, closed = site.train(useless, "train_2")
     assert not closed.passed
-    assert not refused.details["promoted"]
-    assert "not_worse_than_champion" in refused.details["refused_because"]
-    assert "not_worse_than_champion: " in refused.details["verdict_reason"]
-    assert refused.details["promoted_at"] is None
+    assert not refused.promoted
+    assert "not_worse_than_champion" in refused.refused_because
+    assert "not_worse_than_champion: " in refused.verdict_reason
+    assert refused.promoted_at is None
     assert (site.alias("challenger"), site.alias("champion")) == (2, 1)
     assert closed.report is not None
-    assert refused.details["mlflow_run_id"] in closed.report
+    assert refused.mlflow_run_id in closed.report
 
     # The same data again: the same model to the last bit, and no worse than the champion.
     repeated, _ = site.train(snapshots, "train_3")
-    assert repeated.details["metrics"] == result.details["metrics"]
+    assert repeated.metrics == result.metrics
     assert site.alias("champion") == 3
     again, second = site.score(snapshots)
-    assert again.details["model_version"] == 3
+    assert again.model_version == 3
     for column in ("event_id", "score", "risk_level", "decision", "score_reasons"):
         assert second[column].to_pylist() == first[column].to_pylist()
 
@@ -136,15 +137,15 @@ def test_two_sources_on_the_same_days_have_a_model_each(
     history, day = Window("handbook", HISTORY.start, HISTORY.end), Window.of("handbook", DAY.span)
     snapshots = site.lake.publish(world, other)
     ours, _ = site.train(snapshots, "train_sparkov")
-    assert ours.details["unused_features"] == []
+    assert ours.unused_features == []
     with pytest.raises(NoChampion, match="handbook has no champion"):
         site.score(snapshots, day)
 
     champion = site.alias("champion")
     theirs, gate = site.train(snapshots, "train_handbook", history)
     assert gate.passed, [check for check in gate.checks if not check.passed]
-    assert (theirs.details["source"], theirs.details["model_version"]) == ("handbook", 1)
-    assert theirs.details["unused_features"] == list(lacking)
+    assert (theirs.window.source, theirs.model_version) == ("handbook", 1)
+    assert theirs.unused_features == list(lacking)
     assert theirs.snapshots == snapshots
     assert site.alias("champion", "handbook") == 1
     assert site.alias("champion") == champion
@@ -162,15 +163,15 @@ def test_two_sources_on_the_same_days_have_a_model_each(
         assert judged.passed, [check for check in judged.checks if not check.passed]
 
 
-def recorded_in_mlflow(site: Site, result: StageResult) -> None:
+def recorded_in_mlflow(site: Site, result: TrainResult) -> None:
     client = tracking.connect(site.settings)
-    run = client.get_run(result.details["mlflow_run_id"])
+    run = client.get_run(result.mlflow_run_id)
     table, snapshot = next(iter(result.snapshots.items()))
     assert run.data.params[f"snapshot_{table}"] == str(snapshot)
     assert run.data.tags["code_version"]
     assert run.data.params["source"] == run.data.tags["source"] == "sparkov"
     assert run.data.metrics["average_precision"] == pytest.approx(
-        result.details["metrics"]["average_precision"]
+        result.metrics["average_precision"]
     )
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"precision_recall.png", "calibration.png", "importances.png"} <= files
@@ -184,19 +185,19 @@ def recorded_in_mlflow(site: Site, result: StageResult) -> None:
     }
 
 
-def check_drift(drift: pa.Table, trained: StageResult, rows: int) -> None:
+def check_drift(drift: pa.Table, trained: TrainResult, rows: int) -> None:
     """A day that is like those before it: features whose values repeat over days have not moved."""
     assert drift.schema.equals(to_arrow.schema(TABLES["staging.feature_drift"]))
     lines = {line["feature_name"]: line for line in drift.to_pylist()}
     # A day is all weekend or none, whatever the weeks were.
-    assert set(lines) == set(trained.details["importances"]) - {"is_weekend"}
+    assert set(lines) == set(trained.importances) - {"is_weekend"}
     assert {line["transaction_count"] for line in lines.values()} == {rows}
     # Ten bins over 120 payments: about 0.08 by chance.
     assert lines["amount"]["stability_index"] < 0.25
     assert lines["time_since_last_seconds"]["training_null_share"] == pytest.approx(0.02, abs=0.01)
 
 
-def check_scores(result: StageResult, scores: pa.Table, world: World) -> None:
+def check_scores(result: ScoreResult, scores: pa.Table, world: World) -> None:
     assert scores.schema.equals(to_arrow.schema(TABLES["staging.scores"]))
     features = world[0].filter(pa.compute.equal(world[0]["event_date"], date(2024, 6, 29)))
     assert sorted(scores["event_id"].to_pylist()) == sorted(features["event_id"].to_pylist())

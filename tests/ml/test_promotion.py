@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.results import GateFailed, GateResult
+from contracts.windows import Window
 from ml.evaluate import Metrics
 from ml.promotion import Evidence, judge
 
@@ -37,7 +38,7 @@ SOUND = Evidence(
 
 
 def decide(evidence: Evidence) -> GateResult:
-    return judge(evidence, window="2024-05-01", run_id="train_1", report=None)
+    return judge(evidence, window=Window.parse("sparkov@2024-05-01"), run_id="train_1", report=None)
 
 
 def failed(evidence: Evidence) -> set[str]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from contracts.windows import Window
 from ml import candidates, dataset, training
 from ml.errors import NotEnoughHistory
 from ml.promotion import Evidence, judge
@@ -125,7 +126,7 @@ def test_boosting_that_collapses_is_refused(
             champion_is_comparable=True,
             alert_share=0.02,
         ),
-        window="2024-06-29",
+        window=Window.parse("sparkov@2024-06-29"),
         run_id="train_1",
         report=None,
     )

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.results import CheckResult, GateFailed, GateResult
+from contracts.windows import Window
 
 pytestmark = pytest.mark.airflow
 
@@ -86,7 +87,7 @@ def deadlock_in_dbt() -> Exception:
 def closed_gate() -> Exception:
     check = CheckResult("t.amount.sum", "t", "critical", False, observed="connection refused")
     try:
-        GateResult("raw", "2024-05-01", "r", (check,)).require()
+        GateResult("raw", Window.parse("sparkov@2024-05-01"), "r", (check,)).require()
     except GateFailed as error:
         return error
     raise AssertionError

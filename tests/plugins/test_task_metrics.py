@@ -65,7 +65,7 @@ def test_an_attempt_is_recorded_with_its_run(
     assert guarded(lambda: "done")() == "done"
     (told,) = recorded
     run = Run.of(Stage.PROCESS, context("process_transactions", "2024-05-01"))
-    assert (told.run_id, told.stage, told.window) == (run.run_id, "process", run.window.key)
+    assert (told.run_id, told.stage, told.window) == (run.run_id, "process", run.window)
     assert (told.task, told.attempt, told.outcome) == ("process", 2, "succeeded")
     assert told.finished_at >= told.started_at
     assert told.seconds >= 0
@@ -153,7 +153,7 @@ def test_a_task_without_a_window_says_its_run_itself(
     last_day = Window.parse("sparkov@2024-05-07")
     run = Run.of(Stage.TRAIN, context("train_fraud_model", None), default=last_day)
     guarded(lambda: task_metrics.belongs_to(run))()
-    assert [(told.run_id, told.window) for told in recorded] == [(run.run_id, last_day.key)]
+    assert [(told.run_id, told.window) for told in recorded] == [(run.run_id, last_day)]
 
 
 @pytest.fixture

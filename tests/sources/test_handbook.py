@@ -49,6 +49,6 @@ def test_the_whole_history_lands_once_and_to_the_cent(s3: Settings) -> None:
 
     again = land(WINDOW, client, bucket, files, run_id="r2")
 
-    assert (again.details["new_objects"], again.details["sequence"]) == (0, 1)
+    assert (again.new_objects, again.sequence) == (0, 1)
     assert find_latest(client, bucket, WINDOW) == manifest
     assert again.balances == first.balances

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from contracts.results import StageResult
 from contracts.settings import Settings
+from contracts.stage_results import LandResult
 from contracts.windows import Window
 from sources.discover import Delivery
 from sources.errors import StoreRefusedError, StoreUnreachableError
@@ -69,9 +69,9 @@ def test_a_delivery_lands_byte_for_byte_with_its_manifest(
     total = Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
     assert (held.schema_version, held.row_counts, held.amounts) == (1, {"USD": 5}, {"USD": total})
     assert Manifest.from_json(manifest.to_json()) == manifest
-    assert result.details["new_objects"] == 1
-    assert result.details["manifest"] == manifest.key
-    assert StageResult.from_dict(result.to_dict()) == result
+    assert result.new_objects == 1
+    assert result.manifest == manifest.key
+    assert LandResult.from_dict(result.to_dict()) == result
 
 
 def test_landing_twice_adds_nothing(s3: Settings, tmp_path: Path, window: Window) -> None:
@@ -83,7 +83,7 @@ def test_landing_twice_adds_nothing(s3: Settings, tmp_path: Path, window: Window
     again = land(window, client, bucket, files, run_id="r2")
 
     assert objects(client, bucket, window) == before
-    assert (again.details["new_objects"], again.details["sequence"]) == (0, 1)
+    assert (again.new_objects, again.sequence) == (0, 1)
 
 
 def test_a_corrected_delivery_adds_an_object_and_a_manifest(
@@ -94,10 +94,10 @@ def test_a_corrected_delivery_adds_an_object_and_a_manifest(
 
     again = land(window, client, bucket, delivery(tmp_path, window), run_id="r2")
 
-    assert again.details["sequence"] == 2
+    assert again.sequence == 2
     assert len(objects(client, bucket, window)) == 4
-    assert find_latest(client, bucket, window).key == again.details["manifest"]
-    assert named(client, bucket, first.details["manifest"]).sequence == 1
+    assert find_latest(client, bucket, window).key == again.manifest
+    assert named(client, bucket, first.manifest).sequence == 1
 
 
 def test_eight_landings_at_once_leave_one_object_and_one_manifest(
@@ -111,7 +111,7 @@ def test_eight_landings_at_once_leave_one_object_and_one_manifest(
             pool.map(lambda n: land(window, client, bucket, files, run_id=f"r{n}"), range(8))
         )
 
-    assert sum(result.details["new_objects"] for result in results) == 1
+    assert sum(result.new_objects for result in results) == 1
     keys = objects(client, bucket, window)
     assert len([key for key in keys if "/transactions/" in key]) == 1
     assert len([key for key in keys if "/manifests/" in key]) == 1
@@ -128,7 +128,7 @@ def test_a_pointer_lands_and_the_manifest_says_so(
     (held,) = find_latest(client, bucket, window).objects
     assert client.get_object(Bucket=bucket, Key=held.key)["Body"].read() == text
     assert (held.rows, held.amounts) == (None, {})
-    assert "Git-LFS pointer" in result.details["problems"][0]
+    assert "Git-LFS pointer" in result.problems[0]
 
 
 def test_a_wrong_key_is_one_clear_sentence(s3: Settings, tmp_path: Path, window: Window) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from contracts.results import StageResult
 from contracts.settings import Settings
+from contracts.stage_results import ProcessResult
 from contracts.tables import zone
 from contracts.windows import Window
 from sources.discover import Delivery, deliveries
@@ -88,7 +88,7 @@ class Line:
         land(window, client, bucket, files, run_id="land")
         return find_latest(client, bucket, window)
 
-    def process(self, manifest: Manifest, run_id: str) -> StageResult:
+    def process(self, manifest: Manifest, run_id: str) -> ProcessResult:
         """Process a landed window onto its audit branch."""
         from spark.jobs.process import process
 

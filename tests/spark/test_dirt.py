@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contracts.results import Balance, ConservationError, StageResult
+from contracts.results import Balance, ConservationError
+from contracts.stage_results import ProcessResult
 from contracts.tables import zone
 from sources import registry
 from sources.declaration import Source
@@ -83,7 +84,7 @@ class Processed:
     """A window that was published, and what it was landed from."""
 
     manifest: Manifest
-    result: StageResult
+    result: ProcessResult
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from contracts.columns import COLUMNS, PersonalData
 from contracts.features import FEATURE_NAMES, LOOKBACK_DAYS
-from contracts.results import StageResult
+from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.tables import TABLES, zone
 from sources.store import s3_client
 from tests.spark.logs import logs_under
@@ -31,7 +31,7 @@ pytestmark = [
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
 TRANSACTIONS, LABELS = "processed.transactions", "processed.labels"
 HISTORY, DAY = "2024-05-01--2024-05-16", "2024-05-17"
-Prepared = tuple[StageResult, StageResult]
+Prepared = tuple[ProcessResult, PrepareResult]
 
 
 def through(line: "Line", window: str) -> Prepared:

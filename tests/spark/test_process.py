@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from contracts.results import StageResult
+from contracts.stage_results import ProcessResult
 from contracts.tables import TABLES, zone
 from sources import registry
 from sources.manifest import Manifest
@@ -51,7 +51,7 @@ class Story:
     """What happened so far, for the tests that come after."""
 
     first: Manifest
-    audited: StageResult
+    audited: ProcessResult
 
 
 def content(line: "Line") -> dict[str, str]:
@@ -64,7 +64,7 @@ def content(line: "Line") -> dict[str, str]:
     return digests
 
 
-def published(line: "Line", result: StageResult) -> StageResult:
+def published(line: "Line", result: ProcessResult) -> ProcessResult:
     from spark.jobs.publish import publish
 
     return publish(line.spark, result)
@@ -84,7 +84,7 @@ def test_every_row_and_cent_is_accounted_for(story: Story) -> None:
     amounts = pd.Series([{"amt": 84.37, **row}["amt"] for row in DAY_A], dtype=float)
     assert balance.amount_in == Decimal(str(round(amounts.sum(), 2)))
     assert balance.amount_duplicate == Decimal("10.50")
-    assert story.audited.details["reasons"] == {
+    assert story.audited.reasons == {
         "absurd_amount": 1,
         "conflicting_duplicate": 1,
         "future_time": 1,
@@ -93,7 +93,7 @@ def test_every_row_and_cent_is_accounted_for(story: Story) -> None:
         "unreadable_amount": 1,
     }
     assert story.audited.dates == (date(2019, 1, 5),)
-    assert StageResult.from_dict(story.audited.to_dict()) == story.audited
+    assert ProcessResult.from_dict(story.audited.to_dict()) == story.audited
 
 
 def test_an_audit_branch_is_not_seen_until_it_is_published(line: "Line", story: Story) -> None:
@@ -157,7 +157,7 @@ def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Sto
 
     (balance,) = result.balances
     assert (balance.rows_out, balance.rows_duplicate, balance.rows_quarantined) == (2, 1, 1)
-    assert result.details["reasons"] == {"conflicting_duplicate": 1}
+    assert result.reasons == {"conflicting_duplicate": 1}
     assert result.dates == (date(2019, 1, 5), date(2019, 1, 6))
     published(line, result)
     rows = line.rows("processed.transactions")
@@ -217,7 +217,7 @@ def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story
 
     (balance,) = result.balances
     assert (balance.rows_out, balance.amount_in) == (1, Decimal("12.50"))
-    assert result.details["reasons"] == {"unreadable_amount": 2}
+    assert result.reasons == {"unreadable_amount": 2}
 
 
 def test_payments_that_a_mended_mapping_dates_otherwise_leave_their_old_dates(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.results import Balance, StageResult
+from contracts.results import Balance
+from contracts.stage_results import ProcessResult, RedrivenResult
 from contracts.tables import zone
 from sources import registry
 from sources.manifest import Manifest
@@ -44,8 +45,8 @@ class Story:
     """The window as it was processed, and as its last redrive left it."""
 
     manifest: Manifest
-    processed: StageResult
-    redriven: StageResult
+    processed: ProcessResult
+    redriven: RedrivenResult
 
     @property
     def landed_at(self) -> datetime:
@@ -72,20 +73,20 @@ def given(line: "Line", manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def redrive(line: "Line", story: Story, run_id: str, *reasons: str) -> StageResult:
+def redrive(line: "Line", story: Story, run_id: str, *reasons: str) -> RedrivenResult:
     from spark.jobs.redrive import redrive as job
 
     where = given(line, story.manifest)
     return job(line.spark, story.redriven, reasons=reasons, run_id=run_id, **where)
 
 
-def published(line: "Line", audited: StageResult) -> StageResult:
+def published(line: "Line", audited: RedrivenResult) -> RedrivenResult:
     from spark.jobs.publish import publish
 
     return publish(line.spark, audited)
 
 
-def judged(line: "Line", result: StageResult, manifest: Manifest) -> list[str]:
+def judged(line: "Line", result: RedrivenResult, manifest: Manifest) -> list[str]:
     """Return the critical checks that the gate finds failed."""
     from expectations.gates import gate_processed
 
@@ -214,12 +215,12 @@ def test_rows_that_pass_now_move_and_nothing_counts_twice(line: "Line", story: S
     )
     assert story.redriven.stage == "process"
     assert story.redriven.dates == (date(2019, 1, 4), date(2019, 1, 5))
-    assert story.redriven.details["reasons"] == {
+    assert story.redriven.reasons == {
         "conflicting_duplicate": 1,
         "negative_amount": 2,
         "unreadable_amount": 1,
     }
-    (moved,) = StageResult.from_dict(story.redriven.details["redrive"]).balances
+    (moved,) = story.redriven.redrive.balances
     assert (moved.rows_in, moved.rows_out, moved.rows_duplicate, moved.rows_quarantined) == (
         *(5, 3, 1, 1),
     )
@@ -281,9 +282,9 @@ def test_processing_the_window_again_gives_what_the_redrive_gave(
     with pets_are_a_category():
         result = published(line, line.process(story.manifest, "whole"))
     assert result.balances == story.redriven.balances
-    assert (result.dates, result.details["reasons"]) == (
+    assert (result.dates, result.reasons) == (
         story.redriven.dates,
-        story.redriven.details["reasons"],
+        story.redriven.reasons,
     )
     assert content(line) == before
 
@@ -307,7 +308,7 @@ def test_money_that_could_not_be_read_is_restated(line: "Line", story: Story) ->
         patch.setitem(registry.SOURCES, "sparkov", mended)
         audited = redrive(line, story, "mended", "unreadable_amount")
         assert judged(line, audited, story.manifest) == []
-        moved = StageResult.from_dict(audited.details["redrive"])
+        moved = audited.redrive
 
     (balance,) = audited.balances
     worth = Decimal("1737737.00")

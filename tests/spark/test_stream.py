@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from contracts.results import StageResult
+from contracts.stage_results import ProcessResult
 from sources.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def reckoned(arrivals: Arrivals) -> Expected:
     return Expected(kept, refused, repeated)
 
 
-def processed(line: "Line", manifest: Manifest, run_id: str) -> StageResult:
+def processed(line: "Line", manifest: Manifest, run_id: str) -> ProcessResult:
     from spark.jobs.publish import publish
 
     return publish(line.spark, line.process(manifest, run_id))
 
 
-def uncontested(line: "Line", result: StageResult) -> dict[str, list[str]]:
+def uncontested(line: "Line", result: ProcessResult) -> dict[str, list[str]]:
     """Return what must not depend on the order, without where and when a row arrived."""
     from pyspark.sql import functions as F
 

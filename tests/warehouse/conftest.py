@@ -16,13 +16,21 @@ from pyiceberg.transforms import IdentityTransform
 
 from contracts.columns import LogicalType
 from contracts.render import to_arrow
-from contracts.results import StageResult
 from contracts.settings import Settings
-from contracts.stages import Stage
+from contracts.stage_results import (
+    BuildResult,
+    LoadResult,
+    PrepareResult,
+    ProcessResult,
+    ScoreResult,
+    TrainResult,
+)
+from contracts.stages import Layer
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
+from tests.stage_results import result_of
 from tests.warehouses import Warehouses
-from warehouse import dbt_runner, load, model_registry_export, scores, transform
+from warehouse import load, model_registry_export, scores, transform
 from warehouse.migrate import RECORDS
 
 _SCORES = TABLES["staging.scores"]
@@ -128,7 +136,7 @@ class Lake:
 
     def publish(
         self, window: str, rows: dict[date, int] | None = None, **given: Any
-    ) -> tuple[StageResult, StageResult]:
+    ) -> tuple[ProcessResult, PrepareResult]:
         """Add days of `rows` payments each and return what Processed and Sandbox report."""
         asked = window_of(window)
         dates, key = tuple(asked.dates()), asked.key
@@ -172,8 +180,8 @@ class Lake:
         snapshots["processed.quarantine"] = self.write("processed.quarantine", quarantine)
         sandbox = {"sandbox.features": snapshots.pop("sandbox.features")}
         return (
-            StageResult(Stage.PROCESS, key, f"process {key}", dates, snapshots),
-            StageResult(Stage.PREPARE, key, f"prepare {key}", dates, sandbox),
+            result_of(ProcessResult, key, f"process {key}", dates=dates, snapshots=snapshots),
+            result_of(PrepareResult, key, f"prepare {key}", dates=dates, snapshots=sandbox),
         )
 
 
@@ -225,7 +233,7 @@ class Line:
         other.loader, other.loading, other.scoring = settings, loading, loading
         return other
 
-    def load(self, window: str, **given: Any) -> StageResult:
+    def load(self, window: str, **given: Any) -> LoadResult:
         """Load a window into STAGING."""
         published = self.lake.publish(window, **given)
         staged = self.loading.stage(
@@ -233,7 +241,7 @@ class Line:
         )
         return self.loading.swap(self.loader, staged)
 
-    def build(self, window: str, layer: dbt_runner.Layer = "core") -> StageResult:
+    def build(self, window: str, layer: Layer = "core") -> BuildResult:
         """Build the dates of a window in the audit schema."""
         parsed = window_of(window)
         return transform.build(
@@ -244,7 +252,7 @@ class Line:
             layer=layer,
         )
 
-    def run(self, window: str, **given: Any) -> StageResult:
+    def run(self, window: str, **given: Any) -> BuildResult:
         """Load, build and publish a window."""
         self.load(window, **given)
         built = self.build(window)
@@ -253,29 +261,23 @@ class Line:
 
     def train(
         self, source: str = "sparkov", version: int = 1, promoted: bool = True
-    ) -> StageResult:
+    ) -> TrainResult:
         """Record a model version, trained a day after the one before it."""
-        at = (_TRAINED_AT + timedelta(days=version)).isoformat()
-        trained = StageResult(
-            Stage.TRAIN,
-            Window.of(source, "2024-04-30").key,
+        at = _TRAINED_AT + timedelta(days=version)
+        trained = result_of(
+            TrainResult,
+            f"{source}@2024-04-30",
             f"train {version}",
             snapshots={"sandbox.features": 7, "processed.labels": 8},
-            details={
-                "model_name": f"fraud_detector_{source}",
-                "model_version": version,
-                "candidate": "boosted_trees",
-                "feature_list_version": "2",
-                "code_version": "unknown",
-                "trained_at": at,
-                "promoted": promoted,
-                "promoted_at": at if promoted else None,
-                "verdict_reason": "not_worse_than_champion: 0.5, expected any",
-                "as_of": "2024-05-01T00:00:00+00:00",
-                # No card precision: without a fraud on the test fold there is none.
-                "metrics": {"rows_train": 900.0, "frauds_train": 9.0, "auc": 0.9, "threshold": 0.5},
-                "importances": {"one": 0.25, "two": -0.01},
-            },
+            model_name=f"fraud_detector_{source}",
+            model_version=version,
+            trained_at=at,
+            promoted=promoted,
+            promoted_at=at if promoted else None,
+            verdict_reason="not_worse_than_champion: 0.5, expected any",
+            # No card precision: without a fraud on the test fold there is none.
+            metrics={"rows_train": 900.0, "frauds_train": 9.0, "auc": 0.9, "threshold": 0.5},
+            importances={"one": 0.25, "two": -0.01},
         )
         model_registry_export.record_model(self.settings.warehouse.dsn("loader"), trained)
         return trained
@@ -314,7 +316,7 @@ class Line:
             for name in ("one", "two")
         ]
         drift = pa.Table.from_pylist(drifted, to_arrow.schema(_DRIFT))
-        result = StageResult("score", asked.key, f"score {asked.key}", dates)
+        result = result_of(ScoreResult, asked.key, f"score {asked.key}", dates=dates)
         staged = self.scoring.stage_scores(self.loader, result, table, drift)
         self.scoring.swap_scores(self.loader, staged)
 

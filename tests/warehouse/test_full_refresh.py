@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from contracts.results import CheckResult, GateFailed, GateResult, StageResult
+from contracts.results import CheckResult, GateFailed, GateResult
+from contracts.stage_results import BuildResult
 from contracts.tables import TABLES, zone
 from expectations import full_refresh as command
 from expectations.gates import gate_production
@@ -35,7 +36,7 @@ def _marts(line: Any, schema: str = "production") -> dict[str, list[Any]]:
         }
 
 
-def _judged_by_dbt(dsn: str, built: StageResult, state_dir: Path) -> GateResult:
+def _judged_by_dbt(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
     """Let a build pass: the gate itself refuses made-up parties, which are no tokens."""
     check = CheckResult("dbt", "production", "critical", True, expected="", observed="")
     return GateResult("production", built.window, built.run_id, (check,))

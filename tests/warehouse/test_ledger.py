@@ -7,15 +7,10 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from contracts.results import (
-    Balance,
-    CheckResult,
-    ConservationError,
-    GateResult,
-    StageResult,
-    TaskAttempt,
-)
+from contracts.results import Balance, CheckResult, ConservationError, GateResult, TaskAttempt
 from contracts.settings import Settings
+from contracts.stage_results import LoadResult, ProcessResult, ResultFormError
+from contracts.windows import Window
 from warehouse import ledger
 
 pytestmark = pytest.mark.postgres
@@ -27,15 +22,16 @@ _RESTATED = replace(
     _BALANCE, currency="XXX", rows_in=11, rows_restated=-1, amount_in=Decimal("10.00"),
     amount_restated=Decimal("0.10"),
 )  # fmt: skip
-_RESULT = StageResult(
-    stage="process",
-    window="2024-05-01",
+_WINDOW = Window.parse("sparkov@2024-05-01")
+_RESULT = ProcessResult(
+    window=_WINDOW,
     run_id="run 1",
     dates=(date(2024, 5, 1), date(2024, 4, 30)),
     snapshots={"processed.transactions": 2**62},
     branch="audit_1",
     balances=(_BALANCE, _RESTATED),
-    details={"text": "o'clock; drop table x", "numbers": [1, 2.5, None]},
+    manifests=("o'clock; drop table x",),
+    reasons={"unknown_code": 2},
 )
 
 
@@ -46,28 +42,40 @@ def dsn(warehouse: Settings, loader: psycopg.Connection) -> str:
 
 def test_the_next_stage_reads_what_the_last_one_reported(dsn: str) -> None:
     ledger.record(dsn, _RESULT, _AT, _AT + timedelta(seconds=2))
-    assert ledger.latest(dsn, "process", "2024-05-01") == _RESULT
+    assert ledger.latest(dsn, ProcessResult, _WINDOW) == _RESULT
 
 
 def test_the_latest_finished_run_is_handed_on(dsn: str) -> None:
     newer = replace(_RESULT, run_id="run 2", snapshots={"processed.transactions": 5})
     ledger.record(dsn, newer, _AT, _AT + timedelta(seconds=9))
     ledger.record(dsn, _RESULT, _AT, _AT + timedelta(seconds=2))
-    assert ledger.latest(dsn, "process", "2024-05-01") == newer
+    assert ledger.latest(dsn, ProcessResult, _WINDOW) == newer
 
 
 def test_a_retry_records_its_run_once(dsn: str, loader: psycopg.Connection) -> None:
     ledger.record(dsn, _RESULT, _AT, _AT)
     mended = replace(_RESULT, balances=(replace(_BALANCE, rows_in=11, rows_out=8),))
     ledger.record(dsn, mended, _AT, _AT + timedelta(seconds=1))
-    assert ledger.latest(dsn, "process", "2024-05-01") == mended
+    assert ledger.latest(dsn, ProcessResult, _WINDOW) == mended
     counts = "select (select count(*) from staging.run_ledger), count(*) from staging.run_balances"
     assert loader.execute(counts).fetchone() == (1, 1)
 
 
+def test_a_result_that_another_version_recorded_is_refused_in_a_sentence(
+    dsn: str, loader: psycopg.Connection
+) -> None:
+    ledger.record(dsn, _RESULT, _AT, _AT)
+    loader.execute("update staging.run_ledger set details = details #- '{details,reasons}'")
+    loader.commit()
+    with pytest.raises(ResultFormError, match=r"cannot be read: reasons\..* run the stage process"):
+        ledger.latest(dsn, ProcessResult, _WINDOW)
+
+
 def test_a_window_that_never_ran_is_named(dsn: str) -> None:
-    with pytest.raises(ledger.LedgerError, match="no run of stage load over window 2024-05-01"):
-        ledger.latest(dsn, "load", "2024-05-01")
+    with pytest.raises(
+        ledger.LedgerError, match="no run of stage load over window sparkov@2024-05-01"
+    ):
+        ledger.latest(dsn, LoadResult, _WINDOW)
 
 
 def test_an_unbalanced_run_is_not_recorded(dsn: str, loader: psycopg.Connection) -> None:
@@ -88,7 +96,7 @@ def test_the_table_itself_refuses_a_row_that_does_not_balance(
 
 def test_an_attempt_at_a_task_is_recorded_once(dsn: str, loader: psycopg.Connection) -> None:
     first = TaskAttempt(
-        *("run 1", "process", "sparkov@2024-05-01", "write", 1, "failed"),
+        *("run 1", "process", _WINDOW, "write", 1, "failed"),
         *(_AT, _AT + timedelta(seconds=3), 3.0, 1.5, 200.25, 10, None),
     )
     second = replace(first, attempt=2, outcome="succeeded", spark_cpu_seconds=4.5)
@@ -108,15 +116,20 @@ def _judgement(passed: bool) -> GateResult:
                     "amount", "-1", ">= 0", "money is never negative"),
         CheckResult("transactions.table.rows", "staging.transactions", "warning", True),
     )  # fmt: skip
-    return GateResult("staging", "2024-05-01", "run 1", checks)
+    return GateResult("staging", _WINDOW, "run 1", checks)
 
 
-def test_judgements_are_kept_side_by_side_newest_first(dsn: str) -> None:
+def test_judgements_are_kept_side_by_side(dsn: str, loader: psycopg.Connection) -> None:
+    later = _AT + timedelta(minutes=1)
     ledger.record_gate(dsn, _judgement(False), _AT)
-    ledger.record_gate(dsn, _judgement(True), _AT + timedelta(minutes=1))
-    history = ledger.gate_history(dsn, "staging")
-    assert history == [_judgement(True), _judgement(False)]
-    assert ledger.gate_history(dsn, "staging", "2024-05-02") == []
+    ledger.record_gate(dsn, _judgement(True), later)
+    columns = "gate, window_key, run_id, checked_at, check_name, is_passed, observed, check_reason"
+    query = f"select {columns} from staging.gate_results where severity = 'critical' order by 4"
+    assert loader.execute(query.encode()).fetchall() == [
+        ("staging", _WINDOW.key, "run 1", at, "transactions.amount.range", passed, "-1",
+         "money is never negative")
+        for at, passed in ((_AT, False), (later, True))
+    ]  # fmt: skip
 
 
 def test_two_checks_of_one_name_are_refused(dsn: str) -> None:

@@ -52,7 +52,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
     processed, prepared = lake.publish(_HISTORY)
     staged = load.stage(lake.catalog, dsn, processed, prepared, "load 1")
     assert all(not rows for rows in _everything(loader).values())
-    assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
+    assert [t.differences for t in staged.tables.values()] == [()] * 6
     assert load.swap(dsn, staged).check() == staged
     for name, source in load_plan.SOURCES.items():
         expected = lake_reader.read_dates(lake.catalog, source, None, None).read_all()
@@ -242,7 +242,7 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
 
     monkeypatch.setattr(load.partition_exchange, "seal", tampered)
     staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 2")
-    assert staged.details["tables"]["staging.transactions"]["differences"]
+    assert staged.tables["staging.transactions"].differences
     with pytest.raises((ConservationError, load.LoadError)):
         load.swap(dsn, staged)
     assert _everything(loader) == before
@@ -298,7 +298,7 @@ def test_features_are_loaded_with_the_payments_they_were_made_from(lake: Any, ds
     made_from = replace(prepared, snapshots={**later.snapshots, **prepared.snapshots})
     staged = load.stage(lake.catalog, dsn, processed, made_from, "load 1")
     assert staged.snapshots == made_from.snapshots
-    assert staged.details["tables"]["staging.transactions"]["rows"] == 15
+    assert staged.tables["staging.transactions"].rows == 15
     load.discard(dsn, staged)
 
 

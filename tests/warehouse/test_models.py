@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import StageResult
+from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
 from contracts.windows import Window
+from tests.stage_results import result_of
 from warehouse import model_registry_export, scores, transform
 
 pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
@@ -91,7 +92,7 @@ def test_drift_is_that_of_the_latest_run(line: Any) -> None:
     newer = [{**row, "stability_index": 0.7, "run_id": "later"} for row in newer[:1]]
     nothing = pa.Table.from_pylist([], to_arrow.schema(TABLES["staging.scores"]))
     drift = pa.Table.from_pylist(newer, to_arrow.schema(_DRIFT))
-    result = StageResult("score", f"sparkov@{_DAY}", "later", ())
+    result = result_of(ScoreResult, f"sparkov@{_DAY}", "later")
     staged = scores.stage_scores(line.loader, result, nothing, drift)
     assert len(_select(line, f"select * from {_DRIFT.name}", "loader")) == 2
     assert scores.swap_scores(line.loader, staged) == 0

@@ -8,8 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from contracts.results import Balance, CheckResult, GateResult, StageResult, TaskAttempt
+from contracts.results import Balance, CheckResult, GateResult, TaskAttempt
+from contracts.stage_results import LoadResult
 from contracts.tables import TABLES
+from contracts.windows import Window
+from tests.stage_results import result_of
 from warehouse import dbt_runner, ledger, transform
 
 pytestmark = pytest.mark.postgres
@@ -51,13 +54,15 @@ def _judge(line: Any, gate: str, window: str, at: datetime, *passed: bool) -> No
     checks = tuple(
         CheckResult(f"check {n}", "t", severities[n % 3], done) for n, done in enumerate(passed)
     )
-    ledger.record_gate(line.loader, GateResult(gate, window, f"{gate} {window}", checks), at)
+    ledger.record_gate(
+        line.loader, GateResult(gate, Window.parse(window), f"{gate} {window}", checks), at
+    )
 
 
 def _try(line: Any, run_id: str, window: str, attempt: int, at: datetime, **given: Any) -> None:
     told = TaskAttempt(
         **{
-            **{"run_id": run_id, "stage": "load", "window": window, "task": "load"},
+            **{"run_id": run_id, "stage": "load", "window": Window.parse(window), "task": "load"},
             **{"attempt": attempt, "outcome": "succeeded", "started_at": at, "finished_at": at},
             **{"seconds": 60.0, "cpu_seconds": 1.25, "peak_memory_mib": 100.0, "bytes_read": 7},
             **given,
@@ -68,7 +73,7 @@ def _try(line: Any, run_id: str, window: str, attempt: int, at: datetime, **give
 
 def _run(line: Any, run_id: str, window: str, at: datetime) -> None:
     balances = tuple(Balance("sparkov", code, 250_000, 250_000) for code in ("EUR", "USD"))
-    result = StageResult("load", window, run_id, balances=balances)
+    result = result_of(LoadResult, window, run_id, balances=balances)
     ledger.record(line.loader, result, at - timedelta(seconds=30), at)
 
 

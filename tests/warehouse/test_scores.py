@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import StageResult
 from contracts.settings import Settings
+from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
+from tests.stage_results import result_of
 from warehouse import load, scores
 
 pytestmark = pytest.mark.postgres
@@ -18,8 +19,9 @@ _SCORES = TABLES["staging.scores"]
 _DAYS = (date(2024, 5, 1), date(2024, 5, 2))
 
 
-def _scored(run_id: str) -> StageResult:
-    return StageResult("score", "2024-05-01--2024-05-02", run_id, _DAYS, {"sandbox.features": 3})
+def _scored(run_id: str) -> ScoreResult:
+    window, snapshots = "sparkov@2024-05-01--2024-05-02", {"sandbox.features": 3}
+    return result_of(ScoreResult, window, run_id, dates=_DAYS, snapshots=snapshots)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_scores_wait_beside_until_their_gate_opened(
     dsn: str, loader: psycopg.Connection, table: pa.Table
 ) -> None:
     staged = scores.stage_scores(dsn, _scored("one"), table)
-    beside = staged.details["beside"]["staging.scores"]
+    beside = staged.beside["staging.scores"]
     assert loader.execute(f"select count(*) from {beside}".encode()).fetchone() == (10,)
     assert _count(loader) == 0
     assert staged.snapshots == {"sandbox.features": 3}

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from contracts.marts import core, reports, scores
-from contracts.results import StageResult
 from contracts.settings import REPO, Settings
+from contracts.stage_results import BuildResult
 from contracts.tables import TABLES
+from tests.stage_results import result_of
 from warehouse import dbt_runner, transform
 
 pytestmark = pytest.mark.postgres
@@ -164,7 +165,7 @@ def test_a_day_is_published_whole_or_not_at_all(new_line: Callable[[], Any]) -> 
     _a_changed_contract_is_published_as_a_new_table(line, built)
 
 
-def _a_changed_contract_is_published_as_a_new_table(line: Any, built: StageResult) -> None:
+def _a_changed_contract_is_published_as_a_new_table(line: Any, built: BuildResult) -> None:
     before = _marts(line.settings)
     with _connect(line.settings, "transformer") as owner:
         owner.execute("alter table production.fct_transactions drop column region")
@@ -175,9 +176,7 @@ def _a_changed_contract_is_published_as_a_new_table(line: Any, built: StageResul
 def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: None) -> None:
     unreachable = line.settings.warehouse.model_copy(update={"port": 1})
     settings = line.settings.model_copy(update={"warehouse": unreachable})
-    built = StageResult(
-        "build", _LAST, "x", details={"layer": "core", "variables": {}, "as_of": _LAST}
-    )
+    built = result_of(BuildResult, f"sparkov@{_LAST}", "x")
     with pytest.raises(psycopg.OperationalError, match="refused"):
         transform.publish(settings, built)
 

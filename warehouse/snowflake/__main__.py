@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from contracts.results import StageResult
 from contracts.settings import Settings, get_settings
-from contracts.stages import Stage
+from contracts.stage_results import LoadResult, PrepareResult, ProcessResult
+from contracts.stages import Layer
 from contracts.tables import TABLES
 from contracts.windows import Window
 from lake.catalog import open_catalog
-from warehouse import dbt_runner, ledger, transform
+from warehouse import ledger, transform
 from warehouse.snowflake import load, migrate, records
 
 if TYPE_CHECKING:
@@ -41,24 +41,21 @@ def bring(settings: Settings, catalog: Catalog, window: Window) -> None:
     """
     there, dsn = on_snowflake(settings), settings.warehouse.dsn("loader")
     run_id = f"snowflake {window.key}"
-    processed, prepared = (
-        ledger.latest(dsn, stage, window.key) for stage in (Stage.PROCESS, Stage.PREPARE)
-    )
+    processed = ledger.latest(dsn, ProcessResult, window)
+    prepared = ledger.latest(dsn, PrepareResult, window)
     staged = load.swap(there, load.stage(catalog, there, processed, prepared, run_id))
     _publish(there, window, staged)
     if _copy_scores(there, window, staged):
         _publish(there, window, staged, "scores")
 
 
-def _publish(
-    there: Settings, window: Window, staged: StageResult, layer: dbt_runner.Layer = "core"
-) -> None:
+def _publish(there: Settings, window: Window, staged: LoadResult, layer: Layer = "core") -> None:
     transform.build_and_publish(
         there, window=window, run_id=staged.run_id, dates=staged.dates, layer=layer
     )
 
 
-def _copy_scores(there: Settings, window: Window, staged: StageResult) -> bool:
+def _copy_scores(there: Settings, window: Window, staged: LoadResult) -> bool:
     """Copy the scores and the drift of the dates staged; return whether there are any."""
     mine = "source_system = %(source)s and event_date = any(%(dates)s)"
     values = {"source": window.source, "dates": list(staged.dates)}

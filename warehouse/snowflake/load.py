@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from contracts.render import to_arrow
-from contracts.results import StageResult
 from contracts.settings import Settings
+from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
 from lake.dates import date_ranges
@@ -35,12 +35,17 @@ LOADED: Final = (*(TABLES[name] for name in load_plan.SOURCES), _SCORES, _DRIFT)
 """Tables of STAGING that are written here; what runs record is copied by `records`."""
 
 _WHOLE: Final = "all"
+_S = TypeVar("_S", LoadResult, ScoreResult)
 
 
 @says_what_is_away
 def stage(
-    catalog: Catalog, settings: Settings, processed: StageResult, prepared: StageResult, run_id: str
-) -> StageResult:
+    catalog: Catalog,
+    settings: Settings,
+    processed: ProcessResult,
+    prepared: PrepareResult,
+    run_id: str,
+) -> LoadResult:
     """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
 
     Raises:
@@ -80,7 +85,7 @@ def _require_unique(session: Session, table: Table, name: str) -> None:
         )
 
 
-def swap(settings: Settings, staged: StageResult) -> StageResult:
+def swap(settings: Settings, staged: LoadResult) -> LoadResult:
     """Take every staged table and day in one transaction; running it again changes nothing.
 
     A day that a later snapshot has filled meanwhile is left alone.
@@ -91,7 +96,7 @@ def swap(settings: Settings, staged: StageResult) -> StageResult:
     """
     load_plan.require_agreement(staged)
     run = partition_exchange.token(staged.run_id)
-    tables = [TABLES[name] for name in sorted(staged.details["tables"])]
+    tables = [TABLES[name] for name in sorted(staged.tables)]
     with alone(settings), connect(settings, "loader") as session:
         with session.transaction():
             for table in tables:
@@ -101,11 +106,11 @@ def swap(settings: Settings, staged: StageResult) -> StageResult:
     return staged
 
 
-def _take(session: Session, table: Table, run: str, staged: StageResult) -> None:
+def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
     """Replace the days of a table by those staged, but for days of a later snapshot."""
     twin = partition_exchange.beside_name(table, run)
-    details = staged.details["tables"][table.name]
-    sequence, snapshot = details["sequence"], staged.snapshots[load_plan.SOURCES[table.name]]
+    sequence = staged.tables[table.name].sequence
+    snapshot = staged.snapshots[load_plan.SOURCES[table.name]]
     held = dict(
         session.rows(f"select day, sequence from {ORIGINS} where table_name = '{table.name}'")  # noqa: S608
     )
@@ -139,18 +144,18 @@ def _of_days(table: Table, days: Sequence[date | None]) -> str:
     return " or ".join(f"{column} between '{a}' and '{b}'" for a, b in ranges) or "true"
 
 
-def discard(settings: Settings, staged: StageResult) -> None:
+def discard(settings: Settings, staged: LoadResult | ScoreResult) -> None:
     """Drop what was staged, after a gate closed; what was taken already stays."""
     with connect(settings, "loader") as session:
-        for name in staged.details["beside"].values():
+        for name in staged.beside.values():
             session.run(f"drop table if exists {name}")
 
 
 @says_what_is_away
 def stage_scores(
-    settings: Settings, scored: StageResult, scores: pa.Table, drift: pa.Table | None = None
-) -> StageResult:
-    """Copy scores, and drift, into fresh tables beside STAGING; the details say which."""
+    settings: Settings, scored: _S, scores: pa.Table, drift: pa.Table | None = None
+) -> _S:
+    """Copy scores and drift into fresh tables beside STAGING and return their names as well."""
     given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
     run = partition_exchange.token(scored.run_id)
     names = {table.name: partition_exchange.beside_name(table, run) for table in given}
@@ -159,15 +164,15 @@ def stage_scores(
         for table, rows in given.items():
             columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
             fill(session, table, names[table.name], columns.to_reader())
-    return replace(scored, details={**scored.details, "beside": names})
+    return replace(scored, beside=names)
 
 
-def swap_scores(settings: Settings, staged: StageResult) -> int:
+def swap_scores(settings: Settings, staged: LoadResult | ScoreResult) -> int:
     """Add the staged scores and return how many were new.
 
     A score issued for a payment and a model version is never replaced; of drift the latest stands.
     """
-    names = staged.details["beside"]
+    names = staged.beside
     scores, drift = names[_SCORES.name], names.get(_DRIFT.name)
     with alone(settings), connect(settings, "loader") as session:
         if not session.exists(scores):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import BuildResult, LoadResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover
 from tollgate_airflow.failures import guarded
@@ -18,7 +18,7 @@ def write(context: Any) -> dict[str, Any]:
     from warehouse.transform import build
 
     run = Run.of(Stage.BUILD, context)
-    loaded = handover.previous(Stage.LOAD, run)
+    loaded = handover.previous(LoadResult, run)
     return build(
         get_settings(), window=run.window, run_id=run.run_id, dates=loaded.dates, layer="core"
     ).to_dict()
@@ -31,7 +31,7 @@ def gate(written: dict[str, Any]) -> str:
     from warehouse.transform import discard
 
     settings = get_settings()
-    result = StageResult.from_dict(written)
+    result = BuildResult.from_dict(written)
     dsn = connections.warehouse("transformer")
     judged = gate_production(dsn, result, settings.state_dir)
     return gates.judge(judged, undo=lambda: discard(settings, result))
@@ -43,7 +43,7 @@ def publish(context: Any, written: dict[str, Any]) -> str:
     from warehouse.transform import publish as show
 
     run = Run.of(Stage.BUILD, context)
-    result = StageResult.from_dict(written)
+    result = BuildResult.from_dict(written)
     show(get_settings(), result)
     handover.record(run, result)
     return run.window.key

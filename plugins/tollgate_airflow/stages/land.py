@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import LandResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover, raw
 from tollgate_airflow.failures import guarded
@@ -37,7 +37,7 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
 
     settings = get_settings()
     run = Run.of(Stage.LAND, context)
-    result = StageResult.from_dict(landed)
+    result = LandResult.from_dict(landed)
     s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
     landed_now = raw.manifests(s3, result)
     gates.judge(gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import LoadResult, PrepareResult, ProcessResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover
 from tollgate_airflow.failures import guarded
@@ -22,8 +22,8 @@ def write(context: Any) -> dict[str, Any]:
     return stage(
         open_catalog(get_settings(), "reader"),
         connections.warehouse("loader"),
-        handover.previous(Stage.PROCESS, run),
-        handover.previous(Stage.PREPARE, run),
+        handover.previous(ProcessResult, run),
+        handover.previous(PrepareResult, run),
         run.run_id,
     ).to_dict()
 
@@ -36,7 +36,7 @@ def gate(written: dict[str, Any]) -> str:
     from warehouse.load import discard
 
     settings = get_settings()
-    result = StageResult.from_dict(written)
+    result = LoadResult.from_dict(written)
     dsn = connections.warehouse("loader")
     judged = gate_staging(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
     return gates.judge(judged, undo=lambda: discard(dsn, result))
@@ -48,5 +48,5 @@ def publish(context: Any, written: dict[str, Any]) -> str:
     from warehouse.load import swap
 
     run = Run.of(Stage.LOAD, context)
-    handover.record(run, swap(connections.warehouse("loader"), StageResult.from_dict(written)))
+    handover.record(run, swap(connections.warehouse("loader"), LoadResult.from_dict(written)))
     return run.window.key

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.stages import Stage
 from tollgate_airflow import gates, handover, lake
 from tollgate_airflow.failures import guarded
@@ -18,7 +18,7 @@ def write(context: Any) -> dict[str, Any]:
     from spark.jobs.prepare import prepare
 
     run = Run.of(Stage.PREPARE, context)
-    processed = handover.previous(Stage.PROCESS, run)
+    processed = handover.previous(ProcessResult, run)
     with lake.session() as spark:
         return prepare(spark, processed, run_id=run.run_id).to_dict()
 
@@ -28,7 +28,7 @@ def gate(written: dict[str, Any]) -> str:
     """Judge the audit branch; a refused one is dropped."""
     from expectations.gates import gate_sandbox
 
-    result = StageResult.from_dict(written)
+    result = PrepareResult.from_dict(written)
     with lake.session() as spark:
         judged = gate_sandbox(spark, result, get_settings().state_dir)
         return gates.judge(judged, undo=lambda: lake.discard(spark, result))
@@ -38,5 +38,5 @@ def gate(written: dict[str, Any]) -> str:
 def publish(context: Any, written: dict[str, Any]) -> str:
     """Move `main` to what was judged; return the window that may go on."""
     run = Run.of(Stage.PREPARE, context)
-    lake.publish(run, StageResult.from_dict(written))
+    lake.publish(run, PrepareResult.from_dict(written))
     return run.window.key

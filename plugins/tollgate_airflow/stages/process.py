@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import LandResult, ProcessResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover, lake, raw
 from tollgate_airflow.failures import guarded
@@ -19,7 +19,7 @@ def write(context: Any) -> dict[str, Any]:
 
     settings = get_settings()
     run = Run.of(Stage.PROCESS, context)
-    landed = handover.previous(Stage.LAND, run)
+    landed = handover.previous(LandResult, run)
     manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
         return process(
@@ -38,8 +38,8 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     from expectations.gates import gate_processed
 
     run = Run.of(Stage.PROCESS, context)
-    result = StageResult.from_dict(written)
-    landed = handover.previous(Stage.LAND, run)
+    result = ProcessResult.from_dict(written)
+    landed = handover.previous(LandResult, run)
     manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
         judged = gate_processed(spark, result, manifests, get_settings().state_dir)
@@ -50,5 +50,5 @@ def gate(context: Any, written: dict[str, Any]) -> str:
 def publish(context: Any, written: dict[str, Any]) -> str:
     """Move `main` to what was judged; return the window that may go on."""
     run = Run.of(Stage.PROCESS, context)
-    lake.publish(run, StageResult.from_dict(written))
+    lake.publish(run, ProcessResult.from_dict(written))
     return run.window.key

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import ProcessResult, RedrivenResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover, lake, raw
 from tollgate_airflow.failures import guarded
@@ -23,7 +23,7 @@ def rehearse(context: Any) -> list[str]:
     from spark.jobs import redrive as job
 
     run = _run(context)
-    processed = handover.previous(Stage.PROCESS, run)
+    processed = handover.previous(ProcessResult, run)
     with lake.session() as spark:
         try:
             outcomes = job.rehearse(spark, processed, **_given(context, processed))
@@ -43,7 +43,7 @@ def write(context: Any) -> dict[str, Any]:
     run = _run(context)
     if context["params"]["dry_run"]:
         raise AirflowSkipException("a dry run: nothing is written; start it again without dry_run.")
-    processed = handover.previous(Stage.PROCESS, run)
+    processed = handover.previous(ProcessResult, run)
     with lake.session() as spark:
         return job.redrive(
             spark, processed, run_id=run.run_id, **_given(context, processed)
@@ -55,7 +55,7 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     """Judge the audit branch; a refused one is dropped."""
     from expectations.gates import gate_processed
 
-    result = StageResult.from_dict(written)
+    result = RedrivenResult.from_dict(written)
     manifests = raw.read_by(connections.s3("processor"), result)
     with lake.session() as spark:
         judged = gate_processed(spark, result, manifests, get_settings().state_dir)
@@ -66,10 +66,10 @@ def gate(context: Any, written: dict[str, Any]) -> str:
 def publish(context: Any, written: dict[str, Any]) -> str:
     """Move `main` to what was judged, restate the ledger; return the window that may go on."""
     run = Run.of(Stage.REDRIVE, context)
-    result = StageResult.from_dict(written)
+    result = RedrivenResult.from_dict(written)
     lake.publish(run, result)
     # Last: from now on the run counts as done.
-    handover.record(run, StageResult.from_dict(result.details["redrive"]))
+    handover.record(run, result.redrive)
     return run.window.key
 
 
@@ -83,7 +83,7 @@ def _run(context: Any) -> Run:
     return run
 
 
-def _given(context: Any, processed: StageResult) -> dict[str, Any]:
+def _given(context: Any, processed: ProcessResult) -> dict[str, Any]:
     settings = get_settings()
     return {
         "manifests": raw.read_by(connections.s3("processor"), processed),

@@ -6,8 +6,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from contracts.results import StageResult
 from contracts.settings import get_settings
+from contracts.stage_results import PrepareResult, ScoreResult
 from contracts.stages import Stage
 from tollgate_airflow import connections, gates, handover
 from tollgate_airflow.failures import guarded
@@ -24,7 +24,7 @@ def write(context: Any) -> dict[str, Any]:
 
     settings = get_settings()
     run = Run.of(Stage.SCORE, context)
-    prepared = handover.previous(Stage.PREPARE, run)
+    prepared = handover.previous(PrepareResult, run)
     try:
         scored, table, drift = score(
             settings,
@@ -48,7 +48,7 @@ def gate(written: dict[str, Any]) -> str:
     from warehouse.load import discard
 
     settings = get_settings()
-    result = StageResult.from_dict(written)
+    result = ScoreResult.from_dict(written)
     dsn = connections.warehouse("loader")
     judged = gate_scores(
         open_catalog(settings, "reader"),
@@ -68,7 +68,7 @@ def publish(context: Any, written: dict[str, Any]) -> str:
 
     settings = get_settings()
     run = Run.of(Stage.SCORE, context)
-    result = StageResult.from_dict(written)
+    result = ScoreResult.from_dict(written)
     swap_scores(connections.warehouse("loader"), result)
     build_and_publish(
         settings, window=run.window, run_id=run.run_id, dates=result.dates, layer="scores"

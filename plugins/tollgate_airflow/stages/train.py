@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from contracts.settings import get_settings
+from contracts.stage_results import PrepareResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from tollgate_airflow import connections, handover
@@ -40,7 +41,7 @@ def write(context: Any) -> dict[str, Any]:
     run = Run.of(Stage.TRAIN, context, default=default)
     belongs_to(run)
     if default is None:
-        snapshots = handover.previous(Stage.PREPARE, run).snapshots
+        snapshots = handover.previous(PrepareResult, run).snapshots
     result, judged = train(
         settings,
         catalog,
@@ -49,7 +50,7 @@ def write(context: Any) -> dict[str, Any]:
         window=run.window,
         run_id=run.run_id,
     )
-    name, version = result.details["model_name"], result.details["model_version"]
+    name, version = result.model_name, result.model_version
     # What it learnt from stays readable, however many days are maintained after it.
     with closing(open_catalog(settings, "processor")) as writer:
         tag_snapshots(writer, result.snapshots, model_tag(name, version))
@@ -59,8 +60,8 @@ def write(context: Any) -> dict[str, Any]:
     return {
         "model": f"{name} version {version}",
         "window": run.window.key,
-        "promoted": bool(result.details["promoted"]),
-        "metrics": result.details["metrics"],
+        "promoted": result.promoted,
+        "metrics": result.metrics,
         "closed_checks": [c.name for c in judged.checks if not c.passed],
     }
 

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pytest
 
 from contracts.render import to_arrow
-from contracts.results import ConservationError, StageResult
+from contracts.results import ConservationError
 from contracts.settings import Settings
+from contracts.stage_results import LoadResult, ScoreResult
 from contracts.tables import TABLES
 from lake import read as lake_reader
+from tests.stage_results import result_of
 from warehouse import load_plan
 from warehouse.partition_exchange import token
 from warehouse.snowflake import files, load
@@ -60,7 +62,7 @@ def _twins(where: Settings) -> list[Any]:
     return _rows(where, _TWINS)
 
 
-def _staged(lake: Any, where: Settings, window: str, run: str, *args: Any) -> StageResult:
+def _staged(lake: Any, where: Settings, window: str, run: str, *args: Any) -> LoadResult:
     return load.stage(lake.catalog, where, *lake.publish(window, *args), run)
 
 
@@ -70,7 +72,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
     monkeypatch.setattr(files, "_FILE_BYTES", 1)  # a file a batch
     staged = _staged(lake, where, _HISTORY, "load 1")
     assert _count(where) == 0
-    assert [t["differences"] for t in staged.details["tables"].values()] == [[]] * 6
+    assert [t.differences for t in staged.tables.values()] == [()] * 6
     assert load.swap(where, staged).check() == staged
     for name, source in load_plan.SOURCES.items():
         table = TABLES[name]
@@ -199,7 +201,7 @@ def test_a_window_of_repeats_only_touches_no_day(lake: Any, where: Settings) -> 
 
 def test_scores_are_added_once_and_drift_is_the_latest(where: Settings, payment_rows: Any) -> None:
     days = (date(2024, 5, 1), date(2024, 5, 1) + timedelta(days=1))
-    scored = StageResult("score", "2024-05-01--2024-05-02", "one", days)
+    scored = result_of(ScoreResult, "sparkov@2024-05-01--2024-05-02", "one", dates=days)
 
     def tables(score: float, index: float) -> tuple[pa.Table, pa.Table]:
         scores = payment_rows(_SCORES, days, 5, model_version=1, score=score)

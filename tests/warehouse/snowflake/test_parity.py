@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from contracts.results import Balance, CheckResult, GateResult, StageResult, TaskAttempt
+from contracts.results import Balance, CheckResult, GateResult, TaskAttempt
 from contracts.settings import Settings
-from contracts.stages import Stage
+from contracts.stage_results import LoadResult
+from contracts.stages import Layer, Stage
 from contracts.tables import zone
 from contracts.windows import Window
+from tests.stage_results import result_of
 from tests.warehouse.dbt_command import developer_shell, run_dbt
 from warehouse import dbt_runner, ledger, parity, transform
 from warehouse.snowflake import load
@@ -44,19 +46,19 @@ def _record(settings: Settings, number: int) -> None:
     """Record a run and a gate, days apart, so that only the newest are recent."""
     dsn, at = settings.warehouse.dsn("loader"), _AT + timedelta(days=3 * number)
     balance = Balance("sparkov", "USD", 3, 3)
-    window = f"sparkov@2024-05-0{number}"
-    run = StageResult(Stage.LOAD, window, f"run {number}", (date(2024, 5, 1),), balances=(balance,))
+    window, dates = f"sparkov@2024-05-0{number}", (date(2024, 5, 1),)
+    run = result_of(LoadResult, window, f"run {number}", dates=dates, balances=(balance,))
     ledger.record(dsn, run, at, at + timedelta(seconds=4))
     task = TaskAttempt(
-        *(f"run {number}", Stage.LOAD, window, "write", 1, "succeeded"),
+        *(f"run {number}", Stage.LOAD, run.window, "write", 1, "succeeded"),
         *(at, at + timedelta(seconds=3), 3.0, 1.5, 100.0),
     )
     ledger.record_task(dsn, task)
     check = CheckResult("rows", "staging.labels", "critical", number > 1, observed="3")
-    ledger.record_gate(dsn, GateResult("staging", window, f"run {number}", (check,)), at)
+    ledger.record_gate(dsn, GateResult("staging", run.window, f"run {number}", (check,)), at)
 
 
-def _publish(line: Any, window: str, layer: dbt_runner.Layer = "core") -> None:
+def _publish(line: Any, window: str, layer: Layer = "core") -> None:
     transform.publish(line.settings, line.build(window, layer))
 
 

@@ -1,6 +1,6 @@
-"""Command line of the sources: `python -m sources list`, `check`, `dry-run`.
+"""Command line of the sources: `python -m sources list`, `check`.
 
-None of it needs a running platform, and none writes anything.
+It needs no running platform and writes nothing.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sources.declaration import FixedDelay, LabelDelay, Source
 from sources.errors import SourceError
-from sources.registry import SOURCES, names, source
+from sources.registry import declared_in, names, source
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,14 +20,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="say which sources are declared")
     check = commands.add_parser("check", help="say what a mapping file declares, or its mistakes")
     check.add_argument("mapping", type=Path)
-    dry = commands.add_parser(
-        "dry-run",
-        help="show the first rows mapped and what would be rejected; writes nothing",
-        description="Starts a Spark of its own for the rules of the line to judge: about 20 s.",
-    )
-    dry.add_argument("source", help="name of a source, or a mapping file that ends in .yaml")
-    dry.add_argument("files", type=Path, nargs="+", help="delivered files")
-    dry.add_argument("--rows", type=int, default=5, help="how many mapped rows to show (5)")
     options = parser.parse_args(argv)
     try:
         match options.command:
@@ -35,10 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for name in names():
                     _say(_line(name))
             case "check":
-                for line in _about(_from_file(options.mapping)):
+                for line in _about(declared_in(options.mapping)):
                     _say(line)
-            case "dry-run":
-                return _dry_run(options.source, options.files, options.rows)
     except SourceError as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
@@ -47,15 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
-
-
-def _from_file(path: Path) -> Source:
-    from sources.mapping_file import read
-
-    declared = read(path)
-    if declared.name in SOURCES:
-        raise SourceError(f"{declared.name} is a source of ours: call yours by another name.")
-    return declared
 
 
 def _line(name: str) -> str:
@@ -86,16 +67,6 @@ def _about(declared: Source) -> list[str]:
         f"  fills {', '.join(sorted(declared.fills))}",
         f"  lacks {', '.join(sorted(declared.lacks))}",
     ]
-
-
-def _dry_run(name: str, files: list[Path], rows: int) -> int:
-    from sources.dry_run import dry_run, lines
-
-    declared = _from_file(Path(name)) if name.endswith(".yaml") else source(name)
-    report = dry_run(declared, files, rows)
-    for line in lines(report):
-        _say(line)
-    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Final
 from contracts.settings import get_settings
 from sources.aws_fraud import AWS_FRAUD
 from sources.declaration import Source
-from sources.errors import UnknownSourceError
+from sources.errors import MappingError, UnknownSourceError
 from sources.feeds import BANKING_FEED, CARD_FEED
 from sources.handbook import HANDBOOK
 from sources.paysim import PAYSIM1, PAYSIM2
@@ -62,6 +62,20 @@ def find(name: str) -> Source | None:
     from sources.mapping_file import read
 
     return read(files[name])
+
+
+def declared_in(mapping: Path) -> Source:
+    """Return the declaration in a mapping file, wherever it lies.
+
+    Raises:
+        MappingError: when it has mistakes, or the name of one of our sources.
+    """
+    from sources.mapping_file import read
+
+    declared = read(mapping)
+    if declared.name in SOURCES:
+        raise MappingError(f"{declared.name} is a source of ours: call yours by another name.")
+    return declared
 
 
 def _files() -> dict[str, Path]:

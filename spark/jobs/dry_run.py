@@ -1,15 +1,15 @@
-"""Show what would become of delivered files, without writing anything.
-
-The rules that judge are those of the line itself, in a Spark of this process.
-"""
+"""Report what would become of delivered files by the rules of the line, and write nothing."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS, PersonalData
 from contracts.reasons import DESCRIPTIONS, RejectReason
@@ -17,9 +17,11 @@ from sources.declaration import Source
 from sources.errors import SourceError
 from sources.inspect import Finding, inspect
 from sources.manifest import RawObject
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+from spark.jobs.raw import read_objects
+from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
+from spark.transforms.labels import truth_labels
+from spark.transforms.pseudonymise import pads, pseudonymise
+from spark.transforms.validate import validate
 
 _HIDDEN: Final = {PersonalData.DIRECT, PersonalData.ONLINE}
 _NOT_SHOWN: Final = {"source_system", "content_hash", "raw_object", "reasons", "ingested_at"}
@@ -57,8 +59,12 @@ class Report:
         return tuple(f"{name}: {one.problem}" for name, one in self.findings if one.problem)
 
 
-def dry_run(source: Source, files: Sequence[Path], rows: int = 5) -> Report:
+def dry_run(
+    source: Source, files: Sequence[Path], session: Callable[[], SparkSession], rows: int
+) -> Report:
     """Read files as deliveries of a source and report what would become of their rows.
+
+    `session` starts a Spark that reads local files; it is not called for a file with a problem.
 
     Raises:
         SourceError: when a file is not there, or ends as none of the source's do.
@@ -72,8 +78,6 @@ def dry_run(source: Source, files: Sequence[Path], rows: int = 5) -> Report:
     findings = tuple((path.name, inspect(path, source)) for path in files)
     if any(found.problem for _, found in findings):
         return Report(findings)
-    from embedded.local_spark import session
-
     spark = session()
     try:
         with TemporaryDirectory(prefix="tollgate-dry-run-") as folder:
@@ -105,21 +109,13 @@ def _laid_out(
 
 
 def _judged(
-    spark: "SparkSession",
+    spark: SparkSession,
     source: Source,
     findings: tuple[tuple[str, Finding], ...],
     objects: tuple[RawObject, ...],
     folder: Path,
     rows: int,
 ) -> Report:
-    from pyspark.sql import functions as F
-
-    from spark.jobs.raw import read_objects
-    from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
-    from spark.transforms.labels import truth_labels
-    from spark.transforms.pseudonymise import pads, pseudonymise
-    from spark.transforms.validate import validate
-
     valid = validate(read_objects(spark, source, objects, f"file://{folder}/"), source).persist()
     # Repeats are told by a hash under a key of the moment; the mapped rows are shown without.
     key = spark.createDataFrame([(bytearray(secrets.token_hex(32).encode()),)], "content binary")
@@ -161,7 +157,7 @@ def _judged(
     )
 
 
-def _shown(valid: "DataFrame", rows: int) -> Iterator[dict[str, Any]]:
+def _shown(valid: DataFrame, rows: int) -> Iterator[dict[str, Any]]:
     """Yield the first rows, what is filled of them; of identifiers only both ends."""
     told = {name: valid[name].cast("string") for name in ("event_at", "label_known_at")}
     first = valid.withColumns(told).orderBy("raw_object", "raw_position").limit(rows)

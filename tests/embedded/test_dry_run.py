@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from embedded.dry_run import main
+
 REPO = Path(__file__).resolve().parents[2]
 EXAMPLES = REPO / "docs" / "examples"
+SHOP = EXAMPLES / "corner_shop.yaml"
 
 
 @pytest.mark.spark
@@ -17,11 +20,11 @@ def test_a_dry_run_shows_mapped_rows_and_what_would_be_rejected(tmp_path: Path) 
     before = sorted(EXAMPLES.iterdir())
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "sources", "dry-run", str(EXAMPLES / "corner_shop.yaml")),
+            *(sys.executable, "-m", "embedded.dry_run", str(SHOP)),
             *(str(EXAMPLES / "corner_shop-2024-03-01.csv"), "--rows", "2"),
         ],
         cwd=REPO,
-        env={**os.environ, "TOLLGATE_STATE_DIR": str(tmp_path / "none")},  # noqa: TID251
+        env={**os.environ, "TOLLGATE_STATE_DIR": str(tmp_path / "none")},
         capture_output=True,
         text=True,
         timeout=300,
@@ -44,3 +47,30 @@ def test_a_dry_run_shows_mapped_rows_and_what_would_be_rejected(tmp_path: Path) 
     assert "L-77" not in said + run.stderr
     assert sorted(EXAMPLES.iterdir()) == before
     assert not (tmp_path / "none").exists()
+
+
+def test_a_delivery_that_gate_raw_would_refuse_is_said_without_a_spark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "2024-03-01.csv"
+    file.write_text("receipt;paid;amount\n1;2;3\n")
+
+    assert main([str(SHOP), str(file)]) == 1
+    said = capsys.readouterr().out
+    assert "missing loyalty_card, shelf, total, currency, means; not declared amount" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope", "x.csv"], "No source is called 'nope'"),
+        (["sffsd", "nowhere.csv"], "There is no file nowhere.csv"),
+        (["sffsd", str(SHOP)], "is no delivery of sffsd: those end in .csv"),
+        (["nowhere.yaml", "x.csv"], "nowhere.yaml cannot be read"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert said in capsys.readouterr().err

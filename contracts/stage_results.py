@@ -70,10 +70,10 @@ class StageResult:
         try:
             return TypeAdapter(cls).validate_python(plain)
         except ValidationError as error:
-            fields = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+            wrong = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
             raise ResultFormError(
                 f"the recorded result of {cls.stage} run {plain.get('run_id')} over the window"
-                f" {plain.get('window')} cannot be read: {fields}. Another version of the project"
+                f" {plain.get('window')} cannot be read: {wrong}. Another version of the project"
                 f" recorded it: run the stage {cls.stage} again for the window."
             ) from error
 
@@ -183,7 +183,7 @@ class BuildResult(StageResult):
     as_of: date
     models: int
     tests: int
-    variables: dict[str, Any]
+    variables: dict[str, str | list[list[str]]]
 
 
 @dataclass(frozen=True)

@@ -318,7 +318,7 @@ def _knowledge(window: Window, published: date | None, as_of: date | None) -> Kn
 
 def _variables(
     settings: Settings, source: str, days: tuple[date, ...], knowledge: Knowledge
-) -> dict[str, Any]:
+) -> dict[str, str | list[list[str]]]:
     return {
         "source": source,
         "dates": [[a.isoformat(), b.isoformat()] for a, b in date_ranges(days)],

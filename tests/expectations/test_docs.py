@@ -13,6 +13,7 @@ from contracts.render.to_gx import WARNING, Rule, between, equal, not_empty
 from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.stages import Gate
+from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs, upload
 from expectations.run import judge
@@ -29,12 +30,14 @@ def _judge(
     state_dir: Path,
     *rules: Rule,
     gate: Gate = Gate.STAGING,
-    window: str = "2024-05-01",
+    window: str = "sparkov@2024-05-01",
     run_id: str = "run_1",
     frame: pd.DataFrame = FRAME,
 ) -> GateResult:
     name = f"{gate}.transactions"
-    return judge(gate, window, run_id, [Batch(name, frame, rules, ("event_id",))], state_dir)
+    return judge(
+        gate, Window.parse(window), run_id, [Batch(name, frame, rules, ("event_id",))], state_dir
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_the_index_tells_first_what_is_closed_and_why(site: Path) -> None:
     index = (site / "docs" / "gx" / "index.html").read_text()
     assert "1 of 4 gates is closed, over 1 window, with 1 warning." in index
     closed, rest = index.split(">Gates<")
-    assert "Gate staging on 2024-05-01" in closed
+    assert "Gate staging on sparkov@2024-05-01" in closed
     assert "1 of 2 rows, such as event_id=&lt;b&gt; rows=0 rows_before=6" in closed
     assert "equal to rows_before" in closed
     assert "nothing is lost &amp; nothing made" in closed
@@ -113,7 +116,7 @@ def test_only_what_is_new_is_rendered(tmp_path: Path) -> None:
 
 def test_the_page_says_when_nothing_was_judged(tmp_path: Path) -> None:
     assert "No gate has judged anything yet" in update_data_docs(tmp_path).read_text()
-    judge(Gate.RAW, "2024-05-01", "run_1", [], tmp_path)
+    judge(Gate.RAW, Window.parse("sparkov@2024-05-01"), "run_1", [], tmp_path)
     assert "It ran no check" in update_data_docs(tmp_path).read_text()
 
 

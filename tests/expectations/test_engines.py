@@ -19,6 +19,7 @@ from contracts.render.to_gx import (
 from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.stages import Gate
+from contracts.windows import Window
 from expectations.checkpoint import Batch, PostgresQuery
 from expectations.run import judge
 
@@ -110,7 +111,8 @@ def test_the_engines_judge_each_kind_of_rule_alike(
                 PostgresQuery("select * from staging.engines", dsn),
             ):
                 batch = Batch("processed.transactions", data, RULES, ("event_id",))
-                result = judge(Gate.PROCESSED, "2024-05-01", batch.engine, [batch], tmp_path)
+                window = Window.parse("sparkov@2024-05-01")
+                result = judge(Gate.PROCESSED, window, batch.engine, [batch], tmp_path)
                 assert _seen(result) == FAILED, batch.engine
         finally:
             connection.execute("drop table staging.engines")

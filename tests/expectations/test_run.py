@@ -9,6 +9,7 @@ from contracts.render.to_gx import WARNING, Rule, base_rules, between, equal, ma
 from contracts.results import GateFailed, GateResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
+from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs
 from expectations.run import judge
@@ -32,7 +33,7 @@ def _batch(*rules: Rule, frame: pd.DataFrame = FRAME) -> Batch:
 
 
 def _judge(tmp_path: Path, *batches: Batch, run_id: str = "run_1") -> GateResult:
-    return judge(Gate.PROCESSED, "2024-05-01", run_id, batches, tmp_path)
+    return judge(Gate.PROCESSED, Window.parse("sparkov@2024-05-01"), run_id, batches, tmp_path)
 
 
 def test_a_passing_batch_opens_the_gate(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_closed_gate_says_what_was_seen_where_and_why(tmp_path: Path) -> None:
     result = _judge(tmp_path, _batch(equal("rows", "rows_before", "same"), frame=broken))
     with pytest.raises(GateFailed) as failed:
         result.require()
-    assert "gate processed closed on window 2024-05-01" in str(failed.value)
+    assert "gate processed closed on window sparkov@2024-05-01" in str(failed.value)
     assert "transactions.rows.equals_rows_before" in str(failed.value)
     assert "1 of 3 rows, such as event_id=b rows=0 rows_before=6" in str(failed.value)
     assert str(tmp_path) in str(failed.value)
@@ -75,14 +76,18 @@ def test_a_raw_identifier_closes_the_gate_and_is_quoted_nowhere(tmp_path: Path) 
     assert result.checks[0].observed == "1 of 3 rows"
     update_data_docs(tmp_path)
     kept = [file for file in tmp_path.rglob("*") if file.suffix in (".json", ".html")]
-    assert {file.name for file in kept} >= {"2024-05-01.json", "2024-05-01.html", "index.html"}
+    assert {file.name for file in kept} >= {
+        "sparkov@2024-05-01.json",
+        "sparkov@2024-05-01.html",
+        "index.html",
+    }
     assert not [file for file in kept if "4779476602844521552" in file.read_text()]
 
 
 def test_what_the_engine_says_of_a_personal_column_is_withheld(tmp_path: Path) -> None:
     result = _judge(tmp_path, _batch(TOKENS, frame=FRAME.drop(columns="customer_id")))
     assert result.checks[0].observed == "not judged"
-    (kept,) = (tmp_path / "gates").rglob("2024-05-01.json")
+    (kept,) = (tmp_path / "gates").rglob("sparkov@2024-05-01.json")
     assert "withheld" in kept.read_text()
     assert "does not exist" not in kept.read_text()
 

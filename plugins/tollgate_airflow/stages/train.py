@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from contracts.settings import get_settings
-from contracts.stage_results import PrepareResult
+from contracts.stage_results import PrepareResult, TrainResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from tollgate_airflow import connections, handover
@@ -19,7 +19,7 @@ from tollgate_airflow.task_metrics import belongs_to
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Train, register and, when the model gate is open, promote; return what happened.
+    """Train, register and, when the model gate is open, promote; return the stage's result.
 
     Without a window, training stands at the end of the source's last day that has features.
     """
@@ -50,20 +50,13 @@ def write(context: Any) -> dict[str, Any]:
         window=run.window,
         run_id=run.run_id,
     )
-    name, version = result.model_name, result.model_version
     # What it learnt from stays readable, however many days are maintained after it.
     with closing(open_catalog(settings, "processor")) as writer:
-        tag_snapshots(writer, result.snapshots, model_tag(name, version))
+        tag_snapshots(writer, result.snapshots, model_tag(result.model_name, result.model_version))
     record_gate(connections.warehouse("loader"), judged)
     record_model(connections.warehouse("loader"), result)
     handover.record(run, result)
-    return {
-        "model": f"{name} version {version}",
-        "window": run.window.key,
-        "promoted": result.promoted,
-        "metrics": result.metrics,
-        "closed_checks": [c.name for c in judged.checks if not c.passed],
-    }
+    return result.to_dict()
 
 
 @guarded
@@ -71,12 +64,14 @@ def gate(context: Any, trained: dict[str, Any]) -> str:
     """Show the version to readers and say who is champion; skipped when that stays who it was."""
     from warehouse.transform import publish_models
 
-    run = Run.of(Stage.TRAIN, context, default=Window.parse(trained["window"]))
+    result = TrainResult.from_dict(trained)
+    run = Run.of(Stage.TRAIN, context, default=result.window)
     belongs_to(run)
     publish_models(get_settings(), run.window, run.run_id)
-    if not trained["promoted"]:
+    model = f"{result.model_name} version {result.model_version}"
+    if not result.promoted:
         raise AirflowSkipException(
-            f"{trained['model']} stays a challenger: the model gate closed on"
-            f" {', '.join(trained['closed_checks']) or 'no check that is known'}."
+            f"{model} stays a challenger: the model gate closed on"
+            f" {', '.join(result.refused_because) or 'no check that is known'}."
         )
-    return f"{trained['model']} is champion"
+    return f"{model} is champion"

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.direct import DirectLine, Done, run_id_of
+from benchmarks.faults.rows import Names
 from contracts.render import to_arrow
 from contracts.results import GateResult
 from contracts.settings import Settings
@@ -24,7 +25,6 @@ from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.tables import TABLES
 from contracts.windows import Window
-from expectations.faults.rows import Names
 from expectations.gates import gate_production, gate_raw, gate_staging
 from expectations.processed import judge_processed, processed_frames
 from expectations.sandbox import judge_sandbox, sandbox_frames

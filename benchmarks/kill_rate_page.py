@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.faults.library import FAULTS
 from benchmarks.hops import Stop
 from benchmarks.page import machine
-from expectations.faults.library import FAULTS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "kill-rate.md"
 HOPS: Final = ("raw", "processed", "sandbox", "staging", "production")
@@ -15,7 +15,7 @@ CLEAN: Final = "no fault"
 _HEAD: Final = """<!-- Written by `make kill-rate`. -->
 # Kill rate
 
-Which gate stops which fault. Each fault of `expectations/faults/` is put into one day of a source
+Which gate stops which fault. Each fault of `benchmarks/faults/` is put into one day of a source
 at each hop, always on a copy, and judged by the gates of that hop as the line calls them. A fault
 at Raw is a file with that fault: it is landed and judged by gate raw; what that lets through is
 processed and judged by gate processed, and the table says which of the two closed. At the later

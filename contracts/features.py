@@ -38,8 +38,6 @@ class Feature:
 CUSTOMER_WINDOW_DAYS: Final = (1, 7, 30)
 MERCHANT_WINDOW_DAYS: Final = (1, 7, 30)
 PAYEE_WINDOW_DAYS: Final = (1, 7)
-VELOCITY_HOURS: Final = (1, 24)
-"""Count and sum over 24 hours; the count is that of the customer's window of one day."""
 LABEL_DELAY_DAYS: Final = 7
 """Days that the handbook allows for a fraud to be reported."""
 HISTORY_DAYS: Final = max(CUSTOMER_WINDOW_DAYS)

@@ -178,7 +178,6 @@ QUARANTINE_NULLS: Final = ("event_id", "amount", "currency")
 FEATURE_GRAIN: Final = "payment, with what was known at its own time"
 SCORE_GRAIN: Final = "payment and model version"
 LABEL_KEY: Final = (*EVENT_KEY, "label_source")
-PARTY_NULLS: Final = ("merchant_category",)
 
 
 def _both(

@@ -1,7 +1,7 @@
 """The stages of the line and the gates between them, in flow order."""
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Literal
 
 
 class Stage(StrEnum):
@@ -16,9 +16,6 @@ class Stage(StrEnum):
     SCORE = "score"
     REDRIVE = "redrive"
 
-
-BESIDE_THE_LINE: Final = (Stage.TRAIN, Stage.REDRIVE)
-"""Stages that no window passes through on its way from Raw to PRODUCTION."""
 
 Layer = Literal["core", "scores", "models", "operations"]
 """Marts that are built and published together."""

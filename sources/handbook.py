@@ -72,7 +72,6 @@ HANDBOOK: Final = Source(
         # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
         late_share=0.001,
         # The largest payment is 2,628.00.
-        usual_amount=3_000.0,
         usual_alert_share=0.02,
         is_steady=True,
     ),

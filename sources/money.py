@@ -17,11 +17,6 @@ _EXACT: Final = 1e11
 _HALF: Final = 1_000_000
 
 
-def sum_amounts(values: Any, absurd: Decimal) -> Decimal:
-    """Sum money exactly, by the rule of Processed: what it cannot read counts as nothing."""
-    return total(read_cents(values, absurd))
-
-
 def total(cents: "NDArray[np.int64]") -> Decimal:
     """Sum cents to an amount, in two halves, so that no sum of 64 bits overflows."""
     high, low = np.divmod(cents, _HALF)

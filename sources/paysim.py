@@ -111,7 +111,6 @@ def _source(name: str, description: str, rows_per_day: tuple[int, int]) -> Sourc
         # sampled evenly: days differ a thousandfold, and some hold nothing but fraud.
         ranges=Ranges(
             is_steady=False,
-            usual_amount=100_000_000.0,
             sometimes_null=frozenset(
                 ("source_flags", *(name for name in _mapping("", _OLD, {}) if "balance" in name))
             ),

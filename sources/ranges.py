@@ -19,7 +19,6 @@ class Ranges:
     - `unlabelled_share`: most payments of a day without a label.
     - `quarantined_share`: most refused rows of a delivery; `usual_quarantined_share` warns.
     - `late_share`: most rows of a delivery that are dated before its window.
-    - `usual_amount`: the largest amount of a payment that is no news; None when unknown.
     - `alert_share`: most alerts among a batch of scores; `usual_alert_share` warns.
     - `sometimes_null`: columns that the source fills, though not in each row.
     - `is_steady`: days resemble those before them: one that is far from its past closes a gate,
@@ -34,7 +33,6 @@ class Ranges:
     quarantined_share: float = 0.05
     usual_quarantined_share: float = 0.005
     late_share: float = 0.2
-    usual_amount: float | None = None
     alert_share: float = 0.25
     usual_alert_share: float = 0.25
     sometimes_null: frozenset[str] = frozenset()

@@ -51,5 +51,5 @@ SFFSD: Final = Source(
     rows_per_day=(1, 1_440),
     freshness_days=31,
     # 48,238 of 77,881 rows are labelled 2, whole days of them.
-    ranges=Ranges(unlabelled_share=1.0, is_steady=False, usual_amount=1_000_000.0),
+    ranges=Ranges(unlabelled_share=1.0, is_steady=False),
 )

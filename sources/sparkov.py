@@ -123,7 +123,6 @@ SPARKOV: Final = Source(
         # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
         late_share=0.05,
         # The largest payment is 8,402.07.
-        usual_amount=10_000.0,
         usual_alert_share=0.08,
         is_steady=True,
     ),

@@ -50,11 +50,6 @@ class MigrationError(RuntimeError):
     """Raised when a table of STAGING differs from its declaration."""
 
 
-def loaded_tables() -> tuple[Table, ...]:
-    """Return the tables of STAGING that are filled by attaching partitions."""
-    return tuple(table for table in zone("staging") if table not in RECORDS)
-
-
 def migrate(settings: Settings) -> None:
     """Bring schemas, grants and STAGING to the declared state; safe to run at every start.
 

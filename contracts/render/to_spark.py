@@ -1,6 +1,6 @@
 """Render tables for Spark."""
 
-from typing import Any, Final
+from typing import Final
 
 from contracts.columns import COLUMNS, LogicalType
 from contracts.tables import Table
@@ -29,18 +29,3 @@ def dtypes(table: Table) -> list[tuple[str, str]]:
     [('event_date', 'date'), ('is_fraud', 'boolean')]
     """
     return [(name, SPARK_TYPES[COLUMNS[name].type]) for name in table.column_names]
-
-
-def ddl(table: Table) -> str:
-    """Return the columns as a DDL string, as `spark.createDataFrame(schema=…)` takes it."""
-    return ", ".join(
-        f"{name} {kind}{'' if table.is_nullable(name) else ' NOT NULL'}"
-        for name, kind in dtypes(table)
-    )
-
-
-def struct(table: Table) -> Any:
-    """Return the columns as a pyspark `StructType`."""
-    from pyspark.sql.types import StructType
-
-    return StructType.fromDDL(ddl(table))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sources.declaration import NUMBER
 from sources.inspect import Finding, inspect
-from sources.money import sum_amounts
+from sources.money import read_cents, total
 from sources.registry import source
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
@@ -95,6 +95,10 @@ def slowly(values: pa.ChunkedArray, absurd: Decimal) -> Decimal:
     return Decimal(cents).scaleb(-2)
 
 
+def sum_amounts(values: pa.ChunkedArray, absurd: Decimal) -> Decimal:
+    return total(read_cents(values, absurd))
+
+
 CENTS = st.integers(-(10**19), 10**19).map(lambda cents: cents / 100)
 FINER = st.integers(-(10**8), 10**8).map(lambda mills: mills / 1000)
 DOUBLES = st.one_of(st.none(), CENTS, FINER, st.floats())
@@ -127,7 +131,7 @@ def test_a_sum_beyond_64_bits_is_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "total"),
+    ("values", "amount"),
     [
         ([1.1, 2.2], "3.30"),
         ([None, float("nan"), float("inf"), 0.005], "0.00"),
@@ -135,5 +139,5 @@ def test_a_sum_beyond_64_bits_is_exact() -> None:
         (["12.50", " 1 ", "12,5", "1_0", "nan", "", "1e2"], "113.50"),
     ],
 )
-def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], total: str) -> None:
-    assert sum_amounts(pa.chunked_array([pa.array(values)]), Decimal(100_000)) == Decimal(total)
+def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], amount: str) -> None:
+    assert sum_amounts(pa.chunked_array([pa.array(values)]), Decimal(100_000)) == Decimal(amount)

@@ -196,7 +196,7 @@ def _text(value: str) -> Any:
 
 def computed(transactions: "DataFrame", labels: "DataFrame") -> pd.DataFrame:
     """Return the features of these frames, by event id, as Python values."""
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     rows = features(transactions, labels).select("event_id", "event_date", *FEATURE_NAMES)
     return rows.toPandas().set_index("event_id").sort_index()
@@ -275,7 +275,7 @@ def test_labels_inside_the_delay_move_no_feature(frames: Frames, whole: pd.DataF
 
 
 def test_what_a_row_lacks_is_null_and_never_zero(spark: "SparkSession") -> None:
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     transactions = spark.sql(
         "SELECT 'e' AS event_id, 's' AS source_system, 0L AS source_sequence,"
@@ -316,7 +316,7 @@ _LABELS = "event_id string, source_system string, is_fraud boolean, known_at tim
 def test_what_a_source_lacks_is_null_and_not_computed(
     spark: "SparkSession", frames: Frames, whole: pd.DataFrame
 ) -> None:
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     transactions, labels = frames
     few = transactions.filter("event_date = '2024-05-02'")
@@ -334,7 +334,7 @@ def test_what_a_source_lacks_is_null_and_not_computed(
 
 
 def test_money_that_came_in_before_it_goes_out(spark: "SparkSession") -> None:
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     moves = random.Random(5)
     rows = pd.DataFrame(

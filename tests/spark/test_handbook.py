@@ -67,7 +67,7 @@ def payments_and_labels(spark: "SparkSession", first: str, last: str) -> tuple[A
 def computed(transactions: "DataFrame", labels: "DataFrame") -> "DataFrame":
     """Return the features of the handbook as its source declares what it fills."""
     from spark.jobs.column_coverage import columns_filled
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     return features(transactions, labels, {"handbook": columns_filled("handbook")})
 

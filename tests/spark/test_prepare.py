@@ -82,7 +82,7 @@ def test_only_what_changed_is_computed_and_processed_snapshots_go_on(day: Prepar
 def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> None:
     from spark.conform import conform
     from spark.jobs.column_coverage import columns_filled
-    from spark.transforms.features import features
+    from tests.spark.whole_features import features
 
     assert LOOKBACK_DAYS > 17
     spark, table = line.spark, TABLES["sandbox.features"]

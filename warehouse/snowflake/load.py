@@ -144,13 +144,6 @@ def _of_days(table: Table, days: Sequence[date | None]) -> str:
     return " or ".join(f"{column} between '{a}' and '{b}'" for a, b in ranges) or "true"
 
 
-def discard(settings: Settings, staged: LoadResult | ScoreResult) -> None:
-    """Drop what was staged, after a gate closed; what was taken already stays."""
-    with connect(settings, "loader") as session:
-        for name in staged.beside.values():
-            session.run(f"drop table if exists {name}")
-
-
 @says_what_is_away
 def stage_scores(
     settings: Settings, scored: _S, scores: pa.Table, drift: pa.Table | None = None

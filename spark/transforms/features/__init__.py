@@ -1,12 +1,11 @@
 """Point-in-time features, by sorted arrays within a task.
 
-A task reads the columns that it needs (`inputs`), numpy computes (`compute`). Each module is a
+A task reads the columns that it needs (`inputs`), numpy computes (`computed`). Each module is a
 family; names, windows and constants are in `contracts/features.py`, meanings in
 `contracts/feature_columns.py`.
 """
 
 from collections.abc import Iterator, Mapping, Set
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -58,19 +57,6 @@ _EVERYTHING = frozenset(name for one in FEATURES for name in one.needs)
 PRESENCE = tuple(f"{edge}_{days}d" for days in PAYEE_WINDOW_DAYS for edge in ("begins", "ends"))
 
 
-def features(transactions: DataFrame, labels: DataFrame, filled: Filled | None = None) -> DataFrame:
-    """Return the declared features of each payment, from these payments and labels alone.
-
-    A payment's values are right when the frames hold the `LOOKBACK_DAYS` before it. `filled` names,
-    for each source system in `transactions`, the columns that it fills: a feature that needs others
-    is null there, and is not computed when that is so for all. Without it all are computed. One
-    task computes them: `spark.jobs.prepare` divides what is too much for one.
-    """
-    frauds = known_frauds(labels).toArrow()
-    rows = transactions.select(*inputs(filled)).coalesce(1)
-    return rows.mapInArrow(partial(compute, filled=filled, frauds=frauds), schema(OUT))
-
-
 def schema(names: tuple[str, ...]) -> str:
     """Return the columns of these names as Spark declares them."""
     return ", ".join(f"{name} {SPARK_TYPES[COLUMNS[name].type]}" for name in names)
@@ -94,21 +80,14 @@ def inputs(filled: Filled | None) -> tuple[str, ...]:
     return (*_CARRIED, *sorted(others))
 
 
-def compute(
-    batches: Iterator[pa.RecordBatch], *, filled: Filled | None, frauds: pa.Table
-) -> Iterator[pa.RecordBatch]:
+def computed(rows: pa.Table, filled: Filled | None, frauds: pa.Table) -> Iterator[pa.RecordBatch]:
     """Turn the `inputs` of a task, whole customers and counterparties, into rows of features.
 
     Rows with `is_wanted` false only have a part in others' features. `frauds` are the
-    `known_frauds` of these payments at least.
+    `known_frauds` of these payments at least. `filled` names, for each source system in `rows`, the
+    columns that it fills: a feature that needs others is null there, and is not computed when that
+    is so for all. Without it all are computed.
     """
-    held = list(batches)
-    if held:
-        yield from computed(pa.Table.from_batches(held), filled, frauds)
-
-
-def computed(rows: pa.Table, filled: Filled | None, frauds: pa.Table) -> Iterator[pa.RecordBatch]:
-    """Do as `compute` does for a table."""
     wanted, _ = wanted_of(filled)
     if RECEIVED in wanted:
         rows = with_receipts(rows)

@@ -1,11 +1,11 @@
-"""The faults by name: what each is, how severe it is by default, and where it makes sense."""
+"""The faults by name: what each is, how severe it is, and where it makes sense."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from expectations.faults import rows
-from expectations.faults.rows import Names
+from benchmarks.faults import rows
+from benchmarks.faults.rows import Names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,16 +32,12 @@ class Fault:
         return self.needs is None or getattr(names, self.needs) is not None
 
     def inject(
-        self,
-        day: "pd.DataFrame",
-        yesterday: "pd.DataFrame",
-        names: Names,
-        severity: float | None = None,
+        self, day: "pd.DataFrame", yesterday: "pd.DataFrame", names: Names
     ) -> "pd.DataFrame":
-        """Return the day with the fault, by default as severe as declared."""
+        """Return the day with the fault."""
         if self.change is None:
             return rows.stale_day(yesterday, day, names)
-        return self.change(day, names, self.severity if severity is None else severity)
+        return self.change(day, names, self.severity)
 
 
 FAULTS: Final = (

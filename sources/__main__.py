@@ -59,6 +59,7 @@ def _about(declared: Source) -> list[str]:
     return [
         f"{declared.name}: {declared.description}",
         f"  delivers {declared.delivers} files ending in {' or '.join(declared.suffixes)}",
+        *(["  a quoted field may span lines"] if declared.quoted_line_breaks else []),
         f"  labels: {labels}",
         *(
             f"  version {one.number}: {len(one.layout)} columns; {one.description}"

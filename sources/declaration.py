@@ -136,6 +136,8 @@ class Source:
     - `delivers`: a file a day named by its date, or whole files; either may be one file named by
       the window's dates.
     - `labels`: how labels become known; None when the source states none.
+    - `quoted_line_breaks`: a quoted field of its CSV files may span lines, as RFC 4180 allows; such
+      a file is read by one task.
     - `codes`: closed lists of this source, by mapped column.
     - `rows_per_day`: fewest and most rows of a day that is whole.
     - `freshness_days`: days after its window by which a delivery should have come.
@@ -151,6 +153,7 @@ class Source:
     formats: tuple[FileFormat, ...] = ("parquet",)
     delivers: Literal["daily", "whole"] = "daily"
     delimiter: str = ","
+    quoted_line_breaks: bool = False
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=Ranges)
 

@@ -87,11 +87,12 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
 
     kind = path.suffix.removeprefix(".")
     with path.open("rb") as body:
-        columns = dict.fromkeys(text.columns(body, kind, source.delimiter), "string")
+        form = (source.delimiter, source.quoted_line_breaks)
+        columns = dict.fromkeys(text.columns(body, kind, *form), "string")
         version = source.version_of(columns)
         wanted = [] if version is None else _money_columns(version)
         body.seek(0)
-        read = list(text.batches(body, kind, wanted, source.delimiter))
+        read = list(text.batches(text.rows(body, kind, wanted, *form), wanted))
     rows = sum(batch.num_rows for batch in read)
     return columns, version, rows, pa.Table.from_batches(read) if read else None
 

@@ -149,6 +149,7 @@ class _File(Part):
     formats: tuple[FileFormat, ...] = Field(min_length=1)
     delivers: Literal["daily", "whole"] = "daily"
     delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    quoted_line_breaks: bool = False
     absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
     rows_per_day: _RowsPerDay
     freshness_days: int = Field(2, ge=0)
@@ -162,6 +163,8 @@ class _File(Part):
         problems = [f"codes lists {name}, no mapped column" for name in self.codes.keys() - _MAPPED]
         known = {one.name for one in fields(Ranges)}
         problems += [f"ranges has no {name}" for name in self.ranges.keys() - known]
+        if self.quoted_line_breaks and "csv" not in self.formats:
+            problems.append("quoted_line_breaks is for csv, which formats does not list")
         numbers = [one.number for one in self.versions]
         if len(set(numbers)) < len(numbers):
             problems.append("two versions have the same number")
@@ -194,6 +197,7 @@ class _File(Part):
             formats=self.formats,
             delivers=self.delivers,
             delimiter=self.delimiter,
+            quoted_line_breaks=self.quoted_line_breaks,
             codes=self.codes,
             ranges=self._ranges(),
         )

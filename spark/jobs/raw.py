@@ -2,17 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Final
+from typing import Final
 
-from pyspark import cloudpickle
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from sources import text
 from sources.declaration import Source, Version
 from sources.manifest import Manifest, RawObject
+from spark.jobs.raw_text import rows_of_files, rows_of_lines
 from spark.transforms.adapt import adapt
 
 _DDL: Final = {
@@ -23,9 +22,8 @@ _DDL: Final = {
     "instant": "timestamp",
 }
 _TEXT_SUFFIXES: Final = ("csv", "jsonl", "json")
-
-# The workers need no copy of our packages: the code that reads text travels with the job.
-cloudpickle.register_pickle_by_value(text)
+_WHOLE_BYTES: Final = 4 * 2**20
+"""Spark does not split a file up to this size (`spark.sql.files.openCostInBytes`)."""
 
 
 class RawUnfitError(ValueError):
@@ -57,20 +55,22 @@ def read_objects(
     """Return the mapped rows of objects whose keys lie under `root`, and where each comes from.
 
     No schema is inferred: Parquet is read by the types that its manifest recorded, one read per
-    version and set of types, text a file a task. Each row is mapped by the version of its object
-    (`spark.transforms.adapt`) and keeps raw_object, raw_position (its number in its object) and
-    ingested_at; `is_readable` is false for a row of text that was cut or damaged.
+    version and set of types; text by lines, or a file a task (`_is_read_by_lines`). Each row is
+    mapped by the version of its object (`spark.transforms.adapt`) and keeps raw_object,
+    raw_position (its number in its object) and ingested_at; `is_readable` is false for a row of
+    text that was cut or damaged.
 
     Raises:
         RawUnfitError: when the version of an object is not declared.
     """
     versions = {one.number: one for one in source.versions}
-    layouts: dict[tuple[int, str, str], list[str]] = defaultdict(list)
+    layouts: dict[tuple[int, str, str, bool], list[RawObject]] = defaultdict(list)
     for held in objects:
         version = _version(source, held)
         kind = held.key.rpartition(".")[2]
         ddl = "" if kind in _TEXT_SUFFIXES else _ddl(version, held)
-        layouts[version.number, kind, ddl].append(f"{root}{held.key}")
+        by_lines = _is_read_by_lines(source, kind, held)
+        layouts[version.number, kind, ddl, by_lines].append(held)
     landed = spark.createDataFrame(
         [(held.key, held.landed_at) for held in objects],
         "raw_object string, ingested_at timestamp",
@@ -79,17 +79,29 @@ def read_objects(
     below = re.escape(root.partition(":")[2].lstrip("/"))
     key = F.regexp_extract("_metadata.file_path", rf"^\w+:/+{below}(.*)$", 1)
     frames = []
-    for (number, kind, ddl), paths in layouts.items():
+    for (number, kind, ddl, by_lines), group in layouts.items():
         version = versions[number]
-        rows = (
-            _text_rows(spark, source, version, kind, paths, key)
-            if kind in _TEXT_SUFFIXES
-            else _parquet_rows(spark, version, ddl, paths, key)
-        )
+        paths = [f"{root}{held.key}" for held in group]
+        if by_lines:
+            rows = rows_of_lines(spark, source, version, kind, group, paths, key)
+        elif kind in _TEXT_SUFFIXES:
+            rows = rows_of_files(spark, source, version, kind, paths, key)
+        else:
+            rows = _parquet_rows(spark, version, ddl, paths, key)
         frames.append(
             adapt(rows.join(F.broadcast(landed), on="raw_object", how="left"), source, version)
         )
     return reduce(lambda left, right: left.unionByName(right), frames)
+
+
+def _is_read_by_lines(source: Source, kind: str, held: RawObject) -> bool:
+    """Tell whether several tasks may read a text file, each a block of its lines.
+
+    Not where a row may span lines; and a file that Spark would not split needs no count of the
+    lines of its blocks.
+    """
+    is_a_line_a_row = kind == "jsonl" or (kind == "csv" and not source.quoted_line_breaks)
+    return is_a_line_a_row and held.bytes > _WHOLE_BYTES
 
 
 def _version(source: Source, held: RawObject) -> Version:
@@ -124,52 +136,3 @@ def _parquet_rows(
             F.lit(True).alias("is_readable"),
         )
     )
-
-
-def _text_rows(
-    spark: SparkSession,
-    source: Source,
-    version: Version,
-    kind: str,
-    paths: list[str],
-    key: Column,
-) -> DataFrame:
-    """Return rows of text files, each value as it is written.
-
-    Spark's own readers of text tell no row's position and drop what they cannot read. So a task
-    takes a whole file (at most 2 GiB) and reads it with the code that counted it when it landed.
-    """
-    names = [column.name for column in version.layout]
-    ddl = ", ".join(
-        (
-            "raw_position bigint",
-            "is_readable boolean",
-            *(f"`{name}` string" for name in names),
-            "raw_object string",
-        )
-    )
-    whole = spark.read.format("binaryFile").load(paths)
-    files = whole.select(key.alias("raw_object"), "content")
-    return files.mapInArrow(_parser(kind, names, source.delimiter), ddl)
-
-
-def _parser(
-    kind: str, names: list[str], delimiter: str
-) -> Callable[[Iterable[Any]], Iterator[Any]]:
-    """Return what a worker does with Arrow batches of whole files."""
-
-    def parse(batches: Iterable[Any]) -> Iterator[Any]:
-        from io import BytesIO
-
-        import pyarrow as pa
-
-        for batch in batches:
-            for key, content in zip(batch["raw_object"], batch["content"], strict=True):
-                body = BytesIO(memoryview(content.as_buffer()))
-                for rows in text.batches(body, kind, names, delimiter):
-                    keys = pa.repeat(key, rows.num_rows)
-                    yield pa.RecordBatch.from_arrays(
-                        [*rows.columns, keys], names=[*rows.schema.names, "raw_object"]
-                    )
-
-    return parse

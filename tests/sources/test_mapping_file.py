@@ -10,6 +10,7 @@ from sources import __main__ as command
 from sources import registry
 from sources.declaration import FixedDelay, StatedTime
 from sources.errors import MappingError, UnknownSourceError
+from sources.inspect import inspect
 from sources.mapping_file import read
 from sources.rules import Coded, Constant, Precision, RowNumber, Steps, Take, TimePattern
 
@@ -87,6 +88,7 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"ranges": {"fraud_sharing": [0, 1]}}, "ranges has no fraud_sharing"),
         ({"name": "Corner Shop"}, "name: String should match pattern"),
         ({"formats": ["xlsx"]}, "formats.0: Input should be"),
+        ({"formats": ["jsonl"], "quoted_line_breaks": True}, "quoted_line_breaks is for csv"),
         ({"absurd_amount": -1}, "absurd_amount: Input should be greater than 0"),
     ],
 )  # fmt: skip
@@ -174,6 +176,26 @@ def test_check_says_what_a_file_declares(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().out
     assert "labels: known 30 days after the payment" in said
     assert "lacks device_id" in said
+    assert "span lines" not in said
+
+
+def test_quoted_line_breaks_are_declared_checked_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, quoted_line_breaks=True)
+    delivery = tmp_path / "2024-03-01.csv"
+    delivery.write_bytes(
+        b"receipt;paid;loyalty_card;shelf;total;currency;means\n"
+        b'1;01.03.2024 08:00;c1;"Obst\n& Gem\xc3\xbcse";2.50;EUR;EC\n'
+        b"2;01.03.2024 08:01;c2;Obst;1.25;EUR;EC\n"
+    )
+
+    assert command.main(["check", str(path)]) == 0
+    assert "a quoted field may span lines" in capsys.readouterr().out
+    found = inspect(delivery, read(path))
+    assert (found.rows, found.amounts) == (2, {"EUR": Decimal("3.75")})
+    undeclared = inspect(delivery, read(EXAMPLE))
+    assert (undeclared.rows, undeclared.row_counts) == (3, {"EUR": 1, "XXX": 2})
 
 
 def test_a_file_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,13 @@ from sources import text
 HEADER = b"id,name,amount\n"
 
 
-def read(body: bytes, kind: str = "csv", wanted: tuple[str, ...] = ("id", "amount")) -> list[Any]:
-    rows = text.rows(io.BytesIO(body), kind, wanted)
+def read(
+    body: bytes,
+    kind: str = "csv",
+    wanted: tuple[str, ...] = ("id", "amount"),
+    quoted_line_breaks: bool = False,
+) -> list[Any]:
+    rows = text.rows(io.BytesIO(body), kind, wanted, ",", quoted_line_breaks)
     return [(row.position, row.is_readable, *row.values) for row in rows]
 
 
@@ -46,6 +51,69 @@ def test_a_damaged_line_is_not_readable_and_spoils_no_other(
 
     assert first == (0, True, "0", "9.99")
     assert last == (1, False, *values)
+
+
+BROKEN = b'1,"An\r\n\n""n""",1.50\n\n2,bob,2.50\n'
+
+
+def test_a_quoted_field_spans_lines_where_that_is_declared() -> None:
+    names = ("id", "name", "amount")
+
+    assert read(HEADER + BROKEN, wanted=names, quoted_line_breaks=True) == [
+        (0, True, "1", 'An\r\n\n"n"', "1.50"),
+        (2, True, "2", "bob", "2.50"),
+    ]
+    # Undeclared, each line is a row.
+    assert read(HEADER + BROKEN, wanted=names) == [
+        (0, False, None, None, None),
+        (2, False, None, None, None),
+        (4, True, "2", "bob", "2.50"),
+    ]
+
+
+def test_a_header_may_have_a_quoted_line_break_where_that_is_declared() -> None:
+    body = b'\xef\xbb\xbf"the\nid",amount\n1,2.50\n'
+
+    assert text.columns(io.BytesIO(body), "csv", ",", True) == ["the\nid", "amount"]
+    assert read(body, wanted=("the\nid", "amount"), quoted_line_breaks=True) == [
+        (0, True, "1", "2.50")
+    ]
+    with pytest.raises(ValueError, match="its first line is no header"):
+        text.columns(io.BytesIO(body), "csv")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "refused"),
+    [
+        (b'1,"ann,1.50\n', 1),  # a quote that nothing closes
+        (b'1,"a"nn",1.50\n', 1),  # a quote too many
+        (b'1,"an\nn",1.50,7\n', 1),  # a comma too many in a record of two lines
+        (b'1,"an\nn,1.50\n', 2),  # two lines of a field that nothing closes
+    ],
+)
+def test_a_damaged_record_spoils_no_other(damaged: bytes, refused: int) -> None:
+    """Wherever it is: before records of a line, before one of two lines, or at the end."""
+    for rest, expected in (
+        (b"2,bob,2.50\n3,cy,3.50", [(0, True, "2", "2.50"), (1, True, "3", "3.50")]),
+        (b'2,"b\nb",2.50\n3,cy,3.50\n', [(0, True, "2", "2.50"), (1, True, "3", "3.50")]),
+        (b"", []),
+    ):
+        first, *others = read(HEADER + b"0,al,0.50\n" + damaged + rest, quoted_line_breaks=True)
+
+        assert first == (0, True, "0", "0.50")
+        assert [row[:2] for row in others[:refused]] == [(1 + n, False) for n in range(refused)]
+        assert others[refused:] == [(one[0] + 1 + refused, *one[1:]) for one in expected]
+
+
+def test_a_quoted_field_that_the_end_of_the_file_cuts_is_refused_with_its_position() -> None:
+    body = HEADER + b'0,al,0.50\n1,"an\nn",1.50\n2,"bo\nb, 2.5'
+
+    assert read(body, quoted_line_breaks=True) == [
+        (0, True, "0", "0.50"),
+        (1, True, "1", "1.50"),
+        (2, False, None, None),
+        (3, False, "b", None),
+    ]
 
 
 def test_a_file_may_end_without_a_line_end() -> None:
@@ -107,11 +175,11 @@ TABLES = st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=30)
 
 @given(TABLES)
 def test_what_pythons_own_writer_wrote_is_read_back(table: list[tuple[str, str, str]]) -> None:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([("id", "name", "amount"), *table])
+    out, names = io.StringIO(), ("id", "name", "amount")
+    csv.writer(out, lineterminator="\n").writerows([names, *table])
 
     batches = list(
-        text.batches(io.BytesIO(out.getvalue().encode()), "csv", ("id", "name", "amount"))
+        text.batches(text.rows(io.BytesIO(out.getvalue().encode()), "csv", names), names)
     )
     read_back = pa.Table.from_batches(batches).to_pylist()
 
@@ -121,6 +189,46 @@ def test_what_pythons_own_writer_wrote_is_read_back(table: list[tuple[str, str, 
         (n, True) for n, _ in kept
     ]
     assert [(one["id"], one["name"], one["amount"]) for one in read_back] == [r for _, r in kept]
+
+
+LINES = st.text(st.sampled_from('a",\n\r '), min_size=1, max_size=6)
+SPANNING = st.lists(st.tuples(CELLS, LINES, LINES), min_size=1, max_size=12)
+
+
+def written(table: list[tuple[str, str, str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([("id", "name", "amount"), *table])
+    return out.getvalue().encode()
+
+
+@given(SPANNING)
+def test_line_breaks_that_pythons_own_writer_quoted_are_read_back(
+    table: list[tuple[str, str, str]],
+) -> None:
+    rows = read(written(table), wanted=("id", "name", "amount"), quoted_line_breaks=True)
+
+    assert rows == [(n, True, *row) for n, row in enumerate(table)]
+
+
+@given(SPANNING, st.data())
+def test_a_file_of_quoted_line_breaks_that_is_cut_anywhere_keeps_what_is_before(
+    table: list[tuple[str, str, str]], data: st.DataObject
+) -> None:
+    body, whole = written(table), data.draw(st.integers(0, len(table) - 1))
+    start = len(written(table[:whole]))
+    cut = data.draw(st.integers(start, len(written(table[: whole + 1])) - 3))
+
+    rows = read(body[:cut], wanted=("id", "name", "amount"), quoted_line_breaks=True)
+
+    assert rows[:whole] == [(n, True, *row) for n, row in enumerate(table[:whole])]
+    assert [row[0] for row in rows[whole:]] == sorted({row[0] for row in rows[whole:]})
+
+
+@given(st.lists(st.sampled_from([b"a", b'"', b",", b"\n", b"\r\n", b"\xff"]), max_size=40))
+def test_quoted_line_breaks_change_nothing_in_a_file_without_quotes(parts: list[bytes]) -> None:
+    body = HEADER + b"".join(parts).replace(b'"', b"")
+
+    assert read(body, quoted_line_breaks=True) == read(body)
 
 
 @given(TABLES, st.data())
@@ -143,6 +251,6 @@ def test_batches_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(text, "BATCH_ROWS", 2)
     body = HEADER + b"".join(b"%d,n,1.00\n" % n for n in range(5))
 
-    batches = list(text.batches(io.BytesIO(body), "csv", ("id",)))
+    batches = list(text.batches(text.rows(io.BytesIO(body), "csv", ("id",)), ("id",)))
 
     assert [batch.num_rows for batch in batches] == [2, 2, 1]

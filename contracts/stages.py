@@ -18,7 +18,7 @@ class Stage(StrEnum):
 
 
 BESIDE_THE_LINE: Final = (Stage.TRAIN, Stage.REDRIVE)
-"""Stages that no window passes through on its way from Raw to PRODUCTION."""
+"""Stages outside of the way of a window from Raw to PRODUCTION."""
 
 
 class Gate(StrEnum):

@@ -1,4 +1,4 @@
-"""Render tables for Spark."""
+"""Spark schemas from the declarations."""
 
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ SPARK_TYPES: Final[dict[LogicalType, str]] = {
 
 
 def dtypes(table: Table) -> list[tuple[str, str]]:
-    """Return the columns of a frame that is `table`, as `DataFrame.dtypes` writes them.
+    """Return the columns of a frame of `table`, as `DataFrame.dtypes` does.
 
     >>> from contracts.tables import TABLES
     >>> dtypes(TABLES["processed.labels"])[2:4]
@@ -32,7 +32,7 @@ def dtypes(table: Table) -> list[tuple[str, str]]:
 
 
 def ddl(table: Table) -> str:
-    """Return the columns as a DDL string, as `spark.createDataFrame(schema=…)` takes it."""
+    """Return the columns as a DDL string for `spark.createDataFrame(schema=…)`."""
     return ", ".join(
         f"{name} {kind}{'' if table.is_nullable(name) else ' NOT NULL'}"
         for name, kind in dtypes(table)

@@ -11,7 +11,7 @@ from contracts.features import (
     PRIOR_PAYMENTS,
     PRIOR_SHARE,
 )
-from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below, told_with
+from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below, present_with
 from contracts.tables import Table
 from expectations.suites.transactions import token_rules
 
@@ -38,7 +38,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *_nested("merchant_transaction_count", MERCHANT_WINDOW_DAYS),
         *_nested("payee_payer_count", PAYEE_WINDOW_DAYS),
         *(
-            told_with(
+            present_with(
                 feature.name,
                 "counterparty_id",
                 "what is known of the counterparty is known of each payment that has one",

@@ -1,4 +1,4 @@
-"""What training found out → STAGING: a row a model version, and what its features are worth."""
+"""Training results → STAGING: one row for each model version, and its feature importances."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _FIGURES: Final = {
     "test_brier_skill": "brier_skill",
     "alert_threshold": "threshold",
 }
-"""Columns and the names that training reports them by; undefined ones it leaves out."""
+"""Columns, and the names of these metrics in training results, which omit undefined ones."""
 
 
 @says_what_is_away
 def record_model(dsn: str, trained: StageResult) -> None:
-    """Write the version that a run trained, replacing what the same version was recorded as."""
+    """Write the model version of a training run, replacing an earlier record of this version."""
     details = trained.details
     version = {"model_name": details["model_name"], "model_version": details["model_version"]}
     source = Window.parse(trained.window).source
@@ -52,7 +52,7 @@ def record_model(dsn: str, trained: StageResult) -> None:
 
 def _evidence(trained: StageResult, source: str) -> dict[str, Any]:
     details, metrics = trained.details, trained.details["metrics"]
-    # Training knows what was known before this instant.
+    # Training uses data that was known before this instant.
     as_of = datetime.fromisoformat(details["as_of"]) - timedelta(microseconds=1)
     return {
         "source_system": source,

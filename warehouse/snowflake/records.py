@@ -37,7 +37,7 @@ _RECENT: Final = {
 
 
 def copy_records(settings: Settings) -> None:
-    """Bring the records of runs and models on Snowflake up to those of Postgres."""
+    """Copy new records of runs and models from Postgres to Snowflake."""
     with (
         alone(settings),
         psycopg.connect(settings.warehouse.dsn("loader")) as postgres,

@@ -1,4 +1,4 @@
-"""What a lake table consists of: snapshots, references, manifests, files and their bytes."""
+"""Contents of a lake table: snapshots, references, manifests, files and their bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAIN: Final = "main"
 _BRANCH: Final = "branch"
-# Of the target size below which Iceberg's compaction takes a file for small.
+# Share of the target size below which Iceberg's compaction considers a file small.
 _SMALL: Final = 0.75
 _TARGET: Final = "write.target-file-size-bytes"
 _TARGET_BYTES: Final = 512 * 2**20
@@ -28,11 +28,11 @@ def _instant(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True)
 class TableContents:
-    """A table as its newest metadata describes it; manifests are read when they are asked for."""
+    """A table according to its newest metadata; manifests are read on demand."""
 
     table: Table
     manifests: dict[str, dict[str, tuple[Any, int]]]
-    """Partition and bytes of each live data file, by manifest and file; filled as it is read."""
+    """Cache of partition and bytes of each live data file, by manifest and file."""
 
     @cached_property
     def snapshots(self) -> Mapping[int, Snapshot]:
@@ -57,7 +57,7 @@ class TableContents:
         return _instant(self.snapshots[snapshot].timestamp_ms)
 
     def commit_times(self, snapshots: Iterable[int]) -> list[datetime]:
-        """Return when those of the snapshots that still exist were committed."""
+        """Return the commit times of those snapshots that still exist."""
         return [self.committed_at(one) for one in snapshots if one in self.snapshots]
 
     def files(self, snapshot: int) -> dict[str, tuple[Any, int]]:
@@ -104,10 +104,11 @@ class TableContents:
         return sum(map(len, files)), sum(map(sum, files))
 
     def expirable(self, since: datetime, at_least: int, without: Collection[str] = ()) -> list[int]:
-        """Return the snapshots that Iceberg's expiry takes, if some branches did not exist.
+        """Return the snapshots that Iceberg would expire, as if some branches did not exist.
 
-        It keeps what a tag names, and of each branch the newest snapshots: `at_least` so many, and
-        those not older than `since`. What no branch leads to goes when it is older.
+        Iceberg keeps tagged snapshots, and of each branch the newest snapshots: at least
+        `at_least`, and those not older than `since`. It expires older snapshots that are not on a
+        branch.
         """
         kept = set(self.tags.values())
         reached: set[int] = set()
@@ -138,10 +139,10 @@ class TableContents:
         return sum(size for path, size in gone.items() if path not in needed)
 
     def sizes(self, paths: Iterable[str]) -> int:
-        """Return the bytes of files of the table, asked of the store."""
+        """Return the bytes of files of the table, from the store."""
         return sum(len(self.table.io.new_input(path)) for path in paths)
 
 
 def table_contents(catalog: Catalog, table: str) -> TableContents:
-    """Return what a table consists of now."""
+    """Return the current contents of a table."""
     return TableContents(catalog.load_table(table), {})

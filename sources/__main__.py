@@ -1,6 +1,6 @@
 """Command line of the sources: `python -m sources list`, `check`, `dry-run`.
 
-None of it needs a running platform, and none writes anything.
+The commands need no running platform and write nothing.
 """
 
 import argparse
@@ -14,11 +14,13 @@ from sources.registry import SOURCES, names, source
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 1 when something is wrong with what was given."""
+    """Run one command; return its exit code, 1 for an invalid argument or file."""
     parser = argparse.ArgumentParser(prog="python -m sources", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="say which sources are declared")
-    check = commands.add_parser("check", help="say what a mapping file declares, or its mistakes")
+    commands.add_parser("list", help="list the declared sources")
+    check = commands.add_parser(
+        "check", help="print the declaration of a mapping file, or its mistakes"
+    )
     check.add_argument("mapping", type=Path)
     dry = commands.add_parser(
         "dry-run",
@@ -54,7 +56,7 @@ def _from_file(path: Path) -> Source:
 
     declared = read(path)
     if declared.name in SOURCES:
-        raise SourceError(f"{declared.name} is a source of ours: call yours by another name.")
+        raise SourceError(f"{declared.name} is a built-in source: choose another name.")
     return declared
 
 

@@ -1,6 +1,6 @@
-"""What a source's data usually looks like: the ranges in which its gates stay open.
+"""Ranges of a source in which its gates stay open.
 
-A number that nobody has measured stays at its default, which no data breaks.
+A range that was not measured keeps its default, which all data satisfies.
 """
 
 from dataclasses import dataclass
@@ -11,19 +11,20 @@ _ANY: Range = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Ranges:
-    """Ranges that hold for every day of a source; shares are judged on days of 100 payments.
+    """Ranges for every day of a source; shares are checked on days with at least 100 payments.
 
     - `morning_share`: payments before noon UTC.
     - `fraud_share`: known frauds; `usual_fraud_share` is where a warning starts.
     - `long_fraud_share`: known frauds over a window of four weeks or more.
-    - `unlabelled_share`: most payments of a day without a label.
-    - `quarantined_share`: most refused rows of a delivery; `usual_quarantined_share` warns.
-    - `late_share`: most rows of a delivery that are dated before its window.
-    - `usual_amount`: the largest amount of a payment that is no news; None when unknown.
-    - `alert_share`: most alerts among a batch of scores; `usual_alert_share` warns.
-    - `sometimes_null`: columns that the source fills, though not in each row.
-    - `is_steady`: days resemble those before them: one that is far from its past closes a gate,
-      where that of another source is only warned of.
+    - `unlabelled_share`: maximum share of payments of a day without a label.
+    - `quarantined_share`: maximum share of refused rows of a delivery; `usual_quarantined_share`
+      warns.
+    - `late_share`: maximum share of rows of a delivery that are dated before its window.
+    - `usual_amount`: the largest amount of a payment without a warning; None when unknown.
+    - `alert_share`: maximum share of alerts in a batch of scores; `usual_alert_share` warns.
+    - `sometimes_null`: columns that the source fills, but not in each row.
+    - `is_steady`: days resemble earlier days. A day that is far from them closes a gate; for other
+      sources it causes a warning.
     """
 
     morning_share: Range = _ANY

@@ -1,7 +1,7 @@
-"""Render what the gates judged as pages for people, off the critical path.
+"""Data docs: HTML pages of the gate results, rendered off the critical path.
 
-The pages are made here, not by the site builder of Great Expectations: its pages load scripts and
-styles from foreign servers, which fails offline and must not run in pages of Airflow's origin.
+They replace the site builder of Great Expectations, whose pages load scripts and styles from other
+servers. This fails offline, and such scripts must not run in pages of Airflow's origin.
 """
 
 import json
@@ -15,13 +15,14 @@ from expectations.pages.table import table_page
 from expectations.store import PAGES, RESULTS, judgements, write_whole
 
 _LASTING: Final = "validations"
-"""Folder of the pages that never change once they are written."""
+"""Folder of the pages that never change after they are written."""
 
 
 def update_data_docs(state_dir: Path) -> Path:
-    """Render the pages that are missing and the index over all of them; return the index.
+    """Render the missing pages and the index of all pages; return the index.
 
-    Cost follows the results that are new: a page of a kept result never changes.
+    The cost depends on the number of new results, because the page of a stored result never
+    changes.
     """
     results, pages = state_dir / RESULTS, state_dir / PAGES
     known = judgements(state_dir)
@@ -40,9 +41,9 @@ def update_data_docs(state_dir: Path) -> Path:
 
 
 def upload(state_dir: Path, s3: Any, bucket: str, prefix: str = "gx/") -> int:
-    """Copy to S3 the pages that are not there yet or may change; return how many were sent.
+    """Copy new and changeable pages to S3; return the number of copied pages.
 
-    The index comes last: it never names a page that is not there.
+    The index is copied last, so that it never links to a missing page.
     """
     pages = state_dir / PAGES
     listing = s3.get_paginator("list_objects_v2").paginate(

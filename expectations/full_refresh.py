@@ -1,4 +1,4 @@
-"""Build all marts again from STAGING and publish what gate production passes.
+"""Full refresh: rebuild all marts from STAGING and publish them after gate production.
 
 Run as ``python -m expectations.full_refresh`` while no DAG runs.
 """
@@ -19,15 +19,13 @@ from warehouse.full_refresh import NothingToRebuild, plan, rebuild
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks and say what came of it, or why not."""
+    """Run the command line and print the result or the error."""
     parser = argparse.ArgumentParser(
         prog="python -m expectations.full_refresh",
-        description="Make all marts anew from STAGING while no DAG runs, judge them, and show them"
-        " to readers at once. Needed when an update gave marts other columns.",
+        description="Rebuild all marts from STAGING while no DAG runs, check them, and publish them"
+        " in one transaction. Needed after an update changed the columns of marts.",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be built, and build nothing"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
     asked = parser.parse_args(arguments)
     settings = get_settings()
     try:

@@ -59,7 +59,7 @@ def explained(bucket: str) -> Iterator[None]:
         code = error_code(error)
         if code in _REFUSED:
             raise StoreRefusedError(
-                f"the object store denied access to bucket {bucket} ({code}):"
+                f"the object store refused access to bucket {bucket} ({code}):"
                 " check the key of this connection and its permissions."
             ) from error
         raise StoreUnreachableError(

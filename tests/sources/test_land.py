@@ -135,7 +135,7 @@ def test_a_wrong_key_is_one_clear_sentence(s3: Settings, tmp_path: Path, window:
     keys = {**s3.s3.secret_keys, "lander": SecretStr("wrong")}
     wrong = s3.model_copy(update={"s3": s3.s3.model_copy(update={"secret_keys": keys})})
 
-    with pytest.raises(StoreRefusedError, match="denied access to bucket tollgate-raw") as error:
+    with pytest.raises(StoreRefusedError, match="refused access to bucket tollgate-raw") as error:
         land(
             window,
             s3_client(wrong, "lander"),

@@ -164,7 +164,7 @@ def _columns(table: Table, keys: list[str]) -> list[str]:
         ]
     for key in keys:
         lines += [
-            "\t/// Joins it to a dimension; made of the columns that do so in the warehouse.",
+            "\t/// Joins it to a dimension; combined from the joining columns of the warehouse.",
             f"\tcolumn {key}",
             "\t\tdataType: string",
             "\t\tisHidden",

@@ -38,11 +38,11 @@ def run(settings: Settings, console: Console) -> Path:
         for window in (UNSEEN, *DAYS):
             line.window(window)
         line.finish()
-    found = {**evidence.collect(settings, since), "seconds_total": time.monotonic() - began}
-    show.everything(console, settings, found)
+    results = {**evidence.collect(settings, since), "seconds_total": time.monotonic() - began}
+    show.everything(console, settings, results)
     target = settings.state_dir / "demo.json"
-    target.write_text(json.dumps(found, default=evidence.plain, indent=2) + "\n")
-    console.print(f"\n{found['seconds_total']:.0f} s in all. The same as JSON: {target}")
+    target.write_text(json.dumps(results, default=evidence.plain, indent=2) + "\n")
+    console.print(f"\n{results['seconds_total']:.0f} s in all. The same as JSON: {target}")
     return target
 
 

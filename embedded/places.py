@@ -55,8 +55,8 @@ def java_version(home: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r'version "(\d+)', run.stderr)
-    return int(found.group(1)) if found else None
+    match = re.search(r'version "(\d+)', run.stderr)
+    return int(match.group(1)) if match else None
 
 
 def find_java() -> Path | None:
@@ -111,8 +111,8 @@ def find_go() -> Path | None:
         if place is None or not Path(place).exists():
             continue
         run = subprocess.run([str(place), "env", "GOVERSION"], capture_output=True, text=True)
-        found = re.match(r"go(\d+)\.(\d+)", run.stdout)
-        if found and (int(found.group(1)), int(found.group(2))) >= _GO_MINIMUM:
+        match = re.match(r"go(\d+)\.(\d+)", run.stdout)
+        if match and (int(match.group(1)), int(match.group(2))) >= _GO_MINIMUM:
             return Path(place)
     return None
 

@@ -84,8 +84,8 @@ def validate(gate: str, batches: Sequence[Batch]) -> list[list[Any]]:
         checkpoints = _Checkpoints(context, gate, batches)
         results = checkpoints.run(rules, "BOOLEAN_ONLY")
         for number, verdicts in results.items():
-            seen = _details(checkpoints, number, rules[number], verdicts, batches[number].label)
-            results[number] = [seen.get(check_of(item), item) for item in verdicts]
+            details = _details(checkpoints, number, rules[number], verdicts, batches[number].label)
+            results[number] = [details.get(check_of(item), item) for item in verdicts]
     return [results.get(number, []) for number in range(len(batches))]
 
 
@@ -112,7 +112,7 @@ def _details(
 ) -> dict[str, Any]:
     """Run the failed rules of a batch again and return their results by check."""
     failed = [check_of(item) for item in verdicts if not item.success]
-    seen: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     for private in (True, False):
         again = {name: rules[name] for name in failed if rules[name].private is private}
         if not again:
@@ -125,8 +125,8 @@ def _details(
         if private:
             for item in filter(exception_of, results):
                 item.exception_info = _WITHHELD
-        seen |= {check_of(item): item for item in results}
-    return seen
+        details |= {check_of(item): item for item in results}
+    return details
 
 
 class _Checkpoints:

@@ -105,11 +105,11 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
     unknown = "".join(f", count_if(t.is_unknown_{name}) as {name}_unknown" for name in source.codes)
     query = _BY_CURRENCY.replace("{codes}", unknown)
     frame = {"payments": payments}
-    held = {name: frames[name] for name in ("customers", "merchants")}
+    parties = {name: frames[name] for name in ("customers", "merchants")}
     queries = (
         spark.sql(query, **frame, batch=batch),
         spark.sql(_CELLS, **frame),
-        spark.sql(_NEW_PARTIES, **held),
+        spark.sql(_NEW_PARTIES, **parties),
     )
     with ThreadPoolExecutor(len(queries)) as pool:
         by_currency, cells, new = pool.map(lambda counted: counted.toPandas(), queries)

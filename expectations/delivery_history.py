@@ -30,15 +30,15 @@ def read_earlier(s3: Any, bucket: str, window: Window) -> "list[Manifest]":
     prefix = f"{window.source}/manifests/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     latest: dict[str, str] = {}
-    for key in sorted(held["Key"] for page in pages for held in page.get("Contents", ())):
+    for key in sorted(item["Key"] for page in pages for item in page.get("Contents", ())):
         span = Window.of(window.source, PurePosixPath(key).parent.name)
         if span.start <= until and span.end >= since:
             latest[span.key] = key
-    found = [
+    manifests = [
         Manifest.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         for key in latest.values()
     ]
-    return sorted(found, key=lambda manifest: manifest.landed_at)
+    return sorted(manifests, key=lambda manifest: manifest.landed_at)
 
 
 def sent_before(earlier: "Iterable[Manifest]") -> dict[str, set[str]]:

@@ -25,18 +25,18 @@ def update_data_docs(state_dir: Path) -> Path:
     changes.
     """
     results, pages = state_dir / RESULTS, state_dir / PAGES
-    known = judgements(state_dir)
-    for judged in known:
+    gate_results = judgements(state_dir)
+    for judged in gate_results:
         for verdict in judged.tables:
             page = pages / verdict.page
             if not page.exists():
                 document = json.loads((results / verdict.results).read_text(encoding="utf-8"))
                 write_whole(page, table_page(judged, verdict, document))
     write_whole(pages / STYLE.name, STYLE.read_text(encoding="utf-8"))
-    for gate in gates_of(known):
-        write_whole(pages / f"{gate}.html", gate_page(gate, known))
+    for gate in gates_of(gate_results):
+        write_whole(pages / f"{gate}.html", gate_page(gate, gate_results))
     index = pages / "index.html"
-    write_whole(index, index_page(known))
+    write_whole(index, index_page(gate_results))
     return index
 
 
@@ -49,12 +49,12 @@ def upload(state_dir: Path, s3: Any, bucket: str, prefix: str = "gx/") -> int:
     listing = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=f"{prefix}{_LASTING}/"
     )
-    there = {held["Key"] for part in listing for held in part.get("Contents", ())}
+    uploaded = {item["Key"] for part in listing for item in part.get("Contents", ())}
     files = [f for f in sorted(pages.rglob("*")) if f.is_file() and not f.name.startswith(".")]
     sent = 0
     for file in sorted(files, key=lambda f: f.name == "index.html"):
         key = f"{prefix}{file.relative_to(pages).as_posix()}"
-        if key in there:
+        if key in uploaded:
             continue
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         s3.upload_file(str(file), bucket, key, ExtraArgs={"ContentType": kind})

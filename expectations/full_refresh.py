@@ -26,18 +26,18 @@ def main(arguments: Sequence[str]) -> int:
         " in one transaction. Needed after an update changed the columns of marts.",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     settings = get_settings()
     try:
         planned = plan(settings)
         print(planned)
-        if asked.dry_run:
+        if options.dry_run:
             return 0
         rebuild(settings, planned, lambda line: print(line, flush=True), gate_production)
     except (NothingToRebuild, BuildFailed, GateFailed, psycopg.OperationalError) as error:
         print(error, file=sys.stderr)
         return 1
-    print("PRODUCTION holds all marts anew.")
+    print("PRODUCTION has the rebuilt marts.")
     return 0
 
 

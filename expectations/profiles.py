@@ -75,9 +75,9 @@ def compared(daily: Any, cells: Any, bands: Iterable[Band], shapes: Iterable[Sha
     import pandas as pd
 
     bands, shapes = tuple(bands), tuple(shapes)
-    found = []
-    for source, held in daily.sort_values(_KEYS).groupby("source_system", sort=False):
-        days = held.reset_index(drop=True)
+    frames = []
+    for source, rows in daily.sort_values(_KEYS).groupby("source_system", sort=False):
+        days = rows.reset_index(drop=True)
         dates = pd.to_datetime(days["event_date"])
         pasts = _pasts(dates)
         weekday = dates.dt.dayofweek.to_numpy()
@@ -87,8 +87,8 @@ def compared(daily: Any, cells: Any, bands: Iterable[Band], shapes: Iterable[Sha
             columns |= _limits(days[band.measure].to_numpy(float), pasts, weekday, band)
         for shape in shapes:
             columns |= _distances(_table(mine, shape.kind, days["event_date"]), pasts, shape)
-        found.append(pd.concat([days, pd.DataFrame(columns, index=days.index)], axis=1))
-    return pd.concat(found, ignore_index=True) if found else daily
+        frames.append(pd.concat([days, pd.DataFrame(columns, index=days.index)], axis=1))
+    return pd.concat(frames, ignore_index=True) if frames else daily
 
 
 def with_measures(daily: Any, cells: Any) -> Any:
@@ -154,7 +154,7 @@ def _distances(
     names = [shape.measure, f"{shape.measure}_high"]
     if not shape.is_ordered:
         names += [f"unseen_{shape.kind}_share", f"unseen_{shape.kind}_share_high"]
-    found = {name: np.full(len(pasts), np.nan) for name in names}
+    distances = {name: np.full(len(pasts), np.nan) for name in names}
     totals = counts.sum(axis=1)
     for at, before in enumerate(pasts):
         past = before[totals[before] > 0]
@@ -162,16 +162,16 @@ def _distances(
             continue
         pool, own = counts[past].sum(axis=0), counts[past]
         gaps = _gaps(own, pool - own, shape.is_ordered)
-        seen = [
+        values = [
             _gaps(counts[[at]], pool, shape.is_ordered)[0],
             max(shape.past_factor * gaps.max(), shape.noise / totals[at] ** 0.5),
         ]
         if not shape.is_ordered:
             news = (own * (pool == own)).sum(axis=1) / totals[past]
-            seen += [counts[at][pool == 0].sum() / totals[at], 2 * news.max() + _NEWS]
-        for name, value in zip(names, seen, strict=True):
-            found[name][at] = value
-    return found
+            values += [counts[at][pool == 0].sum() / totals[at], 2 * news.max() + _NEWS]
+        for name, value in zip(names, values, strict=True):
+            distances[name][at] = value
+    return distances
 
 
 def _gaps(ones: "Floats", others: "Floats", is_ordered: bool) -> "Floats":

@@ -46,9 +46,9 @@ def gate_raw(
     """
     import pandas as pd
 
-    held = [(m, o) for m in manifests for o in m.objects]
+    pairs = [(m, o) for m in manifests for o in m.objects]
     with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
-        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), held))
+        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), pairs))
         earlier = read_earlier(s3, bucket, window)
     names_before = sent_before(earlier)
     objects = [
@@ -68,7 +68,7 @@ def gate_raw(
             "schema_version": item.schema_version,
             "schema_version_declared": _declared_version(manifest, item),
         }
-        for (manifest, item), (size, sha256) in zip(held, stored, strict=True)
+        for (manifest, item), (size, sha256) in zip(pairs, stored, strict=True)
     ]
     columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
     columns += [

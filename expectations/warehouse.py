@@ -144,9 +144,9 @@ def _differences(name: str, staged: StageResult) -> Batch:
     """Return the differences that the loader found in its totals over all copied rows."""
     import pandas as pd
 
-    found = staged.details.get("tables", {}).get(name, {}).get("differences", [])
+    differences = staged.details.get("tables", {}).get(name, {}).get("differences", [])
     columns = ["table", "group", "measure", "lake", "staging"]
-    frame = pd.DataFrame(found, columns=columns, dtype=object)
+    frame = pd.DataFrame(differences, columns=columns, dtype=object)
     rules = comparisons.agreement_of_loader_rules()
     return Batch(name, frame, rules, ("group", "measure"), part="copy")
 

@@ -62,7 +62,7 @@ class TableContents:
 
     def files(self, snapshot: int) -> dict[str, tuple[Any, int]]:
         """Return partition and bytes of each data file of a snapshot."""
-        found: dict[str, tuple[Any, int]] = {}
+        files: dict[str, tuple[Any, int]] = {}
         for manifest in self.snapshots[snapshot].manifests(self.table.io):
             if manifest.manifest_path not in self.manifests:
                 entries = manifest.fetch_manifest_entry(self.table.io, discard_deleted=True)
@@ -73,8 +73,8 @@ class TableContents:
                     )
                     for entry in entries
                 }
-            found.update(self.manifests[manifest.manifest_path])
-        return found
+            files.update(self.manifests[manifest.manifest_path])
+        return files
 
     @property
     def manifest_count(self) -> int:
@@ -86,11 +86,11 @@ class TableContents:
     @cached_property
     def per_partition(self) -> dict[Any, list[int]]:
         """Return the bytes of main's data files, by partition."""
-        found: dict[Any, list[int]] = defaultdict(list)
+        sizes: dict[Any, list[int]] = defaultdict(list)
         if MAIN in self.branches:
             for partition, size in self.files(self.branches[MAIN]).values():
-                found[partition].append(size)
-        return dict(found)
+                sizes[partition].append(size)
+        return dict(sizes)
 
     @property
     def compactable(self) -> tuple[int, int]:
@@ -110,7 +110,7 @@ class TableContents:
         `at_least`, and those not older than `since`. It expires older snapshots that are not on a
         branch.
         """
-        kept = set(self.tags.values())
+        retained = set(self.tags.values())
         reached: set[int] = set()
         for name, head in self.branches.items():
             if name in without:
@@ -120,13 +120,15 @@ class TableContents:
                 reached.add(at.snapshot_id)
                 is_kept = is_kept and (count < at_least or _instant(at.timestamp_ms) >= since)
                 if is_kept:
-                    kept.add(at.snapshot_id)
+                    retained.add(at.snapshot_id)
                 count += 1
                 at = self.snapshots.get(at.parent_snapshot_id or -1)
-        kept |= {
-            one for one in self.snapshots if one not in reached and self.committed_at(one) >= since
+        retained |= {
+            snapshot_id
+            for snapshot_id in self.snapshots
+            if snapshot_id not in reached and self.committed_at(snapshot_id) >= since
         }
-        return sorted(set(self.snapshots) - kept)
+        return sorted(set(self.snapshots) - retained)
 
     def only_in(self, snapshots: Collection[int]) -> int:
         """Return the bytes of data files that no other snapshot needs."""

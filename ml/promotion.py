@@ -41,7 +41,7 @@ LEAK_BOUNDS: Final[Mapping[str, LeakBound]] = MappingProxyType(
     }
 )
 DEFAULT_BOUND: Final = LeakBound(
-    0.80, 0.97, "an undeclared source: real card fraud is found at 0.1 to 0.7"
+    0.80, 0.97, "an undeclared source: real card fraud reaches 0.1 to 0.7"
 )
 
 
@@ -154,7 +154,7 @@ def _calibrated(evidence: Evidence) -> list[CheckResult]:
             1 / CALIBRATION_FACTOR <= ratio <= CALIBRATION_FACTOR,
             ratio,
             f"mean score over prevalence within a factor of {CALIBRATION_FACTOR:g}",
-            "fraud comes in bursts: two quiet weeks halve the prevalence",
+            "frauds occur in bursts: two quiet weeks halve the prevalence",
             "warning",
         ),
         _check(
@@ -190,10 +190,10 @@ def verdict_reason(gate: GateResult) -> str:
     """Return the reason of the decision as text: the failed checks, or the passed comparison."""
     failed = [check for check in gate.checks if not check.passed]
     closed = [check for check in failed if check.severity == "critical"]
-    told = closed or [check for check in gate.checks if check.name == "not_worse_than_champion"]
+    decisive = closed or [check for check in gate.checks if check.name == "not_worse_than_champion"]
     words = [
         f"{check.name}: {check.observed}, expected {check.expected} ({check.reason})"
-        for check in told
+        for check in decisive
     ]
     if not closed:
         warned = ", ".join(check.name for check in failed) or "none"

@@ -71,8 +71,8 @@ def score_rows(
     bands = champion.passport.bands
     worth_telling = np.flatnonzero(score >= bands.medium)
     reasons: list[list[str]] = [[] for _ in range(rows)]
-    told = explain(champion.model, matrix.iloc[worth_telling], champion.passport.typical)
-    for row, names in zip(worth_telling, told, strict=True):
+    reasons_of = explain(champion.model, matrix.iloc[worth_telling], champion.passport.typical)
+    for row, names in zip(worth_telling, reasons_of, strict=True):
         reasons[row] = names
     values = {
         "event_id": features["event_id"],

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     dry = commands.add_parser(
         "dry-run",
         help="show the first rows mapped and what would be rejected; writes nothing",
-        description="Starts a Spark of its own for the rules of the line to judge: about 20 s.",
+        description="Starts a local Spark process to validate the rows, which takes about 20 s.",
     )
     dry.add_argument("source", help="name of a source, or a mapping file that ends in .yaml")
     dry.add_argument("files", type=Path, nargs="+", help="delivered files")

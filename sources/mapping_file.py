@@ -94,12 +94,12 @@ class _Version(Part):
         """Return the rules of the file, and the default rules."""
         written = {name: one.rule() for name, one in self.mapping.items()}
         at = written.get("event_at")
-        told: dict[str, Rule] = {}
+        defaults: dict[str, Rule] = {}
         if isinstance(at, Instant):
-            told["event_at_precision"] = Precision(at)
+            defaults["event_at_precision"] = Precision(at)
         elif isinstance(at, Epoch):
-            told["event_at_precision"] = Constant("second")
-        return {**_UNSAID, **told, **written}
+            defaults["event_at_precision"] = Constant("second")
+        return {**_UNSAID, **defaults, **written}
 
     def version(self) -> Version:
         """Return the declared version."""
@@ -214,10 +214,10 @@ class _File(Part):
                 if COLUMNS[BECOMES.get(name, name)].nullable
             },
         }
-        told = {**unsaid, **self.ranges}
-        told["sometimes_null"] = frozenset(told["sometimes_null"])
-        lists = {name: tuple(one) for name, one in told.items() if isinstance(one, list)}
-        return Ranges(**{**told, **lists})
+        ranges = {**unsaid, **self.ranges}
+        ranges["sometimes_null"] = frozenset(ranges["sometimes_null"])
+        lists = {name: tuple(one) for name, one in ranges.items() if isinstance(one, list)}
+        return Ranges(**{**ranges, **lists})
 
 
 def read(path: Path) -> Source:

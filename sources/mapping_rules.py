@@ -157,8 +157,8 @@ _RULES: Final = (
 
 
 def _kind(value: Any) -> str | None:
-    found = [name for name in _RULES if isinstance(value, dict) and name in value]
-    return found[0] if len(found) == 1 else None
+    kinds = [name for name in _RULES if isinstance(value, dict) and name in value]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 WrittenRule = Annotated[

@@ -65,6 +65,8 @@ def _numbers(values: Any) -> "NDArray[np.float64]":
     written = compute.utf8_trim(values.cast(pa.string()), " ")
     is_number = compute.fill_null(compute.match_substring_regex(written, f"^({NUMBER})$"), False)
     numbers = np.full(len(values), np.nan)
-    found = np.asarray(is_number.to_numpy(zero_copy_only=False), dtype=bool)
-    numbers[found] = np.asarray(written.filter(is_number).to_pylist(), dtype=np.str_).astype(float)
+    is_valid = np.asarray(is_number.to_numpy(zero_copy_only=False), dtype=bool)
+    numbers[is_valid] = np.asarray(written.filter(is_number).to_pylist(), dtype=np.str_).astype(
+        float
+    )
     return numbers

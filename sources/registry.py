@@ -42,11 +42,13 @@ def source(name: str) -> Source:
         UnknownSourceError: with the names of all sources.
         MappingError: when its mapping file has mistakes.
     """
-    found = find(name)
-    if found is None:
-        known = ", ".join(names())
-        raise UnknownSourceError(f"No source is called {name!r}: the declared ones are {known}.")
-    return found
+    declared = find(name)
+    if declared is None:
+        declared_names = ", ".join(names())
+        raise UnknownSourceError(
+            f"No source is called {name!r}: the declared ones are {declared_names}."
+        )
+    return declared
 
 
 def find(name: str) -> Source | None:

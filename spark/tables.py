@@ -63,8 +63,8 @@ def alter(spark: SparkSession, statement: str) -> None:
 def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
     """Create the tables of a zone that do not exist yet, and return them all."""
     tables = zone(of_zone)
-    there = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
-    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in there])
+    existing = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
+    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in existing])
     return tables
 
 
@@ -137,13 +137,13 @@ def note_of(spark: SparkSession, table: str, branch: str) -> str | None:
     rows = spark.sql(
         f"SELECT snapshot_id, parent_id, summary['{_NOTE}'] AS note FROM {name}.snapshots"  # noqa: S608 - our own names
     ).collect()
-    held = {row["snapshot_id"]: row for row in rows}
+    snapshots = {row["snapshot_id"]: row for row in rows}
     heads = spark.sql(
         f"SELECT snapshot_id FROM {name}.refs WHERE name = '{branch}'"  # noqa: S608 - our own names
     ).collect()
-    at = held.get(heads[0]["snapshot_id"]) if heads else None
+    at = snapshots.get(heads[0]["snapshot_id"]) if heads else None
     while at is not None and at["note"] is None:
-        at = held.get(at["parent_id"])
+        at = snapshots.get(at["parent_id"])
     return None if at is None else at["note"]
 
 
@@ -159,14 +159,14 @@ def ancestors(
     parents = {
         (row["table"], row["snapshot_id"]): row["parent_id"] for row in spark.sql(query).collect()
     }
-    found: dict[tuple[str, int], set[int]] = {}
+    ancestors_of: dict[tuple[str, int], set[int]] = {}
     for table, snapshot in snapshots:
-        line = found.setdefault((table, snapshot), set())
+        line = ancestors_of.setdefault((table, snapshot), set())
         at: int | None = snapshot
         while at is not None:
             line.add(at)
             at = parents.get((table, at))
-    return found
+    return ancestors_of
 
 
 def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[str, int]]:
@@ -175,10 +175,10 @@ def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[s
         f"SELECT '{table.name}' AS table, name, snapshot_id FROM {qualified(table.name)}.refs"  # noqa: S608 - our own names
         for table in tables
     )
-    found: dict[str, dict[str, int]] = {table.name: {} for table in tables}
+    snapshots: dict[str, dict[str, int]] = {table.name: {} for table in tables}
     for row in spark.sql(query).collect():
-        found[row["table"]][row["name"]] = row["snapshot_id"]
-    return found
+        snapshots[row["table"]][row["name"]] = row["snapshot_id"]
+    return snapshots
 
 
 def within(column: str, ranges: Sequence[tuple[date, date]]) -> Column:

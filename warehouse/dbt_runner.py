@@ -102,7 +102,7 @@ def run(
     """
     from dbt.cli.main import dbtRunner
 
-    # Only its documentation reads the files in which dbt tells what it read and did.
+    # Only the docs need the artifacts that dbt writes.
     files = [] if command[0] == "docs" else ["--no-write-json"]
 
     def arguments(*given: str) -> list[str]:

@@ -113,8 +113,8 @@ def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], ju
             started = time.monotonic()
             dates, until = planned.dates[source, layer], planned.until[source, layer]
             window = Window(source, dates[0] if dates else until, dates[-1] if dates else until)
-            known = transform.Knowledge(until + timedelta(days=1), until)
-            built = transform.build_slices(settings, window, run_id, dates, layer, known)
+            knowledge = transform.Knowledge(until + timedelta(days=1), until)
+            built = transform.build_slices(settings, window, run_id, dates, layer, knowledge)
             say(f"{source}: {layer} of {len(dates)} dates in {time.monotonic() - started:.0f} s")
             if layer == "core":
                 built_core.append(built)

@@ -1,4 +1,4 @@
-"""Faults in a delivered file as such, whatever its format."""
+"""Faults in the bytes of a delivered file of any format."""
 
 
 def truncated_file(content: bytes, severity: float) -> bytes:

@@ -179,8 +179,8 @@ def _cells(judged: Judgement) -> tuple[Html, ...]:
 
 def _warnings(warned: Sequence[Judgement]) -> list[Html]:
     """Return the newest warnings of open gates."""
-    found = [(judged, check) for judged in warned for check in judged.failed]
-    if not found:
+    warnings = [(judged, check) for judged in warned for check in judged.failed]
+    if not warnings:
         return []
     lines = [
         row(
@@ -190,9 +190,9 @@ def _warnings(warned: Sequence[Judgement]) -> list[Html]:
             check.expected or "",
             check.reason or "",
         )
-        for judged, check in found[:_SHOWN_WARNINGS]
+        for judged, check in warnings[:_SHOWN_WARNINGS]
     ]
-    more = len(found) - len(lines)
+    more = len(warnings) - len(lines)
     return [
         tag("h2", "Warnings", tag("small", "the gate is open")),
         table(("Window", "Check", "Observed", "Expected", "Why"), lines, "told"),

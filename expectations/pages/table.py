@@ -138,8 +138,8 @@ def _examples(rows: Sequence[Mapping[str, Any]]) -> Html:
     """Return the examples of a rule, unless they are shown already or withheld."""
     if len(rows) < 2:
         return Html()
-    names = tuple(dict.fromkeys(name for found in rows for name in found))
-    lines = [row(*(str(found.get(name, "")) for name in names)) for found in rows]
+    names = tuple(dict.fromkeys(name for example in rows for name in example))
+    lines = [row(*(str(example.get(name, "")) for name in names)) for example in rows]
     return table(names, lines)
 
 

@@ -30,7 +30,7 @@ def processed_rules(source: Source, is_expected: bool) -> tuple[Rule, ...]:
             "morning_share",
             lowest,
             highest,
-            f"{source.name} declares it, by what its days held; half a day missing gives 0 or 1",
+            f"{source.name} declares it from past days; half a day missing gives 0 or 1",
         ),
         between(
             "fraud_share",

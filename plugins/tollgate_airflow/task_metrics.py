@@ -80,9 +80,9 @@ def with_spark(settings: Settings) -> Iterator[None]:
     if attempt is None or pid is None:
         yield
         return
-    with watched(pid) as found:
+    with watched(pid) as usages:
         yield
-    attempt.servers += found
+    attempt.servers += usages
 
 
 def _begin() -> _Attempt | None:
@@ -123,7 +123,7 @@ def _record(attempt: _Attempt, outcome: str) -> None:
             _log.warning("the window is unknown: the task is not recorded in staging.run_tasks")
             return
         servers = attempt.servers
-        told = TaskAttempt(
+        record = TaskAttempt(
             run_id=run.run_id,
             stage=run.stage,
             window=run.window.key,
@@ -140,6 +140,6 @@ def _record(attempt: _Attempt, outcome: str) -> None:
             spark_cpu_seconds=sum(s.cpu_seconds for s in servers) if servers else None,
             spark_peak_memory_mib=max((s.peak_memory_mib for s in servers), default=None),
         )
-        record_task(connections.warehouse("loader"), told)
+        record_task(connections.warehouse("loader"), record)
     except Exception as problem:
         _log.warning("the task is not recorded in staging.run_tasks: %r", problem)

@@ -73,12 +73,12 @@ class Meter:
 @contextmanager
 def watched(pid: int) -> Iterator[list[ServerUsage]]:
     """Watch a server and its children; the list gets one usage at the end, none if it exited."""
-    found: list[ServerUsage] = []
+    usages: list[ServerUsage] = []
     try:
         server = psutil.Process(pid)
         before = _tree_cpu(server)
     except psutil.Error:
-        yield found
+        yield usages
         return
     done, peaks = threading.Event(), [0.0]
 
@@ -92,12 +92,12 @@ def watched(pid: int) -> Iterator[list[ServerUsage]]:
     watching = threading.Thread(target=look, name="usage of a server", daemon=True)
     watching.start()
     try:
-        yield found
+        yield usages
     finally:
         done.set()
         watching.join()
         with suppress(psutil.Error):
-            found.append(ServerUsage(max(_tree_cpu(server) - before, 0.0), max(peaks)))
+            usages.append(ServerUsage(max(_tree_cpu(server) - before, 0.0), max(peaks)))
 
 
 def _cpu_seconds() -> float:

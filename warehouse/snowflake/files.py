@@ -52,10 +52,10 @@ def _written(rows: pa.RecordBatchReader, folder: Path) -> Iterator[Path]:
     while batch is not None:
         file = folder / f"{number}.parquet"
         with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
-            held = 0
-            while batch is not None and held < _FILE_BYTES:
+            size = 0
+            while batch is not None and size < _FILE_BYTES:
                 writer.write_batch(batch)
-                held += batch.nbytes
+                size += batch.nbytes
                 batch = next(batches, None)
         yield file
         number += 1

@@ -87,8 +87,8 @@ class Session:
     def exists(self, name: str) -> bool:
         """Return whether a table `<schema>.<table>` exists."""
         schema, _, table = name.upper().partition(".")
-        found = self.rows(
+        counts = self.rows(
             "select count(*) from information_schema.tables"  # noqa: S608 - our own names
             f" where table_schema = '{schema}' and table_name = '{table}'"
         )
-        return found != [(0,)]
+        return counts != [(0,)]

@@ -1,1 +1,1 @@
-"""What is measured, against what: see benchmarks/README.md."""
+"""Benchmarks; benchmarks/README.md lists them and their baselines."""

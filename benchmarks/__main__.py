@@ -1,4 +1,4 @@
-"""Run every benchmark, each in a process of its own: `python -m benchmarks`."""
+"""Run every benchmark, each in a separate process: `python -m benchmarks`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from benchmarks.page import BENCHMARKS
 
 
 def main() -> int:
-    """Run the benchmarks in the order of the page; return how many did not come to their end."""
+    """Run the benchmarks in the order of the page; return the number of failed ones."""
     failed = 0
     for name in BENCHMARKS:
         sys.stderr.write(f"benchmark {name}\n")

@@ -61,7 +61,7 @@ def main() -> int:
 
 @contextmanager
 def _timed(settings: Settings) -> Iterator[None]:
-    """Have the server write down how long each statement of the BI role takes."""
+    """Make the server log the duration of each statement of the BI role."""
     role = sql.Identifier(settings.warehouse.user("reader"))
     with _administrator(settings) as admin:
         admin.execute(sql.SQL("alter role {} set log_min_duration_statement = 0").format(role))
@@ -87,9 +87,9 @@ def _log(settings: Settings) -> Path:
 
 
 def _queries(settings: Settings, since: int) -> list[tuple[float, str]]:
-    """Return milliseconds and table of each query on PRODUCTION since a place in the log."""
+    """Return milliseconds and table of each query on PRODUCTION after a position in the log."""
     text = _log(settings).read_bytes()[since:].decode(errors="replace")
-    # A statement's further lines begin with a tab.
+    # Continuation lines of a statement begin with a tab.
     found = [_QUERY.search(line) for line in re.sub(r"\n\t", " ", text).splitlines()]
     queries = [(float(one[1]), re.search(r"production\.(\w+)", one[2])) for one in found if one]
     return [(time, table[1]) for time, table in queries if table]

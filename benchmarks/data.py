@@ -1,4 +1,4 @@
-"""Where the data of the benchmarks lies, if it does."""
+"""The location of evaluation data, which may be absent."""
 
 from pathlib import Path
 from typing import Final
@@ -13,5 +13,5 @@ NO_HANDBOOK: Final = (
 
 
 def handbook_days() -> list[Path]:
-    """Return the handbook's daily files, oldest first; none where they are absent."""
+    """Return the handbook's daily files, oldest first; empty if they are absent."""
     return sorted(HANDBOOK.glob("*.parquet"))

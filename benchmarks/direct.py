@@ -1,4 +1,4 @@
-"""The line without Airflow: the same jobs and gates, called one after the other."""
+"""The pipeline without Airflow: the same jobs and gates, called one after the other."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -89,7 +89,7 @@ class DirectLine:
         result.require()
 
     def manifests(self, landed: LandResult) -> list[Manifest]:
-        """Return the manifests of a landing, whatever has landed since."""
+        """Return the manifests of a landing, even if other deliveries have landed since."""
         client, bucket = s3_client(self.settings, "processor"), self.settings.s3.raw_bucket
         return [named(client, bucket, landed.manifest)]
 
@@ -188,6 +188,6 @@ class DirectLine:
 
 
 def run_id_of(stage: Stage, window: Window) -> str:
-    """Return a new run id, fit for branch and table names."""
+    """Return a new run id that is valid in names of branches and tables."""
     moment = hashlib.sha256(f"{stage}{window.key}{perf_counter()}".encode()).hexdigest()[:8]
     return f"{stage}_{window.source}_{window.span.replace('-', '')}_{moment}"

@@ -1,4 +1,4 @@
-"""The feature job beside its floors, and a day of it at two lengths of history.
+"""The feature job against its baselines, and one day of it with two lengths of history.
 
 `python -m benchmarks.features [--rounds N]`, on a running platform. The floors read the handbook's
 daily files, drop repeats, compute 14 features and write a local Parquet file. Ours reads processed
@@ -75,7 +75,7 @@ def main() -> int:
 def _contestants(
     spark: SparkSession, files: list[Path], folder: Path
 ) -> dict[str, Callable[[], object]]:
-    """Return what competes."""
+    """Return the contestants."""
     found: dict[str, Callable[[], object]] = {}
     for engine in ("numpy", "duckdb", "polars"):
         floor = importlib.import_module(f"benchmarks.floors.{engine}_features")
@@ -87,7 +87,7 @@ def _contestants(
 
 @contextmanager
 def _lake(spark: SparkSession) -> Iterator[None]:
-    """Make the tables of the benchmark; leave none behind."""
+    """Create the tables of the benchmark, and drop them afterwards."""
     spark.sql(f"CREATE NAMESPACE IF NOT EXISTS lake.{_NAMESPACE}")
     try:
         _drop(spark)
@@ -122,7 +122,7 @@ def fill(spark: SparkSession, *, until: int) -> None:
         F.lit("second").alias("event_at_precision"),
         F.to_date(at).alias("event_date"),
         at.alias("ingested_at"),
-        # As long as a token is.
+        # With the length of a token.
         F.md5(F.col("CUSTOMER_ID").cast("string")).alias("customer_id"),
         F.col("TERMINAL_ID").cast("string").alias("counterparty_id"),
         F.lit("terminal").alias("counterparty_type"),
@@ -168,7 +168,7 @@ def _days(spark: SparkSession) -> dict[date, int]:
 def _day_timings(
     spark: SparkSession, file: Path, rounds: int, pids: list[int]
 ) -> tuple[list[Timing], float]:
-    """Return what the day of a file takes, and the peak of the server's memory in MiB."""
+    """Return the time of the day of a file, and the peak memory of the server in MiB."""
     day = date.fromisoformat(file.stem)
     run = partial(_compute, spark, {day: _days(spark)[day]})
     run()

@@ -42,7 +42,7 @@ _UNTIL_PRODUCTION = tuple(
 _LIMITS = {"history": 240.0, "one more day": 30.0}
 _LIMIT_MIB = 5 * 1024
 _AT_REST = 0.3
-"""Processors that services, and the watch on their memory, keep busy when nothing is asked."""
+"""Processors that an idle platform, and the watch on its memory, keep busy."""
 _REST_LOOK_SECONDS, _MOST_REST_SECONDS = 5.0, 120.0
 
 
@@ -57,7 +57,7 @@ class Task:
 
     @property
     def seconds(self) -> float:
-        """Return how long it ran."""
+        """Return the duration of the task."""
         return (self.ended - self.started).total_seconds()
 
 
@@ -77,11 +77,11 @@ class Run:
 
 
 def main() -> int:
-    """Start the benchmark on a platform of its own, or be that benchmark."""
+    """Start the benchmark on a separate platform, or run it there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--keep", action="store_true", help="leave its state folder behind")
-    parser.add_argument("--days", type=int, help="only the first so many days; writes no section")
+    parser.add_argument("--keep", action="store_true", help="keep its state folder")
+    parser.add_argument("--days", type=int, help="number of first days to run; writes no section")
     options = parser.parse_args()
     if not handbook_days():
         return skip("history", NO_HANDBOOK)
@@ -130,9 +130,9 @@ def _measure(settings: Settings, first: int | None) -> int:
 
 
 def _rest(settings: Settings) -> float:
-    """Wait until the services are at rest, as they are before a next day; return the seconds.
+    """Wait until the services are idle, as before a next day; return the seconds.
 
-    After a history Postgres vacuums and analyses what came in.
+    After a history Postgres vacuums and analyses the new rows.
     """
     began = perf_counter()
     names = list(read_status(settings)["services"])
@@ -146,7 +146,7 @@ def _rest(settings: Settings) -> float:
 
 
 def _run(client: AirflowClient, settings: Settings, window: Window) -> Run:
-    """Take a window through, and let what runs after it come to its end."""
+    """Run a window through all stages, and wait for the tasks after it."""
     line = Line(client, Console(stderr=True, highlight=False))
     line.window(window)
     line.finish()

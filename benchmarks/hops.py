@@ -1,4 +1,4 @@
-"""The places where the kill rate injects a fault: each on a copy, judged by the real gates.
+"""The hops at which the kill rate injects a fault, each into a copy, checked by the real gates.
 
 A hop returns which gate closed and by which check, or None when all let the fault through.
 """
@@ -47,7 +47,7 @@ DELIVERED: Final = {
         category="category",
     ),
 }
-"""The layout of each source that the kill rate knows."""
+"""The layout of each source of the kill rate."""
 
 PAYMENTS: Final = Names(
     amount="amount",
@@ -58,7 +58,7 @@ PAYMENTS: Final = Names(
     currency="currency",
     day="event_date",
 )
-"""The canonical payments, in Processed, STAGING and PRODUCTION alike."""
+"""Names of the canonical columns in Processed, STAGING and PRODUCTION."""
 _TRANSACTIONS: Final = "processed.transactions"
 _FACT: Final = "production_audit.fct_transactions"
 _AS_BUILT: Final = f"{_FACT}_as_built"
@@ -66,12 +66,12 @@ _OF_DAY: Final = "event_date = %(day)s and source_system = %(source)s"
 
 Frame = pd.DataFrame
 Change = Callable[[Frame, Frame, Names], Frame]
-"""From a day and the day before it to the day with a fault."""
+"""A function of a day and the day before it, which returns the day with a fault."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What stopped a fault: a gate, or the job or table before it, and by which rule."""
+    """What stopped a fault: a gate, or the job or table before it, and its rule."""
 
     by: str
     rule: str
@@ -79,7 +79,7 @@ class Stop:
 
 @dataclass
 class Copies:
-    """A source's line with history, and one more day taken through it, hop by hop."""
+    """The pipeline of a source with history, and one more day, hop by hop."""
 
     settings: Settings
     history: Window
@@ -91,7 +91,7 @@ class Copies:
 
     @property
     def names(self) -> Names:
-        """Return the canonical payments' names, without what the source lacks."""
+        """Return the names of the canonical columns without those that the source lacks."""
         from sources.registry import source
 
         lacks = source(self.day.source).lacks
@@ -110,11 +110,11 @@ class Copies:
         return session(self.settings)
 
     def file(self, day: Window) -> Path:
-        """Return the file that the source delivered for a day, as the line sees it."""
+        """Return the file that the source delivered for a day."""
         return self.settings.deliveries[day.source] / f"{day.span}.parquet"
 
     def take_history(self) -> None:
-        """Take all days but the last through the line, with its gates.
+        """Run all days except the last through all stages and gates.
 
         Raises:
             GateFailed: when a gate closes on clean days.
@@ -123,7 +123,7 @@ class Copies:
         for stage in (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD):
             self.line.stage(stage, self.history, done)
 
-    # Raw: the file is delivered with the fault, landed and judged, processed and judged.
+    # Raw: the file with the fault is delivered, landed and checked, then processed and checked.
 
     def raw_rows(self, change: Change) -> Stop | None:
         """Deliver the day's rows with a fault."""
@@ -136,7 +136,7 @@ class Copies:
         return self._delivered()
 
     def raw_file(self, change: Callable[[bytes, bytes], bytes]) -> Stop | None:
-        """Deliver other bytes than the day's own."""
+        """Deliver a file with changed bytes."""
         own = (self.delivered / self.file(self.day).name).read_bytes()
         before = (self.delivered / self.file(self.yesterday).name).read_bytes()
         self.file(self.day).write_bytes(change(own, before))
@@ -181,10 +181,10 @@ class Copies:
             key_file=self.settings.pseudonym_key_file,
         )
 
-    # The lake: a clean day lies on its audit branch, the gate is given a frame with the fault.
+    # The lake: the audit branch has a clean day, and the gate gets a frame with the fault.
 
     def to_audit(self) -> None:
-        """Take the clean day to the audit branches of Processed and Sandbox."""
+        """Write the clean day to the audit branches of Processed and Sandbox."""
         from spark.jobs.prepare import prepare
 
         self.line.stage(Stage.LAND, self.day, self.done)
@@ -235,7 +235,7 @@ class Copies:
         return _stop(judge_sandbox(self.session(), frames, prepared, self.settings.state_dir))
 
     def _changed(self, change: Change, *, keeps_date: bool) -> Frame:
-        """Return the day's payments with a fault, as far as they are still read as that day's."""
+        """Return the day's payments with a fault, without rows that moved to another day."""
         changed = change(self._payments, self._before, self.names)
         if keeps_date:
             return changed[changed["event_date"] == self.day.start]
@@ -244,10 +244,10 @@ class Copies:
     def _to_spark(self, rows: Frame, table: str) -> Any:
         return self.session().createDataFrame(as_table(rows, table))
 
-    # The warehouse: a clean day is loaded and built, one table of it is replaced.
+    # The warehouse: a clean day is loaded and built, then one table is replaced.
 
     def to_staging(self) -> None:
-        """Publish the lake's day and copy it beside STAGING."""
+        """Publish the day in the lake and copy it into shadow tables of STAGING."""
         from lake.catalog import open_catalog
         from spark.jobs.publish import publish
         from warehouse import load
@@ -262,7 +262,7 @@ class Copies:
         )
 
     def staging(self, change: Change) -> Stop | None:
-        """Give gate staging a copy of the payments beside STAGING with a fault."""
+        """Give gate staging a shadow table of the payments with a fault."""
         from lake.catalog import open_catalog
 
         staged = self.done[Stage.LOAD]
@@ -312,10 +312,10 @@ class Copies:
             self._replace_facts(self._payments)
 
     def _replace_facts(self, rows: Frame) -> None:
-        """Put rows of STAGING into the fact in place of the day's own.
+        """Replace the day in the fact by rows of STAGING.
 
-        What the build computes is taken from the day as built, by payment; a payment that it did
-        not have gets the least value of the day.
+        Columns that the build computes are copied from the built day, by payment; a payment that
+        the built day lacks gets the least value of the day.
         """
         beside = f"{_FACT}_with_a_fault"
         given = TABLES["staging.transactions"].column_names
@@ -358,13 +358,13 @@ class Copies:
 
 
 def names_in(table: str, names: Names) -> Names:
-    """Return the names of a table of the Sandbox: features have no category, samples only that."""
+    """Return the fault columns of a table of the Sandbox: the category is only in the sample."""
     return replace(names, category=None) if table == "features" else names
 
 
 @contextmanager
 def _refusals() -> Iterator[list[Stop]]:
-    """Collect what a table refuses by a constraint of its own."""
+    """Collect errors of a constraint of a table."""
     import adbc_driver_manager
 
     refused: list[Stop] = []

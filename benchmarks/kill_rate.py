@@ -1,4 +1,4 @@
-"""Inject every fault of the library at every hop and see which gate stops it.
+"""Inject every fault of the library at every hop, and record the gate that detects it.
 
 `python -m benchmarks.kill_rate` (`make kill-rate`) starts a platform of its own beside the running
 one, takes a source's history through the line, whose gates must let all of it pass, then harms one
@@ -38,7 +38,7 @@ FILES: Final[dict[str, Callable[[bytes, bytes], bytes]]] = {
 
 
 def main() -> int:
-    """Start the trials on a platform of their own, or be them; 1 when too much was missed."""
+    """Start the trials on a separate platform, or run them there; 1 when too many were missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_rate", description=__doc__)
     parser.add_argument("--source", choices=sorted(DELIVERED), action="append")
     parser.add_argument("--days", type=int, help="days of history at most (default: all)")
@@ -71,7 +71,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> int:
     reports = []
     try:
         platform.up(settings, ["postgres", "s3", "spark"])
-        settings = load_settings()  # with the keys that were made for this platform
+        settings = load_settings()  # with the keys of this platform
         for source in settings.deliveries:
             report = _of_source(settings, source, options, console)
             reports.append(report)
@@ -89,7 +89,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> int:
 def _of_source(
     settings: Settings, source: str, options: argparse.Namespace, console: Console
 ) -> Report:
-    """Take a source's history through the line, then try each fault at each hop."""
+    """Run the history of a source through all stages, then try each fault at each hop."""
     began = perf_counter()
     delivered = HANDBOOK if source == "handbook" else SAMPLE
     files = sorted(delivered.glob("*.parquet"))

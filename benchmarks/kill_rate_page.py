@@ -1,4 +1,4 @@
-"""What the trials of the kill rate found, and the page that tells it."""
+"""Results of the kill rate, and their page."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ processed and judged by gate processed, and the table says which of the two clos
 hops the gate of the hop alone is asked: on the audit branch of Processed and of the Sandbox, on the
 copy beside STAGING, and in the audit schema of PRODUCTION.
 
-A day that differs by nothing passes through the same hands first: a gate that closes on it, or on
-any day of the history, is a false alarm.
+Each hop first checks an unchanged day. If a gate closes on it, or on any day of the history, this
+is a false alarm.
 """
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A fault at a hop: what stopped it, or None; one that makes no sense there has a `reason`."""
+    """A fault at a hop and what stopped it, or None; a fault that does not apply has a `reason`."""
 
     hop: str
     fault: str
@@ -39,7 +39,7 @@ class Trial:
 
 @dataclass
 class Report:
-    """What the trials on one source found."""
+    """Results of the trials of one source."""
 
     source: str
     clean_days: int
@@ -48,7 +48,7 @@ class Report:
     seconds: float = 0.0
 
     def add(self, trial: Trial) -> None:
-        """Take a trial in; a clean day that was stopped is a false alarm."""
+        """Add a trial; a clean day that was stopped is a false alarm."""
         if trial.fault != CLEAN:
             self.trials.append(trial)
         elif trial.stop is not None:

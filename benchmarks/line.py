@@ -1,4 +1,4 @@
-"""Measure the line on the running platform: `python -m benchmarks.line [--rounds N]`.
+"""Measure the pipeline on the running platform: `python -m benchmarks.line [--rounds N]`.
 
 Rows per second of each stage, jobs called directly; then the same days through Airflow and
 directly in turn, for the ratio that says what orchestration costs.
@@ -53,7 +53,7 @@ def main() -> int:
             began = perf_counter()
             followed.window(DAYS[-1])
             airflow.append(perf_counter() - began)
-            followed.finish()  # docs and run marts of this round must not weigh on the next
+            followed.finish()  # docs and run marts of this round must not slow down the next one
     lines = _lines(history, rows, day, day_rows, direct, airflow)
     write_section("line", title="The line, stage by stage", lines=lines, busy=busy)
     return 0

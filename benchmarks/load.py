@@ -1,4 +1,4 @@
-"""Load the lake into STAGING beside the server's own COPY of the same rows.
+"""Load the lake into STAGING, compared with a server-side COPY of the same rows.
 
 `python -m benchmarks.load [--rounds N] [--window KEY]`, on a running platform that has prepared the
 window, by default the largest one in the run ledger. Each contestant ends with the same kind of
@@ -37,7 +37,7 @@ _LOADED = {
     "staging.features": ("sandbox.features", 0.7),
     "staging.transactions": ("processed.transactions", 0.4),
 }
-"""Table → its source in the lake, and the least share of the floor's speed."""
+"""Table → its source in the lake, and the minimum ratio to the speed of the floor."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Contest:
 
     @property
     def _owner(self) -> str:
-        """Return the login that may read and write files of the server."""
+        """Return the login that may read and write files on the server."""
         password = secrets.read(self.settings.secrets_dir, "postgres_superuser")
         port = self.settings.port("postgres")
         return f"postgresql://postgres:{password}@{HOST}:{port}/{self.settings.warehouse.database}"
@@ -98,7 +98,7 @@ class Contest:
         ]
 
     def write_files(self) -> int:
-        """Have the server write the rows to binary files, and return how many they are."""
+        """Make the server write the rows to binary files, and return the number of rows."""
         whole = (self._name, self.folder / "whole.bin")
         with self._beside() as cursor:
             self._fill(cursor)
@@ -121,18 +121,18 @@ class Contest:
                 raise RuntimeError(f"{self.table.name} was not loaded whole.")
 
     def copy_from_the_lake(self) -> None:
-        """Read the lake and copy, no more."""
+        """Read the lake and copy only."""
         with self._beside() as cursor:
             self._fill(cursor)
 
     def server_copy(self) -> None:
-        """Let the server copy its own files, each into its partition, no more."""
+        """Make the server copy its files, each into its partition, only."""
         with self._beside() as cursor:
             for name, file in self._files():
                 cursor.execute(f"copy {name} from '{file}' (format binary, freeze)".encode())
 
     def server_copy_whole(self) -> None:
-        """Let the server copy one file, a partition to be found for each row."""
+        """Make the server copy one file, and route each row to its partition."""
         with self._beside() as cursor:
             cursor.execute(f"copy {self._name} from '{self.folder}/whole.bin' (format binary)")
 
@@ -165,14 +165,14 @@ def _largest(dsn: str) -> str:
             (str(Stage.PREPARE),),
         ).fetchone()
     if row is None:
-        raise SystemExit("nothing was prepared yet: send a window through the line first.")
+        raise SystemExit("no window was prepared yet: run a window through all stages first.")
     return str(row[0])
 
 
 def _contest(
     settings: Settings, prepared: PrepareResult, name: str, source: str, least: float, rounds: int
 ) -> list[str]:
-    """Let the ways to fill one table take turns, and say how they compare."""
+    """Run the ways to fill one table in alternation, and compare them."""
     with tempfile.TemporaryDirectory() as folder:
         # The server writes and reads the file, and may run as another user.
         Path(folder).chmod(0o777)

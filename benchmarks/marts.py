@@ -1,4 +1,4 @@
-"""Build PRODUCTION by dbt beside the same SQL by psql, on the history that is loaded.
+"""Build PRODUCTION with dbt, compared with the same SQL in psql, on the loaded history.
 
 `python -m benchmarks.marts [--source NAME] [--rounds N]`, on a running platform. It works on
 copies of the warehouse, so PRODUCTION stays as it is, but for the last part: where Airflow runs,
@@ -41,7 +41,7 @@ _LOOK_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class _History:
-    """What is loaded of a source: its days, oldest first."""
+    """The loaded days of a source, oldest first."""
 
     source: str
     days: tuple[date, ...]
@@ -107,7 +107,7 @@ class _Build:
 
     @classmethod
     def of(cls, settings: Settings, window: Window) -> "_Build":
-        """Build a window once, so that everything is warm, and return how it was built."""
+        """Build a window once as a warm-up, and return its builds."""
         return cls(settings, window, cls._build(settings, window).variables)
 
     @staticmethod
@@ -129,7 +129,7 @@ class _Build:
         return self.settings.state_dir / "dbt" / "benchmark"
 
     def by_command(self) -> None:
-        """Build by the dbt command, as a person would."""
+        """Build with the dbt command."""
         (self._target / "dbt.log").unlink(missing_ok=True)
         done = subprocess.run(
             [
@@ -151,14 +151,14 @@ class _Build:
             raise RuntimeError(f"dbt build failed: {done.stdout[-2000:]}")
 
     def write_script(self) -> Path:
-        """Write the SQL that the last `by_command` sent, node after node, as one script."""
+        """Write the SQL of the last `by_command` as one script, node by node."""
         sent: dict[str, list[str]] = {}
         for line in (self._target / "dbt.log").read_text().splitlines():
             event = json.loads(line)
             if event["info"]["name"] == "SQLQuery":
                 sent.setdefault(event["data"]["conn_name"], []).append(event["data"]["sql"])
         results = json.loads((self._target / "run_results.json").read_text())["results"]
-        # A seed comes with parameters, which a script has not, and stays from the build before.
+        # A seed is inserted with parameters, which a script cannot have; its table is kept.
         names = [n for r in results if not (n := str(r["unique_id"])).startswith("seed.")]
         statements = [sql.strip().rstrip(";") for name in names for sql in sent[name]]
         script = self._target / "script.sql"
@@ -290,7 +290,7 @@ def _under_airflow(settings: Settings, history: _History, rounds: int) -> list[s
 
 
 def _task_seconds(client: AirflowClient, window: Window) -> float:
-    """Build a day by its DAG and return the seconds its task `build` ran."""
+    """Build a day with its DAG and return the seconds of its task `build`."""
     run = client.trigger(DAG_OF_STAGE[Stage.BUILD], window)
     while not (run := client.run(run.dag_id, run.run_id)).finished:
         sleep(_LOOK_SECONDS)

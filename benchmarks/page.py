@@ -15,7 +15,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SECTIONS: Final = ("line", "features", "history", "load", "marts", "dashboards")
 """The benchmarks, each a module of this package, in the order of the page."""
 BENCHMARKS: Final = ("line", "features", "history")
-"""Those that `make bench` starts; `history` runs `load` on its own platform, over its rows."""
+"""The benchmarks that `make bench` starts; `history` runs `load` on its platform and rows."""
 _HEAD: Final = """<!-- Written by `make bench`, a section by each benchmark. -->
 # Benchmarks
 
@@ -26,7 +26,7 @@ Absolute seconds vary from machine to machine; compare ratios, which are taken i
 def write_section(
     name: str, *, title: str, lines: Sequence[str], page: Path = PAGE, busy: float | None = None
 ) -> None:
-    """Replace the section of a benchmark, and leave the others as they are.
+    """Replace the section of a benchmark, and keep the others.
 
     `busy` is the load of the machine before the benchmark began, by default that of now.
 
@@ -48,7 +48,7 @@ def write_section(
 
 
 def machine(busy: float | None = None) -> str:
-    """Return a sentence about the machine and how much else ran on it."""
+    """Return a sentence about the machine and its load."""
     memory = psutil.virtual_memory().total / 2**30
     load = os.getloadavg()[0] if busy is None else busy
     return (
@@ -59,6 +59,6 @@ def machine(busy: float | None = None) -> str:
 
 
 def skip(name: str, reason: str) -> int:
-    """Say why a benchmark does not run; its section stays as it is. Returns the exit code 0."""
+    """Print why a benchmark does not run; its section is kept. Returns the exit code 0."""
     sys.stderr.write(f"skipped benchmark {name}: {reason}\n")
     return 0

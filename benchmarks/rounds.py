@@ -1,4 +1,4 @@
-"""Run contestants in turn and compare them: wall and CPU seconds, ratios within a round."""
+"""Alternating runs of contestants: wall and CPU seconds, ratios within a round."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +15,7 @@ from embedded.supervisor import session_members
 
 @dataclass(frozen=True)
 class Timing:
-    """What one call took, in seconds; `cpu` counts every process that worked for it."""
+    """Seconds of one call; `cpu` includes all processes that worked for it."""
 
     wall: float
     cpu: float
@@ -27,7 +27,7 @@ def interleaved(
     rounds: int = 3,
     processes: Sequence[int] = (),
 ) -> dict[str, list[Timing]]:
-    """Call each contestant once a round, in turn, the other way round every second time.
+    """Call each contestant once in each round, in reverse order every second round.
 
     CPU seconds are those of this process, of the `processes` named and of the children of both.
     """
@@ -43,7 +43,7 @@ def interleaved(
 
 
 def cpu_seconds(processes: Sequence[int] = ()) -> float:
-    """Return the CPU seconds so far of this process, those named, and the children of both."""
+    """Return the CPU seconds of this process, the given ones, and their children."""
     total = 0.0
     seen: set[int] = set()
     for process in (psutil.Process(), *_alive(processes)):
@@ -62,7 +62,7 @@ def cpu_seconds(processes: Sequence[int] = ()) -> float:
 
 def _alive(pids: Sequence[int]) -> Iterator[psutil.Process]:
     for pid in pids:
-        with suppress(psutil.NoSuchProcess):  # a worker of Spark's ends when it is idle
+        with suppress(psutil.NoSuchProcess):  # idle Spark workers exit
             yield psutil.Process(pid)
 
 

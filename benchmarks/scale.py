@@ -45,14 +45,14 @@ PAGE: Final = REPO / "docs" / "scale.md"
 RESULTS: Final = Path(__file__).with_name("scale.json")
 _MEASURED: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- end -->)", re.S)
 _IDS: Final = {"TRANSACTION_ID": 10_000_000, "CUSTOMER_ID": 100_000, "TERMINAL_ID": 100_000}
-"""More than the handbook has of each: copy n adds n times as much."""
+"""Offset of ids, larger than the handbook's ids: copy n adds n times the offset."""
 _A = TypeVar("_A", bound=Audited)
 _SERVICES: Final = ("spark", "s3", "postgres")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One job at one size; bytes are peaks but for `written`."""
+    """One job at one size; bytes are peaks except for `written`."""
 
     copies: int
     days: int
@@ -81,13 +81,13 @@ class Watch:
         self.memory = self.disk = self.spill = 0
 
     def __enter__(self) -> Watch:
-        """Begin to sample."""
+        """Start sampling."""
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take no more samples."""
+        """Stop sampling."""
         self._over.set()
         self._thread.join()
 
@@ -99,7 +99,7 @@ class Watch:
             self.disk, self.spill = max(self.disk, disk - self._before), max(self.spill, spill)
 
     def _held(self) -> tuple[int, int]:
-        """Return the bytes on the local disk, and of them what memory had no room for."""
+        """Return the bytes on the local disk, and the spilled part of them."""
         disk = spill = 0
         for file in self._local.rglob("*"):
             try:
@@ -107,7 +107,7 @@ class Watch:
             except FileNotFoundError:
                 continue
             disk += size
-            # Sorts and kept frames; the rest is shuffle.
+            # Sorts and cached frames; the other files are shuffle files.
             spill += size if file.name.startswith(("temp_local_", "rdd_")) else 0
         return disk, spill
 
@@ -203,7 +203,7 @@ def run(settings: Settings, files: list[Path], copies: int) -> list[Measured]:
 
 
 def record(new: list[Measured]) -> None:
-    """Keep the results, the newest of each size, and draw them in the page."""
+    """Store the newest results of each size, and write them to the page."""
     old = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
     kept = {(one["copies"], one["days"], one["job"]): one for one in old}
     kept |= {(one.copies, one.days, one.job): asdict(one) for one in new}

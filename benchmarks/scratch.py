@@ -1,4 +1,4 @@
-"""A copy of the warehouse in a database of its own, to build marts in and throw away."""
+"""A temporary copy of the warehouse in a separate database, to build marts in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BUILT = ("production", "production_audit")
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy: the settings that lead to it, and those of the platform it stands on."""
+    """A copy: its settings, and those of its platform."""
 
     settings: Settings
     platform: Settings
@@ -39,7 +39,7 @@ class Copy:
         migrate(self.settings)
 
     def forget_before(self, day: date) -> None:
-        """Drop the partitions of STAGING that hold days before `day`."""
+        """Drop the partitions of STAGING with days before `day`."""
         with _administrator(self.platform, self.settings.warehouse.database) as admin:
             for table in zone("staging"):
                 if table.partition_by is None:
@@ -59,7 +59,7 @@ class Copy:
 
 @contextmanager
 def copied_warehouse(settings: Settings, name: str) -> Iterator[Copy]:
-    """Yield a copy whose STAGING is the warehouse's and whose marts are empty.
+    """Yield a copy with the STAGING of the warehouse and without marts.
 
     Raises:
         psycopg.errors.ObjectInUse: when somebody is connected to the warehouse; nobody may be.

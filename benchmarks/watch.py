@@ -1,4 +1,4 @@
-"""Look, while a benchmark runs, at what services hold and at how fast the machine is."""
+"""Sample the memory of services and the speed of the machine while a benchmark runs."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _STEPS: Final = 100_000
 
 
 def work() -> float:
-    """Do a fixed piece of work and return the processor's seconds that it took.
+    """Do a fixed piece of work and return its CPU seconds.
 
     They do not count waiting for a processor. They grow where one is shared with other machines or
     runs slower: with them, seconds of one run can be held against those of another.
@@ -28,7 +28,7 @@ def work() -> float:
 
 @dataclass
 class Watch:
-    """The most that each service held at once, in MiB, and the seconds of `work`, look by look.
+    """The peak memory of each service in MiB, and the seconds of `work` for each sample.
 
     Memory is proportional where the system tells it.
     """
@@ -39,12 +39,12 @@ class Watch:
 
     @property
     def pace(self) -> float:
-        """Return the median of the seconds that the fixed piece of work took."""
+        """Return the median of the seconds of the fixed piece of work."""
         return median(self.paces)
 
     @contextmanager
     def over(self, settings: Settings) -> Iterator[None]:
-        """Look every two seconds while the block runs."""
+        """Sample every two seconds while the block runs."""
         ended = threading.Event()
 
         def look() -> None:

@@ -1,1 +1,1 @@
-"""What analysts see: the dashboards of Superset and the Power BI project, both as files."""
+"""The Superset dashboards and the Power BI project, declared in Python and generated as files."""

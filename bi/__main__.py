@@ -13,10 +13,10 @@ from embedded.preflight import PreflightError
 
 
 def _check_warehouse(settings: Settings) -> str:
-    """Return what to know about PRODUCTION before looking at dashboards, nothing when it is well.
+    """Return a warning about PRODUCTION for users of the dashboards, empty if there is none.
 
     Raises:
-        PublishError: when the warehouse does not answer.
+        PublishError: when the warehouse does not respond.
     """
     try:
         with psycopg.connect(settings.warehouse.dsn("reader"), connect_timeout=5) as reader:
@@ -32,10 +32,10 @@ def _check_warehouse(settings: Settings) -> str:
 
 
 def main() -> int:
-    """Start, import, say where to look; return an exit code."""
+    """Start Superset, import the dashboards, print their addresses; return an exit code."""
     try:
         platform.up(load_settings(), ["superset"], console.progress)
-        # Read again: the first start has just made the passwords.
+        # Settings are read again, because the first start has created the passwords.
         settings = load_settings()
         warning = _check_warehouse(settings)
         dashboards = publish(settings)

@@ -1,4 +1,4 @@
-"""A headless Chromium that looks at dashboards as a person does, for tests and pictures."""
+"""A headless Chromium that opens dashboards, for tests and screenshots."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from contracts.settings import Settings
 
 _PATIENCE: Final = 90.0
 _WIDTH: Final = 1600
-# Charts out of sight are not drawn: the window is as high as the longest dashboard.
+# Superset draws only visible charts: the window is as high as the longest dashboard.
 _HEIGHT: Final = 4200
 _CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# What a chart shows: the words of its trouble, "loading", or "" when it has drawn something.
+# The state of a chart: an error message, "loading", or "" when it has drawn data.
 _STATE: Final = """
 const chart = arguments[0].querySelector('[data-test="slice-container"], .slice_container');
 const holder = arguments[0];
@@ -52,11 +52,11 @@ return chart.querySelector('.header-line') && chart.innerText.trim() ? '' : 'loa
 
 
 class BrowserError(RuntimeError):
-    """The browser is missing, or did not come to see what was expected; the message says what."""
+    """Raised when the browser is missing, or an expected page does not appear."""
 
 
 class Browser:
-    """One window, logged in to Superset or not yet."""
+    """One browser window, for Superset."""
 
     def __init__(self, driver: webdriver.Chrome, settings: Settings) -> None:
         self.driver, self._superset = driver, settings.superset
@@ -71,7 +71,7 @@ class Browser:
         return wait(found, f"{selector} on {self.driver.current_url}")
 
     def log_in(self) -> None:
-        """Log in by the form, as a person does."""
+        """Log in with the form."""
         try:
             self.driver.get(f"{self._superset.url}/login/")
         except WebDriverException as problem:
@@ -91,7 +91,7 @@ class Browser:
         self.settle(dashboard)
 
     def settle(self, dashboard: Dashboard) -> None:
-        """Wait until each chart has drawn, or says that it cannot, and stays so."""
+        """Wait until each chart has drawn data or reports an error, in two samples."""
         before: dict[str, str] = {}
 
         def settled() -> bool:
@@ -106,7 +106,7 @@ class Browser:
             raise BrowserError(f"{problem}: {before}") from problem
 
     def troubles(self, dashboard: Dashboard) -> dict[str, str]:
-        """Return each chart's trouble by its title, "" where it has drawn something."""
+        """Return the error of each chart by title, "" for a chart with data."""
         found = {}
         for title, holder in self._holders().items():
             try:
@@ -128,12 +128,12 @@ class Browser:
         return found
 
     def text(self, title: str) -> str:
-        """Return what a chart shows in letters, without its title."""
+        """Return the text of a chart without its title."""
         chart = self._holders()[title].find_element(By.CSS_SELECTOR, ".slice_container")
         return str(chart.text).strip()
 
     def choose(self, column: str, value: str) -> None:
-        """Pick a value in a filter at the side and apply it; charts follow when they can."""
+        """Select a value in a filter of the side bar and apply it."""
         field = self._find(
             f'[data-test="form-item-value"] #NATIVE_FILTER-{column}, '
             f'[data-test="NATIVE_FILTER-{column}"] input'
@@ -145,7 +145,7 @@ class Browser:
         self._find('[data-test="filter-bar__apply-button"]').click()
 
     def picture(self, file: Path) -> None:
-        """Save what the window shows, cut below the last chart."""
+        """Save a screenshot, cropped below the last chart."""
         bottom = self.driver.execute_script(
             "return Math.max(...[...document.querySelectorAll('.dashboard-component-chart-holder')]"
             ".map(chart => chart.getBoundingClientRect().bottom))"
@@ -156,10 +156,10 @@ class Browser:
 
 
 def wait(condition: Callable[[], Any], what: str, pause: float = 0.2) -> Any:
-    """Return what a condition gives once it is true.
+    """Return the value of a condition when it becomes true.
 
     Raises:
-        BrowserError: when that takes too long.
+        BrowserError: after a timeout.
     """
     deadline = time.monotonic() + _PATIENCE
     while not (found := condition()):
@@ -181,7 +181,7 @@ def _program(names: tuple[str, ...]) -> str:
 
 @contextmanager
 def browser(settings: Settings) -> Iterator[Browser]:
-    """Give a headless Chromium of this machine; nothing is downloaded.
+    """Yield a headless Chromium that is installed on this machine; nothing is downloaded.
 
     Raises:
         BrowserError: when Chromium or its driver is not installed.
@@ -196,11 +196,11 @@ def browser(settings: Settings) -> Iterator[Browser]:
         "--disable-component-update",
         "--disable-dev-shm-usage",
         "--no-first-run",
-        # Its sandbox refuses root, and looks at nothing but our own pages here.
+        # The sandbox refuses root, and the browser opens only pages of this platform.
         "--no-sandbox",
     ):
         options.add_argument(argument)
-    # A driver named by its path keeps Selenium from fetching one.
+    # With the path of a driver, Selenium does not download one.
     driver = webdriver.Chrome(options=options, service=Service(_program(("chromedriver",))))
     try:
         yield Browser(driver, settings)

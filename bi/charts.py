@@ -1,4 +1,4 @@
-"""The kinds of chart in use, each with the settings that make it legible."""
+"""The chart types, with their Superset settings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PERIODS: Final[dict[Period, tuple[str | None, str]]] = {
     "week": ("P1W", "%d %b"),
     "month": ("P1M", "%b %Y"),
 }
-"""How a series is cut, and how its dates are written."""
+"""Time grains of a series, and their date formats."""
 _FORMATS: Final = {LogicalType.DOUBLE: ",.3f", LogicalType.MONEY: ",.2f"}
-"""How single values are written in a list of rows."""
+"""Formats of single values in a list of rows."""
 
 
 def _metric(dataset: Dataset, name: str) -> Metric:
@@ -29,7 +29,7 @@ def _metric(dataset: Dataset, name: str) -> Metric:
 def _where(
     dataset: Dataset, conditions: tuple[str, ...] = (), by: tuple[str, ...] = ()
 ) -> list[dict[str, Any]]:
-    """Return the filters of a chart: its dates, which the dashboard narrows, and its conditions."""
+    """Return the filters of a chart: its date range, which dashboards change, and conditions."""
     dates = {
         "clause": "WHERE",
         "expressionType": "SIMPLE",
@@ -59,7 +59,7 @@ def _series(dataset: Dataset, metrics: tuple[str, ...], each: Period) -> dict[st
         "rich_tooltip": True,
         "legendOrientation": "top",
         "legendType": "scroll",
-        # Shares end at one, not above it.
+        # The axis of shares ends at 1.
         "truncateYAxis": form == PERCENT and len(metrics) > 1,
         "y_axis_bounds": [0, 1] if form == PERCENT and len(metrics) > 1 else [None, None],
     }
@@ -75,7 +75,7 @@ def number(
     where: tuple[str, ...] = (),
     width: int = 3,
 ) -> Chart:
-    """Make one big figure."""
+    """Return a chart with one big number."""
     params = {
         "metric": metric,
         "adhoc_filters": _where(dataset, where),
@@ -102,7 +102,7 @@ def over_time(
     width: int = 6,
     height: int = 44,
 ) -> Chart:
-    """Make a line or bars (`kind` is line or bar) over the dataset's dates."""
+    """Return a line or bar chart (`kind` is line or bar) over the dates of the dataset."""
     params = {
         **_series(dataset, metrics, each),
         "metrics": list(metrics),
@@ -130,7 +130,7 @@ def bars_and_lines(
     width: int = 6,
     height: int = 44,
 ) -> Chart:
-    """Make bars with lines over them, on an axis of their own when the units differ."""
+    """Return bars with lines over them, on a second axis when the units differ."""
     second = int(second_axis)
     params = {
         **_series(dataset, bars, each),
@@ -166,7 +166,7 @@ def ranking(
     width: int = 6,
     height: int = 44,
 ) -> Chart:
-    """Make horizontal bars, longest on top."""
+    """Return horizontal bars, longest first."""
     params = {
         "x_axis": by,
         "metrics": [metric],
@@ -204,7 +204,7 @@ def along(
     width: int = 6,
     height: int = 44,
 ) -> Chart:
-    """Make bars or lines along a column that has an order of its own, of the dates if `dated`."""
+    """Return bars or lines along an ordered column, filtered by date if `dated`."""
     params = {
         "x_axis": x,
         "xAxisForceCategorical": True,
@@ -243,7 +243,7 @@ def heatmap(
     width: int = 6,
     height: int = 50,
 ) -> Chart:
-    """Make a grid of two columns, coloured by a metric; `each` cuts an `x` of dates."""
+    """Return a heat map of two columns and a metric; `each` is the time grain of a date `x`."""
     grain, time_format = _PERIODS[each] if each else (None, "")
     params = {
         "time_grain_sqla": grain,
@@ -285,7 +285,7 @@ def table(
     width: int = 12,
     height: int = 50,
 ) -> Chart:
-    """Make a table of metrics by columns, largest `order_by` first unless ascending."""
+    """Return a table of metrics by columns, sorted by `order_by`, descending by default."""
     formats = {
         name: {"d3NumberFormat": _metric(dataset, name).format}
         for name in metrics
@@ -323,7 +323,7 @@ def rows(
     width: int = 12,
     height: int = 50,
 ) -> Chart:
-    """Make a list of single rows, newest first; one that is not dated shows all at any date."""
+    """Return a list of single rows, newest first; without `dated` it ignores the date filter."""
     params = {
         "query_mode": "raw",
         "all_columns": list(columns),

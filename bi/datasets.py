@@ -1,6 +1,6 @@
-"""The tables that dashboards read, and the figures that are taken from them.
+"""The tables that dashboards read, and their metrics.
 
-Superset's metrics and Power BI's measures are made of these alike.
+Superset metrics and Power BI measures are generated from them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def figure(
     form: str = DECIMAL,
     function: Literal["MIN", "MAX", "AVG"] = "AVG",
 ) -> Metric:
-    """Return a figure of single rows, such as a day's; over several rows their average."""
+    """Return a metric of single rows, averaged over several rows."""
     return Metric(f"{function.lower()}_{column}", title, column, form, function=function)
 
 

@@ -1,4 +1,4 @@
-"""What a dashboard is made of; `bi.to_superset` and `bi.to_powerbi` turn it into files."""
+"""The model of dashboards, from which `bi.to_superset` and `bi.to_powerbi` generate files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLUMNS: Final = 12
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure over any choice of rows: an aggregate of a column, or a ratio of sums.
+    """A metric over any set of rows: an aggregate of a column, or a ratio of sums.
 
-    Without a column it counts rows; `over` are the columns whose sums, added, divide; `per` is how
-    many of these the ratio is for.
+    Without a column it counts rows. The sum of the columns `over` is the denominator of a ratio,
+    and `per` its unit.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Metric:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Return the columns that it reads."""
+        """Return the columns that the metric reads."""
         return (*((self.column,) if self.column else ()), *self.over)
 
     @property
     def sql(self) -> str:
-        """Return it for both warehouses."""
+        """Return the SQL of the metric for both warehouses."""
         if self.column is None:
             return "COUNT(*)"
         if not self.over:
@@ -49,10 +49,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table of PRODUCTION as it is: columns and their descriptions come from the contracts.
+    """A table of PRODUCTION, with columns and descriptions from the contracts.
 
-    It does not add up when a payment is in several of its rows: each chart then says which. Figures
-    are of the rows whose flag `only` is set, in charts unless they group by it.
+    If a payment is in several rows of the table, sums are wrong, and each chart must filter the
+    rows. Metrics use rows with the flag `only`, except in charts that group by it.
     """
 
     table: str
@@ -79,10 +79,10 @@ class Chart:
 
 @dataclass(frozen=True)
 class Filter:
-    """A choice at the side of a dashboard; one without a column is the range of dates.
+    """A filter of a dashboard; a filter without a column is the date range.
 
-    A `single` one always holds one value, the first to begin with: amounts of several currencies
-    do not add up.
+    A `single` filter always has one value, by default the first: amounts in several currencies
+    cannot be added.
     """
 
     title: str
@@ -93,7 +93,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A page of charts, row by row; the widths of a row add up to `COLUMNS`."""
+    """A page of charts by row; the widths of a row sum to `COLUMNS`."""
 
     name: str
     title: str
@@ -104,12 +104,12 @@ class Dashboard:
 
     @property
     def slug(self) -> str:
-        """Return its name in an address."""
+        """Return the name in the URL."""
         return self.name.replace("_", "-")
 
     @property
     def tables(self) -> list[str]:
-        """Return the tables of PRODUCTION that it reads."""
+        """Return the tables of PRODUCTION that the dashboard reads."""
         return sorted({chart.dataset.table for chart in self.charts})
 
     @property

@@ -1,4 +1,4 @@
-"""Bring Superset to what the repository declares, through its API."""
+"""Import of the declared dashboards into Superset, through its API."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SECONDS: Final = 120.0
 
 
 class PublishError(RuntimeError):
-    """Superset did not take the dashboards; the message says why."""
+    """Raised when Superset is unavailable or rejects the dashboards."""
 
 
 @contextmanager
 def client(settings: Settings) -> Iterator[httpx.Client]:
-    """Give a client that is logged in as admin.
+    """Yield a client that is logged in as admin.
 
     Raises:
-        PublishError: when Superset is away or refuses the login.
+        PublishError: when Superset is unavailable or refuses the login.
     """
     superset = settings.superset
     login = {
@@ -56,7 +56,7 @@ def _checked(answer: httpx.Response, what: str) -> httpx.Response:
 
 
 def _connection(settings: Settings) -> str:
-    """Return the database file with this platform's address; the password travels beside it."""
+    """Return the database file with the address of this platform, without the password."""
     warehouse = settings.warehouse
     content = yaml.safe_load((REPO / DATABASE_FILE).read_text())
     content["sqlalchemy_uri"] = (
@@ -67,7 +67,7 @@ def _connection(settings: Settings) -> str:
 
 
 def bundle(settings: Settings) -> bytes:
-    """Return the files of `bi/superset` as the archive that the import takes."""
+    """Return the files of `bi/superset` as a ZIP archive for the import."""
     folder = REPO / FOLDER
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -79,10 +79,10 @@ def bundle(settings: Settings) -> bytes:
 
 
 def publish(settings: Settings) -> list[dict[str, Any]]:
-    """Import every dashboard, replacing what is there; return Superset's list of dashboards.
+    """Import every dashboard, replacing existing ones; return Superset's list of dashboards.
 
     Raises:
-        PublishError: when Superset is away or refuses.
+        PublishError: when Superset is unavailable or rejects the import.
     """
     password = settings.warehouse.password("reader").get_secret_value()
     key = DATABASE_FILE.relative_to(FOLDER).as_posix()

@@ -11,7 +11,7 @@ from contracts.settings import REPO, SettingsError, load_settings
 
 
 def main(folder: Path = REPO / "docs" / "images") -> int:
-    """Take a picture of each dashboard; return an exit code."""
+    """Save a screenshot of each dashboard; return an exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with browser(load_settings()) as window:

@@ -1,4 +1,4 @@
-"""dbt's exposures: which marts each dashboard reads, so that lineage ends at what people see."""
+"""dbt exposures: the marts that each dashboard reads, for the lineage in the dbt docs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ def _exposure(dashboard: Dashboard) -> dict[str, Any]:
 
 
 def generated() -> dict[Path, str]:
-    """Return the file, relative to the repository, with what it should hold."""
+    """Return the generated file, relative to the repository, with its content."""
     exposures = [_exposure(dashboard) for dashboard in DASHBOARDS]
     return {_FILE: HEADER + text({"version": 2, "exposures": exposures})}

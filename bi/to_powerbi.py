@@ -32,7 +32,7 @@ _TYPES: Final = {
     LogicalType.DATE: "dateTime",
     LogicalType.TIMESTAMP: "dateTime",
 }
-"""Lists are left out: Power BI has no column of several values."""
+"""List columns are omitted, because Power BI has no list type."""
 _FORMATS: Final = {
     COUNT: "#,0",
     MONEY: "#,0.00",
@@ -50,19 +50,19 @@ _DATE_COLUMNS: Final = (
     "calendar_date",
     "period_start",
 )
-"""The date by which a table joins the calendar: the first of these that it has."""
+"""Date columns for the relationship with the calendar: the first that a table has."""
 
 
 _VERSIONS: Final = {
     "dim_customers": {"valid_from": "customer_valid_from"},
     "dim_merchants": {"valid_from": "merchant_valid_from"},
 }
-"""Columns of a fact that stand for those of a dimension's key under another name."""
+"""Columns of a fact that refer to a dimension's key under another name."""
 
 
 @dataclass(frozen=True)
 class Relationship:
-    """Many rows of a table belong to one row of a dimension, by the same columns of both."""
+    """A many-to-one relationship of a table to a dimension, by columns with the same names."""
 
     table: Table
     dimension: Table
@@ -71,7 +71,7 @@ class Relationship:
 
     @property
     def key(self) -> str:
-        """Return the one column that joins them: Power BI relates by one column only."""
+        """Return the joining column: Power BI supports relationships by one column only."""
         return _joined(self.dimension) if len(self.columns) > 1 else self.columns[0]
 
     @property
@@ -85,7 +85,7 @@ def _joined(dimension: Table) -> str:
 
 
 def relationships() -> list[Relationship]:
-    """Return how tables belong to dimensions: by holding what its key is made of."""
+    """Return the relationships of tables that have all columns of a dimension's key."""
     tables = zone("production")
     found = []
     for dimension in (table for table in tables if table.short_name.startswith("dim_")):
@@ -120,14 +120,14 @@ def _dax(table: Table, metric: Metric) -> str:
 
 
 def _only(table: Table, dataset: Dataset, measure: str) -> str:
-    """Return a measure of the rows that the dataset's figures are of."""
+    """Return a measure of the rows that the metrics of the dataset use."""
     if dataset.only is None:
         return measure
     return f"CALCULATE({measure}, KEEPFILTERS('{table.short_name}'[{dataset.only}] = TRUE()))"
 
 
 def _measures(table: Table, taken: set[str]) -> list[str]:
-    """Return the measures of a table; a name is free in the whole model or gets the table's."""
+    """Return the measures of a table; a name that the model uses already gets a table suffix."""
     lines: list[str] = []
     metrics = [
         (metric, _only(table, data, _dax(table, metric)))
@@ -164,7 +164,7 @@ def _columns(table: Table, keys: list[str]) -> list[str]:
         ]
     for key in keys:
         lines += [
-            "\t/// Joins it to a dimension; made of the columns that do so in the warehouse.",
+            "\t/// Joins it to a dimension; combined from the joining columns of the warehouse.",
             f"\tcolumn {key}",
             "\t\tdataType: string",
             "\t\tisHidden",
@@ -176,7 +176,7 @@ def _columns(table: Table, keys: list[str]) -> list[str]:
 
 
 def _partition(table: Table, keys: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return the query that reads the table: its declared columns, money as money, and keys."""
+    """Return the query of a table: its declared columns, amounts as currency, and joining keys."""
     chosen = [column for column in table.columns if column.type in _TYPES]
     names = ", ".join(f'"{column.name}"' for column in chosen)
     money = [column.name for column in chosen if column.type is LogicalType.MONEY]
@@ -211,7 +211,7 @@ def _partition(table: Table, keys: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _keys(table: Table) -> dict[str, tuple[str, ...]]:
-    """Return the joining columns to be made in a table, with what each is made of."""
+    """Return the joining columns to add to a table, with the columns that each combines."""
     made = {}
     for related in relationships():
         if len(related.columns) > 1 and table in (related.table, related.dimension):

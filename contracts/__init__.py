@@ -1,1 +1,1 @@
-"""What every folder agrees on: columns, tables, features, windows, settings."""
+"""Declarations that all packages share: columns, tables, features, windows, settings."""

@@ -1,4 +1,4 @@
-"""Names of the DAGs and of the partitioned assets that join them."""
+"""Names of the DAGs and of the partitioned assets that connect them."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ DAG_OF_STAGE: Final[dict[Stage, str]] = {
 """The DAG of each stage, in flow order."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
-"""Beside the line: no window passes through it."""
+"""A DAG outside of the pipeline, which does not process windows."""
 
 DAGS: Final = (*DAG_OF_STAGE.values(), MAINTENANCE_DAG)
 

@@ -1,4 +1,4 @@
-"""What a column is: its name, type, unit, range and what it says about a person."""
+"""Declaration of a column: name, type, unit, range and class of personal data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,18 +21,18 @@ class LogicalType(StrEnum):
 
 
 class PersonalData(StrEnum):
-    """What a value says about a person, and so what happens to it between Raw and Processed."""
+    """Class of personal data, which decides how Processed protects a value."""
 
     NONE = "none"
-    DIRECT = "direct identifier, a keyed token beyond Raw"
-    ONLINE = "online identifier, a keyed token beyond Raw"
-    QUASI = "quasi-identifier, coarsened beyond Raw"
+    DIRECT = "direct identifier, a keyed token after Raw"
+    ONLINE = "online identifier, a keyed token after Raw"
+    QUASI = "quasi-identifier, coarsened after Raw"
     FINANCIAL = "financial"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name is its identity on the whole platform."""
+    """One column. Its name identifies it on the whole platform."""
 
     name: str
     type: LogicalType

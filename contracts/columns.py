@@ -1,7 +1,7 @@
 """Every column of the platform, declared once.
 
-A table (`contracts/tables.py`) is an ordered list of these names. Engines never restate a type, a
-unit or an allowed value: `contracts/render/` derives them.
+A table (`contracts/tables.py`) is an ordered list of these names. `contracts/render/` derives
+types, units and allowed values for each engine.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ CHANNELS: Final = ("web", "app", "pos", "atm", "transfer", "unknown")
 PAYMENT_METHODS: Final = ("card", "sepa", "crypto", "wallet", "unknown")
 PRECISIONS: Final = ("second", "minute", "hour", "ordinal")
 LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst")
-"""Who may state a label. Of two that became known at the same instant the first here counts."""
+"""Sources of labels. Of labels that became known at the same instant, the first source counts."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 DECISIONS: Final = ("approve", "review", "decline")
 SEVERITIES: Final = ("critical", "warning", "info")
@@ -38,7 +38,7 @@ _COLUMNS: Final = (
     Column(
         "event_at_precision",
         _T.STRING,
-        "How finely the source tells the time of the payment.",
+        "Precision of the time of the payment in the source.",
         allowed=PRECISIONS,
     ),
     Column("event_date", _T.DATE, "UTC business date of the payment."),
@@ -51,11 +51,13 @@ _COLUMNS: Final = (
         nullable=True,
         personal=_P.DIRECT,
     ),
-    Column("counterparty_id", _T.STRING, "Merchant, terminal or payee paid.", nullable=True),
+    Column(
+        "counterparty_id", _T.STRING, "Merchant, terminal or payee that was paid.", nullable=True
+    ),
     Column("counterparty_type", _T.STRING, "Kind of counterparty.", allowed=COUNTERPARTY_TYPES),
     Column("merchant_category", _T.STRING, "Category of the merchant.", nullable=True),
     Column("transaction_type", _T.STRING, "Kind of payment.", allowed=TRANSACTION_TYPES),
-    Column("channel", _T.STRING, "Way the payment was made.", allowed=CHANNELS),
+    Column("channel", _T.STRING, "Channel of the payment.", allowed=CHANNELS),
     Column("payment_method", _T.STRING, "Means of payment.", allowed=PAYMENT_METHODS),
     Column(
         "amount",
@@ -70,14 +72,14 @@ _COLUMNS: Final = (
     Column(
         "region",
         _T.STRING,
-        "State or province of the payer, what is left of the address beyond Raw.",
+        "State or province of the payer, the only part of the address after Raw.",
         nullable=True,
         personal=_P.QUASI,
     ),
     Column(
         "transaction_lat",
         _T.DOUBLE,
-        "Latitude of the payment, rounded to 0.1 degree beyond Raw.",
+        "Latitude of the payment, rounded to 0.1 degree after Raw.",
         nullable=True,
         unit="degree",
         minimum=-90,
@@ -87,7 +89,7 @@ _COLUMNS: Final = (
     Column(
         "transaction_lon",
         _T.DOUBLE,
-        "Longitude of the payment, rounded to 0.1 degree beyond Raw.",
+        "Longitude of the payment, rounded to 0.1 degree after Raw.",
         nullable=True,
         unit="degree",
         minimum=-180,
@@ -97,7 +99,7 @@ _COLUMNS: Final = (
     Column(
         "home_lat",
         _T.DOUBLE,
-        "Latitude of the payer's home, rounded to 0.1 degree beyond Raw.",
+        "Latitude of the payer's home, rounded to 0.1 degree after Raw.",
         nullable=True,
         unit="degree",
         minimum=-90,
@@ -107,7 +109,7 @@ _COLUMNS: Final = (
     Column(
         "home_lon",
         _T.DOUBLE,
-        "Longitude of the payer's home, rounded to 0.1 degree beyond Raw.",
+        "Longitude of the payer's home, rounded to 0.1 degree after Raw.",
         nullable=True,
         unit="degree",
         minimum=-180,
@@ -142,24 +144,24 @@ _COLUMNS: Final = (
     ),
     Column("source_flags", _T.STRINGS, "Flags that the source set on the payment.", nullable=True),
     # --- where a row came from -------------------------------------------------------------
-    Column("content_hash", _T.STRING, "Keyed hash over the mapped source row, tells a repeat."),
-    Column("raw_object", _T.STRING, "Key of the Raw object that holds the row."),
+    Column("content_hash", _T.STRING, "Keyed hash over the mapped source row, to detect repeats."),
+    Column("raw_object", _T.STRING, "Key of the Raw object with the row."),
     Column("raw_position", _T.LONG, "Row number inside the Raw object, from 0.", minimum=0),
-    Column("window_key", _T.STRING, "Window of business dates that the run handled."),
+    Column("window_key", _T.STRING, "Window of business dates of the run."),
     # --- labels ----------------------------------------------------------------------------
-    Column("is_fraud", _T.BOOLEAN, "Whether the payment was fraud, by this statement."),
+    Column("is_fraud", _T.BOOLEAN, "Whether the payment was fraud, according to this label."),
     Column("scenario", _T.STRING, "Fraud scenario, where the source names one.", nullable=True),
     Column("label_source", _T.STRING, "Who stated the label.", allowed=LABEL_SOURCES),
     Column("known_at", _T.TIMESTAMP, "When the label became known."),
     # --- parties ---------------------------------------------------------------------------
-    Column("first_event_at", _T.TIMESTAMP, "First payment seen of this party."),
-    Column("last_event_at", _T.TIMESTAMP, "Latest payment seen of this party."),
+    Column("first_event_at", _T.TIMESTAMP, "Time of the first payment of the party."),
+    Column("last_event_at", _T.TIMESTAMP, "Time of the latest payment of the party."),
     # --- quarantine ------------------------------------------------------------------------
-    Column("reasons", _T.STRINGS, "Codes of why, most important first."),
+    Column("reasons", _T.STRINGS, "Codes of the reasons, most important first."),
     Column("rules", _T.STRINGS, "The rule behind each reason, with its limit or its columns."),
-    Column("first_seen_at", _T.TIMESTAMP, "When the delivery of this row came in."),
-    Column("redrive_count", _T.LONG, "How often the row was tried again and refused.", minimum=0),
-    Column("redrive_run_id", _T.STRING, "Run that tried the row last.", nullable=True),
+    Column("first_seen_at", _T.TIMESTAMP, "When the delivery of this row landed in Raw."),
+    Column("redrive_count", _T.LONG, "Number of redrives that refused the row again.", minimum=0),
+    Column("redrive_run_id", _T.STRING, "Run of the latest redrive of the row.", nullable=True),
     # --- features: windows in contracts/features.py, formulas in spark/transforms/features/ ------
     *FEATURE_COLUMNS,
     # --- masked sample ---------------------------------------------------------------------
@@ -184,22 +186,24 @@ _COLUMNS: Final = (
     *MODEL_COLUMNS,
     # --- runs and gates --------------------------------------------------------------------
     Column("run_id", _T.STRING, "Identifier of the run that wrote the row."),
-    Column("stage", _T.STRING, "Stage of the line."),
+    Column("stage", _T.STRING, "Stage of the pipeline."),
     Column(
-        "started_by", _T.STRING, "Login of who asked for the run, if somebody did.", nullable=True
+        "started_by", _T.STRING, "Login of the user who started the run, if any.", nullable=True
     ),
     Column("started_at", _T.TIMESTAMP, "When the run started."),
     Column("finished_at", _T.TIMESTAMP, "When the run finished."),
-    Column("duration_seconds", _T.DOUBLE, "Seconds from start to end.", unit="seconds", minimum=0),
-    Column("dates_touched", _T.DATES, "Business dates the run wrote."),
-    Column("details", _T.JSON, "What else the stage reports: snapshots, model, objects."),
+    Column(
+        "duration_seconds", _T.DOUBLE, "Seconds from start to finish.", unit="seconds", minimum=0
+    ),
+    Column("dates_touched", _T.DATES, "Business dates that the run wrote."),
+    Column("details", _T.JSON, "Other results of the stage: snapshots, model, objects."),
     *(
         column
         for flow, meaning in (
-            ("in", "that came in"),
-            ("restated", "that mended rules read more in what came in, or less if negative"),
-            ("out", "that went on to the next stage"),
-            ("quarantined", "set aside with a reason"),
+            ("in", "that the stage received"),
+            ("restated", "that corrected rules added to the received rows, or removed if negative"),
+            ("out", "that the stage passed to the next one"),
+            ("quarantined", "quarantined with a reason"),
             ("duplicate", "dropped as an exact repeat"),
         )
         for column in (
@@ -219,16 +223,16 @@ _COLUMNS: Final = (
         )
     ),
     *TASK_COLUMNS,
-    Column("gate", _T.STRING, "Gate that judged."),
-    Column("check_name", _T.STRING, "Check inside the gate."),
+    Column("gate", _T.STRING, "Gate that ran the check."),
+    Column("check_name", _T.STRING, "Name of the check in the gate."),
     Column("table_name", _T.STRING, "Table that was checked."),
     Column("column_name", _T.STRING, "Column that was checked.", nullable=True),
-    Column("severity", _T.STRING, "What a failure means.", allowed=SEVERITIES),
+    Column("severity", _T.STRING, "Severity of a failure.", allowed=SEVERITIES),
     Column("is_passed", _T.BOOLEAN, "Whether the check passed."),
-    Column("observed", _T.STRING, "What was seen.", nullable=True),
-    Column("expected", _T.STRING, "What was expected.", nullable=True),
-    Column("check_reason", _T.STRING, "Why the check's number is what it is.", nullable=True),
-    Column("checked_at", _T.TIMESTAMP, "When the gate judged."),
+    Column("observed", _T.STRING, "Observed value.", nullable=True),
+    Column("expected", _T.STRING, "Expected value.", nullable=True),
+    Column("check_reason", _T.STRING, "Reason for the expected value.", nullable=True),
+    Column("checked_at", _T.TIMESTAMP, "When the gate ran."),
     # --- PRODUCTION ------------------------------------------------------------------------
     *core.COLUMNS,
     *reports.COLUMNS,

@@ -15,11 +15,11 @@ from contracts.features import (
 )
 
 _T = LogicalType
-_ASSUMED = f"{PRIOR_PAYMENTS} payments of which {PRIOR_SHARE:.0%} are fraud added"
+_ASSUMED = f"{PRIOR_PAYMENTS} payments with {PRIOR_SHARE:.0%} fraud added"
 
 _OF_THE_PAYMENT: Final = (
-    Column("is_weekend", _T.BOOLEAN, "Whether the payment fell on a Saturday or Sunday, UTC."),
-    Column("is_night", _T.BOOLEAN, "Whether the payment fell at 00:00 to 06:59, UTC."),
+    Column("is_weekend", _T.BOOLEAN, "Whether the payment was on a Saturday or Sunday, UTC."),
+    Column("is_night", _T.BOOLEAN, "Whether the payment was at 00:00 to 06:59, UTC."),
     Column("hour_of_day", _T.INTEGER, "UTC hour of the payment.", minimum=0, maximum=23),
     Column(
         "home_distance_km",
@@ -39,13 +39,13 @@ _OF_THE_CUSTOMER: Final = (
             Column(
                 f"customer_transaction_count_{days}d",
                 _T.LONG,
-                f"Payments of the customer in the {days} days up to and with this one.",
+                f"Payments of the customer in the {days} days up to and including this one.",
                 minimum=1,
             ),
             Column(
                 f"customer_amount_mean_{days}d",
                 _T.DOUBLE,
-                f"Mean amount of the customer in the {days} days up to and with this one.",
+                f"Mean amount of the customer in the {days} days up to and including this payment.",
                 unit="currency",
                 minimum=0,
             ),
@@ -54,14 +54,15 @@ _OF_THE_CUSTOMER: Final = (
     Column(
         "customer_transaction_count_1h",
         _T.LONG,
-        "Payments of the customer in the hour up to and with this one.",
+        "Payments of the customer in the hour up to and including this one.",
         minimum=1,
     ),
     *(
         Column(
             f"customer_amount_sum_{hours}h",
             _T.MONEY,
-            f"Money the customer paid in the {hours} h up to and with this payment, in `currency`.",
+            f"Money that the customer paid in the {hours} h up to and including this payment, in"
+            " `currency`.",
             unit="currency",
             minimum=0,
         )
@@ -85,7 +86,7 @@ _OF_THE_CUSTOMER: Final = (
     Column(
         "amount_log_score",
         _T.DOUBLE,
-        "Log amount less the mean of the customer's 30 days before, in their standard deviations;"
+        "Log amount minus the customer's mean of the 30 days before, in standard deviations;"
         f" null with fewer than {HABIT_PAYMENTS} payments in them.",
         nullable=True,
         unit="standard deviations",
@@ -95,8 +96,8 @@ _OF_THE_CUSTOMER: Final = (
     Column(
         "usual_hour_distance_hours",
         _T.DOUBLE,
-        "Hours round the clock from the customer's mean time of day in the 30 days before; null"
-        f" with fewer than {HABIT_PAYMENTS} payments in them, or where time is only an order.",
+        "Circular distance in hours from the customer's mean time of day of the 30 days before;"
+        f" null with fewer than {HABIT_PAYMENTS} payments in them, or if the source has no times.",
         nullable=True,
         unit="hours",
         minimum=0,
@@ -105,7 +106,8 @@ _OF_THE_CUSTOMER: Final = (
     Column(
         "travel_speed_km_per_hour",
         _T.DOUBLE,
-        "Speed needed from the customer's previous located payment; null when none in 30 days.",
+        "Speed of travel from the customer's previous payment with a location; null when none in"
+        " 30 days.",
         nullable=True,
         unit="kilometres per hour",
         minimum=0,
@@ -115,7 +117,7 @@ _OF_THE_CUSTOMER: Final = (
             f"is_new_{name}",
             _T.BOOLEAN,
             f"Whether the customer had no payment {what} in the 30 days before; null where the"
-            " source does not tell.",
+            " source lacks the column.",
             nullable=True,
         )
         for name, what in (
@@ -176,8 +178,8 @@ _OF_THE_COUNTERPARTY: Final = (
         Column(
             f"payee_payer_count_{days}d",
             _T.LONG,
-            f"Different customers who paid the counterparty in the {days} days up to and with this"
-            " payment; null without a counterparty.",
+            f"Distinct customers who paid the counterparty in the {days} days up to and including"
+            " this payment; null without a counterparty.",
             nullable=True,
             minimum=1,
         )
@@ -186,8 +188,8 @@ _OF_THE_COUNTERPARTY: Final = (
     Column(
         "received_amount_24h",
         _T.MONEY,
-        "Money that came to the payer from other customers in the 24 h before, in `currency`; null"
-        " where the source knows no customer as payee.",
+        "Money that the payer received from other customers in the 24 h before, in `currency`; null"
+        " if payees of the source are never customers.",
         nullable=True,
         unit="currency",
         minimum=0,

@@ -21,12 +21,12 @@ class KnownAt(StrEnum):
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of the models; its type and description are those of the column of its name.
+    """One input of the models. The column of the same name declares its type and description.
 
-    `needs` names the columns of a payment without which the feature is null; where a source fills
-    none of its rows with them, the feature is not computed. All payments of a day have the same
-    value where `is_same_all_day`: a day then never looks like the weeks that a model learnt from,
-    so drift, which is measured by day, leaves the feature out.
+    Without the columns of `needs`, the feature of a payment is null. If a source never fills them,
+    the feature is not computed. A feature that `is_same_all_day` has one value for all payments of
+    a day: daily drift excludes it, because a day always differs from the weeks of the training
+    data.
     """
 
     name: str
@@ -39,26 +39,26 @@ CUSTOMER_WINDOW_DAYS: Final = (1, 7, 30)
 MERCHANT_WINDOW_DAYS: Final = (1, 7, 30)
 PAYEE_WINDOW_DAYS: Final = (1, 7)
 LABEL_DELAY_DAYS: Final = 7
-"""Days that the handbook allows for a fraud to be reported."""
+"""Days after which a fraud is known, as in the handbook."""
 HISTORY_DAYS: Final = max(CUSTOMER_WINDOW_DAYS)
 LOOKBACK_DAYS: Final = max(MERCHANT_WINDOW_DAYS) + LABEL_DELAY_DAYS
-"""Days before a payment that its features depend on: nothing older is ever read."""
+"""Days of earlier payments that the features of a payment read."""
 
 PRIOR_SHARE: Final = 0.01
-"""Fraud share assumed before anything is known: 0.8 % in the handbook, 1.2 % in the sample."""
+"""Prior fraud share: the handbook has 0.8 %, the sample 1.2 %."""
 PRIOR_PAYMENTS: Final = 20
-"""Payments that the assumption weighs: one fraud in one payment then reads 6 %, not 100 %."""
+"""Weight of the prior in payments: one fraud in one payment gives 6 %, not 100 %."""
 HABIT_PAYMENTS: Final = 5
-"""Earlier payments from which a habit is told: fewer say nothing of a spread or a usual hour."""
+"""Least earlier payments for features of habits: fewer have no reliable spread or hour."""
 LOG_SPREAD_FLOOR: Final = 0.25
-"""Least spread of a customer's log amounts, a factor of 1.28: equal amounts make no cent odd."""
+"""Least spread of a customer's log amounts, a factor of 1.28, for customers with equal amounts."""
 SCORE_LIMIT: Final = 10.0
-"""Where the score of an odd amount is cut, so that one payment cannot rule a scale."""
+"""Limit of the score of an unusual amount, so that outliers do not dominate its scale."""
 TRAVEL_FLOOR_SECONDS: Final = 60
-"""Least time between two places, so that two payments of one second have a speed."""
+"""Least time between two payments, so that payments in the same second have a finite speed."""
 
 CUSTOMER_PAYEES: Final = "counterparty_type=customer"
-"""Stands among the columns a source fills when its payments may go to customers."""
+"""Pseudo-column in `needs`, filled by sources whose payees may be customers."""
 _COUNTERPARTY: Final = ("counterparty_id",)
 _PLACE: Final = ("transaction_lat", "transaction_lon")
 
@@ -102,7 +102,7 @@ FEATURES: Final = (
 )
 FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_LIST_VERSION: Final = "2"
-"""Raised by hand whenever a name, an order or a formula above changes."""
+"""Increase it when a name, the order or a formula of the list changes."""
 
 
 def fillable(filled: Set[str]) -> tuple[str, ...]:

@@ -175,7 +175,7 @@ CUSTOMER_GRAIN: Final = "customer token of a source system"
 MERCHANT_GRAIN: Final = "counterparty of a source system"
 QUARANTINE_GRAIN: Final = "refused row of a Raw object"
 QUARANTINE_NULLS: Final = ("event_id", "amount", "currency")
-FEATURE_GRAIN: Final = "payment, with what was known at its own time"
+FEATURE_GRAIN: Final = "payment, with the features known at its time"
 SCORE_GRAIN: Final = "payment and model version"
 LABEL_KEY: Final = (*EVENT_KEY, "label_source")
 

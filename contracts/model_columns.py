@@ -1,4 +1,4 @@
-"""Columns of models: their versions, the evidence for each, and how their features drift."""
+"""Columns of models: versions, test metrics, and drift of the features."""
 
 from typing import Final
 
@@ -15,16 +15,16 @@ _FIGURES: Final = {
     "test_precision": "Share of frauds among payments scored at or above the threshold",
     "test_recall": "Share of frauds scored at or above the threshold",
 }
-_OF_TEST: Final = "on the test fold, customers known as compromised before left out"
+_OF_TEST: Final = "on the test fold, without customers known as compromised before it"
 
 MODEL_COLUMNS: Final = (
-    Column("candidate", _T.STRING, "Kind of model that won on the validation folds."),
-    Column("code_version", _T.STRING, "Commit of the code that trained, `unknown` outside one."),
+    Column("candidate", _T.STRING, "Kind of model that was best on the validation folds."),
+    Column("code_version", _T.STRING, "Git commit of the training code, or `unknown`."),
     Column("trained_at", _T.TIMESTAMP, "When the version was registered."),
-    Column("trained_as_of_date", _T.DATE, "Last business date whose knowledge was learnt."),
-    Column("training_snapshots", _T.STRING, "Table and Iceberg snapshot of what was learnt from."),
-    Column("training_count", _T.LONG, "Payments learnt from.", minimum=0),
-    Column("training_fraud_count", _T.LONG, "Frauds among them.", minimum=0),
+    Column("trained_as_of_date", _T.DATE, "Last business date with labels that training used."),
+    Column("training_snapshots", _T.STRING, "Table and Iceberg snapshot of the training data."),
+    Column("training_count", _T.LONG, "Payments in the training data.", minimum=0),
+    Column("training_fraud_count", _T.LONG, "Frauds in the training data.", minimum=0),
     *(
         Column(
             name,
@@ -39,7 +39,7 @@ MODEL_COLUMNS: Final = (
     Column(
         "test_brier_score",
         _T.DOUBLE,
-        "Mean squared distance of score and fraud, on the test fold.",
+        "Brier score: mean squared difference of score and label, on the test fold.",
         nullable=True,
         minimum=0,
         maximum=1,
@@ -47,19 +47,20 @@ MODEL_COLUMNS: Final = (
     Column(
         "test_brier_skill",
         _T.DOUBLE,
-        "One minus the Brier score over that of always stating the prevalence; above 0 is better.",
+        "One minus the Brier score over the Brier score of always predicting the fraud share;"
+        " above 0 is better than that.",
         nullable=True,
         maximum=1,
     ),
     Column(
         "alert_threshold",
         _T.DOUBLE,
-        "Score from which a payment is an alert.",
+        "Lowest score of an alert.",
         minimum=0,
         maximum=1,
     ),
     Column("verdict", _T.STRING, "What the model gate decided.", allowed=VERDICTS),
-    Column("verdict_reason", _T.STRING, "On which evidence the model gate decided, in words."),
+    Column("verdict_reason", _T.STRING, "Reason of the verdict, as text."),
     Column(
         "promoted_at",
         _T.TIMESTAMP,
@@ -76,34 +77,35 @@ MODEL_COLUMNS: Final = (
     Column(
         "champion_to_at",
         _T.TIMESTAMP,
-        "When the next champion took over; null while none has, or if it never was.",
+        "When the next champion replaced it; null before that, or if it never was champion.",
         nullable=True,
     ),
     Column("feature_name", _T.STRING, "Feature of the model."),
     Column(
         "importance",
         _T.DOUBLE,
-        "Average precision lost on the test fold when the feature is shuffled; below 0 it misled.",
+        "Permutation importance: loss of average precision on the test fold when the feature is"
+        " shuffled; negative when shuffling improves it.",
     ),
     Column(
         "stability_index",
         _T.DOUBLE,
-        "Population stability index of the day's values against those learnt from; a day with few"
-        " payments drifts by chance.",
+        "Population stability index of the day's values against the training data; a day with few"
+        " payments can drift by chance.",
         minimum=0,
     ),
-    Column("feature_mean", _T.DOUBLE, "Mean of the values; null without any.", nullable=True),
+    Column("feature_mean", _T.DOUBLE, "Mean of the values; null without values.", nullable=True),
     Column("null_share", _T.DOUBLE, "Share of payments without a value.", minimum=0, maximum=1),
     Column(
         "training_mean",
         _T.DOUBLE,
-        "Mean of the values learnt from; null without any.",
+        "Mean in the training data; null without values.",
         nullable=True,
     ),
     Column(
         "training_null_share",
         _T.DOUBLE,
-        "Share of the payments learnt from without a value.",
+        "Share of the training payments without a value.",
         minimum=0,
         maximum=1,
     ),

@@ -1,4 +1,4 @@
-"""What the models tell STAGING about themselves beside their scores."""
+"""Tables of STAGING about models: versions, importances and drift."""
 
 from typing import Final
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class RejectReason(StrEnum):
-    """A reason code, as it stands in `processed.quarantine.reasons`."""
+    """A reason code in `processed.quarantine.reasons`."""
 
     UNREADABLE_ROW = "unreadable_row"
     MISSING_EVENT_ID = "missing_event_id"

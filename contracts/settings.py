@@ -1,7 +1,7 @@
-"""The one settings object of the platform, read once at the edge.
+"""The settings object of the platform, which entry points read once.
 
 Order of precedence: ``TOLLGATE_*`` environment variables (nested with ``__``, for example
-``TOLLGATE_WAREHOUSE__HOST``), then ``<repo>/.env``, then the embedded platform's own values:
+``TOLLGATE_WAREHOUSE__HOST``), then ``<repo>/.env``, then the defaults of the embedded platform:
 ports counted from ``port_base`` and the passwords in ``<state_dir>/secrets``.
 """
 
@@ -41,16 +41,16 @@ HOST = "127.0.0.1"
 
 
 class SettingsError(RuntimeError):
-    """A setting that is needed now has no value."""
+    """Raised when a required setting has no value."""
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _need(value: SecretStr | None, what: str) -> SecretStr:
+def _need(value: SecretStr | None, user: str) -> SecretStr:
     if value is None:
-        raise SettingsError(f"No secret is known for {what}: run `make up` once to create it.")
+        raise SettingsError(f"No secret is set for {user}: run `make up` once to create it.")
     return value
 
 
@@ -68,16 +68,16 @@ class _Database(_Section):
 def _developer_schema() -> str:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
+    except (KeyError, OSError):  # a container may run as a user without a name
         user = "developer"
     return "dev_" + re.sub(r"[^a-z0-9]", "_", user.lower())
 
 
 class Warehouse(_Database):
-    """The warehouse: STAGING is the loader's, PRODUCTION the transformer's.
+    """The warehouse: the loader owns STAGING, the transformer owns PRODUCTION.
 
-    Who develops models builds them in `developer_schema`. Of `kind` snowflake, rows are in
-    Snowflake, and here is what runs have recorded.
+    Developers build models in `developer_schema`. With `kind` snowflake, marts are in Snowflake and
+    this Postgres has the records of runs.
     """
 
     kind: Literal["postgres", "snowflake"] = "postgres"
@@ -92,15 +92,15 @@ class Warehouse(_Database):
         return _need(self.passwords.get(role), f"warehouse role {role}")
 
     def dsn(self, role: WarehouseRole) -> str:
-        """Return a libpq URI with the password in it: never log it."""
+        """Return a libpq URI, which includes the password: never log it."""
         return self._uri("postgresql", self.user(role), self.password(role).get_secret_value())
 
 
 class Snowflake(_Section):
-    """A warehouse on Snowflake: one user, with a role to load, to transform and to develop.
+    """A warehouse on Snowflake: one user with roles to load, to transform and to develop.
 
-    The private key is base64 of its unencrypted DER. `host`, `port` and `protocol` name a server
-    that stands in for the account.
+    The private key is base64 of its unencrypted DER. `host`, `port` and `protocol` address a server
+    that emulates Snowflake.
     """
 
     account: str = ""
@@ -117,7 +117,7 @@ class Snowflake(_Section):
     protocol: str = "https"
 
     def login(self, role: Literal["loader", "transformer", "developer"]) -> dict[str, str | int]:
-        """Return how to log in with a role, in the words of connector and adapter: never log it.
+        """Return the login parameters of a role, which include a secret: never log them.
 
         Raises:
             SettingsError: when account, user or secret is missing.
@@ -138,7 +138,7 @@ class Snowflake(_Section):
             "host": self.host,
             "port": self.port,
         }
-        # A key goes before a password.
+        # A key takes precedence over a password.
         secret = "private_key" if self.private_key else "password"
         value = self.private_key or self.password
         given[secret] = value.get_secret_value() if value else None
@@ -150,7 +150,7 @@ class Catalog(_Database):
 
     @property
     def jdbc_url(self) -> str:
-        """Return the JDBC URL without login."""
+        """Return the JDBC URL without user and password."""
         return f"jdbc:postgresql://{self.host}:{self.port}/{self.database}"
 
     def user(self, role: CatalogRole) -> str:
@@ -162,17 +162,17 @@ class Catalog(_Database):
         return _need(self.passwords.get(role), f"catalog role {role}")
 
     def dsn(self, role: CatalogRole) -> str:
-        """Return a libpq URI with the password in it: never log it."""
+        """Return a libpq URI, which includes the password: never log it."""
         return self._uri("postgresql", self.user(role), self.password(role).get_secret_value())
 
     def sqlalchemy_uri(self, role: CatalogRole) -> str:
-        """Return the URI that pyiceberg's SqlCatalog takes."""
+        """Return the URI for pyiceberg's SqlCatalog."""
         password = self.password(role).get_secret_value()
         return self._uri("postgresql+psycopg", self.user(role), password)
 
 
 class S3(_Section):
-    """The object store: one key a role, one bucket a purpose."""
+    """The object store: one key for each role, one bucket for each purpose."""
 
     endpoint: str
     region: str = "us-east-1"
@@ -189,7 +189,7 @@ class S3(_Section):
 
 
 class Spark(_Section):
-    """Where Spark runs: a Connect server, or in this process when ``remote`` is None."""
+    """Spark: a Connect server, or a session in this process when ``remote`` is None."""
 
     remote: SecretStr | None = None
 
@@ -205,7 +205,7 @@ class MLflow(_Section):
 
     @property
     def password(self) -> SecretStr:
-        """Return the password of the user that logs and registers."""
+        """Return the password of the user that logs runs and registers models."""
         return _need(self.admin_password, "MLflow's admin")
 
     @property
@@ -215,7 +215,7 @@ class MLflow(_Section):
 
 
 class Airflow(_Section):
-    """The Airflow web server and its one user."""
+    """The Airflow web server and its only user."""
 
     url: str
     username: str = "admin"
@@ -228,7 +228,7 @@ class Airflow(_Section):
 
 
 class Superset(_Section):
-    """The dashboards' web server and its one user."""
+    """The Superset web server and its only user."""
 
     url: str
     username: str = "admin"
@@ -241,14 +241,14 @@ class Superset(_Section):
 
 
 class _EmbeddedDefaults(PydanticBaseSettingsSource):
-    """Values of the platform on this machine, below everything an operator sets."""
+    """Defaults of the embedded platform, with the lowest precedence."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Satisfy the base class; all fields come from `__call__` together."""
+        """Implement the abstract method; `__call__` returns all fields together."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Count ports from the base and read the secrets that exist."""
+        """Derive ports from `port_base` and read the existing secrets."""
         state = Path(self.current_state.get("state_dir", REPO / "var")).expanduser()
         base = int(self.current_state.get("port_base", 15400))
         folder = (state if state.is_absolute() else REPO / state) / "secrets"
@@ -257,28 +257,28 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
             file = folder / name
             return file.read_text().strip() if file.is_file() else None
 
-        def known(prefix: str, roles: tuple[str, ...]) -> dict[str, str]:
+        def passwords(prefix: str, roles: tuple[str, ...]) -> dict[str, str]:
             pairs = ((role, secret(f"{prefix}_{role}")) for role in roles)
             return {role: value for role, value in pairs if value}
 
         port = {name: base + offset for name, offset in PORT_OFFSETS.items()}
         token = secret("spark_token")
-        # The client sends a token without TLS to this very name only.
+        # The client sends a token without TLS only to a server with this name.
         remote = f"sc://localhost:{port['spark']}/;token={token}" if token else None
         return {
             "warehouse": {
                 "port": port["postgres"],
                 "database": "warehouse",
-                "passwords": known("warehouse", get_args(WarehouseRole)),
+                "passwords": passwords("warehouse", get_args(WarehouseRole)),
             },
             "catalog": {
                 "port": port["postgres"],
                 "database": "lake",
-                "passwords": known("lake", ("writer", "reader")),
+                "passwords": passwords("lake", ("writer", "reader")),
             },
             "s3": {
                 "endpoint": f"http://{HOST}:{port['s3']}",
-                "secret_keys": known("s3", ("lander", "processor", "reader", "platform")),
+                "secret_keys": passwords("s3", ("lander", "processor", "reader", "platform")),
             },
             "spark": {"remote": remote},
             "mlflow": {
@@ -298,7 +298,7 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Everything the platform can be told. Frozen; unknown keys are refused."""
+    """All settings of the platform. Frozen; unknown keys are refused."""
 
     model_config = SettingsConfigDict(
         env_prefix="TOLLGATE_",
@@ -358,16 +358,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the embedded platform's values below the operator's."""
+        """Give the embedded defaults the lowest precedence."""
         return init_settings, env_settings, dotenv_settings, _EmbeddedDefaults(settings_cls)
 
 
 def load_settings() -> Settings:
-    """Read the settings now, refusing a ``TOLLGATE_*`` variable that means nothing."""
-    known = {f"TOLLGATE_{name.upper()}" for name in Settings.model_fields}
-    given = {key.split("__")[0].upper() for key in os.environ if key.startswith("TOLLGATE_")}
-    if unknown := sorted(given - known):
-        raise SettingsError(f"Unknown settings {unknown}: see .env.example for those that exist.")
+    """Read the settings, and refuse unknown ``TOLLGATE_*`` variables."""
+    declared = {f"TOLLGATE_{name.upper()}" for name in Settings.model_fields}
+    variables = {key.split("__")[0].upper() for key in os.environ if key.startswith("TOLLGATE_")}
+    if unknown := sorted(variables - declared):
+        raise SettingsError(f"Unknown settings {unknown}: .env.example lists all settings.")
     return Settings()  # type: ignore[call-arg]  # the sources fill the sections
 
 

@@ -18,7 +18,7 @@ class Stage(StrEnum):
 
 
 Layer = Literal["core", "scores", "models", "operations"]
-"""Marts that are built and published together."""
+"""Stages outside of the way of a window from Raw to PRODUCTION."""
 
 
 class Gate(StrEnum):

@@ -1,4 +1,4 @@
-"""What a table is: its grain, its key and its columns, in order."""
+"""Declaration of a table: grain, key and ordered columns."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Windows, a source's business dates: the partition key of every asset on the line."""
+"""Windows, the business dates of a source: the partition key of every asset."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ _SEPARATOR: Final = "--"
 _AT: Final = "@"
 _SOURCE: Final = r"[a-z][a-z0-9_]*"
 SPAN_PATTERN: Final = r"\d{4}-\d{2}-\d{2}(--\d{4}-\d{2}-\d{2})?"
-"""What the dates of a window look like, for a form to check."""
+"""The form of the dates of a window, as a regular expression for trigger forms."""
 
 
 class WindowError(ValueError):
-    """Raised when a text is not a window; its message says what a window looks like."""
+    """Raised when a text is not a window. The message has an example of a valid one."""
 
 
 def _date(text: str, window: str) -> date:
@@ -39,10 +39,11 @@ class Window:
     end: date
 
     def __post_init__(self) -> None:
-        """Refuse a range that ends before it starts, and a source that cannot be one's name.
+        """Refuse a range that ends before it starts, and an invalid name of a source.
 
         Raises:
-            WindowError: when `end` is before `start`, or `source` is not in plain letters.
+            WindowError: when `end` is before `start`, or `source` has other characters than small
+                letters, digits and underscores.
         """
         if not re.fullmatch(_SOURCE, self.source):
             raise WindowError(
@@ -59,7 +60,7 @@ class Window:
         """Return the window of a source over `2024-03-01`, or `2024-01-01--2024-04-30`.
 
         Raises:
-            WindowError: when `span` is neither, or the range is the wrong way round.
+            WindowError: when `span` is neither, or the range ends before it starts.
         """
         first, separator, last = span.partition(_SEPARATOR)
         start = _date(first, span)
@@ -70,7 +71,7 @@ class Window:
         """Read a window from its key, as `sparkov@2024-03-01`.
 
         Raises:
-            WindowError: when `key` names no source, or what follows is not a range of dates.
+            WindowError: when `key` has no source, or no date or range of dates after it.
         """
         source, at, span = key.partition(_AT)
         if not at:
@@ -98,7 +99,7 @@ class Window:
             yield self.start + timedelta(days=offset)
 
     def __contains__(self, day: date) -> bool:
-        """Return whether `day` lies in the window."""
+        """Return whether `day` is in the window."""
         return self.start <= day <= self.end
 
     def __len__(self) -> int:

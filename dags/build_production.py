@@ -1,24 +1,24 @@
 """### STAGING → PRODUCTION
 
-Runs dbt once, in process: the core marts (`dim_*`, `fct_transactions`, `fct_fraud_labels`,
-`rpt_fraud_*`) and those of operations (refused rows, runs, tasks, gates) are built and tested
-for the touched dates in an audit schema, judged there, and shown to readers in one transaction.
+Runs dbt in the task process. dbt builds and tests the core marts (`dim_*`, `fct_transactions`,
+`fct_fraud_labels`, `rpt_fraud_*`) and the operations marts (quarantined rows, runs, tasks, gates)
+for the touched dates in an audit schema. After the gate, one transaction publishes them to readers.
 
 | | |
 | --- | --- |
-| **When** | each time `load_staging` swaps a window in; by hand with a window |
+| **When** | each time `load_staging` publishes a window; manually with a window |
 | **In** | schema `staging`; the run ledger names the dates |
 | **Out** | schema `production` |
 | **Then** | `score_transactions` runs for the same window |
 
-**Run it again**: safe; the dates replace themselves.
+**Run it again**: safe; the run replaces its dates.
 
 **When it fails**
 - `build`: a model or a dbt test failed; the message names it. Nothing is visible to readers.
-- `gate_production`: the marts disagree with STAGING; the audit schema was set back. Read the
-  report, mend, then *Clear* the run from `build`.
-- `publish`: Postgres was away (tried again by itself). *Waits no more*: another run, or a
-  rebuild, came between; *Clear* the run from `build`.
+- `gate_production`: the marts do not reconcile with STAGING; the audit schema was reset. Read the
+  report, fix the cause, then *Clear* the run from `build`.
+- `publish`: Postgres was unavailable (retried automatically). *Waits no more*: another run, or a
+  full refresh, replaced the build; *Clear* the run from `build`.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_para
 
 with DAG(
     DAG_OF_STAGE[Stage.BUILD],
-    description="The core marts by dbt, audited before readers see them",
+    description="Core marts, built by dbt and gated before readers see them",
     doc_md=__doc__,
     schedule=after(STAGING),
     params=window_params("Business dates to build, loaded before"),
@@ -48,14 +48,14 @@ with DAG(
 
     @task
     def gate_production(written: dict[str, Any]) -> str:
-        """Judge the audit schema against STAGING; a refused build is undone."""
+        """Check the audit schema against STAGING; reset it when the gate closes."""
         from tollgate_airflow.stages import build as stage
 
         return stage.gate(written)
 
     @task(outlets=[ASSET[PRODUCTION]])
     def publish(written: dict[str, Any], **context: Any) -> str:
-        """Show the build to readers in one transaction."""
+        """Publish the build to readers in one transaction."""
         from tollgate_airflow.stages import build as stage
 
         window = stage.publish(context, written)

@@ -1,22 +1,25 @@
 """### Lake → STAGING
 
-Copies the dates that the window touched from the lake into fresh Postgres tables by binary COPY,
-reconciles them with the lake by day (rows and sums), and swaps them in as partitions, all at once.
+Copies the touched dates of the window from the lake into Postgres shadow tables by binary COPY,
+reconciles them with the lake by day (rows and sums), and swaps them in as partitions in one
+transaction.
 
 | | |
 | --- | --- |
-| **When** | each time `prepare_sandbox` publishes a window; by hand with a window |
+| **When** | each time `prepare_sandbox` publishes a window; manually with a window |
 | **In** | the Processed and Sandbox snapshots that the run ledger names for the window |
 | **Out** | `staging.transactions`, `labels`, `features`, `customers`, `merchants`, `quarantine` |
 | **Then** | `build_production` runs for the same window |
 
-**Run it again**: safe; days are replaced whole, and never by an older snapshot.
+**Run it again**: safe; complete days are replaced, never by an older snapshot.
 
 **When it fails**
-- `load`: Postgres or the lake was away (tried again by itself), or an earlier stage is missing.
-- `gate_staging`: something was lost on the way; the fresh tables were dropped and STAGING is as
-  before. The report names table, day and measure. Then *Clear* the run from `load`.
-- `publish`: a reader held a lock for too long (tried again by itself).
+- `load`: Postgres or the lake was unavailable (retried automatically), or an earlier stage is
+  missing.
+- `gate_staging`: the shadow tables do not reconcile with the lake; they were dropped, and STAGING
+  is unchanged. The report names table, day and measure. Fix the cause, then *Clear* the run from
+  `load`.
+- `publish`: a reader held a lock for too long (retried automatically).
 """
 
 from typing import Any
@@ -29,7 +32,7 @@ from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, after, tags, window_para
 
 with DAG(
     DAG_OF_STAGE[Stage.LOAD],
-    description="The touched dates from the lake into Postgres, reconciled",
+    description="Copy touched dates from the lake into Postgres and reconcile them",
     doc_md=__doc__,
     schedule=after(SANDBOX),
     params=window_params("Business dates to load, prepared before"),
@@ -39,21 +42,21 @@ with DAG(
 
     @task
     def load(**context: Any) -> dict[str, Any]:
-        """Copy the touched dates into fresh tables beside STAGING."""
+        """Copy the touched dates into shadow tables of STAGING."""
         from tollgate_airflow.stages import load as stage
 
         return stage.write(context)
 
     @task
     def gate_staging(written: dict[str, Any]) -> str:
-        """Judge the fresh tables against the lake; refused ones are dropped."""
+        """Check the shadow tables against the lake; drop them when the gate closes."""
         from tollgate_airflow.stages import load as stage
 
         return stage.gate(written)
 
     @task(outlets=[ASSET[STAGING]])
     def publish(written: dict[str, Any], **context: Any) -> str:
-        """Swap the fresh tables in, in one transaction."""
+        """Attach the shadow tables as partitions, in one transaction."""
         from tollgate_airflow.stages import load as stage
 
         window = stage.publish(context, written)

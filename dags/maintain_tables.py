@@ -1,29 +1,29 @@
 """### Maintain the lake's tables
 
-Keeps the Iceberg tables of Processed and Sandbox small and quick to read: joins small files that
-share a partition, rewrites manifests when there are many, drops audit branches of dead runs,
-expires old snapshots, and removes files that nothing names. No row changes. What was done is the
-result of `maintain`, by table, in files and bytes.
+Maintains the Iceberg tables of Processed and Sandbox: compacts small files of a partition, rewrites
+manifests when there are many, drops audit branches of failed runs, expires old snapshots, and
+removes orphan files. No row changes. The result of `maintain` lists the changes of each table in
+files and bytes.
 
 | | |
 | --- | --- |
-| **When** | Sundays at 04:00 UTC, once unpaused; by hand at any time, first with `dry_run` |
-| **In** | all tables of the lake; the run ledger says what windows in flight still read |
-| **Out** | the same rows in fewer files; older snapshots are gone |
-| **Kept** | what is tagged (each model's training data), young, newest, or in flight |
+| **When** | Sundays at 04:00 UTC, once unpaused; manually at any time, first with `dry_run` |
+| **In** | all tables of the lake; the run ledger names the snapshots that unfinished windows read |
+| **Out** | the same rows in fewer files, without old snapshots |
+| **Kept** | snapshots that are tagged (training data), young, newest, or of unfinished windows |
 
-`await_quiet_line` waits up to six hours until no run writes the lake. A table that still has an
-audit branch in work keeps its files as they are until the next time.
+`await_quiet_line` waits up to six hours until no run writes the lake. The files of a table with an
+audit branch in use are not changed until the next run.
 
-**Run it again**: safe; what was done is not done twice, what a kill left is done then.
+**Run it again**: safe; finished work is not repeated, and the work of a killed run is completed.
 
 **When it fails**
-- `await_quiet_line`: runs went on for six hours, or one hangs. Look at `process_transactions`,
+- `await_quiet_line`: runs were active for six hours, or one hangs. Check `process_transactions`,
   `prepare_sandbox` and `redrive_quarantine`, then *Clear*.
-- `maintain`: Spark, Postgres or the object store was away (tried again by itself).
-- A publish of another DAG with *main moved*: it began while this one ran; *Clear* that run from its
-  first task.
-- A stage that reads an expired snapshot says so: run the window from `process_transactions`.
+- `maintain`: Spark, Postgres or the object store was unavailable (retried automatically).
+- A publish of another DAG with *main moved*: it started while this DAG ran; *Clear* that run from
+  its first task.
+- A stage reports an expired snapshot: run the window again from `process_transactions`.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ from tollgate_airflow.wiring import DAG_OPTIONS, NEXT_TIME, count_param
 
 with DAG(
     MAINTENANCE_DAG,
-    description="Fewer files, fewer snapshots, no leftovers; no row changes",
+    description="Compaction, snapshot expiry and orphan removal; no row changes",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 4 * * 0", timezone="UTC", run_immediately=NEXT_TIME),
     params={
@@ -43,13 +43,13 @@ with DAG(
             False,
             type="boolean",
             title="Dry run",
-            description="Change nothing; the result says what would be done.",
+            description="Change nothing; the result lists the changes that a run would make.",
         ),
-        "keep_days": count_param(14, "Keep, days", "Snapshots not older than this stay."),
-        "keep_last": count_param(20, "Keep at least", "So many newest snapshots stay anyway."),
-        "in_flight_days": count_param(90, "In flight, days", "Unscored for longer: given up."),
-        "branch_days": count_param(2, "Branches, days", "Older audit branches are leftovers."),
-        "orphan_days": count_param(3, "Orphans, days", "Files that nothing names go after this."),
+        "keep_days": count_param(14, "Keep, days", "Snapshots that are not older are kept."),
+        "keep_last": count_param(20, "Keep at least", "This number of newest snapshots is kept."),
+        "in_flight_days": count_param(90, "In flight, days", "Older unscored windows are ignored."),
+        "branch_days": count_param(2, "Branches, days", "Older audit branches are dropped."),
+        "orphan_days": count_param(3, "Orphans, days", "Older orphan files are removed."),
     },
     tags=["maintenance", "processed", "sandbox"],
     **DAG_OPTIONS,
@@ -64,7 +64,7 @@ with DAG(
 
     @task
     def maintain(**context: Any) -> list[dict[str, Any]]:
-        """Compact, expire and sweep table by table; return what was done."""
+        """Compact, expire and remove orphans by table; return the changes."""
         from tollgate_airflow.stages import maintain as stage
 
         return stage.maintain(context)

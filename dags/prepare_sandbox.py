@@ -1,24 +1,25 @@
 """### Processed → Sandbox
 
-Computes the point-in-time features of `contracts/features.py` with Spark (what was known at the
-payment's own time, never later) and a masked one-in-ten sample for analysts.
+Computes the point-in-time features of `contracts/features.py` with Spark (only from data that was
+known at the time of the payment) and a masked one-in-ten sample for analysts.
 
 | | |
 | --- | --- |
-| **When** | each time `process_transactions` publishes a window; by hand with a window |
+| **When** | each time `process_transactions` publishes a window; manually with a window |
 | **In** | the Processed snapshots that the run ledger names for the window |
 | **Out** | `lake.sandbox.features`, `lake.sandbox.transactions_masked`, gated on a branch |
 | **Then** | `load_staging` runs for the same window |
 
-Late rows change features of later dates; the run recomputes up to 37 days after each touched date
-and reports the dates it wrote.
+Late rows change features of later dates: the run recomputes up to 37 days after each touched date
+and reports the dates that it wrote.
 
-**Run it again**: safe; the dates replace themselves.
+**Run it again**: safe; the run replaces its dates.
 
 **When it fails**
-- `prepare`: Spark or a store was away (tried again by itself), or the window was never processed.
-- `gate_sandbox`: the branch was dropped, readers see the features as they were. Read the report,
-  mend, then *Clear* the run from `prepare`.
+- `prepare`: Spark or a store was unavailable (retried automatically), or the window was never
+  processed.
+- `gate_sandbox`: the branch was dropped, and the published features are unchanged. Read the
+  report, fix the cause, then *Clear* the run from `prepare`.
 - `publish` with *main moved*: *Clear* the run from `prepare`.
 """
 
@@ -49,7 +50,7 @@ with DAG(
 
     @task
     def gate_sandbox(written: dict[str, Any]) -> str:
-        """Judge the audit branch; a refused one never reaches a reader."""
+        """Check the audit branch; drop it when the gate closes."""
         from tollgate_airflow.stages import prepare as stage
 
         return stage.gate(written)

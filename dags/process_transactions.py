@@ -1,24 +1,26 @@
 """### Raw → Processed
 
-Reads the window's Raw objects with Spark, gives every column its type, validates each row against
+Reads the Raw objects of the window with Spark, casts every column, validates each row against
 a closed list of reasons, replaces direct identifiers by keyed tokens, coarsens places, and writes
 transactions, labels, customers, merchants and quarantine as Iceberg tables.
 
 | | |
 | --- | --- |
-| **When** | each time `land_transactions` lets a window through; by hand with a window |
+| **When** | each time gate raw of `land_transactions` passes; manually with a window |
 | **In** | the newest manifest of the window in Raw |
-| **Out** | `lake.processed.*`, on an audit branch until the gate has judged it |
+| **Out** | `lake.processed.*`, on an audit branch until the gate passes |
 | **Then** | `prepare_sandbox` runs for the same window |
 
-**Run it again**: safe; the window's rows replace themselves, other rows on the same dates stay.
+**Run it again**: safe; the run replaces the rows of its window and keeps other rows on the same
+dates.
 
 **When it fails**
-- `process`: Spark or a store was away (tried again by itself), or the manifest cannot be read.
-- `gate_processed`: what was written broke a rule; the audit branch was dropped, readers still see
-  the tables as they were. Read the report, mend, then *Clear* the run from `process`.
-- `publish` with *main moved*: somebody else published in between; *Clear* the run from `process`.
-- Rows you miss are in `processed.quarantine`, with the reason and the Raw object.
+- `process`: Spark or a store was unavailable (retried automatically), or the manifest cannot be
+  read.
+- `gate_processed`: a check failed; the audit branch was dropped, and the published tables are
+  unchanged. Read the report, fix the cause, then *Clear* the run from `process`.
+- `publish` with *main moved*: another run has published since; *Clear* the run from `process`.
+- Missing rows are in `processed.quarantine`, with the reason and the Raw object.
 """
 
 from typing import Any
@@ -48,7 +50,7 @@ with DAG(
 
     @task
     def gate_processed(written: dict[str, Any], **context: Any) -> str:
-        """Judge the audit branch; a refused one never reaches a reader."""
+        """Check the audit branch; drop it when the gate closes."""
         from tollgate_airflow.stages import process as stage
 
         return stage.gate(context, written)

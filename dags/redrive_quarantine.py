@@ -1,30 +1,31 @@
-"""### Quarantine → Processed, once a mapping or a rule is mended
+"""### Quarantine → Processed, after a mapping or a rule was corrected
 
-Takes quarantined rows of a window again from Raw, through the same reading, rules and
-deduplication as `process_transactions`, by the declaration of today. What passes leaves the
-quarantine for the tables; what fails again stays, with its history and one try more.
+Reads quarantined rows of a window again from Raw and applies the parser, rules and deduplication of
+`process_transactions` with the current declaration of the source. Rows that pass move from
+quarantine to the tables. Rows that fail again stay in quarantine with an increased redrive count.
 
 | | |
 | --- | --- |
-| **When** | by hand, after a mapping or a rule of a source was mended |
+| **When** | manually, after a mapping or a rule of a source was corrected |
 | **In** | `lake.processed.quarantine`, and the Raw objects of the window's last processing |
-| **Out** | `lake.processed.*`, on an audit branch until the gate has judged it |
-| **Then** | `prepare_sandbox` runs for the window: the payments come to PRODUCTION |
+| **Out** | `lake.processed.*`, on an audit branch until the gate passes |
+| **Then** | `prepare_sandbox` runs for the window and brings the payments to PRODUCTION |
 
-`rehearse` only says what would happen: per reason, how many rows and how much money would pass,
-be dropped as repeats, or fail again, and why. With `dry_run`, which is the default, the run ends
-there and nothing was written. Without it the ledger moves the rows from quarantined to out or
-duplicate, under this run and in the total of the window; nothing counts twice.
+`rehearse` reports the outcome for each reason: the rows and the money that would pass, be dropped
+as repeats, or fail again, and why. With `dry_run`, which is the default, the run ends after it and
+writes nothing. Without `dry_run`, the ledger moves the rows from quarantined to out or duplicate,
+for this run and in the totals of the window; nothing counts twice.
 
-**Run it again**: safe; rows that passed are gone from quarantine, so nothing moves a second time.
-Clear a run that was published and it is skipped.
+**Run it again**: safe; rows that passed are not in quarantine any more, so no row moves twice.
+A published run that is cleared is skipped.
 
 **When it fails**
-- `rehearse`, `redrive`: Spark or a store was away (tried again by itself); or the quarantine is not
-  what the ledger says, since another window has handled the same objects: process the window first.
-- `gate_processed`: what was written broke a rule; the audit branch was dropped, readers still see
-  the tables as they were. Read the report, mend, then *Clear* the run from `redrive`.
-- `publish` with *main moved*: somebody else published in between; *Clear* the run from `redrive`.
+- `rehearse`, `redrive`: Spark or a store was unavailable (retried automatically);
+  or the quarantine differs from the ledger, because another window has processed the same objects:
+  process the window first.
+- `gate_processed`: a check failed; the audit branch was dropped, and the published tables are
+  unchanged. Read the report, fix the cause, then *Clear* the run from `redrive`.
+- `publish` with *main moved*: another run has published since; *Clear* the run from `redrive`.
 """
 
 from typing import Any
@@ -37,7 +38,7 @@ from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, redrive_params, tags
 
 with DAG(
     DAG_OF_STAGE[Stage.REDRIVE],
-    description="Quarantined rows tried again by the rules of today",
+    description="Process quarantined rows again with the current rules",
     doc_md=__doc__,
     schedule=None,
     params=redrive_params(),
@@ -47,21 +48,21 @@ with DAG(
 
     @task
     def rehearse(**context: Any) -> list[str]:
-        """Say what would become of the rows; write nothing."""
+        """Report the outcome for each reason; write nothing."""
         from tollgate_airflow.stages import redrive as stage
 
         return stage.rehearse(context)
 
     @task
     def redrive(**context: Any) -> dict[str, Any]:
-        """Write what passes now to the audit branch; end here when it is a dry run."""
+        """Write rows that pass to the audit branch; skipped in a dry run."""
         from tollgate_airflow.stages import redrive as stage
 
         return stage.write(context)
 
     @task
     def gate_processed(written: dict[str, Any], **context: Any) -> str:
-        """Judge the audit branch; a refused one never reaches a reader."""
+        """Check the audit branch; drop it when the gate closes."""
         from tollgate_airflow.stages import redrive as stage
 
         return stage.gate(context, written)

@@ -1,28 +1,28 @@
 """### Score with the champion
 
-The champion of the window's source scores its payments: score, risk level, reasons, model version
-and feature snapshot. Payments of other sources on the same dates are not touched. dbt then
-publishes the score marts: scores, alerts with their outcomes, how the model did, by day. At the end
-of the line the docs and the run marts are brought up to date.
+Scores the payments of the window with the champion model of the source. A score has a risk level,
+reasons, the model version and the feature snapshot. Payments of other sources on the same dates are
+not scored. dbt then publishes the score marts: scores, alerts with outcomes, daily metrics of the
+model. The last task refreshes the docs and the run marts.
 
 | | |
 | --- | --- |
-| **When** | each time `build_production` publishes a window; by hand with a window |
+| **When** | each time `build_production` publishes a window; manually with a window |
 | **In** | `lake.sandbox.features` at the snapshot that the run ledger names for the window |
 | **Out** | `staging.scores`, the score marts in `production` |
 
-**No champion yet?** The tasks are skipped and say so: run `train_fraud_model` for the source, then
-trigger this DAG by hand for the windows that were skipped.
+**No champion yet?** The tasks are skipped with a message: run `train_fraud_model` for the source,
+then trigger this DAG manually for the skipped windows.
 
-**Run it again**: safe; a score that was issued is never changed, a new model version adds its own.
+**Run it again**: safe; published scores never change, and a new model version adds scores.
 
 **When it fails**
-- `score`: MLflow, Postgres or the lake was away (tried again by itself).
-- `gate_scores`: a payment is missing or scored twice, an input of the model is null throughout, or
-  the distribution is one we do not know; the scores were dropped. Read the report, mend or retrain,
-  then *Clear* the run from `score`.
+- `score`: MLflow, Postgres or the lake was unavailable (retried automatically).
+- `gate_scores`: a payment has no score or two, an input of the model is always null, or the
+  distribution of the scores is unusual; the scores were dropped. Read the report, fix the cause or
+  retrain, then *Clear* the run from `score`.
 - `publish`: a score mart failed its dbt tests; the message names it.
-- `refresh_reports`: only docs are stale; *Clear* the task.
+- `refresh_reports`: only the docs are stale; *Clear* the task.
 """
 
 from typing import Any
@@ -45,21 +45,21 @@ with DAG(
 
     @task
     def score(**context: Any) -> dict[str, Any]:
-        """Score the window into a table beside STAGING; skipped without a champion."""
+        """Score the window into a shadow table; skipped without a champion."""
         from tollgate_airflow.stages import score as stage
 
         return stage.write(context)
 
     @task
     def gate_scores(written: dict[str, Any]) -> str:
-        """Judge the scores; refused ones are dropped."""
+        """Check the scores; drop them when the gate closes."""
         from tollgate_airflow.stages import score as stage
 
         return stage.gate(written)
 
     @task(outlets=[ASSET[SCORES]])
     def publish(written: dict[str, Any], **context: Any) -> str:
-        """Put the scores into STAGING and their marts into PRODUCTION."""
+        """Publish the scores to STAGING and their marts to PRODUCTION."""
         from tollgate_airflow.stages import score as stage
 
         window = stage.publish(context, written)
@@ -68,7 +68,7 @@ with DAG(
 
     @teardown
     def refresh_reports(**context: Any) -> None:
-        """Bring run marts and docs up to date, whatever happened; does not decide the run."""
+        """Refresh run marts and docs, also after a failure; never decides the run's state."""
         from tollgate_airflow.stages import report
 
         report.refresh(context)

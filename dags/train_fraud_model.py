@@ -1,29 +1,30 @@
 """### Train the fraud model
 
-Trains logistic regression, boosted trees and Isolation Forest on a source's features in the
-Sandbox, with the labels known by then and a split by time that respects the label delay. Metrics,
-plots, feature importances, signature and data snapshot go to MLflow; the best is registered as
-challenger and becomes the source's champion only if it passes the model gate.
+Trains logistic regression, boosted trees and Isolation Forest on the features of a source, with the
+labels known at the end of the window and a split by time that respects the label delay. Metrics,
+plots, feature importances, signature and data snapshot are logged to MLflow. The best candidate is
+registered as challenger, and becomes the champion of the source if it passes the model gate.
 
 | | |
 | --- | --- |
-| **When** | Mondays at 03:00 UTC, once unpaused; by hand at any time |
+| **When** | Mondays at 03:00 UTC, once unpaused; manually at any time |
 | **In** | `lake.sandbox.features` and `lake.processed.labels` at recorded snapshots |
 | **Out** | a version of `fraud_detector_<source>` in MLflow and `dim_models`; maybe `champion` |
 
-**Source**: each has a model and a champion of its own. A feature that was null in every training
-row is left out of the model, and the run says which.
+**Source**: each source has a separate model and champion. Features that are null in all training
+rows are excluded from the model, and the run lists them.
 
-**Window**: training knows what was known when it ended. Empty means the source's last date with
-features.
+**Window**: training uses the data that was known at the end of the window. The default is the last
+date of the source with features.
 
-**Run it again**: each run registers one more version; the champion changes only through the gate.
+**Run it again**: safe; each run registers a new version, and the champion changes only if the gate
+passes.
 
 **When it fails**
 - `train` with *not enough history*: land more days first (34 days and 20 known frauds at least).
-- `train`: MLflow, Postgres or the lake was away (tried again by itself).
-- `gate_model` *skipped*: no failure. The new version did not beat the gate; the checks are named in
-  the task's log, the metrics are in MLflow, and scoring goes on with the champion it had.
+- `train`: MLflow, Postgres or the lake was unavailable (retried automatically).
+- `gate_model` *skipped*: not an error. The new version did not pass the gate; the task log names
+  the failed checks, MLflow has the metrics, and scoring continues with the previous champion.
 """
 
 from typing import Any
@@ -36,24 +37,24 @@ from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_
 
 with DAG(
     DAG_OF_STAGE[Stage.TRAIN],
-    description="Candidates, a challenger, and a champion if the gate opens",
+    description="Train candidates, register a challenger, promote it if the gate passes",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 3 * * 1", timezone="UTC", run_immediately=NEXT_TIME),
-    params=window_params("Prepared window at whose end training stands"),
+    params=window_params("Prepared window at whose end the model is trained"),
     tags=tags(Stage.TRAIN, "sandbox", "mlflow"),
     **DAG_OPTIONS,
 ):
 
     @task
     def train(**context: Any) -> dict[str, Any]:
-        """Train the candidates, register the best, promote it if the gate opens."""
+        """Train the candidates, register the best, promote it if the gate passes."""
         from tollgate_airflow.stages import train as stage
 
         return stage.write(context)
 
     @task(outlets=[ASSET[CHAMPION]])
     def gate_model(trained: dict[str, Any], **context: Any) -> str:
-        """Publish `dim_models`, say who is champion; skipped when that stays who it was."""
+        """Publish `dim_models`; skipped when the champion does not change."""
         from tollgate_airflow.stages import train as stage
 
         return stage.gate(context, trained)

@@ -1,1 +1,1 @@
-"""Run the sample through the whole line, through Airflow, and say what happened."""
+"""The demo: run the sample through all stages with Airflow, and print the results."""

@@ -1,4 +1,4 @@
-"""Run the demo: `python -m demo`, on a platform that is up."""
+"""Run the demo on a running platform: `python -m demo`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sources.registry import DEFAULT_SOURCE
 
 LEARNT: Final = Window.of(DEFAULT_SOURCE, "2024-05-01--2024-07-31")
 UNSEEN: Final = Window.of(DEFAULT_SOURCE, "2024-08-01--2024-08-29")
-"""What comes after the champion's training: only there its figures are no flattery."""
+"""Windows after the training data of the champion, on which its metrics are unbiased."""
 _FILE_WIDTH: Final = 150
 DAYS: Final = tuple(Window.of(DEFAULT_SOURCE, day) for day in ("2024-08-30", "2024-08-31"))
 
 
 def run(settings: Settings, console: Console) -> Path:
-    """Send the sample through the line; print the tables and return the JSON's path."""
+    """Run the sample through all stages; print the tables and return the path of the JSON file."""
     began, since = time.monotonic(), datetime.now(UTC)
     with AirflowClient(settings) as client, unpaused(client):
         line = Line(client, console)
@@ -38,16 +38,16 @@ def run(settings: Settings, console: Console) -> Path:
         for window in (UNSEEN, *DAYS):
             line.window(window)
         line.finish()
-    found = {**evidence.collect(settings, since), "seconds_total": time.monotonic() - began}
-    show.everything(console, settings, found)
+    results = {**evidence.collect(settings, since), "seconds_total": time.monotonic() - began}
+    show.everything(console, settings, results)
     target = settings.state_dir / "demo.json"
-    target.write_text(json.dumps(found, default=evidence.plain, indent=2) + "\n")
-    console.print(f"\n{found['seconds_total']:.0f} s in all. The same as JSON: {target}")
+    target.write_text(json.dumps(results, default=evidence.plain, indent=2) + "\n")
+    console.print(f"\n{results['seconds_total']:.0f} s in all. The same as JSON: {target}")
     return target
 
 
 def main() -> int:
-    """Run the demo; return 1 after one sentence when something fails."""
+    """Run the demo; return 1 after an error message when something fails."""
     try:
         run(
             load_settings(),

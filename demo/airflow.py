@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API: what the demo asks and nothing else."""
+"""A small client of Airflow's REST API for the demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TOLD: Final = " failed on window "
 
 
 class AirflowAwayError(RuntimeError):
-    """Raised when Airflow does not answer for a while."""
+    """Raised when Airflow does not respond for some time."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class DagRun:
 
     @property
     def finished(self) -> bool:
-        """Return whether nothing more happens in it."""
+        """Return whether the run has ended."""
         return self.state in {"success", "failed"}
 
 
 class AirflowClient:
-    """Airflow's API, logged in as its user; one that is starting again is waited for."""
+    """Client of Airflow's API, logged in as its user; it waits for a restarting server."""
 
     def __init__(self, settings: Settings) -> None:
-        """Prepare to talk to the Airflow of `settings`."""
+        """Create a client for the Airflow of `settings`."""
         self._airflow = settings.airflow
         self._http = httpx.Client(base_url=settings.airflow.url, timeout=20, trust_env=False)
 
@@ -89,21 +89,21 @@ class AirflowClient:
         self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
 
     def known_dags(self) -> set[str]:
-        """Return the DAGs that Airflow has read."""
+        """Return the DAGs that Airflow has parsed."""
         return {dag["dag_id"] for dag in self._send("GET", "/api/v2/dags").json()["dags"]}
 
     def trigger(self, dag_id: str, window: Window) -> DagRun:
-        """Start a DAG for a window by hand."""
+        """Trigger a DAG for a window."""
         return self.start(dag_id, {"source": window.source, "window": window.span})
 
     def start(self, dag_id: str, conf: dict[str, Any]) -> DagRun:
-        """Start a DAG by hand with these parameters."""
+        """Trigger a DAG with these parameters."""
         body = {"logical_date": None, "conf": conf}
         answer = self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         return _dag_run(answer.json())
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
-        """Return a run as it stands now."""
+        """Return the current state of a run."""
         return _dag_run(self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json())
 
     def run_of_window(self, dag_id: str, window: Window, since: datetime) -> DagRun | None:
@@ -119,28 +119,28 @@ class AirflowClient:
         return {task["task_id"]: task["state"] or "waiting" for task in self.task_instances(run)}
 
     def task_instances(self, run: DagRun) -> list[dict[str, Any]]:
-        """Return the tasks of a run as Airflow reports them, with their start and end."""
+        """Return the task instances of a run as Airflow reports them, with start and end."""
         answer = self._send("GET", f"{_path(run)}/taskInstances").json()
         instances: list[dict[str, Any]] = answer["task_instances"]
         return instances
 
     def result(self, run: DagRun, task: str) -> Any:
-        """Return what a task of a run returned."""
+        """Return the result of a task of a run."""
         path = f"{_path(run)}/taskInstances/{task}/xcomEntries/return_value"
         return self._send("GET", path).json()["value"]
 
     def what_failed(self, run: DagRun) -> str:
-        """Return one sentence about the task that failed, and where its log is."""
+        """Return the failure message of the failed task, with the address of its log."""
         for task, state in self.tasks(run).items():
             if state == "failed":
                 answer = self._send("GET", f"{_path(run)}/taskInstances/{task}").json()
                 number = answer["try_number"]
                 log = f"{self._airflow.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{task}"
-                return f"{self._told(run, task, number)} Log: {log}"
+                return f"{self._failure_message(run, task, number)} Log: {log}"
         return f"{run.dag_id} failed before a task ran. Log: {self._airflow.url}/dags/{run.dag_id}"
 
-    def _told(self, run: DagRun, task: str, number: int) -> str:
-        """Return the sentence that the failure callback wrote into the task's log."""
+    def _failure_message(self, run: DagRun, task: str, number: int) -> str:
+        """Return the message that the failure callback wrote into the task's log."""
         path = f"{_path(run)}/taskInstances/{task}/logs/{number}"
         content = self._send("GET", path).json()["content"]
         lines = [str(line.get("event", "")) if isinstance(line, dict) else "" for line in content]

@@ -1,4 +1,4 @@
-"""What happened, read where it is kept: PRODUCTION, the registry and the supervisor."""
+"""The results of the demo, from PRODUCTION, the model registry and the supervisor."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ limit 10
 
 
 class NoChampionError(RuntimeError):
-    """Raised when the registry names no champion after training."""
+    """Raised when the registry has no champion after training."""
 
 
 def champion(settings: Settings) -> dict[str, Any]:
-    """Return name, version and test metrics of the sample's champion, as its readers see them.
+    """Return name, version and test metrics of the champion of the sample, as the reader role.
 
     Raises:
         NoChampionError: when no version has the alias.
@@ -116,7 +116,7 @@ def services(settings: Settings) -> list[dict[str, Any]]:
 
 
 def collect(settings: Settings, since: datetime) -> dict[str, Any]:
-    """Return what the demo did since `since`; values are those of the stores."""
+    """Return the results of the demo since `since`, with values from the stores."""
     model = champion(settings)
     with psycopg.connect(settings.warehouse.dsn("reader"), row_factory=dict_row) as connection:
         stages = connection.execute(_STAGES, {"since": since}).fetchall()
@@ -134,7 +134,7 @@ def collect(settings: Settings, since: datetime) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON holds it: money as a number of two decimals, times as text."""
+    """Return a value for JSON: money as a number with two decimals, times as text."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):

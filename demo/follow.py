@@ -25,22 +25,22 @@ _CHAIN: Final = (
     Stage.SCORE,
 )
 _LONGEST_STAGE_SECONDS: Final = 900.0
-# Airflow starts the next DAG within a second; the first time it may still be reading the files.
+# Airflow starts the next DAG within a second, except while it parses the files for the first time.
 _LONGEST_HOP_SECONDS: Final = 60.0
 _WORK_DONE: Final = {Stage.SCORE: "publish"}
-"""Stages whose window is through before their trailing tasks are."""
-# Their schedules would ask for days that the sample does not have.
+"""Stages whose window is complete before their last tasks end."""
+# Scheduled runs would request days that the sample does not have.
 _SCHEDULED: Final = (Stage.LAND, Stage.TRAIN)
 _DAGS_APPEAR_SECONDS: Final = 90.0
 
 
 class StageFailedError(RuntimeError):
-    """Raised with the sentence of a stage that failed."""
+    """Raised with the message of a failed stage."""
 
 
 @contextmanager
 def unpaused(client: AirflowClient) -> Iterator[None]:
-    """Let all DAGs run; afterwards put those with a schedule to rest."""
+    """Unpause all DAGs; afterwards pause those with a schedule."""
     missing = set(DAG_OF_STAGE.values())
     deadline = time.monotonic() + _DAGS_APPEAR_SECONDS
     while missing := missing - client.known_dags():
@@ -60,11 +60,11 @@ def unpaused(client: AirflowClient) -> Iterator[None]:
 
 
 class Spoken:
-    """A line that can be said anew."""
+    """A status line that can be updated."""
 
-    def __init__(self, what: str) -> None:
-        """Begin with `what`."""
-        self._what = what
+    def __init__(self, activity: str) -> None:
+        """Create a line for `activity`."""
+        self._activity = activity
         self._began = time.monotonic()
         self.update: Callable[[str], None] | None = None
 
@@ -72,19 +72,19 @@ class Spoken:
         """Add a detail and the seconds so far."""
         if self.update is not None:
             seconds = time.monotonic() - self._began
-            self.update(f"{self._what}  {detail}  {seconds:.0f} s")
+            self.update(f"{self._activity}  {detail}  {seconds:.0f} s")
 
 
 @dataclass
 class Line:
-    """The line from land to score, as somebody who watches it sees it."""
+    """The pipeline from land to score, with status output."""
 
     client: AirflowClient
     console: Console
     runs: list[DagRun] = field(default_factory=list)
 
     def window(self, window: Window, last: Stage = Stage.SCORE) -> bool:
-        """Land a window and follow it to stage `last`; return whether that stage did something."""
+        """Land a window and follow it to stage `last`; return whether it was not skipped."""
         began = time.monotonic()
         since = datetime.now(UTC) - timedelta(seconds=2)
         run = self.client.trigger(DAG_OF_STAGE[Stage.LAND], window)
@@ -99,11 +99,11 @@ class Line:
         return done
 
     def by_hand(self, stage: Stage, window: Window) -> bool:
-        """Trigger one stage for a window and follow it; return whether it did something."""
+        """Trigger one stage for a window and follow it; return whether it was not skipped."""
         return self._followed(stage, self.client.trigger(DAG_OF_STAGE[stage], window), window)
 
     def finish(self) -> None:
-        """Wait for what runs after the line: docs and run marts.
+        """Wait for the tasks after the last stage: docs and run marts.
 
         Raises:
             StageFailedError: when one of them failed, which Airflow does not count as a failed run.
@@ -161,12 +161,12 @@ class Line:
         return not skipped
 
     @contextmanager
-    def _busy(self, what: str) -> Iterator[Spoken]:
-        """Show what is going on: a moving line on a terminal, nothing in a file."""
-        spoken = Spoken(what)
+    def _busy(self, activity: str) -> Iterator[Spoken]:
+        """Show the current activity: a spinner on a terminal, nothing in a file."""
+        spoken = Spoken(activity)
         if not self.console.is_terminal:
             yield spoken
             return
-        with self.console.status(what) as status:
+        with self.console.status(activity) as status:
             spoken.update = status.update
             yield spoken

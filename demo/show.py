@@ -32,7 +32,7 @@ def _table(title: str, columns: dict[str, str]) -> Table:
 
 
 def stages(found: dict[str, Any]) -> Table:
-    """Return a row for each stage and window: rows and money that came and went."""
+    """Return a row for each stage and window: rows and money in and out."""
     table = _table(
         "Stages",
         {
@@ -87,7 +87,7 @@ def model(found: dict[str, Any]) -> Table:
 
 
 def riskiest(found: dict[str, Any]) -> Table:
-    """Return the ten payments with the highest scores, and why."""
+    """Return the ten payments with the highest scores, and their reasons."""
     table = _table(
         "The ten riskiest payments",
         {
@@ -112,7 +112,7 @@ def riskiest(found: dict[str, Any]) -> Table:
 
 
 def where_to_look(settings: Settings, found: dict[str, Any]) -> str:
-    """Return the pages, and how to log in; never a password."""
+    """Return the addresses and the logins, without passwords."""
     airflow = settings.airflow
     together = sum(service["resident_mib"] for service in found["services"])
     lines = {

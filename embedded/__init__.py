@@ -1,1 +1,1 @@
-"""The platform on one machine without containers: services, supervisor, jars, set-up."""
+"""The embedded platform on one machine without containers: services, supervisor, jars, setup."""

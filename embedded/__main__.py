@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the platform, or the parts named by --only")
     up.add_argument("--only", type=_names, default=[], help="comma-separated services")
-    commands.add_parser("down", help="stop everything of ours")
+    commands.add_parser("down", help="stop all services of the platform")
     status = commands.add_parser("status", help="state, port, address and memory of each service")
     status.add_argument("--json", action="store_true", dest="as_json")
     logs = commands.add_parser("logs", help="the last lines of each log, or follow with -f")

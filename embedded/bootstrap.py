@@ -1,4 +1,4 @@
-"""One-shot jobs that make a fresh service ours: ``python -m embedded.bootstrap <service>``."""
+"""One-shot jobs that initialise a new service: ``python -m embedded.bootstrap <service>``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contracts.settings import get_settings
 
 
 def spark() -> None:
-    """Create the lake's namespaces by a query, which also warms the server."""
+    """Create the namespaces of the lake, and run a query to warm the server."""
     from pyspark.sql import SparkSession
 
     remote = get_settings().spark.remote

@@ -1,4 +1,4 @@
-"""What the platform's command line shows."""
+"""Output of the platform's command line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def say(text: str) -> None:
 
 
 def progress(states: dict[str, Any]) -> None:
-    """Print a service's state when it changed."""
+    """Print the state of a service when it changes."""
     for name, state in states.items():
         text = state["state"] + (f": {state['problem']}" if state.get("problem") else "")
         if state["state"] != "waiting" and _shown.get(name) != text:
@@ -41,7 +41,7 @@ def progress(states: dict[str, Any]) -> None:
 
 
 def resident_mib(pid: int, started: float) -> float:
-    """Return a service's memory: proportional where the system tells it, else resident."""
+    """Return the memory of a service: proportional if the system reports it, else resident."""
     total = 0
     family: dict[int, psutil.Process] = {}
     for member in session_members(pid, started):
@@ -97,7 +97,7 @@ def service_rows(settings: Settings) -> list[dict[str, Any]]:
 
 
 def print_status(settings: Settings, *, as_json: bool = False) -> int:
-    """Show every service; return 0 when all that should run do."""
+    """Show every service; return 0 when all required services run."""
     rows = service_rows(settings)
     running = read_status(settings)["running"]
     healthy = running and all(row["state"] == "ready" for row in rows)
@@ -122,7 +122,7 @@ def print_status(settings: Settings, *, as_json: bool = False) -> int:
 
 
 def logs(settings: Settings, service: str | None, follow: bool) -> None:
-    """Show the ends of the logs, or follow them."""
+    """Show the last lines of the logs, or follow them."""
     files = sorted(logs_dir(settings).glob(f"{service or '*'}.log"))
     if not files:
         say(f"There is no log in {logs_dir(settings)}.")
@@ -132,9 +132,9 @@ def logs(settings: Settings, service: str | None, follow: bool) -> None:
 
 
 def print_exports(settings: Settings, role: Literal["reader", "developer"]) -> None:
-    """Print shell exports that reach warehouse, lake and MLflow with the read-only roles.
+    """Print shell exports for access to warehouse, lake and MLflow with the read-only roles.
 
-    As the developer of models the warehouse is reached by `dbt` too, which is put on the path.
+    For the role developer, they configure `dbt` too, and add it to the path.
     """
     warehouse, lake = settings.warehouse, settings.catalog
     access, secret = settings.s3.keys("reader")
@@ -166,7 +166,7 @@ def print_exports(settings: Settings, role: Literal["reader", "developer"]) -> N
 
 
 def print_login(settings: Settings) -> None:
-    """Print addresses and passwords for a person at the keyboard."""
+    """Print addresses and passwords of the web pages."""
     airflow, mlflow = settings.airflow, settings.mlflow
     say(f"Airflow  {airflow.url}  {airflow.username}  {airflow.password.get_secret_value()}")
     say(

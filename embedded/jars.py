@@ -1,7 +1,7 @@
-"""Fetch the jars named in ``jars.lock`` with Ivy, verify them, keep them outside the repository.
+"""Fetch the jars of ``jars.lock`` with Ivy, verify them, and store them outside the repository.
 
-Ivy comes with the pyspark wheel and finds artefacts where this machine's owner says: a mirror in
-``~/.m2/settings.xml``, the file ``~/.ivy2/ivysettings.xml``, or else Ivy's own defaults.
+The pyspark wheel includes Ivy. Ivy uses a mirror in ``~/.m2/settings.xml``, the file
+``~/.ivy2/ivysettings.xml``, or its defaults.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LANES = 4
 
 
 class JarError(RuntimeError):
-    """A jar is missing or is not the one that was locked."""
+    """Raised when a jar is missing or differs from the locked one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Return the name under which the jar is kept."""
+        """Return the file name of the jar."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -63,7 +63,7 @@ def folder() -> Path:
 
 
 def class_path() -> str:
-    """Return the class path of all locked jars; raise `JarError` when one is not there."""
+    """Return the class path of all locked jars; raise `JarError` when one is missing."""
     files = [folder() / jar.file_name for jar in read_lock()]
     if missing := [file.name for file in files if not file.is_file()]:
         raise JarError(f"Jars are missing ({', '.join(missing)}): run `make setup`.")
@@ -71,7 +71,7 @@ def class_path() -> str:
 
 
 def verify(file: Path, jar: Jar) -> None:
-    """Raise `JarError`, and remove the file, when it is not the locked jar."""
+    """Raise `JarError` and remove the file when it is not the locked jar."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != jar.sha256:
@@ -83,7 +83,7 @@ def verify(file: Path, jar: Jar) -> None:
 
 
 def fetch(lock: Path = LOCK, target: Path | None = None, home: Path | None = None) -> int:
-    """Fetch what is missing in parallel lanes, verify it, and return how many jars came new."""
+    """Fetch and verify missing jars in parallel; return the number of fetched jars."""
     target = target or folder()
     target.mkdir(parents=True, exist_ok=True)
     wanted = [jar for jar in read_lock(lock) if not (target / jar.file_name).is_file()]
@@ -120,7 +120,7 @@ def _watch(scratch: Path, bar: Progress, task: TaskID, done: threading.Event) ->
 
 
 def _lane(scratch: Path, target: Path, settings: Path | None, number: int, jars: list[Jar]) -> None:
-    """Let one Ivy process fetch its share, then move the verified jars to their place."""
+    """Fetch a share of the jars in one Ivy process, then move the verified jars to the target."""
     dependencies = "".join(
         f'<dependency org="{jar.group}" name="{jar.artifact}" rev="{jar.version}" '
         'transitive="false"/>'
@@ -157,7 +157,7 @@ def _lane(scratch: Path, target: Path, settings: Path | None, number: int, jars:
 
 
 def trust_options(scratch: Path) -> list[str]:
-    """Let the wheel's Java trust the authorities that this machine trusts, as its own Java does."""
+    """Return options with which the wheel's Java trusts the machine's certificate authorities."""
     bundle = ssl.get_default_verify_paths().cafile
     if find_java() or bundle is None:
         return []
@@ -196,7 +196,7 @@ def ivy_settings(scratch: Path, home: Path) -> Path | None:
 
 
 def _mirror(settings: Path) -> str | None:
-    """Return the URL of the first mirror that stands for the central repository."""
+    """Return the URL of the first mirror of the central repository."""
     for mirror in ET.parse(settings).getroot().findall(".//{*}mirror"):  # noqa: S314
         covered = (mirror.findtext("{*}mirrorOf") or "").replace(" ", "").split(",")
         if {"central", "*", "external:*"} & set(covered) and "!central" not in covered:

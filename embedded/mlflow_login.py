@@ -1,4 +1,4 @@
-"""MLflow's login, narrowed: its own permissions let any user create experiments and models.
+"""Restricted MLflow login: MLflow's permissions let every user create experiments and models.
 
 Named in the server's ``auth.ini``; runs inside the MLflow server.
 """
@@ -14,12 +14,12 @@ from werkzeug.datastructures import Authorization
 from contracts.settings import get_settings
 
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-# Searches are POSTs, and so are the pages' GraphQL queries.
+# Searches and the GraphQL queries of the pages are POST requests.
 _READING_POSTS = re.compile(r"/(search|search-datasets|graphql|traces/metrics)$")
 
 
 def authenticate() -> Authorization | Response:
-    """Return who asks, or the refusal; the reading user is refused whatever changes something."""
+    """Return the user of a request, or a refusal; all changes by the reading user are refused."""
     answer: Authorization | Response = authenticate_request_basic_auth()
     reads = request.method in _READING_METHODS or _READING_POSTS.search(request.path)
     if reads or isinstance(answer, Response):

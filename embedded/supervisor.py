@@ -1,7 +1,8 @@
-"""Run services in dependency order, restart what crashes, and leave nothing behind.
+"""Supervisor: runs services in dependency order, restarts crashed ones, and stops all processes.
 
-Each service leads a session of its own and logs to a file. A thread a service walks it through
-its life; stopping it empties the whole session, for some children ignore a polite request.
+Each service leads a separate process session and logs to a file. One thread for each service
+starts, watches and restarts it. Stopping a service stops all processes of its session, because some
+children ignore SIGTERM.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class Launch:
 class Service:
     """One long-running program.
 
-    `launch` prepares the ground and says what to start; `ready` is asked with the pid and start
-    time of our own process, so that it can refuse another server on the same port. An `optional`
-    one runs only when it is named.
+    `launch` prepares the start and returns the command. `ready` gets the pid and start time of the
+    process, so that it can reject another server on the same port. An `optional` service runs only
+    when it is named.
     """
 
     name: str
@@ -76,7 +77,7 @@ class _Life:
 
 
 def port_is_free(port: int) -> bool:
-    """Tell whether a server could bind the port on loopback now."""
+    """Return whether a server can bind the port on loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -87,7 +88,7 @@ def port_is_free(port: int) -> bool:
 
 
 def session_members(leader: int, since: float) -> list[psutil.Process]:
-    """Return the living members of a session, unless its number now belongs to another."""
+    """Return the running members of a session, unless its id now belongs to another session."""
     members = []
     for pid in psutil.pids():
         try:
@@ -112,7 +113,7 @@ def _send(members: list[psutil.Process], number: signal.Signals) -> None:
 
 
 def empty_session(leader: int, since: float, first: signal.Signals, patience: float) -> None:
-    """Signal the leader's group, wait until the session is empty, then kill what is left."""
+    """Signal the process group, wait until the session is empty, then kill remaining processes."""
     try:
         if session_members(leader, since):
             os.killpg(leader, first)
@@ -126,7 +127,7 @@ def empty_session(leader: int, since: float, first: signal.Signals, patience: fl
 
 
 class Supervisor:
-    """Keep a set of services alive until told to stop."""
+    """Keeps a set of services running until it is stopped."""
 
     def __init__(self, services: Sequence[Service], logs: Path, status_file: Path) -> None:
         self._services = {service.name: service for service in services}
@@ -139,7 +140,7 @@ class Supervisor:
         self._spawning = threading.Lock()
 
     def run(self, wanted: Callable[[], Sequence[str]]) -> None:
-        """Run until SIGTERM or SIGINT; `wanted` is asked again on SIGHUP for more services."""
+        """Run until SIGTERM or SIGINT; SIGHUP calls `wanted` again for more services."""
         if sys.platform == "linux":
             subreaper = 36
             ctypes.CDLL(None).prctl(subreaper, 1, 0, 0, 0)
@@ -164,7 +165,7 @@ class Supervisor:
         self._stop_all()
 
     def _want(self, name: str) -> None:
-        """Start a service, or one that was given up, after all it needs."""
+        """Start a service, or a failed one again, after its dependencies."""
         life = self._lives[name]
         if name not in self._wanted or life.state == "failed":
             self._wanted.add(name)
@@ -184,7 +185,7 @@ class Supervisor:
                 self._once(service, life)
                 if self._stopping.is_set():
                     break
-                # A calm spell forgives earlier crashes.
+                # After a period without crashes, earlier ones are ignored.
                 calm = life.born and time.monotonic() - began > _CALM_SECONDS
                 life.restarts = 1 if calm else life.restarts + 1
                 if life.restarts > (_GIVE_UP_AFTER if life.born else _GIVE_UP_UNBORN_AFTER):
@@ -197,7 +198,7 @@ class Supervisor:
             life.gone.set()
 
     def _once(self, service: Service, life: _Life) -> None:
-        """Start the service, wait until it is ready, then until it ends, and sweep its session."""
+        """Start the service, wait until it is ready and until it ends, then empty its session."""
         process: subprocess.Popen[bytes] | None = None
         life.state, life.problem = "starting", ""
         try:
@@ -222,7 +223,7 @@ class Supervisor:
     def _spawn(self, service: Service, launch: Launch, life: _Life) -> subprocess.Popen[bytes]:
         uid, gid = launch.user or (None, None)
         with (self._logs / f"{service.name}.log").open("ab") as log, self._spawning:
-            if self._stopping.is_set():  # what stops services may have passed this one already
+            if self._stopping.is_set():  # the stop may have passed this service already
                 raise RuntimeError("the platform stops")
             process = subprocess.Popen(
                 list(launch.command),
@@ -254,7 +255,7 @@ class Supervisor:
             self._stopping.wait(0.2)
 
     def _stop_all(self) -> None:
-        """Stop dependents before what they need, each wave side by side."""
+        """Stop dependents before their dependencies, each level in parallel."""
         left = set(self._wanted)
         while left:
             needed = {need for name in left for need in self._services[name].needs}
@@ -277,7 +278,7 @@ class Supervisor:
         life.gone.wait(_STOP_SECONDS)
 
     def _adopt_orphans(self, everything: bool = False) -> None:
-        """Kill what left its service's session and lost its parent: it is ours as subreaper."""
+        """Kill orphans that left the session of their service; this process is their subreaper."""
         with self._spawning:
             leaders = set() if everything else {life.pid for life in self._lives.values()}
             for child in psutil.Process().children():

@@ -1,1 +1,1 @@
-"""The gates: what must hold before data goes on to the next store."""
+"""The quality gates between the stores."""

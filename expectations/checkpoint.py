@@ -1,7 +1,7 @@
 """Run the Great Expectations checkpoint of a gate.
 
-A batch is a pandas frame, a Spark frame or a query on Postgres, and Great Expectations evaluates it
-there. A first run asks for verdicts alone; the rules that failed run again for what they saw.
+A batch is a pandas frame, a Spark frame or a query on Postgres, which Great Expectations evaluates
+on that engine. The first run uses BOOLEAN_ONLY; failed rules run again for counts and examples.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any, Final
 from contracts.render.to_gx import Rule, to_expectation
 
 QUOTED: Final = 3
-"""Unexpected values that a report quotes."""
+"""Number of unexpected values that a report quotes."""
 _WITHHELD: Final = {
     "raised_exception": True,
     "exception_message": "withheld: it may quote values that are personal",
@@ -32,11 +32,11 @@ class PostgresQuery:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows, and the rules that judge them.
+    """Rows and the rules that check them.
 
     `data` is a pandas frame, a Spark frame or a `PostgresQuery`. `label` names the columns that
-    identify a row in a report, such as the business date. `part` says what a summary compares; it
-    is empty for the rows of the table itself.
+    identify a row in a report, such as the business date. `part` names the comparison of a summary
+    frame; it is empty for the rows of the table.
     """
 
     table: str
@@ -47,7 +47,7 @@ class Batch:
 
     @property
     def engine(self) -> str:
-        """Return which engine of Great Expectations evaluates the rules."""
+        """Return the Great Expectations engine that evaluates the rules."""
         if isinstance(self.data, PostgresQuery):
             return "postgres"
         return "spark" if type(self.data).__module__.startswith("pyspark.") else "pandas"
@@ -67,7 +67,7 @@ class Batch:
 
 
 def load_engine() -> Any:
-    """Import Great Expectations, silenced; worth doing once before a process forks."""
+    """Import Great Expectations without progress bars; call it once before a process forks."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
 
@@ -75,17 +75,17 @@ def load_engine() -> Any:
 
 
 def validate(gate: str, batches: Sequence[Batch]) -> list[list[Any]]:
-    """Run the checkpoint of a gate and return the validation results of each batch, rule by rule.
+    """Run the checkpoint of a gate and return the validation results of each batch by rule.
 
-    The result of a failed rule counts what it saw, and quotes a few examples unless it is private.
+    The result of a failed rule has counts, and a few examples unless the rule is private.
     """
     rules = {number: batch.named_rules for number, batch in enumerate(batches) if batch.rules}
     with _new_context() as context:
         checkpoints = _Checkpoints(context, gate, batches)
         results = checkpoints.run(rules, "BOOLEAN_ONLY")
         for number, verdicts in results.items():
-            seen = _details(checkpoints, number, rules[number], verdicts, batches[number].label)
-            results[number] = [seen.get(check_of(item), item) for item in verdicts]
+            details = _details(checkpoints, number, rules[number], verdicts, batches[number].label)
+            results[number] = [details.get(check_of(item), item) for item in verdicts]
     return [results.get(number, []) for number in range(len(batches))]
 
 
@@ -95,7 +95,7 @@ def check_of(item: Any) -> str:
 
 
 def exception_of(item: Any) -> str | None:
-    """Return the first line of what an expectation raised, or None."""
+    """Return the first line of the exception of an expectation, or None."""
     info = item.exception_info or {}
     for part in [info, *(v for v in info.values() if isinstance(v, dict))]:
         if part.get("raised_exception"):
@@ -112,7 +112,7 @@ def _details(
 ) -> dict[str, Any]:
     """Run the failed rules of a batch again and return their results by check."""
     failed = [check_of(item) for item in verdicts if not item.success]
-    seen: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     for private in (True, False):
         again = {name: rules[name] for name in failed if rules[name].private is private}
         if not again:
@@ -125,8 +125,8 @@ def _details(
         if private:
             for item in filter(exception_of, results):
                 item.exception_info = _WITHHELD
-        seen |= {check_of(item): item for item in results}
-    return seen
+        details |= {check_of(item): item for item in results}
+    return details
 
 
 class _Checkpoints:
@@ -142,8 +142,8 @@ class _Checkpoints:
     def run(self, rules: _Rules, result_format: Any) -> dict[int, list[Any]]:
         """Validate batches by number with these rules, and return the results of each.
 
-        All queries share one checkpoint. A frame has a checkpoint to itself: a run takes one frame
-        as its batch parameter and hands it to each of its validation definitions.
+        All queries share one checkpoint. Each frame has a separate checkpoint, because a run passes
+        one frame as batch parameter to all of its validation definitions.
         """
         queries = [number for number in rules if self._batches[number].engine == "postgres"]
         frames = [number for number in rules if number not in queries]
@@ -182,7 +182,7 @@ class _Checkpoints:
 
 @contextmanager
 def _new_context() -> Iterator[Any]:
-    """Give a context in memory that reports to nobody, and close its connections afterwards."""
+    """Yield an in-memory context without telemetry, and close its connections afterwards."""
     gx = load_engine()
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -220,6 +220,6 @@ def _data_source(context: Any, batch: Batch) -> Any:
         uri = batch.data.dsn.replace("postgresql://", "postgresql+psycopg://", 1)
         return context.data_sources.add_postgres("postgres", connection_string=uri)
     if batch.engine == "spark":
-        # Persisting costs a job and memory; a wide table is read faster than it is copied.
+        # Persisting takes a job and memory; reading a wide table is faster than copying it.
         return context.data_sources.add_spark("spark", persist=False)
     return context.data_sources.add_pandas("pandas")

@@ -1,4 +1,4 @@
-"""Small frames in which two stores are laid side by side, a row a group."""
+"""Summary frames that compare two stores, with one row for each group."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -28,9 +28,9 @@ def schema_batch(
 
 
 def side_by_side(before: Any, after: Any, groups: Sequence[str], measures: Sequence[str]) -> Any:
-    """Return one row a group with each measure after, and before as `<measure>_before`.
+    """Return one row for each group, with each measure after and before (`<measure>_before`).
 
-    A group that one side does not have counts zero there.
+    A group that one side lacks has zeros there.
     """
     joined = after.merge(before, "outer", list(groups), suffixes=("", "_before"))
     compared = [name for m in measures for name in (m, f"{m}_before")]
@@ -38,7 +38,7 @@ def side_by_side(before: Any, after: Any, groups: Sequence[str], measures: Seque
 
 
 def run_batch(table: str, written: StageResult) -> Batch:
-    """Return what a run says that it wrote: without a date, a window is stated to be no news."""
+    """Return the dates that a run reports; a run without dates must declare an empty window."""
     import pandas as pd
 
     rows = sum(balance.rows_out for balance in written.balances)
@@ -52,6 +52,6 @@ def quotable_key(table: Table) -> tuple[str, ...]:
 
 
 def in_dates(column: str, dates: Iterable[date]) -> str:
-    """Return a condition, in the SQL that Postgres and Iceberg share, for a set of days."""
+    """Return an SQL condition for a set of days, valid in Postgres and Iceberg."""
     runs = [f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)]
     return " or ".join(runs) if runs else f"{column} < '0001-01-01'"

@@ -1,4 +1,4 @@
-"""The day profile of Processed: what Spark counts of each day, and the rules that compare it."""
+"""The day profile of Processed: aggregates by day, and the rules that compare them."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +43,7 @@ left join {{batch}} as b on t.raw_object = b.raw_object
 group by 1, 2, 3
 """  # noqa: S608 - names of our own contracts
 
-# Rows first fall into few cells of all codes together, which are then summed code by code.
+# Rows are first counted in cells of all codes together, which are then summed by code.
 _CELLS: Final = f"""
 with cells as (
     select source_system, event_date, hour(event_at) as hour,
@@ -74,9 +74,9 @@ group by all
 
 @dataclass(frozen=True)
 class Profile:
-    """Small frames: `daily` a row a day and source, `by_currency` one a currency too, `cells`.
+    """Small frames: `daily` by day and source, `by_currency` also by currency, and `cells`.
 
-    `customers` and `merchants` count a party once a day and currency.
+    `customers` and `merchants` count distinct parties by day and currency.
     """
 
     daily: Any
@@ -85,9 +85,9 @@ class Profile:
 
 
 def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> Profile:
-    """Count the days of a source in the payments of a run and of its past, by short name.
+    """Aggregate the days of a source from frames by short name: its run and its earlier days.
 
-    `batch` holds the `raw_object` of what was delivered.
+    `batch` has the `raw_object` of the delivered objects.
     """
     from pyspark.sql import functions as F
 
@@ -105,11 +105,11 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
     unknown = "".join(f", count_if(t.is_unknown_{name}) as {name}_unknown" for name in source.codes)
     query = _BY_CURRENCY.replace("{codes}", unknown)
     frame = {"payments": payments}
-    held = {name: frames[name] for name in ("customers", "merchants")}
+    parties = {name: frames[name] for name in ("customers", "merchants")}
     queries = (
         spark.sql(query, **frame, batch=batch),
         spark.sql(_CELLS, **frame),
-        spark.sql(_NEW_PARTIES, **held),
+        spark.sql(_NEW_PARTIES, **parties),
     )
     with ThreadPoolExecutor(len(queries)) as pool:
         by_currency, cells, new = pool.map(lambda counted: counted.toPandas(), queries)
@@ -132,7 +132,7 @@ def _share(part: Any, whole: Any) -> Any:
 
 
 def batches(table: str, profile: Profile, source: Source, dates: Iterable[date]) -> list[Batch]:
-    """Return the days of a run beside those before them, with the rules of the source."""
+    """Return the days of a run and the earlier days, with the rules of the source."""
     bands = (
         *suite.BANDS,
         *(suite.null_band(name) for name in sorted(source.ranges.sometimes_null)),

@@ -1,4 +1,4 @@
-"""A delivery beside those of its source before it, by their manifests: no file is opened."""
+"""Comparison of a delivery with earlier deliveries of its source, from their manifests only."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -20,9 +20,9 @@ _SHAPES: Final[tuple[Shape, ...]] = tuple(s for s in suite.SHAPES if s.kind == "
 
 
 def read_earlier(s3: Any, bucket: str, window: Window) -> "list[Manifest]":
-    """Return the latest manifests of the windows that reach into the days before this one.
+    """Return the latest manifests of the windows in the days before this one, oldest landing first.
 
-    They come oldest landing first. The list of a source's manifests grows by a key a window.
+    The list of manifests of a source grows by one key for each window.
     """
     from sources.manifest import Manifest
 
@@ -30,19 +30,19 @@ def read_earlier(s3: Any, bucket: str, window: Window) -> "list[Manifest]":
     prefix = f"{window.source}/manifests/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     latest: dict[str, str] = {}
-    for key in sorted(held["Key"] for page in pages for held in page.get("Contents", ())):
+    for key in sorted(item["Key"] for page in pages for item in page.get("Contents", ())):
         span = Window.of(window.source, PurePosixPath(key).parent.name)
         if span.start <= until and span.end >= since:
             latest[span.key] = key
-    found = [
+    manifests = [
         Manifest.from_json(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         for key in latest.values()
     ]
-    return sorted(found, key=lambda manifest: manifest.landed_at)
+    return sorted(manifests, key=lambda manifest: manifest.landed_at)
 
 
 def sent_before(earlier: "Iterable[Manifest]") -> dict[str, set[str]]:
-    """Return the names under which each content, by its SHA-256, was sent before."""
+    """Return the names of earlier deliveries of each content, by its SHA-256."""
     names: dict[str, set[str]] = {}
     for manifest in earlier:
         for item in manifest.objects:
@@ -57,7 +57,7 @@ def profile_batch(
     window: Window,
     source: Source,
 ) -> Batch:
-    """Return the days of a window beside those before it, by rows, mean amount and currencies."""
+    """Return the days of a window and the earlier days, by rows, mean amount and currencies."""
     import pandas as pd
 
     objects: dict[date, RawObject] = {}
@@ -96,8 +96,8 @@ def profile_batch(
     is_steady = source.ranges.is_steady
     rules = (
         *suite.band_rules((suite.ROWS,), is_steady),
-        # One absurd amount moves the mean of a delivery, and is a row for the quarantine: gate
-        # processed judges what is left.
+        # One absurd amount moves the mean of a delivery, and will be quarantined: gate processed
+        # checks the remaining rows.
         *suite.band_rules((suite.MEAN_AMOUNT,), is_steady=False),
         *suite.shape_rules(_SHAPES, is_steady),
     )

@@ -1,7 +1,7 @@
-"""Render what the gates judged as pages for people, off the critical path.
+"""Data docs: HTML pages of the gate results, rendered off the critical path.
 
-The pages are made here, not by the site builder of Great Expectations: its pages load scripts and
-styles from foreign servers, which fails offline and must not run in pages of Airflow's origin.
+They replace the site builder of Great Expectations, whose pages load scripts and styles from other
+servers. This fails offline, and such scripts must not run in pages of Airflow's origin.
 """
 
 import json
@@ -15,45 +15,46 @@ from expectations.pages.table import table_page
 from expectations.store import PAGES, RESULTS, judgements, write_whole
 
 _LASTING: Final = "validations"
-"""Folder of the pages that never change once they are written."""
+"""Folder of the pages that never change after they are written."""
 
 
 def update_data_docs(state_dir: Path) -> Path:
-    """Render the pages that are missing and the index over all of them; return the index.
+    """Render the missing pages and the index of all pages; return the index.
 
-    Cost follows the results that are new: a page of a kept result never changes.
+    The cost depends on the number of new results, because the page of a stored result never
+    changes.
     """
     results, pages = state_dir / RESULTS, state_dir / PAGES
-    known = judgements(state_dir)
-    for judged in known:
+    gate_results = judgements(state_dir)
+    for judged in gate_results:
         for verdict in judged.tables:
             page = pages / verdict.page
             if not page.exists():
                 document = json.loads((results / verdict.results).read_text(encoding="utf-8"))
                 write_whole(page, table_page(judged, verdict, document))
     write_whole(pages / STYLE.name, STYLE.read_text(encoding="utf-8"))
-    for gate in gates_of(known):
-        write_whole(pages / f"{gate}.html", gate_page(gate, known))
+    for gate in gates_of(gate_results):
+        write_whole(pages / f"{gate}.html", gate_page(gate, gate_results))
     index = pages / "index.html"
-    write_whole(index, index_page(known))
+    write_whole(index, index_page(gate_results))
     return index
 
 
 def upload(state_dir: Path, s3: Any, bucket: str, prefix: str = "gx/") -> int:
-    """Copy to S3 the pages that are not there yet or may change; return how many were sent.
+    """Copy new and changeable pages to S3; return the number of copied pages.
 
-    The index comes last: it never names a page that is not there.
+    The index is copied last, so that it never links to a missing page.
     """
     pages = state_dir / PAGES
     listing = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=f"{prefix}{_LASTING}/"
     )
-    there = {held["Key"] for part in listing for held in part.get("Contents", ())}
+    uploaded = {item["Key"] for part in listing for item in part.get("Contents", ())}
     files = [f for f in sorted(pages.rglob("*")) if f.is_file() and not f.name.startswith(".")]
     sent = 0
     for file in sorted(files, key=lambda f: f.name == "index.html"):
         key = f"{prefix}{file.relative_to(pages).as_posix()}"
-        if key in there:
+        if key in uploaded:
             continue
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         s3.upload_file(str(file), bucket, key, ExtraArgs={"ContentType": kind})

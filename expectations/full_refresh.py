@@ -1,4 +1,4 @@
-"""Build all marts again from STAGING and publish what gate production passes.
+"""Full refresh: rebuild all marts from STAGING and publish them after gate production.
 
 Run as ``python -m expectations.full_refresh`` while no DAG runs.
 """
@@ -19,27 +19,25 @@ from warehouse.full_refresh import NothingToRebuild, plan, rebuild
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks and say what came of it, or why not."""
+    """Run the command line and print the result or the error."""
     parser = argparse.ArgumentParser(
         prog="python -m expectations.full_refresh",
-        description="Make all marts anew from STAGING while no DAG runs, judge them, and show them"
-        " to readers at once. Needed when an update gave marts other columns.",
+        description="Rebuild all marts from STAGING while no DAG runs, check them, and publish them"
+        " in one transaction. Needed after an update changed the columns of marts.",
     )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be built, and build nothing"
-    )
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and build nothing")
+    options = parser.parse_args(arguments)
     settings = get_settings()
     try:
         planned = plan(settings)
         print(planned)
-        if asked.dry_run:
+        if options.dry_run:
             return 0
         rebuild(settings, planned, lambda line: print(line, flush=True), gate_production)
     except (NothingToRebuild, BuildFailed, GateFailed, psycopg.OperationalError) as error:
         print(error, file=sys.stderr)
         return 1
-    print("PRODUCTION holds all marts anew.")
+    print("PRODUCTION has the rebuilt marts.")
     return 0
 
 

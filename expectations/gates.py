@@ -1,6 +1,7 @@
-"""The gates, in flow order: each a plain function that judges and never raises for what it found.
+"""The gates, in flow order: plain functions, which return failed checks and do not raise.
 
-A caller records the result first and then lets `GateResult.require` stop the line.
+A caller records the result first, then calls `GateResult.require`, which raises when the gate
+closes.
 """
 
 from expectations.processed import gate_processed

@@ -1,4 +1,4 @@
-"""What the gates of the lake share: the tables of a zone, as Spark frames."""
+"""Batches of the lake gates: the tables of a zone, as Spark frames."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from expectations.suites.tables import SUITES
 def zone_batches(
     zone: str, frames: Mapping[str, Any], is_expected: bool, may_be_empty: Sequence[str]
 ) -> list[Batch]:
-    """Return, for each frame by its table's short name, the types and rows that its suite judges.
+    """Return, for each frame by the short name of its table, the batches of types and rows.
 
-    Where rows are expected, a table has some unless it is one that may be empty.
+    If rows are expected, every table has rows except those that may be empty.
     """
     batches: list[Batch] = []
     for name, frame in frames.items():

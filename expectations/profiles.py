@@ -1,9 +1,9 @@
-"""What the days of a source look like, and how far each is from those before it.
+"""Profiles of the days of a source, and the distance of each day from earlier days.
 
-A profile is two small frames, each of one aggregate query: `daily` holds a row a source and date,
-`cells` how the rows of a day fall into hours, amounts and codes. Every day is compared with the
-days of its own source up to `LOOKBACK_DAYS` before it; one with fewer than `FEWEST_DAYS` behind it
-has no past and is judged by the declared ranges alone.
+A profile has two small frames, each from one aggregate query: `daily` has one row for each source
+and date, `cells` the distribution of the rows of a day over hours, amounts and codes. Each day is
+compared with the days of its source up to `LOOKBACK_DAYS` before it. A day with fewer than
+`FEWEST_DAYS` of them has no past and is checked against the declared ranges only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LOOKBACK_DAYS: Final = 28
-"""Four of each weekday: long enough for a median, short enough to follow a season."""
+"""Four of each weekday: enough for a median, and short enough to follow a season."""
 FEWEST_DAYS: Final = 7
 _MAD_SCALE: Final = 1.4826
-"""A normal spread is so many times its median absolute deviation."""
+"""Standard deviation over median absolute deviation of a normal distribution."""
 _SAME_WEEKDAYS: Final = 3
 _NEWS: Final = 0.02
-"""Share of rows with a code never seen that needs no cause."""
+"""Tolerated share of rows with an unseen code."""
 _KEYS: Final = ["source_system", "event_date"]
 
 
 @dataclass(frozen=True)
 class Band:
-    """How far a measure may be from the median of its past, and why so far.
+    """Allowed distance of a measure from the median of its past, with a reason.
 
     The band is the widest of `mads` robust spreads, `relative` times the median, and `absolute`;
-    with `by_weekday` the median is that of the same weekday where the past holds three of them.
+    with `by_weekday`, the median covers the same weekday if the past has three of them.
     """
 
     measure: str
@@ -46,11 +46,11 @@ class Band:
 
 @dataclass(frozen=True)
 class Shape:
-    """How far the distribution of a day's rows may be from that of its past.
+    """Allowed distance of the distribution of a day's rows from that of its past.
 
-    Of `is_ordered` values the distance is the largest gap between the two cumulative shares
-    (Kolmogorov-Smirnov), of codes the share of rows that would have to change (total variation).
-    It may be `past_factor` times the largest of the past's own days, and never less than
+    For `is_ordered` values, the distance is the largest difference of the cumulative shares
+    (Kolmogorov-Smirnov), for codes the share of rows that would have to change (total variation).
+    The limit is `past_factor` times the largest distance of the past days, and at least
     `noise` / √rows.
     """
 
@@ -67,17 +67,17 @@ class Shape:
 
 
 def compared(daily: Any, cells: Any, bands: Iterable[Band], shapes: Iterable[Shape]) -> Any:
-    """Return `daily` with `<measure>_low` and `_high` beside each measure, null without a past.
+    """Return `daily` with `<measure>_low` and `_high` for each measure, null without a past.
 
-    Adds a distance for each shape, and `unseen_<kind>_share`, the share of a day's rows whose code
-    its past never held.
+    Adds a distance for each shape, and `unseen_<kind>_share`, the share of a day's rows with a code
+    that does not occur in its past.
     """
     import pandas as pd
 
     bands, shapes = tuple(bands), tuple(shapes)
-    found = []
-    for source, held in daily.sort_values(_KEYS).groupby("source_system", sort=False):
-        days = held.reset_index(drop=True)
+    frames = []
+    for source, rows in daily.sort_values(_KEYS).groupby("source_system", sort=False):
+        days = rows.reset_index(drop=True)
         dates = pd.to_datetime(days["event_date"])
         pasts = _pasts(dates)
         weekday = dates.dt.dayofweek.to_numpy()
@@ -87,12 +87,12 @@ def compared(daily: Any, cells: Any, bands: Iterable[Band], shapes: Iterable[Sha
             columns |= _limits(days[band.measure].to_numpy(float), pasts, weekday, band)
         for shape in shapes:
             columns |= _distances(_table(mine, shape.kind, days["event_date"]), pasts, shape)
-        found.append(pd.concat([days, pd.DataFrame(columns, index=days.index)], axis=1))
-    return pd.concat(found, ignore_index=True) if found else daily
+        frames.append(pd.concat([days, pd.DataFrame(columns, index=days.index)], axis=1))
+    return pd.concat(frames, ignore_index=True) if frames else daily
 
 
 def with_measures(daily: Any, cells: Any) -> Any:
-    """Add to `daily` what is read from its cells: the median amount and the hours without a row."""
+    """Add measures of the cells to `daily`: the median amount and the hours without rows."""
     import pandas as pd
 
     hours = cells[cells["kind"] == "hour"].groupby(_KEYS)["value"].nunique()
@@ -111,7 +111,7 @@ def with_measures(daily: Any, cells: Any) -> Any:
 
 
 def _pasts(dates: Any) -> "list[NDArray[np.int64]]":
-    """Return, for each of the ascending dates, the positions of those that are its past."""
+    """Return, for each of the ascending dates, the positions of its past dates."""
     numbers = dates.to_numpy("datetime64[D]").astype(np.int64)
     first = np.searchsorted(numbers, numbers - LOOKBACK_DAYS)
     return [np.arange(start, at) for at, start in enumerate(first)]
@@ -154,7 +154,7 @@ def _distances(
     names = [shape.measure, f"{shape.measure}_high"]
     if not shape.is_ordered:
         names += [f"unseen_{shape.kind}_share", f"unseen_{shape.kind}_share_high"]
-    found = {name: np.full(len(pasts), np.nan) for name in names}
+    distances = {name: np.full(len(pasts), np.nan) for name in names}
     totals = counts.sum(axis=1)
     for at, before in enumerate(pasts):
         past = before[totals[before] > 0]
@@ -162,20 +162,20 @@ def _distances(
             continue
         pool, own = counts[past].sum(axis=0), counts[past]
         gaps = _gaps(own, pool - own, shape.is_ordered)
-        seen = [
+        values = [
             _gaps(counts[[at]], pool, shape.is_ordered)[0],
             max(shape.past_factor * gaps.max(), shape.noise / totals[at] ** 0.5),
         ]
         if not shape.is_ordered:
             news = (own * (pool == own)).sum(axis=1) / totals[past]
-            seen += [counts[at][pool == 0].sum() / totals[at], 2 * news.max() + _NEWS]
-        for name, value in zip(names, seen, strict=True):
-            found[name][at] = value
-    return found
+            values += [counts[at][pool == 0].sum() / totals[at], 2 * news.max() + _NEWS]
+        for name, value in zip(names, values, strict=True):
+            distances[name][at] = value
+    return distances
 
 
 def _gaps(ones: "Floats", others: "Floats", is_ordered: bool) -> "Floats":
-    """Return the distance of each row of counts from those beside it."""
+    """Return the distance of each row of counts from the corresponding row of the others."""
     others = np.broadcast_to(others, ones.shape)
     difference = ones / ones.sum(axis=1, keepdims=True) - others / others.sum(axis=1, keepdims=True)
     size: Floats = (

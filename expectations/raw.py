@@ -1,4 +1,4 @@
-"""Judge what landed in Raw: the manifest against the store, the source's promises, the calendar."""
+"""Gate raw: the manifest against the store, the declaration of the source, and earlier days."""
 
 import hashlib
 from collections.abc import Sequence
@@ -35,19 +35,19 @@ def gate_raw(
     *,
     now: datetime | None = None,
 ) -> GateResult:
-    """Judge whether a window arrived in Raw whole, as declared and unchanged.
+    """Check that a window is complete in Raw, as declared and unchanged.
 
     Each object is read again and its SHA-256 computed; `now` defaults to the clock.
 
     Raises:
         StoreRefusedError: when the key is wrong.
-        StoreUnreachableError: when the store does not answer.
+        StoreUnreachableError: when the store does not respond.
     """
     import pandas as pd
 
-    held = [(m, o) for m in manifests for o in m.objects]
+    pairs = [(m, o) for m in manifests for o in m.objects]
     with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
-        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), held))
+        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), pairs))
         earlier = read_earlier(s3, bucket, window)
     names_before = sent_before(earlier)
     objects = [
@@ -67,7 +67,7 @@ def gate_raw(
             "schema_version": item.schema_version,
             "schema_version_declared": _declared_version(manifest, item),
         }
-        for (manifest, item), (size, sha256) in zip(held, stored, strict=True)
+        for (manifest, item), (size, sha256) in zip(pairs, stored, strict=True)
     ]
     columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
     columns += [
@@ -101,13 +101,13 @@ def gate_raw(
 
 
 def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
-    """Return the size and SHA-256 of an object as it is now; (None, None) when it is not there."""
+    """Return the current size and SHA-256 of an object; (None, None) when it does not exist."""
     from botocore.exceptions import ClientError
 
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     except ClientError as error:
-        # A refusal or an outage says nothing about the object: it must not look like a loss.
+        # A denied access or an outage must not be reported as a lost object.
         if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404", "NotFound"):
             return None, None
         raise
@@ -126,7 +126,7 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
 
 
 def _declared_version(manifest: "Manifest", item: "RawObject") -> int | None:
-    """Return the version that an object's columns show today."""
+    """Return the version that the columns of an object match in the current declaration."""
     source = find(manifest.source)
     version = source.version_of(item.columns or {}) if source is not None else None
     return None if version is None else version.number
@@ -139,7 +139,7 @@ _ABOUT: Final = [
 
 
 def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any]:
-    """Return what a manifest says of itself beside what it should."""
+    """Return the properties of a manifest and their expected values."""
     source = find(manifest.source)
     over = datetime.combine(window.end + timedelta(days=1), datetime.min.time(), UTC)
     late = timedelta(days=source.freshness_days if source else 0)
@@ -163,9 +163,9 @@ _DAY: Final = ["source", "date", "rows", "rows_missing", "rows_excess"]
 
 
 def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any]]:
-    """Return, for each source and date of the window, its rows and how far they are off.
+    """Return, for each source and date of the window, its rows and their deviation.
 
-    Where files are not named by their dates, the window is judged as one.
+    If files are not named by dates, the window is checked as a whole.
     """
     days = []
     for manifest in manifests:
@@ -191,7 +191,7 @@ def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any
 def _off(
     source: str, dates: str, rows: int, fewest: int, most: int, window: Window | None = None
 ) -> dict[str, Any]:
-    """Return the rows of a day, or of a whole window, beside what the source declares."""
+    """Return the rows of a day or window, and their deviation from the declared range."""
     days = 1 if window is None else len(window)
     return {
         "source": source,

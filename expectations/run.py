@@ -1,6 +1,6 @@
-"""Judge the batches of a gate and say what was seen.
+"""Check the batches of a gate, and describe the observed values.
 
-Great Expectations evaluates each rule. Its results are kept as files, from which
+Great Expectations evaluates each rule. Its results are stored as files, from which
 `expectations/docs.py` renders pages.
 """
 
@@ -20,9 +20,9 @@ from expectations.store import NOT_JUDGED, keep
 def judge(
     gate: Gate, window: Window, run_id: str, batches: Sequence[Batch], state_dir: Path
 ) -> GateResult:
-    """Validate each batch with its rules and return the gate's judgement, kept under `state_dir`.
+    """Validate each batch with its rules and return the gate result, stored under `state_dir`.
 
-    A rule that cannot be evaluated has failed: the gate then says why.
+    A rule that cannot be evaluated fails with the reason.
     """
     judged_at = datetime.now(UTC)
     checks: list[CheckResult] = []
@@ -49,7 +49,7 @@ def _check(batch: Batch, rule: Rule, item: Any) -> CheckResult:
 
 
 def _observed(batch: Batch, rule: Rule, item: Any) -> str:
-    """Say in a few words what a failed rule saw; without values when they may be personal."""
+    """Return a short text of the observed values of a failed rule, without personal values."""
     result = item.result or {}
     if problem := exception_of(item):
         return NOT_JUDGED if rule.private else f"{NOT_JUDGED}: {problem}"
@@ -67,17 +67,18 @@ def _observed(batch: Batch, rule: Rule, item: Any) -> str:
     return str(result.get("observed_value", "a failure"))
 
 
-def _columns(declared: Sequence[str], found: Sequence[str]) -> str:
-    """Say how the columns of a table differ from those declared."""
-    missing = [name for name in declared if name not in found]
-    foreign = [name for name in found if name not in declared]
-    told = [f"without {', '.join(missing)}"] if missing else []
-    told += [f"with {', '.join(foreign)}, which nobody declared"] if foreign else []
-    return "; ".join(told) or f"in another order: {', '.join(found)}"
+def _columns(declared: Sequence[str], stored: Sequence[str]) -> str:
+    """Return a text of the differences between stored and declared columns."""
+    missing = [name for name in declared if name not in stored]
+    foreign = [name for name in stored if name not in declared]
+    differences = [f"without {', '.join(missing)}"] if missing else []
+    if foreign:
+        differences.append(f"with {', '.join(foreign)}, which is not declared")
+    return "; ".join(differences) or f"in another order: {', '.join(stored)}"
 
 
 def _text(value: Any, first: Sequence[str]) -> str:
-    """Write an unexpected value, or a row of it with what tells the row at the front."""
+    """Return an unexpected value as text, or an unexpected row with its label columns first."""
     if not isinstance(value, dict):
         return str(value)
     order = [*(n for n in first if n in value), *(n for n in value if n not in first)]

@@ -1,4 +1,4 @@
-"""Judge the Sandbox on its audit branch, against the payments that it was made from."""
+"""Gate sandbox: the audit branch of the Sandbox against its payments in Processed."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +17,13 @@ from expectations.suites import days
 SANDBOX_TABLES: Final = ("features", "transactions_masked")
 
 _CARRIED: Final = "event_id, event_at, customer_id, counterparty_id, amount, currency"
-"""What a feature row takes over from its payment."""
+"""Columns that a feature row copies from its payment."""
 _MASKED: Final = (
     "event_id, counterparty_type, merchant_category, transaction_type, channel, payment_method,"
     " currency, country, region"
 )
-"""What a masked row takes over unchanged from its payment."""
-# Sums of 36 bits of a hash each: rows in any order, more than 10^8 of them a day.
+"""Columns that a masked row copies from its payment."""
+# Sums of 36 bits of each hash: independent of the order, for more than 10^8 rows a day.
 _DAYS: Final = """
 with paid as (
     select event_date, source_system, currency, count(*) as rows, sum(amount) as amount,
@@ -70,8 +70,8 @@ order by 1, 2, 3
 def sandbox_frames(spark: Any, prepared: PrepareResult) -> dict[str, Any]:
     """Return the audited frames of the Sandbox and the payments behind them, by short name.
 
-    Processed is read at the snapshot that the run itself has read, which may be a later one than
-    that of its window: Sandbox is never taken back.
+    Processed is read at the snapshot that the run read, which may be later than that of its window,
+    because Sandbox never returns to an earlier snapshot.
     """
     from spark.jobs.read import audit_frame
 
@@ -80,14 +80,14 @@ def sandbox_frames(spark: Any, prepared: PrepareResult) -> dict[str, Any]:
 
 
 def gate_sandbox(spark: Any, prepared: PrepareResult, state_dir: Path) -> GateResult:
-    """Judge what a run wrote to the audit branch of the Sandbox."""
+    """Check the audit branch of a run of the Sandbox."""
     return judge_sandbox(spark, sandbox_frames(spark, prepared), prepared, state_dir)
 
 
 def judge_sandbox(
     spark: Any, frames: Mapping[str, Any], prepared: PrepareResult, state_dir: Path
 ) -> GateResult:
-    """Judge the frames of the Sandbox against the processed `transactions` of the same dates."""
+    """Check the frames of the Sandbox against the processed `transactions` of the same dates."""
     query = _DAYS.replace("{carried}", _CARRIED).replace("{masked_columns}", _MASKED)
     compared = spark.sql(
         query,

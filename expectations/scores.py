@@ -1,4 +1,4 @@
-"""Judge a batch of scores before it joins STAGING."""
+"""Gate scores: a batch of scores before it is added to STAGING."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +31,7 @@ def gate_scores(
     state_dir: Path,
     drift: "pa.Table | None" = None,
 ) -> GateResult:
-    """Judge scores against the source's features of the same dates at the recorded snapshot."""
+    """Check scores against the features of the same dates at the recorded snapshot."""
     source = scored.window.source
     scan = catalog.load_table(_FEATURES).scan(
         row_filter=f"{of_source(source)} and ({in_dates('event_date', scored.dates)})",
@@ -48,9 +48,9 @@ def judge_scores(
     state_dir: Path,
     drift: "pa.Table | None" = None,
 ) -> GateResult:
-    """Judge scores against `featured`, the keys of the payments that have features.
+    """Check scores against `featured`, the keys of the payments with features.
 
-    `drift` is judged as a table; how far a feature moved closes no gate.
+    `drift` is checked as a table; the drift of a feature never closes the gate.
     """
     table = TABLES["staging.scores"]
     stored = [(field.name, _plain(field.type)) for field in scores.schema]
@@ -67,14 +67,14 @@ def judge_scores(
         batches.append(Batch(table.name, summary, rules, part="batch"))
     batches.append(_lost_inputs(scored))
     if drift is not None:
-        told = TABLES["staging.feature_drift"]
-        rules = SUITES[told.short_name](told)
-        batches.append(Batch(told.name, drift.to_pandas(), rules, quotable_key(told)))
+        table = TABLES["staging.feature_drift"]
+        rules = SUITES[table.short_name](table)
+        batches.append(Batch(table.name, drift.to_pandas(), rules, quotable_key(table)))
     return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
 def read_beside(dsn: str, staged: ScoreResult, name: str = "staging.scores") -> "pa.Table":
-    """Read back what was staged beside STAGING for a table, for a gate in a task of its own."""
+    """Read the shadow table of a STAGING table, for a gate that runs in another task."""
     import adbc_driver_postgresql.dbapi as adbc
 
     columns = ", ".join(TABLES[name].column_names)
@@ -90,7 +90,7 @@ def _plain(kind: Any) -> str:
 
 
 def _lost_inputs(scored: ScoreResult) -> Batch:
-    """Return the inputs that the model had when it learnt and that no row of the batch has."""
+    """Return the inputs that had values in training and have none in the batch."""
     import pandas as pd
 
     frame = pd.DataFrame(
@@ -100,7 +100,7 @@ def _lost_inputs(scored: ScoreResult) -> Batch:
 
 
 def _summary(scored: ScoreResult, scores: Any, featured: Any) -> Any:
-    """Return one row that tells how a batch of scores stands to the payments and to the model."""
+    """Return one row that compares a batch of scores with the payments and the model."""
     import pandas as pd
 
     keys = scores[_KEY].drop_duplicates()

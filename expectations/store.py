@@ -1,4 +1,4 @@
-"""Keep what the gates judged as files: the source of the data docs.
+"""Gate results stored as files, from which the data docs are rendered.
 
 `gates/<gate>/<table>/<run>/<time>/<window>.json` holds the validation results of one table, in the
 form of Great Expectations' own stores; `gates/<gate>/<time>_<run>.json` the judgement as a whole.
@@ -20,12 +20,12 @@ RESULTS: Final = Path("gates")
 PAGES: Final = Path("docs/gx")
 """Folder of the rendered pages inside the state folder."""
 NOT_JUDGED: Final = "not judged"
-"""How the observation of a check begins that could not be evaluated."""
+"""Prefix of the observed value of a check that could not be evaluated."""
 
 
 @dataclass(frozen=True)
 class TableVerdict:
-    """What a gate found in one table; `place` leads to its results and, rendered, to its page."""
+    """Result of a gate for one table; `place` is the path of its results and of its page."""
 
     table: str
     place: str
@@ -46,7 +46,7 @@ class TableVerdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One judgement of a gate, short enough that the index can read them all."""
+    """Summary of one gate result, small enough for an index over all results."""
 
     gate: str
     window: str
@@ -58,13 +58,13 @@ class Judgement:
 
     @property
     def report(self) -> TableVerdict | None:
-        """Return the table to look at first: the first with a closed check, else with a warning."""
+        """Return the most important table: the first with a failed check, else with a warning."""
         ranked = sorted(self.tables, key=lambda t: (t.failed == 0, t.warned == 0))
         return ranked[0] if ranked else None
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Rebuild a judgement from its file."""
+        """Read a gate result from its file."""
         tables = tuple(TableVerdict(**table) for table in plain["tables"])
         failed = tuple(CheckResult(**check) for check in plain["failed"])
         return cls(**{**plain, "tables": tables, "failed": failed})
@@ -73,7 +73,7 @@ class Judgement:
 def keep(
     state_dir: Path, judged: GateResult, results: Mapping[str, Sequence[Any]], judged_at: datetime
 ) -> GateResult:
-    """Write a judgement and the results of each table; return it with the page to look at."""
+    """Write a gate result and the results of each table; return it with its page."""
     when = f"{judged_at:%Y%m%dT%H%M%S.%fZ}"
     verdicts = []
     for table, found in results.items():
@@ -100,13 +100,13 @@ def keep(
 
 
 def judgements(state_dir: Path) -> list[Judgement]:
-    """Return everything that was judged under a state folder, oldest first."""
+    """Return all gate results under a state folder, oldest first."""
     files = sorted((state_dir / RESULTS).glob("*/*.json"), key=lambda file: file.name)
     return [Judgement.from_dict(json.loads(file.read_text())) for file in files]
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it."""
+    """Write a file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The rows of a table in a store, without the rules that the store itself enforces at write."""
+"""Rules of a stored table, without those that the store enforces at write."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ where i.indrelid = to_regclass(%s) and i.indisunique and i.indisvalid
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store says of a table: the type of each column, in order, and what it enforces."""
+    """The stored schema of a table: the type of each column in order, and the enforced rules."""
 
     types: Mapping[str, str]
     not_null: frozenset[str] = frozenset()
@@ -32,13 +32,13 @@ class Stored:
 
     @classmethod
     def of_frame(cls, frame: Any) -> Self:
-        """Return what Spark says of a frame; an Iceberg table refuses nulls, but no repeats."""
+        """Return the schema of a Spark frame; an Iceberg table refuses only nulls."""
         required = frozenset(field.name for field in frame.schema if not field.nullable)
         return cls(dict(frame.dtypes), required)
 
     @classmethod
     def in_postgres(cls, connection: Any, relation: str) -> Self:
-        """Return what Postgres says of a relation."""
+        """Return the schema of a Postgres relation."""
         columns = schema_check.columns(connection, relation)
         unique = connection.execute(_UNIQUE, (relation,)).fetchall()
         return cls(
@@ -48,7 +48,7 @@ class Stored:
         )
 
     def enforces(self, rule: Rule) -> bool:
-        """Return whether no stored row can break a rule."""
+        """Return whether the store enforces a rule."""
         if rule.kind == "ExpectColumnValuesToNotBeNull":
             return rule.column in self.not_null
         if rule.kind in _KEY_RULES:
@@ -60,7 +60,7 @@ class Stored:
 def table_batches(
     table: Table, data: Any, stored: Stored, declared: Mapping[str, str], rules: tuple[Rule, ...]
 ) -> list[Batch]:
-    """Return the types of a table's columns, and its rows with the rules that may be broken."""
+    """Return the batch of column types, and the batch of rows with the rules to check."""
     broken = tuple(rule for rule in rules if not stored.enforces(rule))
     return [
         schema_batch(table.name, declared.items(), stored.types.items()),

@@ -1,4 +1,4 @@
-"""Judge the warehouse: STAGING beside the lake, and PRODUCTION's marts beside STAGING."""
+"""Gates of the warehouse: STAGING against the lake, and the marts of PRODUCTION against STAGING."""
 
 import zlib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ _COMPARED: Final = {
     "features": ("amount",),
     "labels": ("is_fraud",),
 }
-"""Columns whose sum is compared by day, beside the rows and the content."""
+"""Columns whose sums are compared by day, besides the number of rows and the content."""
 
 _CONTENT: Final = {
     "transactions": (
@@ -41,16 +41,16 @@ _CONTENT: Final = {
     "merchants": ("counterparty_id", "merchant_category", "first_event_at", "last_event_at"),
     "quarantine": ("raw_object", "raw_position"),
 }
-"""What a row tells, as one checksum of text that Arrow and Postgres write alike."""
+"""Columns of the content checksum, whose text is the same in Arrow and Postgres."""
 
 
 def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) -> GateResult:
-    """Judge the tables that were loaded beside STAGING against the lake's recorded snapshots."""
+    """Check the shadow tables of STAGING against the recorded snapshots of the lake."""
     import psycopg
 
     batches: list[Batch] = []
     tables = {TABLES[n]: beside for n, beside in staged.beside.items()}
-    # The lake is read here while Postgres counts there.
+    # This process reads the lake while Postgres aggregates its tables.
     with ThreadPoolExecutor(1) as reader, psycopg.connect(dsn) as connection:
         read = {t: reader.submit(_lake_sums, catalog, t, staged, _groups(t)) for t in tables}
         for table, beside in tables.items():
@@ -75,7 +75,7 @@ def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) ->
 
 
 def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
-    """Judge the built marts, in the audit schema, against STAGING for the dates built.
+    """Check the built marts in the audit schema against STAGING, for the dates of the build.
 
     A build fills the slices of the window's source alone.
     """
@@ -141,7 +141,7 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
 
 
 def _differences(name: str, staged: LoadResult) -> Batch:
-    """Return what the loader itself saw differ while it copied: every number of every row."""
+    """Return the differences that the loader found in its totals over all copied rows."""
     import pandas as pd
 
     columns = [field.name for field in fields(Difference)]
@@ -152,7 +152,7 @@ def _differences(name: str, staged: LoadResult) -> Batch:
 
 
 def _table(dsn: str, connection: Any, table: Table, relation: str, where: str) -> list[Batch]:
-    """Return the types of a relation's columns, and its rows for its suite to judge."""
+    """Return the batches of the column types and of the rows of a relation."""
     stored = Stored.in_postgres(connection, relation)
     data = PostgresQuery(f"select * from {relation} where {where}", dsn)  # noqa: S608 - our names
     declared = {name: kind for name, kind, _ in to_postgres.signature(table)}
@@ -197,39 +197,41 @@ def _is_a(kind: LogicalType, name: str) -> bool:
 def _lake_sums(catalog: Any, table: Table, staged: LoadResult, groups: Sequence[str]) -> Any:
     """Return rows, sums and content by group of a table's source at its recorded snapshot.
 
-    Only the compared columns are read, file by file, by a reader of its own: the loader's count of
-    what it read would agree with itself whatever it lost.
+    A separate reader reads the compared columns by file, because the totals of the loader would not
+    include rows that it lost.
     """
     import pyarrow as pa
 
     source = SOURCES[table.name]
     summed = (*_COMPARED.get(table.short_name, ()), "content")
-    told = _CONTENT[table.short_name]
-    columns = tuple(dict.fromkeys((*groups, *summed[:-1], *told)))
+    content = _CONTENT[table.short_name]
+    columns = tuple(dict.fromkeys((*groups, *summed[:-1], *content)))
     scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[source]}
     if table.partition_by:
         is_featured = table.short_name == "features"
         dates = staged.feature_dates if is_featured else staged.payment_dates
         scan["row_filter"] = in_dates(table.partition_by, dates)
     with catalog.load_table(source).scan(**scan).to_arrow_batch_reader() as batches:
-        measured = (_measured(batch, groups, summed, told) for batch in batches)
+        measured = (_measured(batch, groups, summed, content) for batch in batches)
         parts = [_grouped(part, groups, [([], "count_all")], summed) for part in measured]
     if not parts:
         return pa.table({name: [] for name in (*groups, "rows", *summed)}).to_pandas()
-    held = pa.concat_tables(parts).rename_columns([*groups, "rows", *summed])
-    whole = _grouped(held, groups, [("rows", "sum")], summed)
-    return whole.rename_columns([*groups, "rows", *summed]).to_pandas().astype(object)
+    by_part = pa.concat_tables(parts).rename_columns([*groups, "rows", *summed])
+    total = _grouped(by_part, groups, [("rows", "sum")], summed)
+    return total.rename_columns([*groups, "rows", *summed]).to_pandas().astype(object)
 
 
-def _measured(batch: Any, groups: Sequence[str], summed: Sequence[str], told: Sequence[str]) -> Any:
-    """Return what is counted of a batch: its groups, and each measure as a number."""
+def _measured(
+    batch: Any, groups: Sequence[str], summed: Sequence[str], content: Sequence[str]
+) -> Any:
+    """Return the groups of a batch, and each measure as a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     columns = {name: batch[name] for name in groups}
     for name in summed:
         if name == "content":
-            columns[name] = _checksums(batch, told)
+            columns[name] = _checksums(batch, content)
         elif _is_a(LogicalType.BOOLEAN, name):
             columns[name] = pc.cast(batch[name], "int64")
         else:
@@ -245,7 +247,7 @@ def _grouped(rows: Any, groups: Sequence[str], counts: Any, summed: Sequence[str
 
 
 def _checksums(rows: Any, columns: Sequence[str]) -> Any:
-    """Return a CRC-32 of what each row tells, times in microseconds, without its nulls."""
+    """Return a CRC-32 of the non-null values of each row, with times in microseconds."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -257,6 +259,6 @@ def _checksums(rows: Any, columns: Sequence[str]) -> Any:
         )
         for name in columns
     ]
-    told = pc.binary_join_element_wise(*texts, "|", null_handling="skip").cast(pa.binary())
-    numbers = map(zlib.crc32, told.to_pylist())
-    return pa.array(np.fromiter(numbers, np.int64, len(told)))
+    joined = pc.binary_join_element_wise(*texts, "|", null_handling="skip").cast(pa.binary())
+    numbers = map(zlib.crc32, joined.to_pylist())
+    return pa.array(np.fromiter(numbers, np.int64, len(joined)))

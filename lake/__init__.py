@@ -1,1 +1,1 @@
-"""The Iceberg lake: its catalog, its object store, and what is read of its tables."""
+"""The Iceberg lake: catalog, object store, and reads of tables."""

@@ -1,4 +1,4 @@
-"""Open the lake's Iceberg catalog with the keys of a role."""
+"""The Iceberg catalog of the lake, opened with the keys of a role."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def open_catalog(settings: Settings, role: LakeRole = "reader") -> SqlCatalog:
     from lake.store import store_properties
 
     if settings.s3.endpoint.startswith("http://"):
-        # The checksum that Arrow's client appends by default stays unread on the embedded store's
-        # connection now and then, and the next request is answered by 400: 12 of 4,800 were.
+        # The embedded store sometimes does not read the checksum that Arrow's client appends by
+        # default, and then answers the next request of the connection with 400: 12 of 4,800.
         os.putenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")  # not an option of its
     return SqlCatalog(
         "lake",
         uri=settings.catalog.sqlalchemy_uri(_CATALOG_ROLE[role]),
         warehouse=f"s3://{settings.s3.lake_bucket}/warehouse",
-        # The catalog's tables exist already, and the reading role could not create them.
+        # The tables of the catalog exist already, and the reading role could not create them.
         init_catalog_tables="false",
         **store_properties(settings, role),
     )

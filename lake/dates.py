@@ -1,11 +1,11 @@
-"""Ranges of business dates: a range prunes partitions however long it is."""
+"""Ranges of business dates: unlike long lists, ranges of any length prune partitions."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
 
 
 def date_ranges(days: Iterable[date], before: int = 0, after: int = 0) -> list[tuple[date, date]]:
-    """Return the ranges that cover each day with so many days before and after it, merged.
+    """Return the merged ranges of each day with `before` days before and `after` days after it.
 
     >>> days = [date(2024, 5, 1), date(2024, 5, 3)]
     >>> [(str(first), str(last)) for first, last in date_ranges(days)]

@@ -1,4 +1,4 @@
-"""Read the lake's Iceberg tables at a recorded snapshot, as Arrow."""
+"""Reads of lake tables at a recorded snapshot, as Arrow."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class SnapshotMissing(LookupError):
 
 
 class ValueTooWide(ValueError):
-    """Raised when a type was widened in the lake and a value no longer fits the declared one."""
+    """Raised when a column was widened in the lake and a value does not fit the declared type."""
 
 
 def _on_dates(column: str, dates: Iterable[date]) -> str:
-    # A range prunes files however long it is; a list of days does so up to 200 only.
+    # A range prunes files at any length; a list of days only up to 200.
     return " or ".join(
         f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)
     )
 
 
 def of_source(source: str) -> str:
-    """Return the condition for the rows of a source system, as Iceberg and Postgres read it."""
+    """Return the condition for the rows of a source system, for Iceberg and Postgres."""
     return f"source_system = '{source}'"
 
 
@@ -52,7 +52,7 @@ def read_dates(
 
     Raises:
         SnapshotMissing: when the snapshot was expired or never existed.
-        ValueTooWide: while rows stream, at the first one that the contract cannot hold.
+        ValueTooWide: while rows stream, at the first value that does not fit the contract.
     """
     import pyarrow as pa
     from pyiceberg.expressions import AlwaysTrue
@@ -65,7 +65,7 @@ def read_dates(
     conditions = [] if source is None else [of_source(source)]
     if dates is not None:
         if declared.partition_by is None:
-            raise ValueError(f"{table} has no business date: read it whole.")
+            raise ValueError(f"{table} has no business date: read it without dates.")
         condition = _on_dates(declared.partition_by, dates)
         if not condition:
             return pa.RecordBatchReader.from_batches(schema, iter(()))
@@ -80,16 +80,16 @@ def read_dates(
                     yield batch.select(schema.names).cast(schema)
         except pa.ArrowInvalid as error:
             raise ValueTooWide(
-                f"{table} holds a value that its declared type cannot hold ({error}); of other"
-                f" types in the lake: {', '.join(_retyped(scan, schema)) or 'none'}. Nothing was"
-                " changed: declare the wider type in contracts/, or mend what wrote the value."
+                f"{table} has a value that does not fit its declared type ({error}); columns with"
+                f" other types in the lake: {', '.join(_retyped(scan, schema)) or 'none'}. Nothing"
+                " was changed: declare the wider type in contracts/, or correct the value."
             ) from error
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
 def _retyped(scan: DataScan, schema: pa.Schema) -> list[str]:
-    """Return the numbers and times whose type in the lake is not that of `schema`."""
+    """Return the numbers and times whose type in the lake differs from `schema`."""
     import pyarrow as pa
 
     lake = scan.projection().as_arrow()
@@ -103,10 +103,10 @@ def _retyped(scan: DataScan, schema: pa.Schema) -> list[str]:
 def _streamed(scan: DataScan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the batches of a scan, a few files at a time.
 
-    Files whose rows are all wanted are read by Arrow alone: pyiceberg spends ten milliseconds of
-    CPU on each. One group of rows at a time, so that it is read into the memory of the one before
-    it: fresh memory costs as much as the reading. pyiceberg's reader begins all of its files at
-    once and holds what nobody took yet: a whole table, where the taker is the slower one.
+    Arrow reads files of which all rows are needed, because pyiceberg takes ten milliseconds of CPU
+    for each file. It reads one row group at a time into the memory of the previous one, because
+    allocating new memory costs as much as reading. pyiceberg's reader starts all files at once and
+    buffers their rows: the whole table, if the consumer is slower.
     """
     import pyarrow.dataset as ds
     from pyiceberg.expressions import AlwaysTrue
@@ -129,7 +129,7 @@ def _streamed(scan: DataScan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def sequence_number(catalog: Catalog, table: str, snapshot_id: int) -> int:
-    """Return the place of a snapshot in the history of its table: later ones are greater.
+    """Return the sequence number of a snapshot: later snapshots of a table have larger ones.
 
     Raises:
         SnapshotMissing: when the snapshot was expired or never existed.

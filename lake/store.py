@@ -1,4 +1,4 @@
-"""The object store under the lake, as pyiceberg and Arrow reach it."""
+"""The object store of the lake, for pyiceberg and Arrow."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def store_properties(settings: Settings, role: S3Role) -> dict[str, str]:
-    """Return the store's address and the key of a role, under Iceberg's names.
+    """Return the address of the store and the key of a role, as Iceberg properties.
 
-    Where nothing answers, it fails within seconds.
+    Timeouts are short: requests to an unavailable store fail within seconds.
     """
     access_key, secret_key = settings.s3.keys(role)
     return {
@@ -37,5 +37,5 @@ def store_properties(settings: Settings, role: S3Role) -> dict[str, str]:
 
 
 def open_store(settings: Settings, role: S3Role) -> FileSystem:
-    """Open the store for Arrow with the key of a role."""
+    """Open the store as an Arrow file system with the key of a role."""
     return PyArrowFileIO(store_properties(settings, role)).fs_by_scheme("s3", None)

@@ -1,4 +1,4 @@
-"""What a lake table consists of: snapshots, references, manifests, files and their bytes."""
+"""Contents of a lake table: snapshots, references, manifests, files and their bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAIN: Final = "main"
 _BRANCH: Final = "branch"
-# Of the target size below which Iceberg's compaction takes a file for small.
+# Share of the target size below which Iceberg's compaction considers a file small.
 _SMALL: Final = 0.75
 _TARGET: Final = "write.target-file-size-bytes"
 _TARGET_BYTES: Final = 512 * 2**20
@@ -28,11 +28,11 @@ def _instant(milliseconds: int) -> datetime:
 
 @dataclass(frozen=True)
 class TableContents:
-    """A table as its newest metadata describes it; manifests are read when they are asked for."""
+    """A table according to its newest metadata; manifests are read on demand."""
 
     table: Table
     manifests: dict[str, dict[str, tuple[Any, int]]]
-    """Partition and bytes of each live data file, by manifest and file; filled as it is read."""
+    """Cache of partition and bytes of each live data file, by manifest and file."""
 
     @cached_property
     def snapshots(self) -> Mapping[int, Snapshot]:
@@ -57,12 +57,12 @@ class TableContents:
         return _instant(self.snapshots[snapshot].timestamp_ms)
 
     def commit_times(self, snapshots: Iterable[int]) -> list[datetime]:
-        """Return when those of the snapshots that still exist were committed."""
+        """Return the commit times of those snapshots that still exist."""
         return [self.committed_at(one) for one in snapshots if one in self.snapshots]
 
     def files(self, snapshot: int) -> dict[str, tuple[Any, int]]:
         """Return partition and bytes of each data file of a snapshot."""
-        found: dict[str, tuple[Any, int]] = {}
+        files: dict[str, tuple[Any, int]] = {}
         for manifest in self.snapshots[snapshot].manifests(self.table.io):
             if manifest.manifest_path not in self.manifests:
                 entries = manifest.fetch_manifest_entry(self.table.io, discard_deleted=True)
@@ -73,8 +73,8 @@ class TableContents:
                     )
                     for entry in entries
                 }
-            found.update(self.manifests[manifest.manifest_path])
-        return found
+            files.update(self.manifests[manifest.manifest_path])
+        return files
 
     @property
     def manifest_count(self) -> int:
@@ -86,11 +86,11 @@ class TableContents:
     @cached_property
     def per_partition(self) -> dict[Any, list[int]]:
         """Return the bytes of main's data files, by partition."""
-        found: dict[Any, list[int]] = defaultdict(list)
+        sizes: dict[Any, list[int]] = defaultdict(list)
         if MAIN in self.branches:
             for partition, size in self.files(self.branches[MAIN]).values():
-                found[partition].append(size)
-        return dict(found)
+                sizes[partition].append(size)
+        return dict(sizes)
 
     @property
     def compactable(self) -> tuple[int, int]:
@@ -104,12 +104,13 @@ class TableContents:
         return sum(map(len, files)), sum(map(sum, files))
 
     def expirable(self, since: datetime, at_least: int, without: Collection[str] = ()) -> list[int]:
-        """Return the snapshots that Iceberg's expiry takes, if some branches did not exist.
+        """Return the snapshots that Iceberg would expire, as if some branches did not exist.
 
-        It keeps what a tag names, and of each branch the newest snapshots: `at_least` so many, and
-        those not older than `since`. What no branch leads to goes when it is older.
+        Iceberg keeps tagged snapshots, and of each branch the newest snapshots: at least
+        `at_least`, and those not older than `since`. It expires older snapshots that are not on a
+        branch.
         """
-        kept = set(self.tags.values())
+        retained = set(self.tags.values())
         reached: set[int] = set()
         for name, head in self.branches.items():
             if name in without:
@@ -119,13 +120,15 @@ class TableContents:
                 reached.add(at.snapshot_id)
                 is_kept = is_kept and (count < at_least or _instant(at.timestamp_ms) >= since)
                 if is_kept:
-                    kept.add(at.snapshot_id)
+                    retained.add(at.snapshot_id)
                 count += 1
                 at = self.snapshots.get(at.parent_snapshot_id or -1)
-        kept |= {
-            one for one in self.snapshots if one not in reached and self.committed_at(one) >= since
+        retained |= {
+            snapshot_id
+            for snapshot_id in self.snapshots
+            if snapshot_id not in reached and self.committed_at(snapshot_id) >= since
         }
-        return sorted(set(self.snapshots) - kept)
+        return sorted(set(self.snapshots) - retained)
 
     def only_in(self, snapshots: Collection[int]) -> int:
         """Return the bytes of data files that no other snapshot needs."""
@@ -138,10 +141,10 @@ class TableContents:
         return sum(size for path, size in gone.items() if path not in needed)
 
     def sizes(self, paths: Iterable[str]) -> int:
-        """Return the bytes of files of the table, asked of the store."""
+        """Return the bytes of files of the table, from the store."""
         return sum(len(self.table.io.new_input(path)) for path in paths)
 
 
 def table_contents(catalog: Catalog, table: str) -> TableContents:
-    """Return what a table consists of now."""
+    """Return the current contents of a table."""
     return TableContents(catalog.load_table(table), {})

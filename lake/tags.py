@@ -1,4 +1,4 @@
-"""Tag the snapshots that a model was trained on, so that maintenance keeps them."""
+"""Tags of the snapshots that a model was trained on, which maintenance keeps."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def model_tag(model: str, version: int | str) -> str:
 
 
 def tag_snapshots(catalog: Catalog, snapshots: Mapping[str, int], tag: str) -> None:
-    """Tag snapshots by table, so that they stay readable however old they become.
+    """Tag snapshots by table, so that they are never expired.
 
-    Tagging again is no change. `catalog` must be allowed to write.
+    Tagging twice changes nothing. `catalog` needs write permission.
 
     Raises:
         SnapshotMissing: when a snapshot was expired already.
-        ValueError: when the tag names another snapshot: a tag never moves.
+        ValueError: when the tag exists on another snapshot: tags never move.
     """
     for table, snapshot in snapshots.items():
         _tag(catalog, table, snapshot, tag)
@@ -43,7 +43,7 @@ def tag_snapshots(catalog: Catalog, snapshots: Mapping[str, int], tag: str) -> N
     reraise=True,
 )
 def _tag(catalog: Catalog, table: str, snapshot: int, tag: str) -> None:
-    """Tag one snapshot; again when another run has changed the table meanwhile."""
+    """Tag one snapshot; retry when another run has changed the table."""
     iceberg_table = catalog.load_table(table)
     if iceberg_table.snapshot_by_id(snapshot) is None:
         raise SnapshotMissing(f"{table} has no snapshot {snapshot}: train again.")

@@ -1,1 +1,1 @@
-"""The fraud model: from a recorded snapshot of features to a registered model and its scores."""
+"""The fraud model: training on a feature snapshot, registration and scoring."""

@@ -1,4 +1,4 @@
-"""The model as it is stored: library objects in skops format, with what scoring needs beside it."""
+"""The stored model: library objects in skops format, and metadata for scoring."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ TRUSTED_TYPES: Final = (
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
-"""All that our models hold beyond what skops trusts by itself; nothing else is ever loaded."""
+"""Types of the models that skops does not trust by default; no other type is loaded."""
 _REQUIRED: Final = ("scikit-learn", "skops", "numpy", "pandas")
 _FILE: Final = "model.skops"
 
 
 @dataclass(frozen=True)
 class Passport:
-    """What travels with a model, in the metadata of its MLmodel file.
+    """Metadata of a model, stored in its MLmodel file.
 
     Attributes:
-        bands: from which score on a payment is watched, reviewed or declined.
+        bands: the lowest scores at which a payment is watched, reviewed or declined.
         typical: the median of each input over the training rows.
-        null_share: how often each input was null in training, (nulls + 1) / (rows + 2).
-        first_date: the business date that the model's history began with.
-        distributions: of each input over the training rows; models from before have none.
-        feature_list_version: of the list below.
+        null_share: the share of nulls of each input in training, (nulls + 1) / (rows + 2).
+        first_date: the first business date of the training history.
+        distributions: of each input over the training rows; absent in older models.
+        feature_list_version: the version of `feature_names`.
         feature_names: every feature that was computed when the model was trained.
     """
 
@@ -61,7 +61,7 @@ class Passport:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Passport:
-        """Read what `to_dict` wrote."""
+        """Return the metadata from the result of `to_dict`."""
         return cls(
             bands=Bands(**plain["bands"]),
             typical=plain["typical_values"],
@@ -82,12 +82,12 @@ class Passport:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Return the features that were null in every training row, so that nothing was learnt."""
+        """Return the features that were null in all training rows, which the model excludes."""
         return tuple(name for name in self.feature_names if name not in self.null_share)
 
     @property
     def is_current(self) -> bool:
-        """Return whether the model reads the features that the platform computes now."""
+        """Return whether the model reads the current feature list."""
         return (self.feature_list_version, self.feature_names) == (
             FEATURE_LIST_VERSION,
             FEATURE_NAMES,
@@ -95,15 +95,15 @@ class Passport:
 
 
 def requirements() -> list[str]:
-    """Return the pinned packages that loading the artefact needs: none of them is ours."""
+    """Return the pinned packages that are needed to load the artefact."""
     return [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIRED]
 
 
 def load(folder: Path) -> tuple[Any, Passport]:
-    """Load a downloaded MLflow model, trusting `TRUSTED_TYPES` and not what the file asks for.
+    """Load a downloaded MLflow model, trusting only `TRUSTED_TYPES`.
 
     Raises:
-        skops.io.exceptions.UntrustedTypesFoundException: when the file holds anything else.
+        skops.io.exceptions.UntrustedTypesFoundException: when the file has another type.
     """
     import skops.io
     from mlflow.models import Model

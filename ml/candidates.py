@@ -1,4 +1,4 @@
-"""The models that compete. Each is made of scikit-learn's own objects only.
+"""The candidate models. Each consists of scikit-learn objects only.
 
 An artefact that holds none of our classes loads wherever scikit-learn does, and skops can check
 every type in it. A candidate reads the columns it was fitted on, and any of them may hold nulls:
@@ -37,22 +37,23 @@ Builder = Callable[[pd.DataFrame], Any]
 
 
 def _filled(train: pd.DataFrame) -> list[str]:
-    """Return the columns with a value: boosting cannot bin one that these rows have nothing of."""
+    """Return the columns with values, because boosting cannot bin a column without values."""
     return [str(name) for name in train if train[name].notna().any()]
 
 
 def _medians(*, add_indicator: bool) -> SimpleImputer:
-    # A column that these rows have nothing of, though later ones may, is kept as zeros.
+    # A column without values in these rows is filled with zeros, because later rows may have
+    # values.
     return SimpleImputer(strategy="median", keep_empty_features=True, add_indicator=add_indicator)
 
 
 def logistic_regression(train: pd.DataFrame) -> Pipeline:
-    """Return the baseline that every other candidate has to beat.
+    """Return the baseline that the other candidates are compared with.
 
-    Counts, amounts and seconds have long tails, so it reads their inverse hyperbolic sines: a
-    logarithm for large values that takes 0 and negative ones too. A gap becomes the median, and
-    whether there was one is an input of its own. Medians and scales are learnt by the pipeline's
-    own fit, so from training rows only.
+    Counts, amounts and seconds have long tails, so it uses their inverse hyperbolic sines, which
+    are logarithmic for large values and defined for 0 and negative ones. A null becomes the median,
+    with a separate input that marks nulls. The pipeline fits medians and scales, so they come from
+    training rows only.
     """
     del train
     return Pipeline(
@@ -71,10 +72,10 @@ def boosted_trees(train: pd.DataFrame) -> Pipeline:
     255 quantile bins are coarser than the thresholds that rare fraud needs, hence the flags, from
     quantiles of the training rows (mean average precision over the sample's three validation folds
     0.902 with them, 0.894 without). Without l2 and with large leaves this algorithm collapses on
-    rare positives. Gaps stay gaps: a tree learns which way they go.
+    rare positives. Nulls stay nulls: a tree learns their branch.
     """
     filled = _filled(train)
-    # 0 is in no tail, so a gap raises no flag.
+    # 0 is in no tail, so a null sets no flag.
     no_tail = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
     flags = [
         (
@@ -110,9 +111,9 @@ def boosted_trees(train: pd.DataFrame) -> Pipeline:
 
 
 def isolation_forest(train: pd.DataFrame) -> Pipeline:
-    """Return an anomaly detector that never sees a label nor a raw amount.
+    """Return an anomaly detector that uses no labels and no raw amounts.
 
-    A gap is filled with the median and so isolates nothing: a missing value is no odd behaviour.
+    A null is filled with the median, so that a missing value is not an anomaly.
 
     Source: Liu, Ting, Zhou, Isolation Forest, 2008.
     """

@@ -1,4 +1,4 @@
-"""The champion: find it, load it once."""
+"""The champion model, loaded once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """A loaded model and what travels with it."""
+    """A loaded model and its metadata."""
 
     name: str
     version: int
@@ -25,7 +25,7 @@ class Champion:
 
     @property
     def title(self) -> str:
-        """Return how reports call it."""
+        """Return the name of the model in reports."""
         return f"{self.name} version {self.version}"
 
 
@@ -33,7 +33,7 @@ def load_champion(client: MlflowClient, source: str) -> Champion:
     """Return the model behind the alias `champion` of a source system.
 
     Raises:
-        NoChampion: when none was ever promoted.
+        NoChampion: when no model was ever promoted.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -46,10 +46,10 @@ def load_champion(client: MlflowClient, source: str) -> Champion:
             raise
         raise NoChampion(
             f"{source} has no {tracking.CHAMPION} yet (model {name}): run the DAG train_fraud_model"
-            " for it; if it ran, its gate closed, and staging.gate_results says why."
+            " for it. If it has run, its gate closed: staging.gate_results has the reason."
         ) from error
     with tempfile.TemporaryDirectory() as folder:
-        # Through the version, not the alias, which could move between the two calls.
+        # By version, not by alias, which could move between the two calls.
         local = mlflow.artifacts.download_artifacts(
             artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
         )

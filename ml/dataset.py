@@ -28,10 +28,10 @@ _ABOUT: Final = ("event_at", "event_date", "customer_id", "amount")
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled payments in time order; `matrix` and `rows` match line by line.
+    """Labelled payments in time order; `matrix` and `rows` have the same order.
 
     `rows` has source_system, event_id, event_at, event_date, customer_id, amount (float), is_fraud,
-    known_at; `unlabelled` counts payments whose label was not known in time.
+    known_at; `unlabelled` counts payments without a label known in time.
     """
 
     rows: pd.DataFrame
@@ -40,7 +40,7 @@ class Dataset:
 
 
 def snapshot_of(catalog: Catalog, table: str, snapshots: Mapping[str, int]) -> int:
-    """Return the recorded snapshot of `table`, or the one that is published now.
+    """Return the recorded snapshot of `table`, or the published one.
 
     Raises:
         LookupError: when the table has never been published.
@@ -54,7 +54,7 @@ def snapshot_of(catalog: Catalog, table: str, snapshots: Mapping[str, int]) -> i
 
 
 def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
-    """Return the last business date of a source that has features.
+    """Return the last business date of a source with features.
 
     Raises:
         LookupError: when the source has none.
@@ -68,7 +68,7 @@ def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
         days = [pc.max(batch["event_date"]).as_py() for batch in batches if batch.num_rows]
     if not days:
         raise LookupError(
-            f"Sandbox holds no features of {source} yet: run land_transactions for it first."
+            f"Sandbox has no features of {source} yet: run land_transactions for it first."
         )
     last: date = max(days)
     return last
@@ -77,21 +77,21 @@ def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
 def read_features(
     catalog: Catalog, snapshot: int, source: str, dates: Sequence[date] | None = None
 ) -> pa.Table:
-    """Return the feature rows of a source at a snapshot, of `dates` or all, in time order."""
+    """Return the feature rows of a source at a snapshot, for `dates` or all, in time order."""
     return read_dates(catalog, FEATURES_TABLE, snapshot, dates, source).read_all().sort_by(_ORDER)
 
 
 def read_labels(catalog: Catalog, snapshot: int, source: str) -> pa.Table:
-    """Return the statements about payments of a source that a snapshot holds."""
+    """Return the labels of a source at a snapshot."""
     return read_dates(catalog, LABELS_TABLE, snapshot, None, source).read_all()
 
 
 def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:
-    """Join features with what was known about them at `as_of`.
+    """Join features with the labels known at `as_of`.
 
-    Payments from `as_of` on and statements known later take no part, whatever the tables hold. Of
-    several statements about a payment the one known last counts; known at the same instant, the
-    source that is declared first in `LABEL_SOURCES`.
+    Payments from `as_of` on and labels known later are excluded. If a payment has several labels,
+    the one known last counts; if they became known at the same instant, the source that is declared
+    first in `LABEL_SOURCES`.
 
     Raises:
         DuplicateEvents: naming a payment that occurs more than once.

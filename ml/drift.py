@@ -1,4 +1,4 @@
-"""How far the features of a day have moved from those that a model learnt from."""
+"""Drift of the features of a day from the training data of a model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Floats = npt.NDArray[np.float64]
 
 _BINS: Final = 10
 _LEAST: Final = 1e-4
-"""What an empty bin counts as."""
+"""Share that replaces the share of an empty bin."""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """How values were spread in training.
+    """Distribution of values in training.
 
     Attributes:
         edges: upper edges of the bins but the last, which has none; each edge is in its bin.
@@ -33,7 +33,7 @@ class Distribution:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Distribution:
-        """Read what `dataclasses.asdict` made, lists for tuples."""
+        """Return the distribution from a dict of `dataclasses.asdict`, with lists for tuples."""
         return cls(tuple(plain["edges"]), tuple(plain["shares"]), plain["mean"])
 
     @property
@@ -45,8 +45,8 @@ class Distribution:
 def describe(values: Floats, bins: int = _BINS) -> Distribution:
     """Return the distribution of `values`, NaN for null.
 
-    Bins are quantiles; of few different values each has a bin of its own, so that a rare flag does
-    not vanish in that of the usual one.
+    Bins are quantiles. If there are only a few distinct values, each has a separate bin, so that a
+    rare flag is not in the bin of the usual value.
     """
     known = values[~np.isnan(values)]
     different = np.unique(known)
@@ -64,9 +64,9 @@ def describe(values: Floats, bins: int = _BINS) -> Distribution:
 def stability_index(expected: Distribution, values: Floats) -> float:
     """Return the population stability index of `values` against a distribution.
 
-    Nulls are a bin like any other. Below 0.1 little has moved, above 0.25 much has; n values that
-    have not moved come to about the number of bins over n. Source: Siddiqi, Credit Risk Scorecards,
-    2006.
+    Nulls are a bin too. An index below 0.1 is a small shift, above 0.25 a large one; n values
+    without a shift have an index of about the number of bins over n. Source: Siddiqi, Credit Risk
+    Scorecards, 2006.
     """
     before = np.maximum(expected.shares, _LEAST)
     after = np.maximum(_shares(values, np.asarray(expected.edges)), _LEAST)
@@ -76,7 +76,7 @@ def stability_index(expected: Distribution, values: Floats) -> float:
 def of_days(
     expected: Mapping[str, Distribution], matrix: pd.DataFrame, day: npt.NDArray[Any]
 ) -> list[dict[str, Any]]:
-    """Return a line a day and feature of `expected`, by column of staging.feature_drift."""
+    """Return rows of staging.feature_drift, one for each day and feature of `expected`."""
     lines = []
     for today in np.unique(day):
         rows = matrix[day == today]

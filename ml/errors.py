@@ -1,4 +1,4 @@
-"""What stops training or scoring until someone acts; each sentence says what to do."""
+"""Errors that stop training or scoring until somebody acts; each message has the remedy."""
 
 
 class NotEnoughHistory(ValueError):
@@ -6,7 +6,7 @@ class NotEnoughHistory(ValueError):
 
 
 class NoChampion(LookupError):
-    """Raised when no model of a source was ever promoted; only training heals it."""
+    """Raised when no model of a source was ever promoted; train one first."""
 
 
 class FeatureListChanged(ValueError):
@@ -14,4 +14,4 @@ class FeatureListChanged(ValueError):
 
 
 class DuplicateEvents(ValueError):
-    """Raised when a payment occurs twice: it could stand on both sides of a split."""
+    """Raised when a payment occurs twice, because it could be in both parts of a split."""

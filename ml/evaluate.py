@@ -1,4 +1,4 @@
-"""How good a ranking of payments is, measured as fraud teams use it; accuracy is never reported.
+"""Metrics of a ranking of payments, as fraud teams use them; accuracy is not reported.
 
 "Handbook" is Le Borgne, Siblini, Lebichot, Bontempi: Reproducible Machine Learning for Credit Card
 Fraud Detection, 2022.
@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from contracts.evaluation import CALIBRATION_EDGES, CARDS_A_DAY
 
 REVIEW_SHARE: Final = 0.02
-"""Share of a day's payments that can be reviewed: about twice the usual share of fraud."""
+"""Share of the payments of a day that can be reviewed: about twice the usual fraud share."""
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -25,7 +25,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Judged:
-    """Scored payments of a test period, one entry a payment in every array."""
+    """Scored payments of a test period; each array has one entry for each payment."""
 
     score: Floats
     is_fraud: Flags
@@ -44,7 +44,7 @@ class Judged:
         )
 
     def with_scores(self, score: Floats) -> Judged:
-        """Return the same payments under other scores."""
+        """Return the same payments with other scores."""
         return Judged(score, self.is_fraud, self.amount, self.customer, self.day)
 
 
@@ -63,7 +63,7 @@ def average_precision(judged: Judged) -> float:
 
 
 def roc_auc(judged: Judged) -> float:
-    """Return the area under the ROC curve; NaN unless both classes are there.
+    """Return the area under the ROC curve; NaN without both classes.
 
     Source: scikit-learn `roc_auc_score`; handbook, chapter 4.
     """
@@ -75,9 +75,9 @@ def roc_auc(judged: Judged) -> float:
 def card_precision(judged: Judged, k: int = CARDS_A_DAY) -> float:
     """Return the mean over days of the share of compromised cards among the day's top k.
 
-    A card's score and label of a day are the highest of its payments; a compromised card that was
-    among the top k leaves the following days. Ties go to the earlier card name, so that the figure
-    is the same on every machine. A day with fewer than k cards is still divided by k.
+    The score and the label of a card are the maximum over its payments of the day. A compromised
+    card that was among the top k is excluded on later days. Ties are sorted by card name, so that
+    the result is the same on every machine. A day with fewer than k cards is divided by k too.
 
     Source: handbook, chapter 4, `card_precision_top_k`.
     """
@@ -101,14 +101,14 @@ def card_precision(judged: Judged, k: int = CARDS_A_DAY) -> float:
 
 
 def card_precision_ceiling(judged: Judged, k: int = CARDS_A_DAY) -> float:
-    """Return the card precision of a ranking that knows every label: what no model can pass."""
+    """Return the card precision of a perfect ranking, the upper bound for any model."""
     return card_precision(judged.with_scores(judged.is_fraud.astype(np.float64)), k)
 
 
 def recall_at_budget(judged: Judged, share: float = REVIEW_SHARE) -> float:
     """Return the share of frauds among the top `share` of payments of their day.
 
-    A day's budget is rounded up to whole payments; ties go to the earlier row.
+    The budget of a day is rounded up to whole payments; ties are sorted by row.
 
     Source: recall at top-k per day, handbook, chapter 4, with k as a share of the day's payments.
     """
@@ -145,7 +145,7 @@ def value_recall_at(judged: Judged, threshold: float) -> float:
 
 
 def brier(judged: Judged) -> float:
-    """Return the mean squared distance of score and label; NaN without payments.
+    """Return the mean squared difference of score and label; NaN without payments.
 
     Source: Brier 1950; scikit-learn `brier_score_loss`.
     """
@@ -155,9 +155,9 @@ def brier(judged: Judged) -> float:
 
 
 def brier_skill(judged: Judged) -> float:
-    """Return one minus the Brier score over that of always stating the prevalence.
+    """Return one minus the Brier score over the Brier score of always predicting the prevalence.
 
-    Above 0 the scores say more than the base rate. Source: Murphy 1973.
+    Above 0, the scores are better than the base rate. Source: Murphy 1973.
     """
     prevalence = _mean(judged.is_fraud)
     constant = prevalence * (1 - prevalence)
@@ -166,7 +166,7 @@ def brier_skill(judged: Judged) -> float:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Payments whose score lies in [low, high); the last bin includes 1."""
+    """Payments with a score in [low, high); the last bin includes 1."""
 
     low: float
     high: float
@@ -176,10 +176,10 @@ class CalibrationBin:
 
 
 def calibration_table(judged: Judged) -> tuple[CalibrationBin, ...]:
-    """Return stated against observed fraud, by score; empty bins are left out.
+    """Return predicted and observed fraud by score; empty bins are omitted.
 
-    Fixed edges, finer where rare events live, so that tables of two models compare line by line.
-    Source: reliability diagram, Niculescu-Mizil and Caruana 2005.
+    The edges are fixed, with narrow bins for low scores, so that tables of two models are
+    comparable. Source: reliability diagram, Niculescu-Mizil and Caruana 2005.
     """
     edges = np.asarray(CALIBRATION_EDGES)
     bins = np.clip(np.digitize(judged.score, edges) - 1, 0, len(edges) - 2)
@@ -216,12 +216,12 @@ class Metrics:
     frauds: int
 
     def to_dict(self) -> dict[str, float]:
-        """Return the figures that exist, by name; NaN ones are left out."""
+        """Return the metrics by name, without NaN."""
         return {name: value for name, value in asdict(self).items() if value == value}
 
 
 def report(judged: Judged, threshold: float) -> Metrics:
-    """Measure everything at once."""
+    """Compute all metrics."""
     return Metrics(
         average_precision=average_precision(judged),
         auc=roc_auc(judged),

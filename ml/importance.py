@@ -1,4 +1,4 @@
-"""Which features a model needs: what it loses when one is shuffled."""
+"""Permutation importance of the features of a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ml.training import Trained
 
 
 def importances(trained: Trained) -> dict[str, float]:
-    """Return the average precision lost on the test fold by feature; empty without a fraud there.
+    """Return the loss of average precision on the test fold by feature; empty without frauds.
 
     Source: Breiman 2001; scikit-learn `permutation_importance`, here with two shuffles each.
     """

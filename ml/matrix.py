@@ -1,4 +1,4 @@
-"""The one way from feature rows to what a model reads."""
+"""The input matrix of models from feature rows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def to_floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     """Return a column as float64, null as NaN.
 
-    Decimals go through their text: Arrow's own cast is off by a unit in the last place now and
-    then, and a caller that parsed the same amount from JSON would get another score.
+    Decimals are cast via text: Arrow's cast sometimes differs in the last place, and a caller that
+    parsed the same amount from JSON would get another score.
     """
     import pyarrow as pa
 
@@ -31,9 +31,8 @@ def to_floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 def to_matrix(table: pa.Table) -> pd.DataFrame:
     """Return the features of `table` as float64, in the order of `FEATURE_NAMES`.
 
-    Training, batch scoring and the API all call this, so that none of them can read a feature
-    differently. Money and flags become plain numbers, a missing value becomes NaN; rows keep their
-    order.
+    Training, batch scoring and the API call this function, so that all read features in the same
+    way. Money and flags become numbers, null becomes NaN, and rows keep their order.
 
     Raises:
         ValueError: naming every feature that `table` lacks.

@@ -1,4 +1,4 @@
-"""Pictures that go with a registered model; drawn off screen, without pyplot's global state."""
+"""Plots of a registered model, drawn without pyplot's global state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ml.evaluate import Judged
 
 
 def precision_recall(judged: Judged, threshold: float, title: str) -> Figure:
-    """Draw precision against recall, and where the deployed threshold stands."""
+    """Draw precision against recall, and mark the deployed threshold."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     PrecisionRecallDisplay.from_predictions(
@@ -32,7 +32,7 @@ def precision_recall(judged: Judged, threshold: float, title: str) -> Figure:
 
 
 def calibration(judged: Judged, title: str) -> Figure:
-    """Draw the observed share of fraud against the stated one, in bins of equal size."""
+    """Draw observed against predicted fraud shares, in bins of equal size."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     CalibrationDisplay.from_predictions(
@@ -42,7 +42,7 @@ def calibration(judged: Judged, title: str) -> Figure:
 
 
 def importances(values: dict[str, float], title: str) -> Figure:
-    """Draw how much average precision is lost when a feature is shuffled, largest on top."""
+    """Draw the permutation importance of each feature, largest first."""
     ranked = sorted(values.items(), key=lambda item: item[1])
     figure = Figure(figsize=(7, 8), layout="constrained")
     axes: Any = figure.subplots()

@@ -1,4 +1,4 @@
-"""The evaluation gate: what a challenger has to show before it becomes champion."""
+"""The model gate: the conditions under which a challenger becomes champion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CALIBRATION_FACTOR: Final = 3.0
 
 @dataclass(frozen=True)
 class LeakBound:
-    """Figures of a source that are too good to be true until explained."""
+    """Metrics of a source above which a leak must be ruled out first."""
 
     average_precision: float
     auc: float
@@ -42,22 +42,22 @@ LEAK_BOUNDS: Final[Mapping[str, LeakBound]] = MappingProxyType(
     }
 )
 DEFAULT_BOUND: Final = LeakBound(
-    0.80, 0.97, "an undeclared source: real card fraud is found at 0.1 to 0.7"
+    0.80, 0.97, "an undeclared source: real card fraud reaches 0.1 to 0.7"
 )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gate judges; metrics are of the test fold.
+    """Evidence for the gate; metrics are computed on the test fold.
 
     Attributes:
-        test: of customers not known as compromised before.
-        everyone: of all customers, since all of them will be scored.
+        test: metrics over customers not known as compromised before.
+        everyone: metrics over all customers, because all of them are scored.
         source: the source system, whose figures have known bounds.
         training_average_precision: of the challenger, on its own training rows.
         baseline_training_average_precision: of the logistic regression, on the same rows.
         champion_average_precision: on the rows of `test`; None when there is no champion.
-        champion: what it is called in the report.
+        champion: its name in the report.
         champion_is_comparable: False when it reads another feature list.
         alert_share: share of all test payments at or above the threshold.
     """
@@ -74,7 +74,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence, *, window: Window, run_id: str, report: str | None) -> GateResult:
-    """Decide whether the challenger may become champion; a figure that is NaN never passes."""
+    """Check whether the challenger may become champion; a metric that is NaN never passes."""
     checks = [
         *_learnt(evidence),
         *_plausible(evidence.source, evidence.test),
@@ -113,7 +113,7 @@ def _learnt(evidence: Evidence) -> list[CheckResult]:
             evidence.test.frauds >= MINIMUM_TEST_FRAUDS,
             evidence.test.frauds,
             f">= {MINIMUM_TEST_FRAUDS}",
-            "with fewer, average precision says nothing",
+            "with fewer frauds, average precision is not meaningful",
         ),
         _check(
             "better_than_chance",
@@ -148,14 +148,14 @@ def _calibrated(evidence: Evidence) -> list[CheckResult]:
             everyone.brier_skill > 0,
             everyone.brier_skill,
             "Brier skill > 0",
-            "below 0, stating the base rate for every payment would be the better score",
+            "below 0, predicting the base rate for every payment would be better",
         ),
         _check(
             "mean_score_near_prevalence",
             1 / CALIBRATION_FACTOR <= ratio <= CALIBRATION_FACTOR,
             ratio,
             f"mean score over prevalence within a factor of {CALIBRATION_FACTOR:g}",
-            "fraud comes in bursts: two quiet weeks halve the prevalence",
+            "frauds occur in bursts: two quiet weeks halve the prevalence",
             "warning",
         ),
         _check(
@@ -188,13 +188,13 @@ def _not_worse(evidence: Evidence) -> CheckResult:
 
 
 def verdict_reason(gate: GateResult) -> str:
-    """Return in words on which evidence the gate decided: what failed, or against what it won."""
+    """Return the reason of the decision as text: the failed checks, or the passed comparison."""
     failed = [check for check in gate.checks if not check.passed]
     closed = [check for check in failed if check.severity == "critical"]
-    told = closed or [check for check in gate.checks if check.name == "not_worse_than_champion"]
+    decisive = closed or [check for check in gate.checks if check.name == "not_worse_than_champion"]
     words = [
         f"{check.name}: {check.observed}, expected {check.expected} ({check.reason})"
-        for check in told
+        for check in decisive
     ]
     if not closed:
         warned = ", ".join(check.name for check in failed) or "none"

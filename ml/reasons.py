@@ -1,4 +1,4 @@
-"""Why a payment was scored as it was, for any model: occlusion.
+"""Reasons of a score for any model, by occlusion.
 
 Source: Zeiler and Fergus 2014; Robnik-Šikonja and Kononenko 2008 for tabular models.
 """
@@ -22,7 +22,7 @@ def typical_values(train: pd.DataFrame) -> dict[str, float]:
 
 
 def log_odds(model: Any, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return the log-odds of fraud that `model` states."""
+    """Return the log-odds of fraud that `model` predicts."""
     share = np.clip(model.predict_proba(rows)[:, 1], _EDGE, 1 - _EDGE)
     return np.asarray(np.log(share / (1 - share)), dtype=np.float64)
 
@@ -32,9 +32,9 @@ def explain(
 ) -> list[list[str]]:
     """Return for each row the features that raised its score most, strongest first.
 
-    The strength of a feature is how far the log-odds fall when its value is replaced by the typical
-    one, all else unchanged. Features that do not raise the score are never named, so a row may have
-    fewer than `top`; ties keep the order of the feature list.
+    The strength of a feature is the decrease of the log-odds when its typical value replaces its
+    value. Features that do not raise the score are omitted, so a row may have fewer than `top`;
+    ties keep the order of the feature list.
     """
     if rows.empty:
         return []

@@ -1,4 +1,4 @@
-"""Record a training run in MLflow and register its model; move aliases only when told."""
+"""Log a training run to MLflow and register its model; `promote` moves the alias."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RANKING = (
     "recall_at_budget",
     "prevalence",
 )
-"""Figures that hold for any score; the others need a probability and a threshold."""
+"""Metrics of any ranking; the other metrics need a probability and a threshold."""
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -58,8 +58,9 @@ def record(
 ) -> tuple[str, int]:
     """Log the run, its candidates as nested runs, and register the source's model as challenger.
 
-    Every request costs the server a password check, so what can go together does: the model before
-    the metrics (MLflow would fetch each metric again to copy it to the model), files as one folder.
+    The server checks the password at each request, so requests are combined: the model is logged
+    before the metrics (otherwise MLflow fetches each metric to copy it to the model), and files as
+    one folder.
 
     Returns the MLflow run id and the registered version.
     """
@@ -88,13 +89,13 @@ def record(
 
 
 def promote(client: MlflowClient, source: str, version: int) -> None:
-    """Make a version the source's champion; only the job calls this, after the gate passed."""
+    """Make a version the champion of the source; the job calls this after the gate has passed."""
     name = tracking.model_name(source)
     client.set_registered_model_alias(name, tracking.CHAMPION, str(version))
 
 
 def headline(trained: Trained) -> dict[str, float]:
-    """Return the figures of the test fold by name; `_with_known` ones are of all customers."""
+    """Return the metrics of the test fold by name; names with `_with_known` cover all customers."""
     return {
         **trained.test.to_dict(),
         **{

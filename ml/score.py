@@ -1,4 +1,4 @@
-"""From feature rows and a model to rows of staging.scores."""
+"""Scores of feature rows, as rows of staging.scores."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHANCE: Final = 1e-6
-"""Below this, nulls in every row of a batch are no coincidence."""
+"""Probability below which nulls in every row of a batch are not a coincidence."""
 
 
 def lost_inputs(champion: Champion, features: pa.Table) -> dict[str, int]:
-    """Return the inputs that are null in all rows where training had them, with how many rows.
+    """Return the inputs that are null in all rows but not in training, with the number of rows.
 
-    A batch of n rows lacks an input throughout with the probability of its null share to the power
-    of n. What comes from history is judged from `LOOKBACK_DAYS` after its beginning on: before, a
-    whole batch may know nothing yet.
+    The probability that an input is null in all n rows of a batch is its null share to the power of
+    n. Features of history are checked from `LOOKBACK_DAYS` after its start on, because earlier
+    batches may have no history.
     """
     passport, matrix = champion.passport, to_matrix(features)
     day = pd.to_datetime(features["event_date"].to_pandas())
@@ -53,7 +53,7 @@ def score_rows(
 ) -> pa.Table:
     """Score every row of `features`; the result has the declared columns of staging.scores.
 
-    Reasons are given from the medium band on: nobody asks why a payment was harmless.
+    Rows have reasons from the medium band on.
 
     Raises:
         FeatureListChanged: when the champion reads other features.
@@ -71,8 +71,8 @@ def score_rows(
     bands = champion.passport.bands
     worth_telling = np.flatnonzero(score >= bands.medium)
     reasons: list[list[str]] = [[] for _ in range(rows)]
-    told = explain(champion.model, matrix.iloc[worth_telling], champion.passport.typical)
-    for row, names in zip(worth_telling, told, strict=True):
+    reasons_of = explain(champion.model, matrix.iloc[worth_telling], champion.passport.typical)
+    for row, names in zip(worth_telling, reasons_of, strict=True):
         reasons[row] = names
     values = {
         "event_id": features["event_id"],
@@ -102,10 +102,10 @@ def score_rows(
 
 
 def drift_rows(champion: Champion, features: pa.Table, *, source: str, run_id: str) -> pa.Table:
-    """Return how far each input has moved from training, day by day, as staging.feature_drift.
+    """Return the drift of each input from training by day, as rows of staging.feature_drift.
 
-    An input that is the same all day has no rows, nor has a champion that does not know what it
-    learnt from.
+    Inputs with one value for all payments of a day have no rows, and neither has a champion without
+    recorded distributions.
     """
     import pyarrow as pa
 

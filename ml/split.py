@@ -18,32 +18,32 @@ from contracts.features import LABEL_DELAY_DAYS
 from ml.errors import NotEnoughHistory
 
 EVALUATION_DAYS: Final = 14
-"""Days of the test fold; two weeks hold each weekday twice."""
+"""Days of the test fold; two weeks have each weekday twice."""
 FOLD_STEP_DAYS: Final = 7
 FOLDS: Final = 3
 MINIMUM_TRAIN_DAYS: Final = 10
 MINIMUM_EVALUATION_DAYS: Final = 3
 MINIMUM_DAYS: Final = MINIMUM_TRAIN_DAYS + 2 * MINIMUM_EVALUATION_DAYS + 3 * LABEL_DELAY_DAYS
 MINIMUM_TRAIN_FRAUDS: Final = 20
-"""Fewer frauds than about one a feature teach a model nothing that holds."""
+"""Least frauds for training: about one for each feature."""
 
 Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A period to evaluate on, and through it what a model for that period may learn from."""
+    """An evaluation period, which determines the training data of a model for this period."""
 
     start: date
     end: date
 
     @property
     def train_end(self) -> date:
-        """Return the first day too young to learn from: the label delay before `start`."""
+        """Return the first day that is excluded from training: the label delay before `start`."""
         return self.start - timedelta(days=LABEL_DELAY_DAYS)
 
     def train(self, rows: pd.DataFrame) -> Flags:
-        """Select what was known when the period started.
+        """Select the rows that were known at the start of the period.
 
         Args:
             rows: with `event_date` (date) and `known_at` (UTC timestamp).
@@ -62,7 +62,7 @@ class Plan:
     """The folds of one training run.
 
     `folds` choose between candidates, latest last; the last of them also sets calibration and
-    thresholds. `test` is later than all of them and is looked at once.
+    thresholds. `test` is later than all of them and is evaluated once.
     """
 
     folds: tuple[Fold, ...]
@@ -75,10 +75,10 @@ def midnight(day: date) -> pd.Timestamp:
 
 
 def plan(first: date, as_of: datetime) -> Plan:
-    """Lay out the folds between the first day of data and `as_of`.
+    """Return the folds between the first day of data and `as_of`.
 
-    The days whose labels are still coming in (the label delay before `as_of`) are left out. With a
-    short history the evaluation periods shrink to an eighth of it.
+    The days of the label delay before `as_of`, whose labels are incomplete, are excluded. With a
+    short history, each evaluation period is an eighth of it.
 
     Raises:
         NotEnoughHistory: when less than `MINIMUM_DAYS` days lie between.
@@ -106,8 +106,8 @@ def plan(first: date, as_of: datetime) -> Plan:
 def of_unknown_customers(rows: pd.DataFrame, evaluated: Flags) -> Flags:
     """Keep the evaluated payments of customers not known as compromised on the payment's day.
 
-    A customer is known from the first midnight after one of its frauds became known. Finding such
-    a card again is no merit, and its payments would count one compromise many times.
+    A customer is known from the first midnight after one of its frauds became known. Detecting such
+    a card again is easy, and its payments would count one compromise several times.
 
     Args:
         rows: all labelled rows, with `customer_id`, `event_date`, `is_fraud`, `known_at`.

@@ -12,7 +12,7 @@ from contracts.columns import RISK_LEVELS
 from ml.evaluate import REVIEW_SHARE, Judged
 
 MINIMUM_ALERT_SCORE: Final = 0.10
-"""Fewer than one fraud in ten alerts is not worth a reviewer's time, whatever the capacity."""
+"""Minimum share of frauds among alerts, independent of the review capacity."""
 WATCH_FACTOR: Final = 2
 """The medium band holds what would be reviewed next, if capacity doubled."""
 DECLINE_PRECISION: Final = 0.95

@@ -218,8 +218,8 @@ def _calibrated(before: Any, final: Any, data: Dataset, mask: Flags) -> tuple[An
     """Learn the calibration where `before` has not been trained, then apply it to `final`.
 
     Returns the calibrated final model and the calibrated scores of `before` on `mask`. Without both
-    classes in `mask` there is nothing to learn, and the scores of a log-loss model stand as they
-    are.
+    classes in `mask` a calibration cannot be learnt, and the scores of a log-loss model are kept as
+    they are.
     """
     labels = data.rows["is_fraud"][mask]
     matrix = data.matrix[mask]

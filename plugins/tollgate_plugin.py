@@ -13,7 +13,7 @@ def _view(name: str, href: str, route: str) -> dict[str, Any]:
 
 
 class TollgatePlugin(AirflowPlugin):
-    """Pages that open inside Airflow, for whoever is logged in to it."""
+    """Pages inside Airflow, for logged-in users."""
 
     name = "tollgate"
     fastapi_apps: ClassVar[list[Any]] = [

@@ -1,1 +1,1 @@
-"""Source systems: one declaration each, and how a delivery of theirs lands in Raw."""
+"""Source systems: one declaration for each, and the landing of deliveries in Raw."""

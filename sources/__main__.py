@@ -14,11 +14,13 @@ from sources.registry import declared_in, names, source
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 1 when something is wrong with what was given."""
+    """Run one command; return its exit code, 1 for an invalid argument or file."""
     parser = argparse.ArgumentParser(prog="python -m sources", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="say which sources are declared")
-    check = commands.add_parser("check", help="say what a mapping file declares, or its mistakes")
+    commands.add_parser("list", help="list the declared sources")
+    check = commands.add_parser(
+        "check", help="print the declaration of a mapping file, or its mistakes"
+    )
     check.add_argument("mapping", type=Path)
     options = parser.parse_args(argv)
     try:

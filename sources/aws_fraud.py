@@ -1,7 +1,7 @@
 """Sample of the AWS Fraud Detector service: dirty labels and 163 currencies.
 
-It says when each label became known, and half of its rows have none. A few of its currencies are
-on no list of ISO 4217 (NIS, SPL, GGP, IMP, JEP, TVD): those payments go into quarantine.
+The sample has the time at which each label became known; half of the rows have no label. A few of
+its currencies are not in ISO 4217 (NIS, SPL, GGP, IMP, JEP, TVD): their payments are quarantined.
 """
 
 from decimal import Decimal
@@ -75,14 +75,14 @@ AWS_FRAUD: Final = Source(
             },
         ),
     ),
-    # The largest amount of the sample is 6,217.26, whatever its currency.
+    # The largest amount of the sample is 6,217.26, over all currencies.
     absurd_amount=Decimal("100000.00"),
     labels=StatedTime(),
     codes={"merchant_category": CATEGORIES},
     # The sample's 120 days hold from 3 to 29 payments.
     rows_per_day=(1, 100),
     freshness_days=31,
-    # 801 of 1,611 rows have no label; 62, or 0.038, have a currency that is none.
+    # 801 of 1,611 rows have no label; 62, or 0.038, have an unknown currency.
     ranges=Ranges(
         unlabelled_share=1.0,
         quarantined_share=0.10,

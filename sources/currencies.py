@@ -1,4 +1,4 @@
-"""ISO 4217: currencies in use, those withdrawn since 2000, and XXX for a source that names none."""
+"""ISO 4217: currencies in use, those withdrawn since 2000, and XXX for sources without one."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ _WITHDRAWN: Final = frozenset(
     MRO MTL MZM NLG PTE ROL SDD SIT SKK SLL SRG STD TMM TRL VEB VEF ZMK ZWD ZWL ZWN ZWR
     """.split()  # noqa: SIM905 - as above
 )
-"""Codes of list three: payments of their time carry them."""
+"""Codes of list three, which payments of their time have."""
 ISO_4217: Final = _IN_USE | _WITHDRAWN
 UNKNOWN_CURRENCY: Final = "XXX"
-"""Where money is counted whose currency is not known."""
+"""Code under which amounts with an unknown currency are counted."""

@@ -1,4 +1,4 @@
-"""Find the files in which a source delivers a window."""
+"""Discovery of the files in which a source delivers a window."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from sources.registry import source as declared
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file as the source made it; `stem` is its business date, or names a whole file."""
+    """A delivered file; `stem` is its business date, or the name of a complete delivery."""
 
     path: Path
 
@@ -25,39 +25,39 @@ class Delivery:
 def deliveries(
     window: Window, data_dir: Path, folders: Mapping[str, Path] = MappingProxyType({})
 ) -> list[Delivery]:
-    """Return the files that hold a window, oldest first.
+    """Return the files of a window, oldest first.
 
-    A source delivers into `<data_dir>/<source>/transactions`, or where `folders` says. A file that
-    is named by the window's dates holds all of it. Without one, a source that delivers daily has a
-    file named by each date, and one that delivers whole files has all that lie there.
+    A source delivers into `<data_dir>/<source>/transactions`, or into its folder of `folders`. A
+    file that is named by the dates of the window is the whole delivery. Otherwise, a daily source
+    has one file for each date, and any other source delivers all files of the folder.
 
     Raises:
-        WindowNotDeliveredError: when there is no such file, or a date of the window has none.
+        WindowNotDeliveredError: when there is no such file, or a date of the window has no file.
     """
     system = declared(window.source)
     folder = folders.get(window.source, data_dir / window.source / "transactions")
-    held = {
+    files = {
         path.stem: path
         for path in sorted(folder.glob("*"), reverse=True)
         if path.suffix in system.suffixes and path.is_file()
     }
-    if window.span in held:
-        return [Delivery(held[window.span])]
+    if window.span in files:
+        return [Delivery(files[window.span])]
     if system.delivers == "whole":
-        if not held:
+        if not files:
             raise WindowNotDeliveredError(
                 f"{window.source} has not delivered the window {window.span}: no file ends in"
-                f" {' or '.join(system.suffixes)} where it delivers. Put the delivery there."
+                f" {' or '.join(system.suffixes)} in {folder}. Put the delivery there."
             )
-        return [Delivery(held[stem]) for stem in sorted(held)]
+        return [Delivery(files[stem]) for stem in sorted(files)]
     days = [day.isoformat() for day in window.dates()]
-    missing = [day for day in days if day not in held]
+    missing = [day for day in days if day not in files]
     if missing:
         more = f" and {len(missing) - 3} more days" if len(missing) > 3 else ""
-        known = sorted(held)
-        there = f"it holds {known[0]} to {known[-1]}" if known else "it is empty"
+        stems = sorted(files)
+        content = f"it has delivered {stems[0]} to {stems[-1]}" if stems else "its folder is empty"
         raise WindowNotDeliveredError(
             f"{window.source} has not delivered {', '.join(missing[:3])}{more} of the window"
-            f" {window.span}: {there}. Land a window that was delivered."
+            f" {window.span}: {content}. Choose a window that was delivered."
         )
-    return [Delivery(held[day]) for day in days]
+    return [Delivery(files[day]) for day in days]

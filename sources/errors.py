@@ -1,25 +1,25 @@
-"""What can go wrong between a source and Raw, each said in one sentence."""
+"""Errors between a source and Raw."""
 
 
 class SourceError(RuntimeError):
-    """Anything wrong with a source, a delivery or Raw; waiting does not heal it."""
+    """Base class of errors of a source, a delivery or Raw, which are not transient."""
 
 
 class UnknownSourceError(SourceError):
-    """No such source is declared."""
+    """Raised when no source of this name is declared."""
 
 
 class WindowNotDeliveredError(SourceError):
-    """The source has no delivery for the window, or none with content."""
+    """Raised when a source has no delivery for the window, or only an empty one."""
 
 
 class StoreRefusedError(SourceError):
-    """The object store does not accept our key, or the key may not do this."""
+    """Raised when the object store rejects the key or denies the operation."""
 
 
 class StoreUnreachableError(ConnectionError):
-    """The object store does not answer; trying again later may heal it."""
+    """Raised when the object store does not respond; the operation can be retried."""
 
 
 class MappingError(SourceError):
-    """A mapping file declares no source, and why."""
+    """Raised when a mapping file is invalid; the message lists the mistakes."""

@@ -1,6 +1,6 @@
-"""JSON lines as card processors and banks send them: a payment a line, no labels.
+"""JSON lines of card processors and banks: one payment on each line, no labels.
 
-Keys that a payment has no value for may be absent. Codes are read whatever their case.
+Keys without a value may be absent. Codes are read case-insensitively.
 """
 
 from decimal import Decimal
@@ -42,7 +42,7 @@ _OPTIONAL: Final = (
 
 
 def _version(customer: str, category: str, device: str, *others: str) -> Version:
-    """Return the layout of a feed; `others` are its further columns."""
+    """Return the layout of a feed; `others` are its other columns."""
     needed = ("transaction_id", "timestamp", "amount", "currency", customer)
     optional = (*_OPTIONAL, category, device, *others)
     mapping: dict[str, Rule] = {

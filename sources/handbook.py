@@ -1,7 +1,7 @@
 """Card payments of "Reproducible Machine Learning for Credit Card Fraud Detection", the handbook.
 
-Simulated, a Parquet file a day. Its authors' protocol (chapters 3 and 5) takes a fraud as known
-seven days after its payment.
+Simulated, one Parquet file a day. In the protocol of its authors (chapters 3 and 5), a fraud is
+known seven days after its payment.
 """
 
 from decimal import Decimal
@@ -58,18 +58,18 @@ HANDBOOK: Final = Source(
     # The largest amount of the 183 days is 2,628.00.
     absurd_amount=Decimal("10000.00"),
     labels=FixedDelay(WEEK_SECONDS),
-    # The 183 days hold from 9,285 to 9,789 payments.
+    # The 183 days have from 9,285 to 9,789 payments.
     rows_per_day=(8_500, 10_600),
     freshness_days=2,
     ranges=Ranges(
         # 0.489 to 0.515 of a day's payments come before noon; half a day missing gives 0 or 1.
         morning_share=(0.45, 0.55),
-        # The 183 days hold from 0.0003, before the first terminals are compromised, to 0.0114.
+        # The 183 days have from 0.0003, before the first terminals are compromised, to 0.0114.
         fraud_share=(0.0, 0.05),
         usual_fraud_share=0.02,
-        # Any 28 days hold 0.0056 to 0.0092.
+        # Any 28 days have 0.0056 to 0.0092.
         long_fraud_share=(0.001, 0.03),
-        # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
+        # The file of a day has only that day: a wrong clock puts rows on other days.
         late_share=0.001,
         # The largest payment is 2,628.00.
         usual_alert_share=0.02,

@@ -1,4 +1,4 @@
-"""Look into a delivered file: rows, money, columns, or what is wrong with it."""
+"""Inspection of a delivered file: rows, money, columns, or the problem with it."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ _POINTER: Final = b"version https://git-lfs"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a file holds; `problem` says why it cannot be processed.
+    """Content of a file; `problem` is the reason why it cannot be processed.
 
-    Rows and money are counted by currency, under XXX where nobody knows it.
+    Rows and money are counted by currency, under XXX if the currency is unknown.
     """
 
     bytes: int
@@ -38,7 +38,7 @@ class Finding:
 
 
 def inspect(path: Path, source: Source) -> Finding:
-    """Read a delivered file once and say what it holds. Never raises on bad content."""
+    """Read a delivered file once and return its content. Never raises on bad content."""
     import pyarrow as pa
 
     with path.open("rb") as file:
@@ -72,7 +72,7 @@ def _read_parquet(path: Path, source: Source) -> tuple[dict[str, str], Version |
     """Return columns, version, rows, and the columns of money of a Parquet file."""
     import pyarrow.parquet as pq
 
-    # A file cut in its middle keeps no footer, a damaged page shows only when it is read.
+    # A truncated file has no footer; a damaged page is detected only when it is read.
     with pq.ParquetFile(path) as file:
         columns: dict[str, str] = {one.name: _physical(one.type) for one in file.schema_arrow}
         version = source.version_of(columns)
@@ -117,7 +117,7 @@ def _by_currency(
 
 
 def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray[np.int64]]":
-    """Return the currencies that occur, and for each row the place of its own among them."""
+    """Return the distinct currencies, and for each row the index of its currency."""
     if column not in table.column_names:
         return [UNKNOWN_CURRENCY], np.zeros(rows, dtype=np.int64)
     written = (str(one or "").strip(" ") for one in table.column(column).to_pylist())

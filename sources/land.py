@@ -1,4 +1,4 @@
-"""Land a window of a source in Raw: its files exactly as they arrived, and a manifest of them."""
+"""Landing of a window in Raw: its files, unchanged, and a manifest of them."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from sources.store import error_code, explained
 _UPLOADS_AT_ONCE: Final = 8
 _LANDED_AT: Final = "landed-at"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-"""What a key of the store has no need of, and a reader of it may write in another way."""
+"""Characters that are replaced in keys, because clients encode them in different ways."""
 _TAKEN: Final = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 
@@ -34,14 +34,14 @@ def land(
     *,
     run_id: str,
 ) -> LandResult:
-    """Put each delivered file into Raw under its content's name, then write the manifest.
+    """Put each delivered file into Raw under a key with its hash, then write the manifest.
 
-    Objects are created, never replaced, so landing twice adds nothing and two landings at once
-    agree. A file that cannot be read lands all the same; the manifest says what is wrong with it.
+    Objects are created and never replaced, so landing twice adds nothing, and concurrent landings
+    give the same result. An unreadable file is landed too; the manifest records the problem.
 
     Raises:
         StoreRefusedError: when the key is wrong.
-        StoreUnreachableError: when the store does not answer.
+        StoreUnreachableError: when the store does not respond.
     """
     system = declared(window.source)
     now = datetime.now(UTC)
@@ -49,7 +49,7 @@ def land(
         landed = list(
             pool.map(lambda delivery: _put(s3_client, bucket, system, delivery, now), deliveries)
         )
-    objects = tuple(held for held, _ in landed)
+    objects = tuple(raw_object for raw_object, _ in landed)
     manifest = _record(s3_client, bucket, system, window, objects, now)
     return LandResult(
         window=window,
@@ -66,7 +66,7 @@ def land(
 
 
 def _balances(manifest: Manifest) -> tuple[Balance, ...]:
-    """Return a balance a currency; one of nothing when nothing could be read."""
+    """Return one balance for each currency, or an empty one when no row could be read."""
     counts, amounts = manifest.row_counts, manifest.amounts
     nothing = Decimal("0.00")
     return tuple(
@@ -85,10 +85,10 @@ def _balances(manifest: Manifest) -> tuple[Balance, ...]:
 def _put(
     s3_client: Any, bucket: str, system: Source, delivery: Delivery, now: datetime
 ) -> tuple[RawObject, bool]:
-    """Create the object of a file unless it is there, and tell whether it was created."""
-    found = inspect(delivery.path, system)
+    """Create the object of a file unless it exists, and return whether it was created."""
+    finding = inspect(delivery.path, system)
     folder = _UNSAFE.sub("-", delivery.stem)
-    key = f"{system.name}/transactions/{folder}/{found.sha256[:16]}{delivery.path.suffix}"
+    key = f"{system.name}/transactions/{folder}/{finding.sha256[:16]}{delivery.path.suffix}"
     landed_at = now
     with delivery.path.open("rb") as body:
         is_new = _create(
@@ -96,29 +96,29 @@ def _put(
             bucket,
             key,
             body,
-            Metadata={_LANDED_AT: now.isoformat(), "sha256": found.sha256},
+            Metadata={_LANDED_AT: now.isoformat(), "sha256": finding.sha256},
         )
     if not is_new:
-        kept = s3_client.head_object(Bucket=bucket, Key=key)["Metadata"]
-        landed_at = datetime.fromisoformat(kept[_LANDED_AT])
-    held = RawObject(
+        metadata = s3_client.head_object(Bucket=bucket, Key=key)["Metadata"]
+        landed_at = datetime.fromisoformat(metadata[_LANDED_AT])
+    raw_object = RawObject(
         key=key,
         name=delivery.path.name,
-        bytes=found.bytes,
-        sha256=found.sha256,
+        bytes=finding.bytes,
+        sha256=finding.sha256,
         landed_at=landed_at,
-        schema_version=found.version,
-        rows=found.rows,
-        row_counts=found.row_counts,
-        amounts=found.amounts,
-        columns=found.columns,
-        problem=found.problem,
+        schema_version=finding.version,
+        rows=finding.rows,
+        row_counts=finding.row_counts,
+        amounts=finding.amounts,
+        columns=finding.columns,
+        problem=finding.problem,
     )
-    return held, is_new
+    return raw_object, is_new
 
 
 def _create(s3_client: Any, bucket: str, key: str, body: Any, **options: Any) -> bool:
-    """Create an object; return False when it exists, whoever made it."""
+    """Create an object; return False when it exists already."""
     try:
         s3_client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", **options)
     except ClientError as error:
@@ -136,15 +136,15 @@ def _record(
     objects: tuple[RawObject, ...],
     now: datetime,
 ) -> Manifest:
-    """Write the manifest unless the latest one lists the same objects; a lost race looks again."""
+    """Write the manifest unless the latest one lists the same objects; retry after a lost race."""
     while True:
-        known = find_latest(s3_client, bucket, window)
-        if known is not None and known.objects == objects:
-            return known
+        latest = find_latest(s3_client, bucket, window)
+        if latest is not None and latest.objects == objects:
+            return latest
         manifest = Manifest(
             source=system.name,
             window=window.key,
-            sequence=known.sequence + 1 if known else 1,
+            sequence=latest.sequence + 1 if latest else 1,
             landed_at=now,
             objects=objects,
         )

@@ -1,4 +1,4 @@
-"""The manifest of a landed window: which objects of Raw it is made of, and what they hold."""
+"""The manifest of a landed window: its objects in Raw and their content."""
 
 import json
 from collections import Counter
@@ -13,10 +13,10 @@ from sources.store import explained
 
 @dataclass(frozen=True)
 class RawObject:
-    """An object of Raw. `rows` is None, and `problem` says why, when unreadable.
+    """An object of Raw. If it is unreadable, `rows` is None and `problem` is the reason.
 
-    `schema_version` is the declared version that its columns show. Rows and money that can be read
-    are kept by currency, under XXX where nobody knows it.
+    `schema_version` is the declared version that its columns match. Readable rows and money are
+    counted by currency, under XXX if the currency is unknown.
     """
 
     key: str
@@ -44,38 +44,42 @@ class Manifest:
 
     @property
     def key(self) -> str:
-        """Return where the manifest lies in Raw."""
+        """Return the key of the manifest in Raw."""
         return f"{manifest_prefix(Window.parse(self.window))}{self.sequence:04d}.json"
 
     @property
     def rows(self) -> int:
-        """Return the rows that can be read."""
-        return sum(held.rows or 0 for held in self.objects)
+        """Return the number of readable rows."""
+        return sum(raw_object.rows or 0 for raw_object in self.objects)
 
     @property
     def row_counts(self) -> dict[str, int]:
-        """Return the rows that can be read, by currency."""
+        """Return the number of readable rows by currency."""
         counts: Counter[str] = Counter()
-        for held in self.objects:
-            counts.update(held.row_counts)
+        for raw_object in self.objects:
+            counts.update(raw_object.row_counts)
         return dict(sorted(counts.items()))
 
     @property
     def amounts(self) -> dict[str, Decimal]:
-        """Return the money that can be read, by currency."""
+        """Return the readable money by currency."""
         sums: dict[str, Decimal] = {}
-        for held in self.objects:
-            for currency, amount in held.amounts.items():
+        for raw_object in self.objects:
+            for currency, amount in raw_object.amounts.items():
                 sums[currency] = sums.get(currency, Decimal("0.00")) + amount
         return dict(sorted(sums.items()))
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Return what is wrong, an object a sentence."""
-        return tuple(f"{held.name}: {held.problem}" for held in self.objects if held.problem)
+        """Return the problems, one sentence for each object."""
+        return tuple(
+            f"{raw_object.name}: {raw_object.problem}"
+            for raw_object in self.objects
+            if raw_object.problem
+        )
 
     def to_json(self) -> bytes:
-        """Return the text that is kept in Raw."""
+        """Return the JSON text that is stored in Raw."""
         return json.dumps(asdict(self), indent=1, default=_plain).encode()
 
     @classmethod
@@ -85,12 +89,12 @@ class Manifest:
         objects = tuple(
             RawObject(
                 **{
-                    **held,
-                    "landed_at": datetime.fromisoformat(held["landed_at"]),
-                    "amounts": {code: Decimal(one) for code, one in held["amounts"].items()},
+                    **raw_object,
+                    "landed_at": datetime.fromisoformat(raw_object["landed_at"]),
+                    "amounts": {code: Decimal(one) for code, one in raw_object["amounts"].items()},
                 }
             )
-            for held in plain["objects"]
+            for raw_object in plain["objects"]
         )
         landed_at = datetime.fromisoformat(plain["landed_at"])
         return cls(**{**plain, "landed_at": landed_at, "objects": objects})
@@ -110,7 +114,9 @@ def find_latest(s3_client: Any, bucket: str, window: Window) -> Manifest | None:
     prefix = manifest_prefix(window)
     with explained(bucket):
         pages = s3_client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = sorted(held["Key"] for page in pages for held in page.get("Contents", ()))
+        keys = sorted(
+            raw_object["Key"] for page in pages for raw_object in page.get("Contents", ())
+        )
         if not keys:
             return None
         body = s3_client.get_object(Bucket=bucket, Key=keys[-1])["Body"].read()
@@ -118,11 +124,11 @@ def find_latest(s3_client: Any, bucket: str, window: Window) -> Manifest | None:
 
 
 def named(s3_client: Any, bucket: str, key: str) -> Manifest:
-    """Return the manifest that a landing reported, whatever has landed since.
+    """Return the manifest of a landing by its key, even if other deliveries have landed since.
 
     Raises:
         StoreRefusedError: when the key is wrong.
-        StoreUnreachableError: when the store does not answer, or has no such manifest.
+        StoreUnreachableError: when the store does not respond, or has no such manifest.
     """
     with explained(bucket):
         body = s3_client.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -1,7 +1,6 @@
-"""A source that is declared by a file: a page of YAML instead of code.
+"""A source that is declared by a YAML file.
 
-What may stand in it is said in docs/sources.md. The file is checked as a whole and every mistake in
-it is named at once.
+docs/sources.md describes the format. All mistakes of a file are reported together.
 """
 
 from collections.abc import Mapping
@@ -52,7 +51,7 @@ _UNSAID: Final[Mapping[str, Rule]] = {
     "channel": Constant("unknown"),
     "payment_method": Constant("unknown"),
 }
-"""What a mapping that does not fill these means."""
+"""Defaults of columns that a mapping does not fill."""
 
 
 class _Column(Part):
@@ -69,7 +68,9 @@ class _Version(Part):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         rules = self.rules()
-        problems = [f"{name} is no column that a mapping fills" for name in rules.keys() - _MAPPED]
+        problems = [
+            f"{name} is not a column that a mapping fills" for name in rules.keys() - _MAPPED
+        ]
         problems += [f"nothing fills {name}" for name in NEEDED_COLUMNS if name not in rules]
         for name, rule in rules.items():
             absent = columns_of(rule) - self.columns.keys()
@@ -90,15 +91,15 @@ class _Version(Part):
         return self
 
     def rules(self) -> dict[str, Rule]:
-        """Return the rules as written, and those that go without saying."""
+        """Return the rules of the file, and the default rules."""
         written = {name: one.rule() for name, one in self.mapping.items()}
         at = written.get("event_at")
-        told: dict[str, Rule] = {}
+        defaults: dict[str, Rule] = {}
         if isinstance(at, Instant):
-            told["event_at_precision"] = Precision(at)
+            defaults["event_at_precision"] = Precision(at)
         elif isinstance(at, Epoch):
-            told["event_at_precision"] = Constant("second")
-        return {**_UNSAID, **told, **written}
+            defaults["event_at_precision"] = Constant("second")
+        return {**_UNSAID, **defaults, **written}
 
     def version(self) -> Version:
         """Return the declared version."""
@@ -160,7 +161,10 @@ class _File(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        problems = [f"codes lists {name}, no mapped column" for name in self.codes.keys() - _MAPPED]
+        problems = [
+            f"codes lists {name}, which is not a mapped column"
+            for name in self.codes.keys() - _MAPPED
+        ]
         known = {one.name for one in fields(Ranges)}
         problems += [f"ranges has no {name}" for name in self.ranges.keys() - known]
         if self.quoted_line_breaks and "csv" not in self.formats:
@@ -203,7 +207,7 @@ class _File(Part):
         )
 
     def _ranges(self) -> Ranges:
-        """Return the ranges; what the file does not narrow is as wide as can be."""
+        """Return the ranges; those that the file does not narrow have the widest limits."""
         filled = {name for one in self.versions for name in one.rules()}
         unsaid = {
             "unlabelled_share": 0.0 if self.labels else 1.0,
@@ -214,27 +218,27 @@ class _File(Part):
                 if COLUMNS[BECOMES.get(name, name)].nullable
             },
         }
-        told = {**unsaid, **self.ranges}
-        told["sometimes_null"] = frozenset(told["sometimes_null"])
-        lists = {name: tuple(one) for name, one in told.items() if isinstance(one, list)}
-        return Ranges(**{**told, **lists})
+        ranges = {**unsaid, **self.ranges}
+        ranges["sometimes_null"] = frozenset(ranges["sometimes_null"])
+        lists = {name: tuple(one) for name, one in ranges.items() if isinstance(one, list)}
+        return Ranges(**{**ranges, **lists})
 
 
 def read(path: Path) -> Source:
-    """Return the source that a mapping file declares; it is called as the file is.
+    """Return the source that a mapping file declares; it has the name of the file.
 
     Raises:
-        MappingError: naming each mistake, a line each.
+        MappingError: with one line for each mistake.
     """
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MappingError(f"{path.name} cannot be read ({error.strerror}).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        said = " ".join(str(error).split())
-        raise MappingError(f"{path.name} is no YAML: {said[:200]}.") from error
+        text = " ".join(str(error).split())
+        raise MappingError(f"{path.name} is not valid YAML: {text[:200]}.") from error
     if not isinstance(written, dict):
-        raise MappingError(f"{path.name} holds no mapping: it begins with name: {path.stem}.")
+        raise MappingError(f"{path.name} is not a YAML mapping: start it with name: {path.stem}.")
     try:
         file = _File.model_validate(written)
     except ValidationError as error:
@@ -252,8 +256,8 @@ def _mistakes(error: ValidationError) -> str:
     for one in error.errors(include_url=False, include_input=False):
         place = list(one["loc"])
         if place[2:3] == ["mapping"]:
-            del place[4:5]  # which rule was tried: no place in the file
-        said = one["msg"].removeprefix("Value error, ")
+            del place[4:5]  # the name of the rule class, which is not a position in the file
+        text = one["msg"].removeprefix("Value error, ")
         where = ".".join(map(str, place))
-        lines.append(f"- {where}: {said}" if where else f"- {said}")
+        lines.append(f"- {where}: {text}" if where else f"- {text}")
     return "\n".join(lines)

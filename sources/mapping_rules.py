@@ -1,4 +1,4 @@
-"""The rules of a mapping file, as they are written in it (docs/sources.md)."""
+"""The rules of a mapping file in their YAML form (docs/sources.md)."""
 
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
@@ -28,7 +28,7 @@ _NAMED_PATTERNS: Final = {"iso": ISO_TIME, "spreadsheet": SPREADSHEET_TIME}
 
 
 class Part(BaseModel):
-    """A part of a mapping file: what it does not know, it refuses."""
+    """A part of a mapping file, which refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -157,8 +157,8 @@ _RULES: Final = (
 
 
 def _kind(value: Any) -> str | None:
-    found = [name for name in _RULES if isinstance(value, dict) and name in value]
-    return found[0] if len(found) == 1 else None
+    kinds = [name for name in _RULES if isinstance(value, dict) and name in value]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 WrittenRule = Annotated[
@@ -179,4 +179,4 @@ WrittenRule = Annotated[
         custom_error_message=f"a rule has exactly one of {', '.join(_RULES)}",
     ),
 ]
-"""One rule, told by its first word; its `rule()` is what a source declares."""
+"""One rule, identified by its first key; `rule()` returns the rule of the source."""

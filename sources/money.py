@@ -1,4 +1,4 @@
-"""Read money from a column of a file exactly, by the rule of Processed."""
+"""Exact amounts from a column of a file, by the rules of Processed."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOO_LARGE: Final = 1e16
-"""Money from here on does not fit decimal(18,2)."""
+"""Smallest amount that does not fit decimal(18,2)."""
 _EXACT: Final = 1e11
-"""Up to here a hundred times a double shows its cents; beyond, few amounts are left to look at."""
+"""Up to this amount, a double times 100 has exact cents; the few larger ones take the slow path."""
 _HALF: Final = 1_000_000
 
 
@@ -24,13 +24,13 @@ def total(cents: "NDArray[np.int64]") -> Decimal:
 
 
 def read_cents(values: Any, absurd: Decimal) -> "NDArray[np.int64]":
-    """Return each value of an Arrow column in cents, 0 for one that cannot be read.
+    """Return each value of an Arrow column in cents, 0 for an unreadable value.
 
-    A value can be read when it is a number in whole cents; above `absurd` doubles are too coarse
-    to tell, and count as they are, half up, while they fit decimal(18,2).
+    A value is readable if it is a number in whole cents. Above `absurd`, doubles cannot represent
+    cents: such values are rounded half up if they fit decimal(18,2).
     """
     amounts = _numbers(values)
-    # Comparing NaN is false: what is no number is in neither part.
+    # Comparisons with NaN are false, so NaN is in neither part.
     limit = min(float(absurd), _EXACT)
     is_small = np.abs(amounts) <= limit
     small = np.where(is_small, amounts, 0.0)
@@ -42,14 +42,14 @@ def read_cents(values: Any, absurd: Decimal) -> "NDArray[np.int64]":
 
 
 def _exact_cents(amount: float, absurd: Decimal) -> int:
-    """Return a large amount in cents, by its decimal form."""
+    """Return a large amount in cents, from its decimal form."""
     nearest = Decimal(repr(amount)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP") * 100
     is_whole = abs(amount * 100 - float(nearest)) < 1e-6
     return int(nearest) if is_whole or abs(amount) > absurd else 0
 
 
 def _numbers(values: Any) -> "NDArray[np.float64]":
-    """Return an Arrow column as doubles, NaN for what is not written as a number."""
+    """Return an Arrow column as doubles, NaN for text that is not a number."""
     import pyarrow as pa
     from pyarrow import compute, types
 
@@ -60,6 +60,8 @@ def _numbers(values: Any) -> "NDArray[np.float64]":
     written = compute.utf8_trim(values.cast(pa.string()), " ")
     is_number = compute.fill_null(compute.match_substring_regex(written, f"^({NUMBER})$"), False)
     numbers = np.full(len(values), np.nan)
-    found = np.asarray(is_number.to_numpy(zero_copy_only=False), dtype=bool)
-    numbers[found] = np.asarray(written.filter(is_number).to_pylist(), dtype=np.str_).astype(float)
+    is_valid = np.asarray(is_number.to_numpy(zero_copy_only=False), dtype=bool)
+    numbers[is_valid] = np.asarray(written.filter(is_number).to_pylist(), dtype=np.str_).astype(
+        float
+    )
     return numbers

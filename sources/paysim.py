@@ -1,8 +1,8 @@
-"""PaySim: simulated mobile money, steps of an hour, no identifier of its own for a payment.
+"""PaySim: simulated mobile money with hourly steps and without identifiers of payments.
 
-Version 2 of the simulator renamed columns and added one; either source takes both layouts. The
-calendar is ours: step n lies n hours after the declared midnight, so that the hour of the day is
-the step modulo 24, as published analyses have it.
+Version 2 of the simulator renamed columns and added one; both sources accept both layouts. Step n
+is n hours after a declared midnight, so that the hour of the day is the step modulo 24, as in
+published analyses.
 """
 
 from datetime import date
@@ -28,7 +28,7 @@ _CHANNELS: Final = {
     "payment": "app",
     "transfer": "transfer",
     "debit": "transfer",
-    # Cash goes over the desk of an agent.
+    # An agent handles cash.
     "cash_in": "pos",
     "cash_out": "pos",
 }
@@ -107,8 +107,8 @@ def _source(name: str, description: str, rows_per_day: tuple[int, int]) -> Sourc
         labels=FixedDelay(WEEK_SECONDS),
         rows_per_day=rows_per_day,
         freshness_days=31,
-        # Balances are absent where a spreadsheet wrote them with an exponent. Extracts are not
-        # sampled evenly: days differ a thousandfold, and some hold nothing but fraud.
+        # Balances are null where a spreadsheet wrote them with an exponent. Extracts are not
+        # sampled evenly: days differ by a factor of a thousand, and some have only frauds.
         ranges=Ranges(
             is_steady=False,
             sometimes_null=frozenset(

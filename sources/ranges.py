@@ -1,6 +1,6 @@
-"""What a source's data usually looks like: the ranges in which its gates stay open.
+"""Ranges of a source in which its gates stay open.
 
-A number that nobody has measured stays at its default, which no data breaks.
+A range that was not measured keeps its default, which all data satisfies.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _ANY: Range = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Ranges:
-    """Ranges that hold for every day of a source; shares are judged on days of 100 payments.
+    """Ranges for every day of a source; shares are checked on days with at least 100 payments.
 
     - `morning_share`: payments before noon UTC.
     - `fraud_share`: known frauds; `usual_fraud_share` is where a warning starts.

@@ -1,4 +1,4 @@
-"""The source systems that the platform knows."""
+"""The registry of source systems."""
 
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from sources.sffsd import SFFSD
 from sources.sparkov import SPARKOV
 
 DEFAULT_SOURCE: Final = SPARKOV.name
-"""The source that ships with the platform and that a form offers first."""
+"""The source that ships with the platform, the default of forms."""
 SOURCES: Final[dict[str, Source]] = {
     declared.name: declared
     for declared in (
@@ -31,26 +31,28 @@ SOURCES: Final[dict[str, Source]] = {
 
 
 def names() -> list[str]:
-    """Return the names of all sources, those of mapping files too, without reading one."""
+    """Return the names of all sources, including mapping files, without reading the files."""
     return sorted({*SOURCES, *_files()})
 
 
 def source(name: str) -> Source:
-    """Return the declaration of a source: one of ours, or that of a mapping file.
+    """Return the declaration of a source, built-in or from a mapping file.
 
     Raises:
-        UnknownSourceError: naming the sources that exist.
+        UnknownSourceError: with the names of all sources.
         MappingError: when its mapping file has mistakes.
     """
-    found = find(name)
-    if found is None:
-        known = ", ".join(names())
-        raise UnknownSourceError(f"No source is called {name!r}: the declared ones are {known}.")
-    return found
+    declared = find(name)
+    if declared is None:
+        declared_names = ", ".join(names())
+        raise UnknownSourceError(
+            f"No source is called {name!r}: the declared ones are {declared_names}."
+        )
+    return declared
 
 
 def find(name: str) -> Source | None:
-    """Return the declaration of a source, or None when there is none of this name.
+    """Return the declaration of a source, or None when no source has this name.
 
     Raises:
         MappingError: when its mapping file has mistakes.
@@ -79,6 +81,6 @@ def declared_in(mapping: Path) -> Source:
 
 
 def _files() -> dict[str, Path]:
-    """Return the mapping files by the names of their sources; ours cannot be declared again."""
+    """Return the mapping files by source name, except for names of built-in sources."""
     folder = get_settings().mappings_dir
     return {path.stem: path for path in sorted(folder.glob("*.yaml")) if path.stem not in SOURCES}

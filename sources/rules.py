@@ -1,7 +1,6 @@
-"""How a canonical column is filled from the columns of a source's file.
+"""Mapping rules, which fill a canonical column from the columns of a source's file.
 
-Each rule is data. `spark/transforms/adapt.py` turns it into a column expression, so that nothing
-here needs an engine.
+Rules are data without an engine; `spark/transforms/adapt.py` turns them into column expressions.
 """
 
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Take:
-    """The value of a file column, without a constant prefix that the source puts before it."""
+    """The value of a file column, without a constant prefix."""
 
     column: str
     strip_prefix: str = ""
@@ -20,14 +19,14 @@ class Take:
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that the source does not write because it never varies."""
+    """A constant value, which the source does not write."""
 
     value: str | int
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Several file columns, one text."""
+    """Several file columns, joined to one text."""
 
     columns: tuple[str, ...]
     separator: str
@@ -35,7 +34,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class TimePattern:
-    """How a time is written, in the letters of java.time, and how finely: a `PRECISIONS` code."""
+    """A pattern of java.time for a time, and its precision, a code of `PRECISIONS`."""
 
     pattern: str
     precision: str = "second"
@@ -43,9 +42,9 @@ class TimePattern:
 
 @dataclass(frozen=True)
 class Instant:
-    """One UTC instant, from columns joined by a blank, by the first pattern that reads them.
+    """A UTC instant from columns joined by a blank, parsed by the first matching pattern.
 
-    A single column that the file holds as a timestamp needs no pattern.
+    A single column with the type timestamp needs no pattern.
     """
 
     columns: tuple[str, ...]
@@ -54,14 +53,14 @@ class Instant:
 
 @dataclass(frozen=True)
 class Precision:
-    """How finely the time was told: by the pattern that read it, `second` for a timestamp."""
+    """The precision of the time: that of the matching pattern, or `second` for a timestamp."""
 
     instant: Instant
 
 
 @dataclass(frozen=True)
 class Steps:
-    """An instant that the source counts: `seconds` for each step of `column`, from `base` on."""
+    """A counted instant: `base` plus `seconds` for each step of `column`."""
 
     column: str
     base: date
@@ -70,7 +69,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An instant as a number since 1970-01-01 UTC, `per_second` units to the second."""
+    """An instant as a number of units since 1970-01-01 UTC, with `per_second` units a second."""
 
     column: str
     per_second: int = 1
@@ -78,7 +77,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class ByAffix:
-    """A code read from how a file column's value begins or ends; `unknown` without a value."""
+    """A code by the prefix or suffix of a file column's value; `unknown` without a value."""
 
     column: str
     otherwise: str
@@ -88,9 +87,9 @@ class ByAffix:
 
 @dataclass(frozen=True)
 class Coded:
-    """A code chosen by a file column's value, whatever its case; an undeclared value stays.
+    """A code by the case-insensitive value of a file column; an undeclared value is kept.
 
-    `missing` stands where there is no value.
+    `missing` is the code for null.
     """
 
     column: str
@@ -107,18 +106,18 @@ class RowNumber:
 class PositionHash:
     """An identifier for a source that has none: SHA-256 over the file's content and the row.
 
-    Two rows that are alike stay two payments; the same file again brings the same identifiers.
+    Identical rows are separate payments; the same file has the same identifiers when landed again.
     """
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Names of what is set on a row; null when nothing is.
+    """The names of the flags that are set on a row; null without flags.
 
-    `columns` names the flag of each column that holds 1 or true; `lists` are columns that hold
-    several names, as a JSON array or separated by commas. `rounded` are amounts of money beside
-    the payment's own: one beyond ten million that has only three digits that are not zero was
-    rounded by a spreadsheet, and sets `rounded_balance`.
+    `columns` has the flag of each column with 1 or true; `lists` are columns with several names, as
+    a JSON array or separated by commas. `rounded` are other amounts than that of the payment: an
+    amount above ten million with only three non-zero digits was rounded by a spreadsheet, and sets
+    `rounded_balance`.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -145,14 +144,14 @@ ISO_TIME: Final = (
     TimePattern("yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][.SSS][XXX]"),
     TimePattern("yyyy-MM-dd HH:mm:ss[.SSSSSS][.SSS][XXX]"),
 )
-"""ISO 8601 with or without fraction and zone; without a zone it is UTC."""
+"""ISO 8601 with or without fraction and time zone; UTC without a zone."""
 SPREADSHEET_TIME: Final = (
     TimePattern("M/d/yy H:mm", "minute"),
     TimePattern("M/d/yyyy H:mm", "minute"),
     TimePattern("M/d/yy H:mm:ss"),
     TimePattern("M/d/yyyy H:mm:ss"),
 )
-"""What a spreadsheet of the United States makes of a time when it saves a table as text."""
+"""The form in which a spreadsheet with the locale en-US saves a time as text."""
 
 
 def columns_of(rule: Rule) -> frozenset[str]:
@@ -200,9 +199,9 @@ MAPPED_COLUMNS: Final = (
     "scenario",
     "label_known_at",
 )
-"""Columns that a mapping may fill; those that it does not are null."""
+"""Columns that a mapping may fill; columns that it does not fill are null."""
 LABEL_COLUMNS: Final = frozenset({"is_fraud", "scenario", "label_known_at"})
-"""Mapped columns that become a label's, not a payment's."""
+"""Mapped columns of the label, not of the payment."""
 NEEDED_COLUMNS: Final = (
     "event_id",
     "source_sequence",
@@ -216,4 +215,4 @@ NEEDED_COLUMNS: Final = (
     "amount",
     "currency",
 )
-"""Columns without which there is no payment: each mapping fills them."""
+"""Required columns of every mapping."""

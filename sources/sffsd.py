@@ -1,7 +1,7 @@
-"""S-FFSD: a sample of real payments with the order of time, but no clock, and labels for some.
+"""S-FFSD: a sample of real payments in order of time, without clock times, and with some labels.
 
-`Time` numbers the payments; a minute each from the declared midnight on keeps their order and gives
-days of 1,440. Label 2 means that nobody knows.
+`Time` numbers the payments. One minute for each payment from a declared midnight keeps their order
+and gives days of 1,440 payments. Label 2 means unknown.
 """
 
 from datetime import date
@@ -33,7 +33,7 @@ SFFSD: Final = Source(
                 "customer_id": Take("Source"),
                 "counterparty_id": Take("Target"),
                 "counterparty_type": Constant("merchant"),
-                # What TP100 and its like mean was not published.
+                # The meaning of TP100 and similar codes was not published.
                 "merchant_category": Take("Type"),
                 "transaction_type": Constant("purchase"),
                 "channel": Constant("unknown"),
@@ -47,7 +47,7 @@ SFFSD: Final = Source(
     # The largest amount of the sample is 800,000.00.
     absurd_amount=Decimal("1000000.00"),
     labels=FixedDelay(WEEK_SECONDS),
-    # A minute a payment; the last day of a file is cut short.
+    # One minute for each payment; the last day of a file is incomplete.
     rows_per_day=(1, 1_440),
     freshness_days=31,
     # 48,238 of 77,881 rows are labelled 2, whole days of them.

@@ -1,7 +1,7 @@
-"""Sparkov: simulated card payments of persons who do not exist.
+"""Sparkov: simulated card payments of fictitious persons.
 
-Two clocks come with each row, the transaction date and `unix_time`; they agree in the generator's
-output and lie seven years apart in the Kaggle edition, so the first is the one that is read.
+Each row has two timestamps, the transaction date and `unix_time`. They agree in the output of the
+generator and differ by seven years in the Kaggle edition, so the transaction date is read.
 """
 
 from decimal import Decimal
@@ -49,8 +49,8 @@ def _layout(*texts: str) -> tuple[FileColumn, ...]:
     return (
         *(FileColumn(name) for name in (*_PERSON, *texts, "trans_num", "category", "merchant")),
         *(FileColumn(name, ("double", "string")) for name in _PLACES),
-        # Exports of the same data write numbers as text, or text as numbers: each is then judged
-        # row by row. A card number that was read as a double has lost its last digits.
+        # Exports of the same data write numbers as text, or text as numbers, which is validated row
+        # by row. A card number that was read as a double has lost its last digits.
         FileColumn("cc_num", ("string", "long")),
         FileColumn("zip", ("string", "long")),
         FileColumn("amt", ("double", "string")),
@@ -104,23 +104,23 @@ SPARKOV: Final = Source(
             _mapping("cc_num", Instant(("trans_date_trans_time",), _PATTERNS)),
         ),
     ),
-    # The largest amount of the sample is 8,402.07; the generator's own ceiling is below 30,000.
+    # The largest amount of the sample is 8,402.07; the limit of the generator is below 30,000.
     absurd_amount=Decimal("100000.00"),
     labels=LabelDelay(within_permille=900, within_seconds=WEEK_SECONDS, tail_seconds=60 * 86_400),
     codes={"merchant_category": CATEGORIES},
-    # The sample's days hold from 183 to 616 payments of 144 customers.
+    # The days of the sample have from 183 to 616 payments of 144 customers.
     rows_per_day=(50, 5_000),
     freshness_days=2,
     ranges=Ranges(
         # 0.32 to 0.47 of a day's payments come before noon: five standard deviations of the
         # smallest day on either side; half a day missing gives 0 or 1.
         morning_share=(0.14, 0.65),
-        # The worst day holds 0.0795 frauds: three times that is a broken label.
+        # The largest fraud share of a day is 0.0795: three times that is a wrong label.
         fraud_share=(0.0, 0.25),
         usual_fraud_share=0.08,
-        # Any 28 days hold 0.0084 to 0.0171; in single days there may be none.
+        # Any 28 days have 0.0084 to 0.0171; single days may have none.
         long_fraud_share=(0.001, 0.10),
-        # A day's file holds that day: a clock that runs ahead or behind puts rows beside it.
+        # The file of a day has only that day: a wrong clock puts rows on other days.
         late_share=0.05,
         # The largest payment is 8,402.07.
         usual_alert_share=0.08,

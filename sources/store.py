@@ -1,4 +1,4 @@
-"""The object store: a client a role, and its failures in one sentence."""
+"""The object store: a client for each role, and its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,17 +41,17 @@ def s3_client(settings: Settings, role: S3Role) -> Any:
 
 
 def error_code(error: ClientError) -> str:
-    """Return the code of what the store answered."""
+    """Return the error code of the store."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 @contextmanager
 def explained(bucket: str) -> Iterator[None]:
-    """Turn what the store's client raises into one sentence of ours.
+    """Replace errors of the store's client by errors with a clear message.
 
     Raises:
         StoreRefusedError: when the store does not accept the key, or has no such bucket.
-        StoreUnreachableError: when it does not answer, or answers that it cannot now.
+        StoreUnreachableError: when it does not respond, or is temporarily unavailable.
     """
     try:
         yield
@@ -59,14 +59,14 @@ def explained(bucket: str) -> Iterator[None]:
         code = error_code(error)
         if code in _REFUSED:
             raise StoreRefusedError(
-                f"the object store refused us at bucket {bucket} ({code}):"
-                " check the key of this connection and what it may do."
+                f"the object store refused access to bucket {bucket} ({code}):"
+                " check the key of this connection and its permissions."
             ) from error
         raise StoreUnreachableError(
             f"the object store failed at bucket {bucket} ({code}): try again."
         ) from error
     except BotoCoreError as error:
         raise StoreUnreachableError(
-            f"the object store does not answer for bucket {bucket}"
-            f" ({type(error).__name__}): check that it runs, then try again."
+            f"the object store does not respond for bucket {bucket}"
+            f" ({type(error).__name__}): check that it runs, then retry."
         ) from error

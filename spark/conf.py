@@ -1,4 +1,4 @@
-"""Spark's configuration, declared once for the Connect server and for a session in process."""
+"""The Spark configuration of the Connect server and of sessions in the process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from contracts.settings import S3Role, Settings
 
 _CATALOG = "spark.sql.catalog.lake"
 COMPILE_LONG = "-XX:-DontCompileHugeMethods"
-"""What Spark generates for a wide row is longer than Java compiles unasked, else interpreted."""
+"""By default Java interprets the long methods that Spark generates for wide rows."""
 
 
 def lake_conf(settings: Settings) -> dict[str, str]:
-    """Return what a session needs to read Raw and to read and write the lake."""
+    """Return the configuration of a session that reads Raw and reads and writes the lake."""
     access, secret = settings.s3.keys("processor")
     s3 = {"endpoint": settings.s3.endpoint, "access": access, "secret": secret.get_secret_value()}
     return {
@@ -35,11 +35,11 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": "4",
-        # A limit in bytes is looked at row by row; that in rows is enough.
+        # Spark checks a limit in bytes for each row; the limit in rows suffices.
         "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
         "spark.python.daemon.module": "spark.worker_daemon",
-        # A day of a source needs some 300 classes. Of the default 100, none is left by the next
-        # day: they are generated, and compiled by Java, again.
+        # A day of a source needs about 300 classes. With the default of 100, all are evicted before
+        # the next day, which generates and compiles them again.
         "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.ui.enabled": "false",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
@@ -47,7 +47,7 @@ def lake_conf(settings: Settings) -> dict[str, str]:
 
 
 def _raw_conf(settings: Settings, role: S3Role) -> dict[str, str]:
-    """Return S3A's options: fail fast on loopback, one role's key."""
+    """Return the S3A options with the key of one role and short timeouts."""
     access, secret = settings.s3.keys(role)
     options = {
         "endpoint": settings.s3.endpoint,
@@ -68,7 +68,7 @@ def _raw_conf(settings: Settings, role: S3Role) -> dict[str, str]:
 
 
 def server_conf(settings: Settings) -> dict[str, str]:
-    """Return the Connect server's configuration, secrets and token included."""
+    """Return the configuration of the Connect server, including secrets and the token."""
     return {
         **lake_conf(settings),
         "spark.app.name": "tollgate",
@@ -83,9 +83,9 @@ def server_conf(settings: Settings) -> dict[str, str]:
 
 
 def standalone_conf(secret: str) -> dict[str, str]:
-    """Return what every part of a standalone cluster must agree on: who may talk, and how.
+    """Return the authentication and encryption of all processes of a standalone cluster.
 
-    Executors get the lake's keys from the driver by RPC, so that is encrypted too.
+    RPC is encrypted, because the driver sends the keys of the lake to the executors.
     """
     return {
         "spark.authenticate": "true",
@@ -103,8 +103,8 @@ def cluster_conf(
 ) -> dict[str, str]:
     """Return the configuration of a Connect server in front of a standalone cluster.
 
-    `class_path` is where each machine has the jars. The lake, its keys and the session are those of
-    `server_conf`; only who does the work differs.
+    `class_path` is the path of the jars on each machine. Lake, keys and session are configured as
+    in `server_conf`; only the executors differ.
     """
     return {
         **server_conf(settings),

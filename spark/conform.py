@@ -1,4 +1,4 @@
-"""A frame takes the form of its table before it is written."""
+"""Conform a frame to the declaration of its table before it is written."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,7 +8,7 @@ from contracts.tables import Table
 
 
 class FrameError(TypeError):
-    """Raised when a frame is not the table it should be."""
+    """Raised when a frame lacks columns of its table."""
 
 
 def conform(df: DataFrame, table: Table) -> DataFrame:

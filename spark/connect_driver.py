@@ -1,9 +1,9 @@
-"""A driver that serves Spark Connect, started by spark-submit, until its JVM ends.
+"""A driver that serves Spark Connect, started by spark-submit, until its JVM exits.
 
-Spark's own `SparkConnectServer` isolates what a session adds to its class path, and with it the
-daemon that forks its Python workers: each task of Airflow started one anew, which took two seconds
-and 60 MiB. Our sessions add nothing, so they share a driver that does not isolate; the service
-itself is the plugin that `spark.conf.server_conf` names.
+Spark's `SparkConnectServer` isolates the class path of each session, and with it the daemon that
+forks its Python workers: each Airflow task started a new daemon, which took two seconds and 60 MiB.
+Sessions of the platform do not change the class path, so this driver does not isolate them. The
+Connect service is the plugin in `spark.conf.server_conf`.
 """
 
 import sys
@@ -12,4 +12,4 @@ from pyspark import SparkContext
 
 if __name__ == "__main__":
     SparkContext()
-    sys.stdin.read()  # a pipe from the JVM, which ends with it
+    sys.stdin.read()  # a pipe from the JVM, which closes when the JVM exits

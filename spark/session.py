@@ -1,4 +1,4 @@
-"""The session a job works with, and what a job says when its driver is lost."""
+"""The Spark session of a job, and the error when its driver is lost."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from spark.conf import lake_conf
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-# Which of these a client raises depends on which of its calls meets the restarted server first.
+# The client raises different errors, depending on its first call to the restarted server.
 _LOST: Final = re.compile(
     r"NO_ACTIVE_SESSION|INVALID_HANDLE\.SESSION_|server side session identifier"
     r"|RESPONSE_ALREADY_RECEIVED|StatusCode\.UNAVAILABLE|closed channel"
@@ -24,15 +24,15 @@ _newest: SparkSession | None = None
 
 
 class DriverLostError(ConnectionError):
-    """The Spark driver went away while a job ran; running the job again heals it."""
+    """Raised when the Spark driver is lost during a job; the job can be retried."""
 
 
 def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
     """Return a session of the configured Connect server, or one in this process without it.
 
-    A Connect session is the one that this process has, unless its driver was lost meanwhile. A
-    classic session needs `jars` on its class path unless spark-submit put them there. It holds
-    the lake's keys in its own memory, so it starts only where no other session runs.
+    A Connect session of this process is reused, unless its driver was lost. A classic session needs
+    `jars` on its class path unless spark-submit added them. It has the keys of the lake in memory,
+    so it starts only if no other session runs.
     """
     if settings.spark.remote is not None:
         return _of_server(settings.spark.remote.get_secret_value())
@@ -51,24 +51,24 @@ def _of_server(address: str) -> SparkSession:
     for _ in range(2):  # the active session of this thread, and the default one
         _newest = spark = _reached(address)
         try:
-            # Asks the server, which may be another by now; that may answer for its version alone.
+            # A request to the server; a restarted one may answer only version requests.
             spark.sql("SELECT 1")
             return spark
         except Exception as error:
             if not _LOST.search(str(error)):
                 raise
-        # The client does not always notice that its session is over, and would return it again.
-        spark.release_session_on_close = False  # no server is left to release it
+        # The client does not always detect that its session has ended, and would return it again.
+        spark.release_session_on_close = False  # the server of this session does not exist any more
         spark.stop()
     _newest = _reached(address)
     return _newest
 
 
 def _reached(address: str) -> SparkSession:
-    """Return the session that there is, or a new one; it sees a lost driver within two seconds.
+    """Return the existing session or a new one; a lost driver is detected within two seconds.
 
-    It looks for two minutes. By default it waits longer and longer, up to a minute, while the
-    driver has been back for long.
+    The client retries for two minutes at short intervals. By default the intervals grow up to a
+    minute, although the driver restarts within seconds.
     """
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
@@ -78,14 +78,14 @@ def _reached(address: str) -> SparkSession:
 
 
 def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Turn what a client raises after its driver has died into one sentence.
+    """Replace client errors after the loss of the driver by an error with a clear message.
 
     Raises:
         DriverLostError: from the decorated job, when the driver was killed or restarted.
     """
 
     @wraps(job)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def translated(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return job(*args, **kwargs)
         except Exception as error:
@@ -96,4 +96,4 @@ def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:
                 " published: run the task again once `make status` shows spark as ready."
             ) from error
 
-    return told
+    return translated

@@ -26,12 +26,12 @@ _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
 _NOTE: Final = "tollgate.note"
 ONE_FILE_AT_A_TIME: Final = {"fanout-enabled": "false"}
-"""Rows of a task are sorted by date. By default a task has the files of all its dates open, which
-for the dates of a history takes more memory than the driver has."""
+"""Options of writes. Rows of a task are sorted by date, and one file is open at a time. By default
+the files of all dates are open, which takes more memory than the driver has for a history."""
 
 
 def branch_name(run_id: str) -> str:
-    """Return the audit branch of a run: its id in plain letters, and a hash against clashes.
+    """Return the audit branch of a run: its id in safe characters, and a hash to avoid collisions.
 
     >>> branch_name("manual__2024-05-01T00:00:00+00:00")
     'audit_manual__2024_05_01t00_00_00_00_00_7a7d63'
@@ -41,7 +41,7 @@ def branch_name(run_id: str) -> str:
 
 
 def in_parallel(spark: SparkSession, statements: Iterable[str]) -> None:
-    """Run statements on the metadata of tables, none of which touches another's table."""
+    """Run metadata statements in parallel, each on another table."""
     with ThreadPoolExecutor(_COMMITS_AT_ONCE) as pool:
         list(pool.map(lambda statement: alter(spark, statement), statements))
 
@@ -53,9 +53,9 @@ def in_parallel(spark: SparkSession, statements: Iterable[str]) -> None:
     reraise=True,
 )
 def alter(spark: SparkSession, statement: str) -> None:
-    """Run a statement on the metadata of a table; again when another run has changed it meanwhile.
+    """Run a metadata statement on a table; retry when another run has changed the table.
 
-    Iceberg tries again by itself to commit rows, but not to move branches.
+    Iceberg retries commits of rows, but not changes of branches.
     """
     spark.sql(statement).collect()
 
@@ -63,20 +63,20 @@ def alter(spark: SparkSession, statement: str) -> None:
 def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
     """Create the tables of a zone that do not exist yet, and return them all."""
     tables = zone(of_zone)
-    there = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
-    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in there])
+    existing = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
+    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in existing])
     return tables
 
 
 def open_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:
-    """Start the branch of a run from main in each table; what a killed run left is replaced."""
+    """Create the branch of a run from main in each table, replacing the branch of a killed run."""
 
     def start(table: Table) -> None:
         replace = f"ALTER TABLE {qualified(table.name)} CREATE OR REPLACE BRANCH {branch}"
         try:
             alter(spark, replace)
         except Exception as error:
-            # The first run of all was killed: main is still without a snapshot to replace it by.
+            # The first run was killed: main has no snapshot from which to replace the branch.
             if "main has no snapshot" not in str(error):
                 raise
             alter(spark, f"ALTER TABLE {qualified(table.name)} DROP BRANCH {branch}")
@@ -107,18 +107,19 @@ def write(
     dates: Sequence[date] | None = None,
     note: str | None = None,
 ) -> None:
-    """Replace, on a branch, the rows of `dates` by those of `df`, all of which are of these dates.
+    """Replace, on a branch, the rows of `dates` by `df`, which has rows of these dates only.
 
-    A date without rows is empty then. Without `dates`, those are replaced that `df` has rows of; a
-    table without partitions is replaced whole. `note` is kept with the snapshot, for `note_of`.
+    A date without rows is empty afterwards. Without `dates`, the dates of `df` are replaced; a
+    table without partitions is replaced completely. `note` is stored with the snapshot, for
+    `note_of`.
 
-    Iceberg brings the rows of a date together, so that a date is one file, and commits them again
-    by itself when another run has changed the table meanwhile.
+    Iceberg distributes rows by date, so that each date is one file, and retries the commit when
+    another run has changed the table.
     """
     declared = TABLES[table]
     rows = conform(df, declared)
     if declared.partition_by is None:
-        rows = rows.hint("rebalance")  # few files, where no date brings rows together
+        rows = rows.hint("rebalance")  # few files, because rows are not distributed by date
     writer = rows.writeTo(f"{qualified(table)}.branch_{branch}").options(**ONE_FILE_AT_A_TIME)
     if note is not None:
         writer = writer.option(f"snapshot-property.{_NOTE}", note)
@@ -131,25 +132,25 @@ def write(
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:
-    """Return the newest note in a branch's history, or None; compaction writes none."""
+    """Return the newest note in the history of a branch, or None; compaction writes no notes."""
     name = qualified(table)
     rows = spark.sql(
         f"SELECT snapshot_id, parent_id, summary['{_NOTE}'] AS note FROM {name}.snapshots"  # noqa: S608 - our own names
     ).collect()
-    held = {row["snapshot_id"]: row for row in rows}
+    snapshots = {row["snapshot_id"]: row for row in rows}
     heads = spark.sql(
         f"SELECT snapshot_id FROM {name}.refs WHERE name = '{branch}'"  # noqa: S608 - our own names
     ).collect()
-    at = held.get(heads[0]["snapshot_id"]) if heads else None
+    at = snapshots.get(heads[0]["snapshot_id"]) if heads else None
     while at is not None and at["note"] is None:
-        at = held.get(at["parent_id"])
+        at = snapshots.get(at["parent_id"])
     return None if at is None else at["note"]
 
 
 def ancestors(
     spark: SparkSession, tables: Sequence[str], snapshots: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], set[int]]:
-    """Return each (table, snapshot)'s own id and those of the snapshots it was made from."""
+    """Return the id of each (table, snapshot) and the ids of its ancestors."""
     query = " UNION ALL ".join(
         f"SELECT '{table}' AS table, snapshot_id, parent_id"  # noqa: S608 - our own names
         f" FROM {qualified(table)}.snapshots"
@@ -158,14 +159,14 @@ def ancestors(
     parents = {
         (row["table"], row["snapshot_id"]): row["parent_id"] for row in spark.sql(query).collect()
     }
-    found: dict[tuple[str, int], set[int]] = {}
+    ancestors_of: dict[tuple[str, int], set[int]] = {}
     for table, snapshot in snapshots:
-        line = found.setdefault((table, snapshot), set())
+        line = ancestors_of.setdefault((table, snapshot), set())
         at: int | None = snapshot
         while at is not None:
             line.add(at)
             at = parents.get((table, at))
-    return found
+    return ancestors_of
 
 
 def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[str, int]]:
@@ -174,13 +175,13 @@ def references(spark: SparkSession, tables: Sequence[Table]) -> dict[str, dict[s
         f"SELECT '{table.name}' AS table, name, snapshot_id FROM {qualified(table.name)}.refs"  # noqa: S608 - our own names
         for table in tables
     )
-    found: dict[str, dict[str, int]] = {table.name: {} for table in tables}
+    snapshots: dict[str, dict[str, int]] = {table.name: {} for table in tables}
     for row in spark.sql(query).collect():
-        found[row["table"]][row["name"]] = row["snapshot_id"]
-    return found
+        snapshots[row["table"]][row["name"]] = row["snapshot_id"]
+    return snapshots
 
 
 def within(column: str, ranges: Sequence[tuple[date, date]]) -> Column:
-    """Return whether a date lies in one of the ranges, in a form that prunes partitions."""
+    """Return the condition that a date is in one of the ranges, which prunes partitions."""
     inside = [F.col(column).between(F.lit(start), F.lit(end)) for start, end in ranges]
     return reduce(lambda left, right: left | right, inside, F.lit(False))

@@ -1,6 +1,6 @@
-"""Spark's daemon of Python workers, which loads what our tasks import before it forks them.
+"""The daemon of Spark's Python workers, which imports the modules of tasks before it forks.
 
-Each would spend a second of CPU on it.
+Otherwise each worker would spend a second of CPU on the imports.
 """
 
 import gc
@@ -11,5 +11,5 @@ import lake.store  # noqa: F401
 import spark.jobs.feature_tasks  # noqa: F401 - loaded for the workers
 
 if __name__ == "__main__":
-    gc.freeze()  # what is shared stays shared: no collector writes to it
+    gc.freeze()  # the garbage collector must not write to shared pages
     manager()

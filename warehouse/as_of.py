@@ -1,8 +1,8 @@
-"""Run the reports again as they were known on a past date, beside PRODUCTION.
+"""Build the reports as of a past date in the schema `production_as_known`.
 
-Run as ``python -m warehouse.as_of 2024-05-10``. Labels that became known after that date count
-for nothing, and so do payments delivered after it: schema `production_as_known` then holds what was
-published on it. PRODUCTION stays as it is.
+Run as ``python -m warehouse.as_of 2024-05-10``. The reports exclude labels that became known after
+that date and payments that were delivered after it, so they equal the reports that were published
+on that date. PRODUCTION does not change.
 """
 
 from __future__ import annotations
@@ -24,31 +24,33 @@ SCHEMA: Final = "production_as_known"
 
 
 class NotKnown(ValueError):
-    """Raised when reports cannot be had as asked; it says in one sentence what can."""
+    """Raised when the requested reports cannot be built; the message names the valid choices."""
 
 
 def rebuild(
     settings: Settings, as_of: date, source: str | None = None, reports: Sequence[str] = ()
 ) -> str:
-    """Build reports as known on a date and return of which source; all reports by default.
+    """Build reports as of a date, all by default, and return the name of their source.
 
     Raises:
-        NotKnown: when there is no such source or report, or the date is yet to come for the source.
+        NotKnown: when there is no such source or report, or the date is after its published dates.
         BuildFailed: naming the models or tests that failed.
     """
     published = transform.published_until(settings)
     if not published:
-        raise NotKnown("Nothing has been published yet: run the line once.")
-    held = ", ".join(f"{name} (until {until})" for name, until in published.items())
+        raise NotKnown("Nothing has been published yet: run all DAGs once.")
+    choices = ", ".join(f"{name} (until {until})" for name, until in published.items())
     if source is None and len(published) > 1:
-        raise NotKnown(f"Each source has its own time: name one with --source, of {held}.")
+        raise NotKnown(f"Several sources are published: choose one with --source, of {choices}.")
     name = source or next(iter(published))
     if name not in published:
-        raise NotKnown(f"Nothing is published of {name!r}, only of {held}.")
+        raise NotKnown(f"{name!r} is not published: the published sources are {choices}.")
     if as_of > published[name]:
-        raise NotKnown(f"{name} is published until {published[name]}: no later date is known.")
+        raise NotKnown(f"{name} is published until {published[name]}: choose a date up to then.")
     if unknown := sorted(set(reports) - set(REPORTS)):
-        raise NotKnown(f"There is no report {', '.join(unknown)}, only {', '.join(REPORTS)}.")
+        raise NotKnown(
+            f"There is no report {', '.join(unknown)}: the reports are {', '.join(REPORTS)}."
+        )
     transform.build_as_known(settings, name, as_of, reports or REPORTS)
     return name
 
@@ -63,11 +65,11 @@ def _business_date(text: str) -> date:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks and say what came of it, or why not."""
+    """Run the command line and print the result or the error."""
     parser = argparse.ArgumentParser(
         prog="python -m warehouse.as_of",
-        description="Run the reports again as they were known at the end of a past date, in schema"
-        f" {SCHEMA}, which holds one such run at a time; PRODUCTION stays as it is.",
+        description="Build the reports as of the end of a past date in the schema"
+        f" {SCHEMA}, replacing the reports of an earlier run; PRODUCTION does not change.",
     )
     parser.add_argument(
         "date", type=_business_date, help="a business date of the source, as 2024-05-10"
@@ -78,16 +80,16 @@ def main(arguments: Sequence[str]) -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="a report to build, with those it is made of; may be repeated; of"
+        help="a report to build, with the reports it reads; may be repeated; one of"
         f" {', '.join(REPORTS)} (default: all)",
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        source = rebuild(get_settings(), asked.date, asked.source, asked.report)
+        source = rebuild(get_settings(), options.date, options.source, options.report)
     except (NotKnown, dbt_runner.BuildFailed, psycopg.OperationalError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{SCHEMA} holds the reports on {source} as known on {asked.date}.")
+    print(f"{SCHEMA} has the reports of {source} as of {options.date}.")
     return 0
 
 

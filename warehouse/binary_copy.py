@@ -1,9 +1,9 @@
-"""Write Arrow batches as Postgres' binary COPY, a column at a time.
+"""Encode Arrow batches as Postgres' binary COPY, by column.
 
-A row is the number of its columns, then each value behind its length in bytes. What is as long in
-every row of a batch goes side by side into blocks, which numpy writes column by column; only where
-a length varies, by text or by nulls, is a row put together of pieces. The values are those of
-`contracts/render/to_arrow.py`, as the `_recv` functions of Postgres 18 read them.
+A row is the number of its columns, then the length of each value in bytes and the value. Adjacent
+columns with the same length in all rows of a batch form blocks, which numpy writes column by
+column. Only where lengths vary, because of text or nulls, rows are joined from pieces. Values have
+the types of `contracts/render/to_arrow.py`, in the format of the `_recv` functions of Postgres 18.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Cells:
 
 @dataclass
 class _Block:
-    """Columns of bytes that are as long in every row, side by side."""
+    """Adjacent columns of bytes, each with the same length in all rows."""
 
     columns: list[tuple[np.dtype[Any], int | Values]] = field(default_factory=list)
 
@@ -117,7 +117,7 @@ def _cells(column: pa.Array) -> _Cells:
 
 
 def _fixed(column: pa.Array) -> Values:
-    """Return values that are all as long; what stands for a null is arbitrary."""
+    """Return values of the same length; the bytes of a null are arbitrary."""
     import pyarrow as pa
     import pyarrow.types as kinds
 
@@ -133,13 +133,13 @@ def _fixed(column: pa.Array) -> Values:
     if kinds.is_int32(kind) or kinds.is_int64(kind) or kinds.is_float64(kind):
         values = _plain(column)
         return values.astype(values.dtype.newbyteorder(">"))
-    raise TypeError(f"no binary COPY is written of {kind}")
+    raise TypeError(f"binary COPY does not support {kind}")
 
 
 def _numeric(cents: Values) -> Values:
-    """Return amounts as numerics of two decimals: digits to the base 10,000, the last the cents.
+    """Return amounts as numerics with two decimals: digits in base 10,000, the last for the cents.
 
-    Postgres takes leading zeros away, so all amounts of a batch can have the same digits.
+    Postgres removes leading zeros, so all amounts of a batch can have the same number of digits.
     """
     whole, fraction = np.divmod(np.abs(cents), 100)
     most = int(whole.max(initial=0))
@@ -169,7 +169,7 @@ def _text(column: pa.Array) -> _Cells:
         return _Cells(np.where(_valid(column), lengths, _NULL), ragged=ragged)
     if not length:
         return _Cells(0)
-    # Whole bytes, as S would lose a zero at the end.
+    # As V, because S would lose trailing zero bytes.
     start, count = int(offsets[0]), len(column)
     return _Cells(length, np.frombuffer(filled.buffers()[2], f"V{length}", count, start))
 
@@ -188,7 +188,7 @@ def _texts(column: pa.Array) -> _Cells:
     prefixes = _Block([(_LENGTH, np.where(_valid(texts), _lengths(texts), _NULL))])
     values = _joined(_stepped(prefixes.rows(len(texts))), texts.fill_null(b""))
     ends = np.concatenate([[0], np.cumsum(sizes)])
-    # The texts of a list stand together already: only where each list starts is told anew.
+    # The texts of a list are adjacent already: only the offsets of the lists change.
     bodies = _binary(_offsets(values)[ends], values.buffers()[2])
     lists = _joined(_present(heads, valid), bodies)
     return _Cells(np.where(valid, _lengths(lists), _NULL), ragged=lists)

@@ -27,22 +27,23 @@ class BuildFailed(RuntimeError):
 def operation(
     settings: Settings, macro: str, layer: Layer | None = None, variables: Any = None
 ) -> None:
-    """Run a macro of the project, on a layer where it asks for one.
+    """Run a macro of the project, on a layer if it needs one.
 
     Raises:
-        BuildFailed: with the warehouse's own reason.
+        BuildFailed: with the error of the warehouse.
     """
     given = ["--args", f"{{layer: {layer}}}"] if layer else []
     run(settings, layer or "core", ["run-operation", macro], variables or {}, given)
 
 
 def target_path(settings: Settings, target: str) -> Path:
-    # One a target for all layers, which run one at a time: dbt keeps what it read there.
+    # One folder for each target, shared by the layers, which run one at a time: dbt's partial
+    # parsing stores its state there.
     return settings.state_dir / "dbt" / settings.warehouse.kind / target
 
 
 def login(settings: Settings, role: Literal["transformer", "developer"]) -> dict[str, str]:
-    """Return the variables with which `dbt_project/profiles.yml` logs in a role: never log them.
+    """Return the login of a role as variables of `dbt_project/profiles.yml`: never log them.
 
     Raises:
         SettingsError: when a secret is missing.
@@ -96,12 +97,12 @@ def run(
 ) -> list[str]:
     """Run dbt in this process and return the unique ids of the nodes that ran.
 
-    The project is read first, without variables: dbt keeps what it read and reads again only files
-    that changed, but everything whenever a variable did.
+    The project is parsed first, without variables: partial parsing reads only changed files, but
+    everything when a variable changed.
     """
     from dbt.cli.main import dbtRunner
 
-    # Only its documentation reads the files in which dbt tells what it read and did.
+    # Only the docs need the artifacts that dbt writes.
     files = [] if command[0] == "docs" else ["--no-write-json"]
 
     def arguments(*given: str) -> list[str]:
@@ -134,10 +135,10 @@ def run(
 
 
 def _forget_repeated_flags() -> None:
-    """Keep dbt from starting more slowly each time in this process.
+    """Keep the start time of dbt in this process constant.
 
-    Each start adds the flags of its adapter to dbt's own list, as of dbt-adapters 1.24, and for
-    each one in it dbt looks through all modules of the process.
+    In dbt-adapters 1.24, each start appends the flags of the adapter to dbt's list of flags, and
+    for each flag of the list dbt searches all modules of the process.
     """
     from dbt.adapters.base import impl
 
@@ -147,9 +148,9 @@ def _forget_repeated_flags() -> None:
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Let one dbt at a time write to the warehouse: layers share views and the run marts.
+    """Hold the lock that lets one dbt at a time write: layers share views and the run marts.
 
-    What runs inside may run dbt several times, with nobody else in between.
+    The caller may run dbt several times under one lock.
     """
     if _IS_ALONE.get():
         yield
@@ -166,7 +167,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
 def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> str:
     if not failed:
-        cause = _short(exception or "it gave no reason")
+        cause = _short(exception or "no reason given")
         return f"dbt {command} of layer {layer} failed: {cause}"
     shown = "; ".join(
         f"{_unique_id(node).split('.')[2]} ({_short(node.message)})" for node in failed[:5]

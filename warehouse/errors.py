@@ -1,4 +1,4 @@
-"""What a load says, in one sentence, when a store on either side of it goes away or refuses it."""
+"""Errors of a load when a store becomes unavailable or denies access."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sources.errors import StoreRefusedError, StoreUnreachableError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-# By text: what the lake's reader raises while rows stream passes through Arrow and the driver.
+# By text, because errors of the lake reader pass through Arrow and the driver while rows stream.
 _REFUSED: Final = re.compile(r"ACCESS_DENIED|InvalidAccessKeyId|SignatureDoesNotMatch")
 _UNREACHABLE: Final = re.compile(r"NETWORK_CONNECTION|curlCode")
 _LOST: Final = re.compile(
@@ -23,40 +23,40 @@ _LOST: Final = re.compile(
 
 
 class WarehouseLostError(ConnectionError):
-    """Postgres went away while a job ran; running the job again heals it."""
+    """Raised when the connection to Postgres is lost during a job; the job can be retried."""
 
 
 def says_what_is_away(job: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Turn what drivers raise when a store is away into one sentence.
+    """Replace driver errors of unavailable stores by errors with a clear message.
 
     Raises:
-        WarehouseLostError: from the decorated job, when Postgres does not answer any more.
+        WarehouseLostError: from the decorated job, when the connection to Postgres is lost.
         StoreUnreachableError: when the object store under the lake does not answer.
         StoreRefusedError: when the object store does not accept the reading key.
     """
 
     @wraps(job)
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+    def translated(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return job(*args, **kwargs)
         except Exception as error:
-            said = str(error)
-            what = f"{job.__module__.rpartition('.')[2]}.{job.__name__}"
-            if _REFUSED.search(said):
+            text = str(error)
+            task = f"{job.__module__.rpartition('.')[2]}.{job.__name__}"
+            if _REFUSED.search(text):
                 raise StoreRefusedError(
-                    f"the object store refused {what} the files of the lake: check the S3 key of"
+                    f"the object store refused {task} the files of the lake: check the S3 key of"
                     " the role that reads it."
                 ) from error
-            if _UNREACHABLE.search(said):
+            if _UNREACHABLE.search(text):
                 raise StoreUnreachableError(
-                    f"the object store did not answer while {what} read the lake, and nothing was"
+                    f"the object store did not answer while {task} read the lake, and nothing was"
                     " changed: run the task again once `make status` shows s3 as ready."
                 ) from error
-            if _LOST.search(said):
+            if _LOST.search(text):
                 raise WarehouseLostError(
-                    f"Postgres was lost while {what} ran, and its transaction left nothing behind:"
+                    f"Postgres was lost while {task} ran, and its transaction left nothing behind:"
                     " run the task again once `make status` shows postgres as ready."
                 ) from error
             raise
 
-    return told
+    return translated

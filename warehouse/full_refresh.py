@@ -1,8 +1,9 @@
-"""Make all marts anew from STAGING, as after an update that gave them other columns.
+"""Full refresh: rebuild all marts from STAGING, for example after an update changed their columns.
 
-Marts are built source by source in the audit schema, judged, and shown to readers all at once;
-until then readers see what they saw. What fails, or is killed, is undone: at once, or by the next
-build. ``python -m expectations.full_refresh`` does it with gate production.
+The refresh builds the marts of each source in the audit schema, runs the gate, and publishes all
+marts in one transaction; readers see the old marts until then. A failed refresh is rolled back
+immediately, a killed one by the next build. ``python -m expectations.full_refresh`` runs it with
+gate production.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ _DATES: Final[dict[Layer, str]] = {
     "core": "fct_transactions",
     "scores": "fct_transaction_scores",
 }
-"""The layers, in the order of their building, and the facts that tell which dates are published."""
+"""The layers in build order, each with the fact whose dates are its published dates."""
 
 Judge = Callable[[str, BuildResult, Path], GateResult]
-"""Gate production: a login, what was built, where reports go."""
+"""Gate production: a function of the login, the result of the build and the report folder."""
 
 
 class NothingToRebuild(ValueError):
-    """Raised when no mart can be made anew; it says why and what to do."""
+    """Raised when no mart can be rebuilt; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a rebuild makes: by source and layer, its dates and that of its knowledge."""
+    """Plan of a full refresh: by source and layer, the dates and the as-of date."""
 
     sources: tuple[str, ...]
     until: dict[tuple[str, Layer], date]
@@ -59,20 +60,20 @@ class Plan:
 
 
 def plan(settings: Settings) -> Plan:
-    """Return what is published, which is what a rebuild makes anew.
+    """Return the published dates, which a full refresh rebuilds.
 
     Raises:
         NothingToRebuild: when nothing is published, or the marts are not on Postgres.
     """
     if settings.warehouse.kind != "postgres":
         raise NothingToRebuild(
-            "Marts are made anew on Postgres only: on Snowflake drop the tables of PRODUCTION and"
-            " PRODUCTION_AUDIT and bring the windows again by `python -m warehouse.snowflake`."
+            "A full refresh runs on Postgres only: on Snowflake drop the tables of PRODUCTION and"
+            " PRODUCTION_AUDIT and load the windows again with `python -m warehouse.snowflake`."
         )
     core, scores = (transform.published_until(settings, layer) for layer in _DATES)
     until: dict[tuple[str, Layer], date] = {}
-    for source, known in core.items():
-        until[source, "core"], until[source, "scores"] = known, scores.get(source, known)
+    for source, as_of in core.items():
+        until[source, "core"], until[source, "scores"] = as_of, scores.get(source, as_of)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         dates = {
             (source, layer): _dates(connection, _DATES[layer], source) for source, layer in until
@@ -80,12 +81,12 @@ def plan(settings: Settings) -> Plan:
         outdated = schema_check.outdated(connection, "production")
     sources = tuple(source for source in core if dates[source, "core"])
     if not sources:
-        raise NothingToRebuild("PRODUCTION holds no payments yet: run the line once.")
+        raise NothingToRebuild("PRODUCTION has no payments yet: run all DAGs once.")
     return Plan(sources, until, dates, outdated)
 
 
 def rebuild(settings: Settings, planned: Plan, say: Callable[[str], None], judge: Judge) -> None:
-    """Build, judge and publish every mart of every source; a failure leaves all as it was.
+    """Build, check and publish every mart of every source; a failure changes nothing.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -113,12 +114,12 @@ def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], ju
             started = time.monotonic()
             dates, until = planned.dates[source, layer], planned.until[source, layer]
             window = Window(source, dates[0] if dates else until, dates[-1] if dates else until)
-            known = transform.Knowledge(until + timedelta(days=1), until)
-            built = transform.build_slices(settings, window, run_id, dates, layer, known)
+            knowledge = transform.Knowledge(until + timedelta(days=1), until)
+            built = transform.build_slices(settings, window, run_id, dates, layer, knowledge)
             say(f"{source}: {layer} of {len(dates)} dates in {time.monotonic() - started:.0f} s")
             if layer == "core":
                 built_core.append(built)
-    # Marts of other sources are in the audited tables by now, as they are for the line's gate.
+    # The audit tables have the marts of all sources now, as in the gate of the DAG.
     for built in built_core:
         judge(settings.warehouse.dsn("transformer"), built, settings.state_dir).require()
         say(f"gate production open on {built.window.key}")

@@ -1,4 +1,4 @@
-"""Create what the warehouse needs, once or again: schemas, grants, tables of STAGING.
+"""Create schemas, grants and tables of STAGING in the warehouse; safe to repeat.
 
 Run as ``python -m warehouse.migrate``. It logs in as the loader, which owns STAGING, and as the
 transformer, which owns PRODUCTION; no administrator is needed.
@@ -22,7 +22,7 @@ BALANCES: Final = TABLES["staging.run_balances"]
 RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
 RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, *model_tables.TABLES)
-"""Tables of STAGING that are written row by row."""
+"""Tables of STAGING that receive single rows."""
 _CONSERVED: Final = tuple(
     f"constraint {measure}_conserved check ({measure}_in + {measure}_restated ="
     f" {measure}_out + {measure}_quarantined + {measure}_duplicate)"
@@ -42,8 +42,8 @@ LAYER_STATE: Final = (
     " published_as_of date, unpublished jsonb, run_id text, primary key (layer, source_system));"
     " alter table production_audit.layer_state add column if not exists run_id text"
 )
-"""How far the knowledge of a source was published in a layer of marts, which slices wait for their
-gate, and the run that built them, or that published last when none wait."""
+"""State of each source and layer of marts: the published as-of date, the slices that wait for their
+gate, and the run that built them, or the last published run."""
 
 
 class MigrationError(RuntimeError):
@@ -64,7 +64,7 @@ def migrate(settings: Settings) -> None:
         # Two platforms starting at once must not race for the same names.
         loader.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
         _require_schema(loader, "staging")
-        # CREATE is for dbt's views; the tables under them stay the loader's.
+        # CREATE is for dbt's views; the loader still owns the tables under them.
         grant = "grant usage, create on schema staging to {}"
         loader.execute(sql.SQL(grant).format(transformer))
         loader.execute(sql.SQL("grant usage on schema staging to {}").format(developer))
@@ -73,7 +73,7 @@ def migrate(settings: Settings) -> None:
         for table in zone("staging"):
             loader.execute(_create(table).encode())
             _require_declared(loader, table)
-            # One that an earlier version made was not granted.
+            # Tables of an earlier version do not have this grant.
             name = sql.Identifier(*table.name.split("."))
             loader.execute(sql.SQL("grant select on {} to {}").format(name, developer))
         for index in _INDEXES:
@@ -92,7 +92,7 @@ def migrate(settings: Settings) -> None:
 
 
 def _require_schema(connection: psycopg.Connection, name: str) -> None:
-    # `if not exists` would ask for the right to create even where the schema stands.
+    # `if not exists` would need the right to create even if the schema exists.
     if connection.execute("select to_regnamespace(%s)", (name,)).fetchone() == (None,):
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
 
@@ -111,9 +111,9 @@ def _require_declared(connection: psycopg.Connection, table: Table) -> None:
     if stored != declared:
         differing = sorted({str(row[0]) for row in {*stored} ^ {*declared}}) or ["their order"]
         raise MigrationError(
-            f"{table.name} is stored with other columns than declared ({', '.join(differing)}):"
-            " another version made it. Drop it as its owner and load its windows again, or start"
-            " afresh by `make clean`."
+            f"{table.name} is stored with other columns than declared ({', '.join(differing)}),"
+            " because another version created it. Drop it as its owner and load its windows again,"
+            " or delete all data with `make clean`."
         )
 
 

@@ -1,4 +1,4 @@
-"""What training found out → STAGING: a row a model version, and what its features are worth."""
+"""Training results → STAGING: one row for each model version, and its feature importances."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _FIGURES: Final = {
     "test_brier_skill": "brier_skill",
     "alert_threshold": "threshold",
 }
-"""Columns and the names that training reports them by; undefined ones it leaves out."""
+"""Columns, and the names of these metrics in training results, which omit undefined ones."""
 
 
 @says_what_is_away
 def record_model(dsn: str, trained: TrainResult) -> None:
-    """Write the version that a run trained, replacing what the same version was recorded as."""
+    """Write the model version of a training run, replacing an earlier record of this version."""
     version = {"model_name": trained.model_name, "model_version": trained.model_version}
     source = trained.window.source
     rows = [
@@ -50,7 +50,7 @@ def record_model(dsn: str, trained: TrainResult) -> None:
 
 def _evidence(trained: TrainResult) -> dict[str, Any]:
     metrics = trained.metrics
-    # Training knows what was known before this instant.
+    # Training uses data that was known before this instant.
     as_of = trained.as_of - timedelta(microseconds=1)
     return {
         "source_system": trained.window.source,

@@ -1,7 +1,7 @@
-"""Compare PRODUCTION of two warehouses, table by table and row by row, to the cent.
+"""Compare PRODUCTION of two warehouses by table and row.
 
-Run as ``python -m warehouse.parity`` on a platform that has both, as when one is being left for the
-other: it prints a line a table and ends with 1 when anything differs.
+Run as ``python -m warehouse.parity`` on a platform that has both warehouses, for example during a
+migration. It prints one line for each table and exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ _FETCHED: Final = 10_000
 
 @dataclass(frozen=True)
 class Side:
-    """A warehouse that can be read: `rows` streams a table by its key, `types` names its columns.
+    """A readable warehouse: `rows` streams a table by its key, `types` returns its column types.
 
-    Types are those of the contract where they are as declared, and as stored where they are not.
+    A type equals that of the contract if the stored column matches it, and is the stored type if
+    not.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Side:
 
 @dataclass
 class Compared:
-    """What the comparison of one table found."""
+    """Result of the comparison of one table."""
 
     table: str
     rows_here: int = 0
@@ -59,48 +60,48 @@ class Compared:
         return self.first is None
 
     def note(self, what: str) -> None:
-        """Keep the first difference in words."""
+        """Keep the text of the first difference."""
         self.first = self.first or what
 
 
 def compare(here: Side, there: Side, tables: tuple[Table, ...]) -> list[Compared]:
-    """Compare tables of two warehouses; differences are told, not raised."""
+    """Compare tables of two warehouses and return the differences."""
     return [_compare(here, there, table) for table in tables]
 
 
 def _compare(here: Side, there: Side, table: Table) -> Compared:
-    found = Compared(table.short_name)
+    result = Compared(table.short_name)
     for side in (here, there):
         stored = side.types(table)
         if not stored:
-            found.note(f"the table is not in {side.name}")
+            result.note(f"the table is not in {side.name}")
             continue
         for column in table.columns:
             is_stored = stored.pop(column.name, "missing")
             if is_stored != column.type.value:
-                found.note(
+                result.note(
                     f"column {column.name} in {side.name} is {is_stored}"
                     f" and declared as {column.type.value}"
                 )
         for extra in stored:
-            found.note(f"column {extra} in {side.name} is not declared")
-    if found.first is not None:
-        return found
+            result.note(f"column {extra} in {side.name} is not declared")
+    if result.first is not None:
+        return result
     ours, theirs = (chain(side.rows(table), [None]) for side in (here, there))
     our, their = next(ours), next(theirs)
     while our is not None or their is not None:
         order = _order(table, our, their)
         if order <= 0:
-            found.rows_here += 1
+            result.rows_here += 1
         if order >= 0:
-            found.rows_there += 1
+            result.rows_there += 1
         difference = _difference(table, here, there, our, their, order)
         if difference:
-            found.differing += 1
-            found.note(difference)
+            result.differing += 1
+            result.note(difference)
         our = next(ours) if order <= 0 else our
         their = next(theirs) if order >= 0 else their
-    return found
+    return result
 
 
 def _key(table: Table, row: Row) -> Row:
@@ -229,13 +230,13 @@ def _value(kind: LogicalType, value: Any) -> Any:
     return value
 
 
-def report(found: list[Compared]) -> str:
-    """Return a line a table: rows on both sides, those that differ, the first of them in words."""
+def report(results: list[Compared]) -> str:
+    """Return one line for each table: rows on both sides, differing rows, the first difference."""
     lines = [f"{'table':32} {'rows':>12} {'rows there':>12} {'differing':>10}  first difference"]
     lines += [
         f"{table.table:32} {table.rows_here:12,} {table.rows_there:12,} {table.differing:10,}"
         f"  {table.first or 'none'}"
-        for table in found
+        for table in results
     ]
     return "\n".join(lines)
 
@@ -243,9 +244,9 @@ def report(found: list[Compared]) -> str:
 def main(settings: Settings) -> int:
     """Print the report and return 1 when the warehouses differ."""
     with postgres(settings) as here, snowflake(settings) as there:
-        found = compare(here, there, zone("production"))
-    sys.stdout.write(report(found) + "\n")
-    return int(not all(table.agrees for table in found))
+        results = compare(here, there, zone("production"))
+    sys.stdout.write(report(results) + "\n")
+    return int(not all(table.agrees for table in results))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Count the same measures on both sides of a load: in Arrow as rows leave the lake, in SQL after.
+"""Compute the same measures on both sides of a load: in Arrow from the lake, in SQL after it.
 
 Measures per business date, source system and currency: rows; the sum of every exact number; the
-count of true booleans; the count of values of a nullable column. Sums of doubles are left out,
-since their last digits depend on the order of the rows.
+count of true booleans; the count of non-null values of a nullable column. Doubles are not summed,
+because the last digits of a sum depend on the order of the rows.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def stored(table: Table, name: str, fetch: Callable[[str], Sequence[tuple[Any, .
     columns = ", ".join(
         [*(f"{g}::text" for g in plan.groups), *(f"({v})::text" for v in measures.values())]
     )
-    # Names come from the contract alone; a group of nothing would count an empty table as a row.
+    # Names come only from the contract; without groups, an empty table would return one row.
     query = f"select {columns} from {name} group by {', '.join(plan.groups)}"  # noqa: S608
     width = len(plan.groups)
     return {

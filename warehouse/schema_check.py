@@ -1,4 +1,4 @@
-"""The columns of stored relations, and whether marts have those that are declared."""
+"""The columns of stored relations, and the marts whose columns differ from their declaration."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def columns(connection: psycopg.Connection[Any], relation: str) -> list[tuple[st
 
 
 def outdated(connection: psycopg.Connection[Any], schema: str) -> tuple[str, ...]:
-    """Return the marts in a schema whose columns are not those declared; none that is missing."""
-    found = []
+    """Return the existing marts of a schema whose columns differ from their declaration."""
+    outdated_marts = []
     for mart in zone("production"):
         stored = [column[:2] for column in columns(connection, f"{schema}.{mart.short_name}")]
         if stored and stored != [declared[:2] for declared in to_postgres.signature(mart)]:
-            found.append(mart.short_name)
-    return tuple(found)
+            outdated_marts.append(mart.short_name)
+    return tuple(outdated_marts)

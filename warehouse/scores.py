@@ -1,4 +1,4 @@
-"""Scores → STAGING: staged beside for the gate, then added to those already issued."""
+"""Scores → STAGING: copied into a shadow table for the gate, then added to the existing scores."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _DRIFT: Final = TABLES["staging.feature_drift"]
 def stage_scores(
     dsn: str, scored: ScoreResult, scores: pa.Table, drift: pa.Table | None = None
 ) -> ScoreResult:
-    """Copy scores into a fresh table beside STAGING and return its name as well.
+    """Copy scores into a shadow table of STAGING, and add its name to the details of the result.
 
-    `drift` is of the features that were scored, for a champion that knows what it learnt from.
+    `drift` has the drift of the scored features, for a champion that recorded its training data.
     """
     import adbc_driver_postgresql.dbapi as adbc
 
-    given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
+    rows_of = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
     run = partition_exchange.token(scored.run_id)
-    names = {table.name: partition_exchange.beside_name(table, run) for table in given}
+    names = {table.name: partition_exchange.beside_name(table, run) for table in rows_of}
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(partition_exchange.DROP_ABANDONED)
-        for table, rows in given.items():
+        for table, rows in rows_of.items():
             _copy(cursor, table, run, rows)
         connection.commit()
     return replace(scored, beside=names)
@@ -46,7 +46,7 @@ def stage_scores(
 def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
     name = partition_exchange.beside_name(table, run)
     columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
-    # Plain, not a partition a day: its rows are added to those of a day, not attached.
+    # Not partitioned by day: its rows are inserted into the partitions, not attached.
     create = f"create table {name} ({to_postgres.columns(table)})"
     origin = partition_exchange.Origin(run, 0, 0, datetime.now(UTC).isoformat())
     comment = f"comment on table {name} is '{origin.comment()}'"
@@ -59,11 +59,11 @@ def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
 
 @says_what_is_away
 def swap_scores(dsn: str, staged: ScoreResult) -> int:
-    """Add the staged scores and return how many were new.
+    """Insert the staged scores and return the number of new ones.
 
-    A score issued for a payment and a model version is never replaced, so a second run of the same
-    window adds nothing, and what a decision was based on stays readable. Drift is of all payments
-    of a day: that of the latest run stands.
+    A score of a payment and a model version is never replaced, so a second run of the same window
+    adds nothing, and the score behind a decision stays readable. Drift covers all payments of a
+    day, so the latest run replaces it.
     """
     names = staged.beside
     with psycopg.connect(dsn) as connection:
@@ -98,6 +98,6 @@ def _require_partition(connection: psycopg.Connection, day: date) -> None:
         return
     check = f"check ({to_postgres.partition_check(_SCORES, day)})"
     connection.execute(to_postgres.create_table(_SCORES, name, check).encode())
-    # Attaching a table made apart locks readers out of nothing, unlike `partition of`.
+    # Attaching an existing table does not block readers, unlike `partition of`.
     bound = to_postgres.partition_bound(day)
     connection.execute(f"alter table {_SCORES.name} attach partition {name} {bound}".encode())

@@ -1,4 +1,4 @@
-"""Floors: the same results by the shortest fast script in each engine, to compare ours with.
+"""Floors: baselines that compute the same results with a short, fast script in each engine.
 
 The feature floors read the handbook's daily Parquet files, drop repeats of a TRANSACTION_ID,
 compute the 14 features of the handbook's chapter 3 and write Parquet. Compared with the authors'

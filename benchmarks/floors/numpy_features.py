@@ -1,4 +1,4 @@
-"""The handbook's 14 features by sorted arrays, binary search and running sums."""
+"""The handbook's 14 features with sorted arrays, binary search and running sums."""
 
 from collections.abc import Sequence
 from pathlib import Path

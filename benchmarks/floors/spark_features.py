@@ -1,4 +1,4 @@
-"""The handbook's 14 features as a textbook Spark job: one growing frame a boundary, two sorts."""
+"""The handbook's 14 features as a textbook Spark job: growing windows, two sorts."""
 
 from pathlib import Path
 

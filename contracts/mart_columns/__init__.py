@@ -1,1 +1,1 @@
-"""Columns that only PRODUCTION has, a module a folder of `dbt_project/models/marts`."""
+"""Columns that only PRODUCTION has, one module for each folder of `dbt_project/models/marts`."""

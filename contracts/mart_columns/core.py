@@ -7,33 +7,33 @@ from contracts.column import Column, LogicalType
 _T = LogicalType
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    Column("valid_from", _T.TIMESTAMP, "Instant from which on the version is in force."),
-    Column("valid_to", _T.TIMESTAMP, "Instant before which the version is in force."),
-    Column("is_current", _T.BOOLEAN, "Whether the version is in force until a payment says else."),
-    Column("changed_at", _T.TIMESTAMP, "First payment with the attributes of the version."),
+    Column("valid_from", _T.TIMESTAMP, "Instant from which the version is valid, inclusive."),
+    Column("valid_to", _T.TIMESTAMP, "Instant until which the version is valid, exclusive."),
+    Column("is_current", _T.BOOLEAN, "Whether the version is the latest one."),
+    Column("changed_at", _T.TIMESTAMP, "Time of the first payment of the version."),
     Column(
         "customer_valid_from",
         _T.TIMESTAMP,
-        "Which version of the customer was in force when the payment happened.",
+        "Version of the customer that was valid when the payment happened.",
         nullable=True,
     ),
     Column(
         "merchant_valid_from",
         _T.TIMESTAMP,
-        "Which version of the counterparty was in force when the payment happened.",
+        "Version of the counterparty that was valid when the payment happened.",
         nullable=True,
     ),
     Column(
         "delivered_date",
         _T.DATE,
         "Business date on which the row became known: the last date in the name of its"
-        " delivery, else the UTC date on which that landed in Raw.",
+        " delivery, or else the UTC date on which the delivery landed in Raw.",
     ),
     Column("currency_name", _T.STRING, "English name of the currency."),
     Column(
         "minor_unit_digits",
         _T.INTEGER,
-        "Digits that an amount of the currency has after the point; null where it is no money.",
+        "Decimals of an amount in the currency; null for a code that is not money.",
         nullable=True,
         minimum=0,
         maximum=4,

@@ -9,7 +9,7 @@ _P = PersonalData
 
 _EXPECTED: Final = tuple(
     column
-    for end, what in (
+    for end, interval in (
         ("", ""),
         ("_low", ", low end of the 90 % interval"),
         ("_high", ", high end of the 90 % interval"),
@@ -18,15 +18,15 @@ _EXPECTED: Final = tuple(
         Column(
             f"expected_fraud_count{end}",
             _T.LONG if end else _T.DOUBLE,
-            f"Frauds to expect once the labels of the date have matured{what}; null where no"
-            " matured dates tell.",
+            f"Expected frauds after all labels of the date are known{interval}; null without"
+            " enough mature dates.",
             nullable=True,
             minimum=0,
         ),
         Column(
             f"expected_fraud_ratio{end}",
             _T.DOUBLE,
-            f"Frauds to expect over payments{what}.",
+            f"Expected frauds over payments{interval}.",
             nullable=True,
             unit="ratio",
             minimum=0,
@@ -35,13 +35,13 @@ _EXPECTED: Final = tuple(
 )
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    Column("as_of_date", _T.DATE, "Last business date whose knowledge the figures use."),
+    Column("as_of_date", _T.DATE, "Last business date with labels that the figures use."),
     Column("transaction_count", _T.LONG, "Payments.", minimum=0),
     Column("known_fraud_count", _T.LONG, "Payments known to be fraud as of the date.", minimum=0),
     Column(
         "known_fraud_amount",
         _T.MONEY,
-        "Money of payments known to be fraud as of the date.",
+        "Amount of payments known to be fraud as of the date.",
         unit="currency",
         personal=_P.FINANCIAL,
     ),
@@ -56,7 +56,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "known_fraud_value_ratio",
         _T.DOUBLE,
-        "Money of known frauds over money of payments; null when no money was paid.",
+        "Amount of known frauds over the amount of payments; null when the amount is 0.",
         nullable=True,
         unit="ratio",
         minimum=0,
@@ -66,7 +66,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "label_maturity_share",
         _T.DOUBLE,
-        "Share of the frauds of a matured date that were known at this age, on the as-of date.",
+        "Share of the frauds of mature dates that were known at this age, as of the date.",
         unit="ratio",
         minimum=0,
         maximum=1,
@@ -74,19 +74,21 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "cohort_fraud_count",
         _T.LONG,
-        "Frauds of the matured dates from which the share is told.",
+        "Frauds of the mature dates from which the share is estimated.",
         minimum=0,
     ),
-    Column("delay_days", _T.INTEGER, "Days from a payment until it was known as fraud.", minimum=0),
+    Column(
+        "delay_days", _T.INTEGER, "Days from a payment until it was known to be fraud.", minimum=0
+    ),
     Column("age_days", _T.INTEGER, "Days from a business date to the as-of date.", minimum=0),
-    Column("final_fraud_count", _T.LONG, "Frauds known once the date had matured.", minimum=0),
+    Column("final_fraud_count", _T.LONG, "Frauds known when the date was mature.", minimum=0),
     Column(
         "is_covered",
         _T.BOOLEAN,
-        "Whether the interval held what became known; null where nothing was expected.",
+        "Whether the interval contains the final count; null without an estimate.",
         nullable=True,
     ),
-    Column("window_days", _T.INTEGER, "Days of the window, its last one included.", minimum=1),
+    Column("window_days", _T.INTEGER, "Days of the window, including its last one.", minimum=1),
     Column(
         "active_customer_count", _T.LONG, "Distinct customers who paid in the window.", minimum=0
     ),
@@ -96,7 +98,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     ),
     Column("event_hour", _T.INTEGER, "UTC hour of the payments.", minimum=0, maximum=23),
     Column("amount_band", _T.STRING, "Band of the amount, in units of `currency`."),
-    Column("amount_band_rank", _T.INTEGER, "Place of the band, lowest amounts first.", minimum=1),
+    Column("amount_band_rank", _T.INTEGER, "Rank of the band, lowest amounts first.", minimum=1),
     Column(
         "merchant_familiarity",
         _T.STRING,

@@ -1,4 +1,4 @@
-"""Columns of PRODUCTION: what the models said and what came of it."""
+"""Columns of PRODUCTION: scores, alerts with outcomes, metrics and drift of models."""
 
 from typing import Final
 
@@ -36,17 +36,17 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "is_unseen",
         _T.BOOLEAN,
-        "Whether the date lies after the last one whose knowledge the version learnt, so that the"
-        " figures do not flatter; false where that one is not known.",
+        "Whether the date is after the last date of the training data of the version, so that the"
+        " metrics are not biased by training; false if that date is unknown.",
     ),
     Column("score_mean", _T.DOUBLE, "Mean score.", minimum=0, maximum=1),
     Column(
         "top_reason",
         _T.STRING,
-        "Feature that raised the score most; null when none was told.",
+        "Feature that raised the score most; null when none is recorded.",
         nullable=True,
     ),
-    Column("outcome", _T.STRING, "What came of the alert, as its label says.", allowed=OUTCOMES),
+    Column("outcome", _T.STRING, "Outcome of the alert according to its label.", allowed=OUTCOMES),
     Column(
         "outcome_known_at",
         _T.TIMESTAMP,
@@ -60,48 +60,48 @@ COLUMNS: Final[tuple[Column, ...]] = (
         for name, meaning in (
             (
                 "f1_score",
-                "Harmonic mean of the precision and the recall of alerts; null without an alert"
-                " with a known label or a known fraud.",
+                "Harmonic mean of precision and recall of alerts; null when one of them is.",
             ),
             (
                 "auc",
-                "Area under the ROC curve, payments not known to be fraud counting as legitimate;"
-                " null unless there are both.",
+                "Area under the ROC curve; payments not known to be fraud count as legitimate;"
+                " null without both classes.",
             ),
             (
                 "average_precision",
-                "Step-wise area under the precision-recall curve, payments not known to be fraud"
-                " counting as legitimate; null without a known fraud.",
+                "Step-wise area under the precision-recall curve; payments not known to be fraud"
+                " count as legitimate; null without a known fraud.",
             ),
             (
                 "card_precision_100",
-                "Share of compromised cards among the 100 whose highest score of the day is"
-                " highest; null without a compromised card.",
+                "Share of compromised cards among the 100 cards with the highest maximum score of"
+                " the day; null without a compromised card.",
             ),
             (
                 "card_precision_ceiling",
-                "The same of a ranking that knows every label: what no model can pass.",
+                "`card_precision_100` of a perfect ranking: its upper bound for any model.",
             ),
         )
     ),
     Column(
         "brier_score",
         _T.DOUBLE,
-        "Mean squared distance of score and known fraud; lower is better.",
+        "Brier score: mean squared difference of score and known fraud; lower is better.",
         minimum=0,
         maximum=1,
     ),
     *(
         Column(name, _T.MONEY, meaning, unit="currency", minimum=0, personal=_P.FINANCIAL)
         for name, meaning in (
-            ("saved_amount", "Money of known frauds that raised an alert."),
-            ("missed_amount", "Money of known frauds that raised none."),
+            ("saved_amount", "Amount of known frauds with an alert."),
+            ("missed_amount", "Amount of known frauds without an alert."),
         )
     ),
     Column(
         "saved_amount_share",
         _T.DOUBLE,
-        "Money of known frauds that raised an alert over that of all; null without any.",
+        "Amount of known frauds with an alert over the amount of all known frauds; null when that"
+        " is 0.",
         nullable=True,
         unit="ratio",
         minimum=0,
@@ -135,7 +135,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "score_to",
         _T.DOUBLE,
-        "Score that the bin ends before; the last bin includes 1.",
+        "Upper bound of the bin, exclusive; the last bin includes 1.",
         minimum=0,
         maximum=1,
     ),

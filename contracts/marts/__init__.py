@@ -1,1 +1,1 @@
-"""PRODUCTION, a module a folder of `dbt_project/models/marts`."""
+"""Tables of PRODUCTION, one module for each folder of `dbt_project/models/marts`."""

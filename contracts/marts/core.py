@@ -1,4 +1,4 @@
-"""PRODUCTION: the dimensions and the facts of payments."""
+"""Tables of PRODUCTION: the dimensions and the facts of payments."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""PRODUCTION: what the line refused, what it did and what its gates said."""
+"""Tables of PRODUCTION: quarantined rows, gates, and runs."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""PRODUCTION: the reports on fraud."""
+"""Tables of PRODUCTION: the reports on fraud."""
 
 from typing import Final
 

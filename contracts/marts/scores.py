@@ -1,4 +1,4 @@
-"""PRODUCTION: what the models said and what came of it."""
+"""Tables of PRODUCTION: scores, alerts with outcomes, metrics and drift of models."""
 
 from typing import Final
 
@@ -69,7 +69,7 @@ TABLES: Final = (
             "scored_at",
         ),
         "event_date",
-        # Those of the payment are null while it is not loaded.
+        # The columns of the payment are null while it is not loaded.
         also_nullable=("event_at", "customer_id", "channel", "amount", "currency", "is_fraud"),
     ),
     Table(
@@ -151,8 +151,8 @@ TABLES: Final = (
             "top_reason_share",
         ),
         "event_date",
-        # Not all that a model reads can drift within a day, and a model from before drift was
-        # measured names reasons all the same.
+        # Some features cannot drift within a day, and models from before drift was measured have
+        # reasons too.
         also_nullable=("importance", "stability_index", "drift_level"),
     ),
 )

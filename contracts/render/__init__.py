@@ -1,1 +1,1 @@
-"""One renderer an engine: from the declarations of `contracts` to that engine's own form."""
+"""One renderer for each engine, from the declarations of `contracts` to the engine's form."""

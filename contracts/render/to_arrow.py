@@ -29,11 +29,11 @@ def arrow_type(logical: LogicalType) -> Any:
 
 
 def hundredths(amounts: "pa.Array") -> Any:
-    """Return amounts of two decimals as integers; those that are null are arbitrary."""
+    """Return amounts with two decimals as integers; the values of nulls are arbitrary."""
     import numpy as np
 
-    # A decimal is a little-endian integer of 128 bits; eighteen digits fit into the lower half,
-    # sign and all.
+    # A decimal is a little-endian integer of 128 bits; eighteen digits and the sign fit into the
+    # lower half.
     halves = np.frombuffer(amounts.buffers()[1], "<i8").reshape(-1, 2)
     return halves[amounts.offset : amounts.offset + len(amounts), 0]
 

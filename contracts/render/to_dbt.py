@@ -1,4 +1,4 @@
-"""Files that dbt and readers need: the sources, the contracts of the marts, the dictionary."""
+"""Generated files for dbt: sources, contracts of the marts, and the data dictionary."""
 
 import json
 from pathlib import Path
@@ -19,17 +19,17 @@ _ZONES: Final = {
     "processed": "Lake, PROCESSED: typed, validated, pseudonymised",
     "sandbox": "Lake, SANDBOX: features and a masked sample",
     "staging": "Warehouse, STAGING: the lake's rows as loaded, scores, the run ledger",
-    "production": "Warehouse, PRODUCTION: what dashboards and people read",
+    "production": "Warehouse, PRODUCTION: the marts that dashboards and analysts read",
 }
 
 
 def _text(value: str) -> str:
-    # JSON's quoting is YAML's, whatever the sentence holds.
+    # A JSON string is a valid YAML string.
     return json.dumps(value, ensure_ascii=False)
 
 
 def _type(column: Column) -> str:
-    """Return a type as a contract holds it: one name, or one a warehouse."""
+    """Return the type for a contract: one name, or one for each warehouse."""
     postgres, snowflake = to_postgres.TYPES[column.type], to_snowflake.TYPES[column.type]
     if postgres == snowflake:
         return postgres
@@ -49,7 +49,7 @@ def _checks(column: Column) -> list[str]:
 
 
 def contract_block(table: Table) -> str:
-    """Return the constraints and columns of a mart, as they stand in its YAML."""
+    """Return the constraints and columns of a mart for its YAML file."""
     lines = [
         BEGIN,
         "    constraints:",
@@ -102,7 +102,7 @@ def sources() -> str:
 
 
 def evaluation() -> str:
-    """Return the macros that give the marts what models are measured with."""
+    """Return the macros with the constants of the model metrics."""
     constants = {
         "calibration_edges": list(CALIBRATION_EDGES),
         "cards_a_day": CARDS_A_DAY,
@@ -139,7 +139,7 @@ def dictionary() -> str:
         lines += ["", f"## {title}"]
         for table in zone(zone_name):
             key = ", ".join(f"`{name}`" for name in table.key)
-            by = f" A partition a day of `{table.partition_by}`." if table.partition_by else ""
+            by = f" Partitioned by day of `{table.partition_by}`." if table.partition_by else ""
             lines += [
                 "",
                 f"### {table.name}",
@@ -163,20 +163,20 @@ def _with_block(text: str, block: str, path: Path) -> str:
     before, begin, rest = text.partition(BEGIN + "\n")
     _, end, after = rest.partition(END + "\n")
     if not begin or not end:
-        raise ValueError(f"{path} lacks the lines between which its contract is generated.")
+        raise ValueError(f"{path} lacks the marker lines around its generated contract.")
     return before + block + after
 
 
 def generated(repo: Path) -> dict[Path, str]:
-    """Return every generated file, relative to the repository, with what it should hold.
+    """Return every generated file, relative to the repository, with its expected content.
 
     Raises:
         ValueError: when the YAML of a mart lacks the markers around its contract.
     """
     files = {_SOURCES: sources(), _EVALUATION: evaluation(), _DICTIONARY: dictionary()}
-    for found in sorted((repo / _MODELS / "marts").rglob("*.yml")):
-        table = TABLES.get(f"production.{found.stem}")
+    for file in sorted((repo / _MODELS / "marts").rglob("*.yml")):
+        table = TABLES.get(f"production.{file.stem}")
         if table is not None:
-            path = found.relative_to(repo)
-            files[path] = _with_block(found.read_text(), contract_block(table), path)
+            path = file.relative_to(repo)
+            files[path] = _with_block(file.read_text(), contract_block(table), path)
     return files

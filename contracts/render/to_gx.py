@@ -1,7 +1,7 @@
-"""Great Expectations rules from the declarations: the rules that every copy of a table must obey.
+"""Great Expectations rules from the declarations, for every copy of a table.
 
-A `Rule` is data, so that suites are read and tested without the engine; `to_expectation` is the one
-place where a rule becomes an expectation.
+A `Rule` is data, so that suites can be read and tested without the engine. `to_expectation` turns a
+rule into an expectation.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ _NUMBERS: Final = (
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation: `kind` is its class, `what` its short name, `expected` and `reason` words.
+    """One expectation: `kind` is its class, `what` its short name.
 
-    A `private` rule judges values that may be personal: what it saw is counted, never quoted.
-    A rule with `where_present` judges only the rows in which that column has a value.
+    A `private` rule checks values that may be personal: reports count them and never quote them.
+    A rule with `where_present` checks only rows in which that column is not null.
     """
 
     kind: str
@@ -47,7 +47,7 @@ def is_private(column: str) -> bool:
 
 
 def base_rules(table: Table) -> tuple[Rule, ...]:
-    """Return what the declaration of a table says: columns, nulls, values, ranges, key."""
+    """Return the rules of the declaration of a table: columns, nulls, values, ranges, key."""
     return (
         _columns_rule(table),
         *(_not_null(name) for name in table.column_names if not table.is_nullable(name)),
@@ -121,9 +121,9 @@ def between(
     severity: str = CRITICAL,
     what: str = "between",
 ) -> Rule:
-    """Return the rule that each value of a column lies in an inclusive range.
+    """Return the rule that each value of a column is in an inclusive range.
 
-    `what` tells apart several ranges of one column, such as the possible and the plausible.
+    `what` distinguishes several ranges of one column, such as the possible and the plausible range.
     """
     exactly = f"exactly {minimum:g}" if minimum is not None and minimum == maximum else ""
     low = "" if minimum is None else f"at least {minimum:g}"
@@ -141,7 +141,7 @@ def between(
 
 
 def matches(column: str, regex: str, expected: str, reason: str, severity: str = CRITICAL) -> Rule:
-    """Return the rule that each value of a text column has a form; values are never quoted."""
+    """Return the rule that each value of a text column matches a regex; values are never quoted."""
     return Rule(
         "ExpectColumnValuesToMatchRegex",
         "form",
@@ -155,7 +155,7 @@ def matches(column: str, regex: str, expected: str, reason: str, severity: str =
 
 
 def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
-    """Return the rule that no value of a text column has a pattern; values are never quoted."""
+    """Return the rule that no value of a text column matches a regex; values are never quoted."""
     return Rule(
         "ExpectColumnValuesToNotMatchRegex",
         "free_of",
@@ -168,24 +168,24 @@ def free_of(column: str, regex: str, expected: str, reason: str) -> Rule:
     )
 
 
-def equal(observed: str, wanted: str, reason: str, severity: str = CRITICAL) -> Rule:
+def equal(observed: str, expected: str, reason: str, severity: str = CRITICAL) -> Rule:
     """Return the rule that two columns of a comparison agree in every row."""
     return Rule(
         "ExpectColumnPairValuesToBeEqual",
-        f"equals_{wanted}",
-        f"equal to {wanted}",
+        f"equals_{expected}",
+        f"equal to {expected}",
         reason,
         observed,
         severity,
-        {"column_A": observed, "column_B": wanted, "ignore_row_if": "neither"},
+        {"column_A": observed, "column_B": expected, "ignore_row_if": "neither"},
     )
 
 
-def told_with(column: str, other: str, reason: str) -> Rule:
-    """Return the rule that a column has a value in each row where another has one."""
+def present_with(column: str, other: str, reason: str) -> Rule:
+    """Return the rule that a column is not null in each row where another is not null."""
     return Rule(
         "ExpectColumnValuesToNotBeNull",
-        f"told_with_{other}",
+        f"present_with_{other}",
         f"a value wherever {other} has one",
         reason,
         column,
@@ -207,8 +207,8 @@ def not_below(larger: str, smaller: str, reason: str) -> Rule:
     )
 
 
-def not_empty(reason: str = "a gate that saw no row has judged nothing") -> Rule:
-    """Return the rule that a batch holds a row."""
+def not_empty(reason: str = "a gate without rows has checked nothing") -> Rule:
+    """Return the rule that a batch has a row."""
     return Rule(
         "ExpectTableRowCountToBeBetween",
         "not_empty",
@@ -221,7 +221,7 @@ def not_empty(reason: str = "a gate that saw no row has judged nothing") -> Rule
 def to_expectation(rule: Rule, name: str, engine: str) -> Any:
     """Return the Great Expectations object of a rule.
 
-    `name` is the check's name in the gate, `engine` that which evaluates it; both go to its meta.
+    `name` is the name of the check in the gate, `engine` evaluates it; both are stored in its meta.
     """
     import great_expectations.expectations as catalogue
     from great_expectations.expectations.row_conditions import Column

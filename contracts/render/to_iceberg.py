@@ -11,7 +11,8 @@ _PROPERTIES: Final = {
     "format-version": "2",
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
-    # For compaction: a larger dictionary of nearly unique values is built and thrown away.
+    # For compaction: the writer would build and discard a larger dictionary of nearly unique
+    # values.
     "write.parquet.dict-size-bytes": "8192",
     "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -21,10 +22,10 @@ _PROPERTIES: Final = {
 _BOUNDS: Final = {
     "event_date": "full",
     "source_system": "full",
-    # Names of deliveries differ at their end.
+    # Names of deliveries differ in their last characters.
     "raw_object": "full",
 }
-"""Columns whose least and greatest value a file is found by; others' would only fill the lists."""
+"""Columns with bounds in the manifests. Bounds of other columns never select files."""
 
 
 def _quoted(text: str) -> str:

@@ -19,7 +19,7 @@ TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.DATES: "date[]",
     LogicalType.JSON: "jsonb",
 }
-"""Each type as `format_type` of Postgres spells it, so that a stored column can be compared."""
+"""Each type as Postgres' `format_type` returns it, to compare with stored columns."""
 
 
 def columns(table: Table) -> str:
@@ -32,15 +32,15 @@ def columns(table: Table) -> str:
 
 
 def signature(table: Table) -> list[tuple[str, str, bool]]:
-    """Return (name, type, nullable) of each column, to compare with what a database holds."""
+    """Return (name, type, nullable) of each column, to compare with a table of a database."""
     return [(c.name, TYPES[c.type], table.is_nullable(c.name)) for c in table.columns]
 
 
 def create_parent(table: Table, name: str) -> str:
-    """Return the DDL of a table whose content is attached in pieces and never written to.
+    """Return the DDL of a table whose rows are attached as partitions and never inserted.
 
-    A table with `partition_by` takes one partition a day, any other a single default partition, so
-    that both are replaced by the same atomic attach and a view on them survives it.
+    A table with `partition_by` has one partition for each day, any other a single default
+    partition. Both are replaced by an atomic attach, which keeps the views on them.
     """
     scheme = f"range ({table.partition_by})" if table.partition_by else "list (source_system)"
     return f"create table if not exists {name} ({columns(table)}) partition by {scheme}"
@@ -65,6 +65,6 @@ def partition_bound(day: date | None) -> str:
 
 
 def partition_check(table: Table, day: date) -> str:
-    """Return the condition that lets Postgres attach the day without reading it again."""
+    """Return the condition with which Postgres attaches the day without scanning it."""
     column = table.partition_by
     return f"{column} >= date '{day}' and {column} < date '{day + timedelta(days=1)}'"

@@ -1,6 +1,7 @@
-"""The runbook: what to do for the platform as a whole, and the manual of each DAG.
+"""The runbook: a section for the platform, and the documentation of each DAG.
 
-The manual is the DAG file's own docstring, the same that Airflow shows, read without running it.
+The documentation of a DAG is the docstring of its file, which Airflow shows too. The file is
+parsed, not imported.
 """
 
 import ast
@@ -14,26 +15,25 @@ _HEAD: Final = """\
 <!-- Generated from the docstrings in dags/ by `make contracts`: change them there. -->
 # Runbook
 
-Start with `make status`: it shows each service, its state and its address. `make logs` shows the
-ends of all logs, `make logs SERVICE=spark` one of them.
+Start with `make status`: it shows the state and the address of each service. `make logs` shows the
+last lines of all logs, `make logs SERVICE=spark` those of one service.
 
-| what happened | what to do |
+| problem | solution |
 |---|---|
 | a service is `restarting` | wait: the supervisor restarts it with growing pauses |
-| a service is `failed` | read its log, mend the cause, then `make up` tries it again |
-| the machine was switched off, or the supervisor killed | `make up`: nothing is lost |
-| the disk is full | free some, then `make up`; the lake and the warehouse commit whole or not at all |
-| a task failed on a connection | it is tried again by itself; after that, *Clear* it once the other side is back |
-| a gate closed | nothing downstream changed; read its report in *Data docs*, mend, *Clear* the run from its first task |
-| a window must be done again | trigger `land_transactions` with it: every stage may run twice |
-| the dashboards are away | `make bi` starts Superset again and puts every chart back as declared; `make logs SERVICE=superset` says why it went. |
-| a chart says that a column or table is missing | PRODUCTION is older than the dashboards: `python -m expectations.full_refresh`, then reload |
-| marts have other columns than declared, after an update | let the line come to rest, then `python -m expectations.full_refresh` (`--dry-run` says what it would do) |
-| everything must go | `make down && make clean` |
+| a service is `failed` | read its log, fix the cause, then run `make up` to start it again |
+| the machine was switched off, or the supervisor was killed | `make up`; no data is lost |
+| the disk is full | free space, then `make up`; commits to the lake and the warehouse are atomic |
+| a task failed with a connection error | Airflow retries it; if all retries fail, *Clear* the task when the service is available |
+| a gate closed | downstream stores are unchanged; read its report in *Data docs*, fix the cause, *Clear* the run from its first task |
+| a window must be processed again | trigger `land_transactions` with it; every stage may run twice |
+| the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
+| a chart reports a missing column or table | PRODUCTION is older than the dashboards: run `python -m expectations.full_refresh`, then reload |
+| after an update, the columns of marts differ from their declaration | wait until no run is active, then run `python -m expectations.full_refresh` (`--dry-run` shows the changes) |
+| all data must be deleted | `make down && make clean` |
 
-The failure message of a task is one sentence: what failed, on which window, and where its report or
-log is. It is the last line of the task's log, and goes to Slack when `TOLLGATE_SLACK_WEBHOOK_URL`
-is set.
+The failure message of a task names the error, the window, and the report or log. It is the last line
+of the task's log, and is sent to Slack when `TOLLGATE_SLACK_WEBHOOK_URL` is set.
 """  # noqa: E501 - a table row is one line
 
 

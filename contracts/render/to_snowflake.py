@@ -32,9 +32,9 @@ STORED: Final[dict[LogicalType, tuple[str, ...]]] = {
     LogicalType.DATES: ("array", "variant"),
     LogicalType.JSON: ("variant",),
 }
-"""Each type as an information schema tells it, so that a stored column can be compared.
+"""Each type as an information schema returns it, to compare with stored columns.
 
-A server that stands in for Snowflake keeps arrays as variants.
+A server that emulates Snowflake stores arrays as variants.
 """
 
 

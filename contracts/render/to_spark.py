@@ -1,4 +1,4 @@
-"""Render tables for Spark."""
+"""Spark schemas from the declarations."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ SPARK_TYPES: Final[dict[LogicalType, str]] = {
 
 
 def dtypes(table: Table) -> list[tuple[str, str]]:
-    """Return the columns of a frame that is `table`, as `DataFrame.dtypes` writes them.
+    """Return the columns of a frame of `table`, as `DataFrame.dtypes` does.
 
     >>> from contracts.tables import TABLES
     >>> dtypes(TABLES["processed.labels"])[2:4]

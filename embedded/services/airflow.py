@@ -1,4 +1,4 @@
-"""Airflow's four parts, with a LocalExecutor whose workers are forks of a warm scheduler."""
+"""The four Airflow services, with a LocalExecutor whose workers are forks of the scheduler."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def _options(settings: Settings) -> dict[str, str]:
         "api.secret_key": secrets.read(settings.secrets_dir, "airflow_session_key"),
         "api.expose_config": "False",
         "api_auth.jwt_secret": secrets.read(settings.secrets_dir, "airflow_jwt"),
-        # On average the next step starts after half of this; each look costs 40 ms of CPU.
+        # On average the next task starts after half of this interval; each poll takes 40 ms of CPU.
         "scheduler.scheduler_idle_sleep_time": "0.4",
         "scheduler.enable_health_check": "False",
         "dag_processor.refresh_interval": "20",
-        # A changed file is read at the next refresh; to read the others again costs 3 s of CPU.
+        # A changed file is parsed at the next refresh; parsing the other files takes 3 s of CPU.
         "dag_processor.min_file_process_interval": "300",
         "dag_processor.parsing_processes": "1",
         "logging.base_log_folder": str(home / "logs"),
@@ -99,7 +99,7 @@ def _options(settings: Settings) -> dict[str, str]:
 
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment in which an ``airflow`` command reaches this platform."""
+    """Return the environment for ``airflow`` commands on this platform."""
     options = {}
     for name, value in _options(settings).items():
         section, key = name.split(".")
@@ -123,7 +123,7 @@ def _launch(settings: Settings, *argv: str) -> Launch:
 
 
 def _launch_api(settings: Settings) -> Launch:
-    """Write Airflow's home and bring its database up to this version before the first part."""
+    """Write Airflow's home and migrate its database before the first service starts."""
     home = _home(settings)
     (home / "config").mkdir(parents=True, exist_ok=True, mode=0o700)
     shutil.copyfile(_PREWARM, home / "config" / "airflow_local_settings.py")
@@ -138,7 +138,7 @@ def _launch_api(settings: Settings) -> Launch:
 
 
 def health(settings: Settings) -> dict[str, Any] | None:
-    """Return what the health page says of each part, or None when it does not answer."""
+    """Return the health of each Airflow service, or None when the health page does not respond."""
     body = http_ok(f"{settings.airflow.url}/api/v2/monitor/health")
     return None if body is None else json.loads(body)
 
@@ -148,7 +148,7 @@ def _api_ready(settings: Settings, pid: int, started: float) -> bool:
 
 
 def _beats(settings: Settings, part: str) -> Callable[[int, float], bool]:
-    """Return a check for a heartbeat that is newer than the start: the page keeps old ones."""
+    """Return a check for a heartbeat after the start: the health page may have old heartbeats."""
 
     def check(_pid: int, started: float) -> bool:
         state = (health(settings) or {}).get(part) or {}
@@ -161,7 +161,7 @@ def _beats(settings: Settings, part: str) -> Callable[[int, float], bool]:
 
 
 def services(settings: Settings) -> list[Service]:
-    """Declare the four parts; the scheduler waits for the API, or its first tasks have no log."""
+    """Declare the four services; the scheduler waits for the API, which the first tasks need."""
     parts = {
         "scheduler": ("scheduler", "--skip-serve-logs"),
         "dag_processor": ("dag-processor",),

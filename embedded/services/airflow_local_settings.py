@@ -1,7 +1,7 @@
-"""Import in the scheduler what tasks will need; copied to ``$AIRFLOW_HOME/config``.
+"""Imports of modules that tasks need, in the scheduler; copied to ``$AIRFLOW_HOME/config``.
 
-On Linux a task is a fork of the scheduler, so what is imported here costs it nothing: a gate
-starts in under a second instead of ten. No connection is opened before the fork.
+On Linux a task is a fork of the scheduler, so it does not import these modules again: a gate starts
+in less than a second instead of ten. No connection is opened before the fork.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What services share: their environment, readiness by identity, one-shot jobs."""
+"""Helpers of services: environment, readiness checks by process identity, one-shot jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contracts.settings import Settings
 from embedded.places import REPO, python
 from embedded.supervisor import session_members
 
-# A value from the caller's shell must not reach into our services.
+# Values of the caller's shell that must not affect the services.
 _FOREIGN = (
     *("AIRFLOW", "AWS_", "DBT_", "FLASK_", "JAVA_TOOL", "MLFLOW_", "PG", "PYSPARK", "PYTHON"),
     *("SPARK_", "SUPERSET"),
@@ -36,7 +36,7 @@ _QUIET = {
 
 
 def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a service's environment: the caller's without what would change our services."""
+    """Return the environment of a service: that of the caller without variables that affect it."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
     mac = {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "no_proxy": "*"}
     bin_dir = str(Path(python()).parent)
@@ -53,7 +53,7 @@ def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> d
 
 
 def owns_port(pid: int, started: float, port: int) -> bool:
-    """Tell whether a process of this very service listens on the port."""
+    """Return whether a process of this service listens on the port."""
     for process in session_members(pid, started):
         try:
             connections = process.net_connections(kind="tcp")
@@ -66,7 +66,7 @@ def owns_port(pid: int, started: float, port: int) -> bool:
 
 
 def http_ok(url: str, seconds: float = 3.0) -> bytes | None:
-    """Return the body of a 2xx answer, else None."""
+    """Return the body of a 2xx response, else None."""
     try:
         with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  loopback
             body: bytes = answer.read()
@@ -76,14 +76,14 @@ def http_ok(url: str, seconds: float = 3.0) -> bytes | None:
 
 
 def job(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> None:
-    """Run a one-shot job of `embedded.bootstrap`; raise with its last words when it fails."""
+    """Run a one-shot job of `embedded.bootstrap`; raise with its last output when it fails."""
     command([python(), "-m", "embedded.bootstrap", name], environ or environment(settings))
 
 
 def command(
     argv: list[str], environ: Mapping[str, str], seconds: float = 240.0, given: str = ""
 ) -> None:
-    """Run a program to its end, `given` on its input; raise with its last words when it fails."""
+    """Run a program with `given` on its input; raise with its last output when it fails."""
     run = subprocess.run(
         argv,
         env=dict(environ),
@@ -100,7 +100,7 @@ def command(
 
 @lru_cache(maxsize=1)
 def unprivileged() -> tuple[int, int] | None:
-    """Return (uid, gid) for programs that refuse root, or None when we are not root."""
+    """Return (uid, gid) for programs that refuse root, or None if this process is not root."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
@@ -108,7 +108,7 @@ def unprivileged() -> tuple[int, int] | None:
 
 
 def can_enter(folder: Path) -> bool:
-    """Tell whether the unprivileged user reaches a folder: a clone in root's home is closed."""
+    """Return whether the unprivileged user can access a folder; root's home is not accessible."""
     user = unprivileged()
     if user is None:
         return True
@@ -120,8 +120,8 @@ def can_enter(folder: Path) -> bool:
 def dropping_root(argv: list[str], folders: list[Path]) -> tuple[list[str], tuple[int, int] | None]:
     """Return the command and the user to run it as.
 
-    Where the folders are closed to the unprivileged user, the command keeps the one capability to
-    enter them (``setpriv``) while its user id is no longer root's.
+    If the unprivileged user cannot access the folders, the command keeps only the capability to
+    enter them (``setpriv``), with the user id of the unprivileged user.
     """
     user = unprivileged()
     if user is None or all(can_enter(folder) for folder in folders):

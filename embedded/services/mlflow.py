@@ -1,4 +1,4 @@
-"""MLflow's tracking server: Postgres behind it, artefacts in S3, a login in front."""
+"""MLflow's tracking server, with a Postgres backend, artefacts in S3, and a login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedded.services.common import environment, http_ok, owns_port
 from embedded.supervisor import Launch, Service
 
 PREFIX = "/mlflow"
-"""Pages and API live under this path, so that Airflow can pass them on under the same one."""
+"""Path prefix of pages and API, the same as in Airflow's proxy."""
 
 
 def _database(settings: Settings, name: str) -> str:
@@ -82,7 +82,7 @@ def _call(settings: Settings, path: str, body: dict[str, Any] | None = None) -> 
 
 
 def _after_ready(settings: Settings) -> None:
-    """Create the read-only user when it is not there."""
+    """Create the read-only user if it does not exist."""
     reader = settings.mlflow.reader_username
     if _call(settings, f"get?username={reader}") == 200:
         return

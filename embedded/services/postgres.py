@@ -1,4 +1,4 @@
-"""Postgres 18 from the wheel: five databases, each role with what it needs and no more."""
+"""Postgres 18 from the wheel: five databases, and roles with minimal privileges."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONFIGURATION = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "120",
-    # A load of years attaches a partition a day in one transaction, a lock each.
+    # A load of years attaches one partition for each day in one transaction, with a lock each.
     "max_locks_per_transaction": "512",
     "shared_buffers": "256MB",
     "work_mem": "32MB",
@@ -104,7 +104,7 @@ def _connect(settings: Settings, database: str = "postgres") -> psycopg.Connecti
 
 
 def _initialise(settings: Settings) -> None:
-    """Make the cluster beside its place and move it there whole, so a kill leaves no half one."""
+    """Initialise the cluster in a temporary folder and rename it, so that it is complete."""
     final = data_dir(settings)
     if (final / "PG_VERSION").is_file():
         return
@@ -165,12 +165,12 @@ def _ready(settings: Settings) -> bool:
 
 
 def _create_roles(settings: Settings) -> None:
-    """Bring roles, passwords, databases and grants to what is declared here."""
+    """Create or update roles, passwords, databases and grants as declared."""
     with _connect(settings) as server:
         roles = {row[0] for row in server.execute("select rolname from pg_roles")}
         databases = {row[0] for row in server.execute("select datname from pg_database")}
         for role, (file, _) in _ROLES.items():
-            # Only the verifier travels, so the password can reach no statement log.
+            # Only the verifier is sent, so that the password is never in a statement log.
             clear = secrets.read(settings.secrets_dir, file).encode()
             verifier = server.pgconn.encrypt_password(clear, role.encode()).decode()
             verb = sql.SQL("ALTER ROLE" if role in roles else "CREATE ROLE")
@@ -199,7 +199,7 @@ def _create_roles(settings: Settings) -> None:
 
 
 def create_developer_schema(administrator: psycopg.Connection, settings: Settings) -> None:
-    """Create the one schema in which the developer may create anything."""
+    """Create the only schema in which the developer can create objects."""
     warehouse = settings.warehouse
     administrator.execute(
         sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(

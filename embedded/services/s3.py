@@ -1,4 +1,4 @@
-"""The S3 server (versitygw): a bucket a purpose, a key a role, policies that say who may what."""
+"""The S3 server (versitygw): buckets, a key for each role, and bucket policies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WRITE = [
 
 
 def grants(s3: S3) -> dict[str, dict[S3Role, list[str]]]:
-    """Return, for each bucket, what each role may do with its objects."""
+    """Return, for each bucket, the permitted actions of each role."""
     return {
         s3.raw_bucket: {"lander": _CREATE, "processor": _READ},
         s3.lake_bucket: {"processor": _WRITE, "reader": _READ},
@@ -76,7 +76,7 @@ def _declaration(settings: Settings) -> str:
 
 
 def _after_ready(settings: Settings) -> None:
-    """Create users and buckets, unless the stamp says that these very ones were."""
+    """Create users and buckets, unless the stamp records the same declaration."""
     stamp = settings.state_dir / "s3" / "declared"
     declared = _declaration(settings)
     if not stamp.is_file() or stamp.read_text() != declared:
@@ -85,7 +85,7 @@ def _after_ready(settings: Settings) -> None:
 
 
 def create(settings: Settings) -> None:
-    """Bring users, buckets, versioning and policies to what is declared here."""
+    """Create or update users, buckets, versioning and policies as declared."""
     import boto3
     from botocore.exceptions import ClientError
 
@@ -111,9 +111,9 @@ def create(settings: Settings) -> None:
 
 
 def _create_user(settings: Settings, role: S3Role, root_secret: str) -> None:
-    """Create a user, or give the one there its key, by the server's signed admin calls.
+    """Create a user or update its key, with signed requests to the server's admin API.
 
-    Its own admin command would take the key as an argument, for all to see.
+    The admin command of the server takes the key as an argument, which other users can see.
     """
     import httpx
     from botocore.auth import S3SigV4Auth

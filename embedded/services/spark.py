@@ -1,4 +1,4 @@
-"""The Spark Connect server: one warm driver for every job."""
+"""The Spark Connect server: one long-running driver for all jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spark.conf import COMPILE_LONG, server_conf
 
 
 def java_variables() -> dict[str, str]:
-    """Return what a process needs to start Spark in itself or to talk to it."""
+    """Return the environment variables for Spark sessions in a process."""
     return {**java_environment(), "PYSPARK_PYTHON": python(), "SPARK_LOCAL_IP": "127.0.0.1"}
 
 
@@ -26,12 +26,12 @@ def _launch(settings: Settings) -> Launch:
 
 
 def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> Launch:
-    """Start a Connect server with this configuration; its folder is `home`."""
-    # A driver that was killed leaves its shuffle files behind.
+    """Return the launch of a Connect server with this configuration in the folder `home`."""
+    # Remove the shuffle files of a killed driver.
     shutil.rmtree(home / "local", ignore_errors=True)
     for name in ("conf", "local"):
         (home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Secrets go through a private file: a command line is for all to see.
+    # Secrets are in a private file, because other users can see command lines.
     properties = home / "conf" / "server.properties"
     conf = {
         **conf,
@@ -52,14 +52,14 @@ def connect_server(settings: Settings, home: Path, conf: Mapping[str, str]) -> L
         "SPARK_HOME": str(spark_home),
         "SPARK_CONF_DIR": str(home / "conf"),
         "SPARK_NO_DAEMONIZE": "1",
-        # Idle arenas would otherwise count for some 100 MB.
+        # Without this, idle malloc arenas take about 100 MB.
         "MALLOC_ARENA_MAX": "2",
     }
     return Launch(argv, environment(settings, variables), home)
 
 
 def java_options(scratch: Path, cores: int) -> str:
-    """Return the options of a Java process that uses so many cores."""
+    """Return the options of a Java process that uses `cores` cores."""
     options = ["-XX:+UseSerialGC"] if cores < 2 else ["-XX:+UseParallelGC"]
     options += [COMPILE_LONG, "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={scratch}"]
     if sys.platform == "linux":
@@ -68,7 +68,7 @@ def java_options(scratch: Path, cores: int) -> str:
 
 
 def service(settings: Settings) -> Service:
-    """Declare the Spark Connect server; ready means that it answered a query of ours."""
+    """Declare the Spark Connect server; it is ready when it has answered a query."""
     return Service(
         name="spark",
         launch=lambda: _launch(settings),

@@ -1,8 +1,8 @@
 """A small Spark standalone cluster: master, two workers, and a Connect server in front of them.
 
-Not started unless asked for: ``python -m embedded up --only spark-cluster``. Jobs take it when
-`TOLLGATE_SPARK__REMOTE` is what `remote` returns. It shows on one machine what changes when the
-executors are processes of their own; `docs/scale.md` has the settings for several machines.
+It is started only by ``python -m embedded up --only spark-cluster``. Jobs use it if
+`TOLLGATE_SPARK__REMOTE` is the address that `remote` returns. It runs executors in separate
+processes on one machine; `docs/scale.md` has the settings for several machines.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def remote(settings: Settings) -> str:
 
 
 def _home(settings: Settings, name: str) -> Path:
-    """Return a part's folder, without what an earlier life left in it."""
+    """Return the folder of a service, without files of earlier runs."""
     home = settings.state_dir / name
     shutil.rmtree(home, ignore_errors=True)
     for folder in ("conf", "local", "work"):
@@ -42,7 +42,7 @@ def _home(settings: Settings, name: str) -> Path:
 
 
 def _daemon(settings: Settings, name: str, *argv: str) -> Launch:
-    """Start a class of the distribution; secrets go through a private file."""
+    """Return the launch of a Spark class; secrets are in a private file."""
     home = _home(settings, name)
     properties = home / "conf" / "daemon.properties"
     conf = standalone_conf(secrets.read(settings.secrets_dir, "spark_cluster"))
@@ -55,7 +55,7 @@ def _daemon(settings: Settings, name: str, *argv: str) -> Launch:
         "SPARK_LOCAL_DIRS": str(home / "local"),
         "SPARK_WORKER_DIR": str(home / "work"),
         "SPARK_DAEMON_MEMORY": _DAEMON_MEMORY,
-        # What a daemon does is not worth the second compiler.
+        # A daemon does too little work for the optimising compiler.
         "SPARK_DAEMON_JAVA_OPTS": f"{java_options(home / 'local', 1)} -XX:TieredStopAtLevel=1",
         "SPARK_NO_DAEMONIZE": "1",
         "MALLOC_ARENA_MAX": "2",
@@ -103,13 +103,13 @@ def _connect(settings: Settings) -> Launch:
 
 
 def master_state(settings: Settings) -> dict[str, Any]:
-    """Return what the master says of its workers and applications, nothing while it is away."""
+    """Return the master's state of workers and applications, empty while it is unavailable."""
     page = http_ok(f"http://{HOST}:{settings.port('spark-master-page')}/json/")
     return {} if page is None else dict(json.loads(page))
 
 
 def _has_joined(settings: Settings, pid: int, started: float) -> bool:
-    """Tell whether the master counts this very worker among the living."""
+    """Return whether the master has registered this worker as alive."""
     return any(
         worker["state"] == "ALIVE" and owns_port(pid, started, worker["port"])
         for worker in master_state(settings).get("workers", [])
@@ -117,7 +117,7 @@ def _has_joined(settings: Settings, pid: int, started: float) -> bool:
 
 
 def services(settings: Settings) -> list[Service]:
-    """Declare the cluster's parts."""
+    """Declare the services of the cluster."""
     port = settings.port("spark-cluster")
     return [
         Service(

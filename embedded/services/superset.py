@@ -1,4 +1,4 @@
-"""Superset, when asked for: an environment of its own, its database in our Postgres."""
+"""Superset, an optional service with a separate environment and a database in Postgres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return environment(
         settings,
         {
-            # Its packages are not ours: nothing of the repository is on its path.
+            # Superset has other packages, so the repository is not on its path.
             "PYTHONPATH": "",
             "SUPERSET_HOME": str(settings.state_dir / "superset"),
             "SUPERSET_CONFIG_PATH": str(_FOLDER / "superset_config.py"),
@@ -33,7 +33,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _prepare(settings: Settings, environ: dict[str, str]) -> None:
-    """Migrate and create the admin, unless the stamp says it was done for this version."""
+    """Migrate the database and create the admin, unless the stamp records this version."""
     password = settings.superset.password.get_secret_value()
     parts = (SUPERSET_LOCK.read_text(), (_FOLDER / "prepare.py").read_text(), password)
     wanted = hashlib.sha256("\n".join(parts).encode()).hexdigest()

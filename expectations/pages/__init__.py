@@ -1,1 +1,1 @@
-"""The pages of the data docs: plain HTML and one stylesheet, nothing fetched, nothing run."""
+"""The pages of the data docs: HTML and one stylesheet, without scripts or external resources."""

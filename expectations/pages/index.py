@@ -19,14 +19,14 @@ _HEAD: Final = ("Verdict", "Checks passed", "Judged (UTC)", "Tables")
 
 
 def verdict_of(judged: Judgement) -> str:
-    """Return a judgement's verdict as the pages name it."""
+    """Return the verdict of a gate result as shown on the pages."""
     if not judged.passed:
         return "closed"
     return "warned" if judged.failed else "open"
 
 
 def index_page(judgements: Sequence[Judgement]) -> str:
-    """Return the first page from all judgements, oldest first: what is closed, then the rest."""
+    """Return the index page from all gate results, oldest first: closed gates, then the others."""
     latest = list({(j.gate, j.window): j for j in judgements}.values())
     closed = [j for j in reversed(latest) if not j.passed]
     warned = [j for j in reversed(latest) if j.passed and j.failed]
@@ -34,7 +34,7 @@ def index_page(judgements: Sequence[Judgement]) -> str:
         "All gates",
         tag("h1", "Data docs"),
         tag("p", _summary(latest, closed, warned), class_="lead"),
-        tag("p", "What each gate expected of the data and what it found.", class_="quiet"),
+        tag("p", "The expectations of each gate and their results.", class_="quiet"),
         *([tag("h2", "Closed gates"), *map(_closed, closed)] if closed else []),
         tag("h2", "Gates", tag("small", "in the order in which data passes them")),
         _gates(judgements),
@@ -59,7 +59,7 @@ def gate_page(gate: str, judgements: Sequence[Judgement]) -> str:
 
 
 def gates_of(judgements: Iterable[Judgement]) -> list[str]:
-    """Return the gates that have judged, in flow order."""
+    """Return the gates with results, in flow order."""
     return sorted({j.gate for j in judgements}, key=_rank)
 
 
@@ -73,16 +73,16 @@ def _summary(
     if not latest:
         return "No gate has judged anything yet."
     warnings = sum(len(j.failed) for j in warned)
-    told = f", with {count(warnings, 'warning')}" if warnings else ""
+    suffix = f", with {count(warnings, 'warning')}" if warnings else ""
     windows = count(len({j.window for j in latest}), "window")
     if closed:
         are = "is" if len(closed) == 1 else "are"
-        return f"{len(closed)} of {len(latest)} gates {are} closed, over {windows}{told}."
-    return f"All {len(latest)} gates over {windows} are open{told}."
+        return f"{len(closed)} of {len(latest)} gates {are} closed, over {windows}{suffix}."
+    return f"All {len(latest)} gates over {windows} are open{suffix}."
 
 
 def _closed(judged: Judgement) -> Html:
-    """Return what closed a gate: its first critical checks, observed beside expected."""
+    """Return the first critical checks that closed a gate, observed and expected."""
     shut = ranked(check for check in judged.failed if check.severity == CRITICAL)
     more = len(shut) - _SHOWN_CHECKS
     return tag(
@@ -94,7 +94,7 @@ def _closed(judged: Judgement) -> Html:
             tag("small", f"{moment(judged.judged_at)} UTC · run {judged.run_id}"),
         ),
         *(_check(check) for check in shut[:_SHOWN_CHECKS]),
-        *([] if shut else [tag("p", "It ran no check, and what is not judged does not pass.")]),
+        *([] if shut else [tag("p", "It ran no check, and a gate without checks does not pass.")]),
         *([tag("p", f"and {count(more, 'more check')}", class_="quiet")] if more > 0 else []),
         tag("p", _to_report(judged, "Open the report")),
         class_="failure",
@@ -102,7 +102,7 @@ def _closed(judged: Judgement) -> Html:
 
 
 def _to_report(judged: Judgement, text: str) -> Html:
-    """Return a link to the page to look at first."""
+    """Return a link to the most important page."""
     return tag("a", text, href=judged.report.page if judged.report else f"{judged.gate}.html")
 
 
@@ -114,7 +114,7 @@ def _check(check: CheckResult) -> Html:
 
 
 def _gates(judgements: Sequence[Judgement]) -> Html:
-    """Return one row a gate: its latest verdict and those before, newest first."""
+    """Return one row for each gate: its verdicts, newest first."""
     lines = []
     for gate in gates_of(judgements):
         mine = [j for j in reversed(judgements) if j.gate == gate]
@@ -144,7 +144,7 @@ def _square(judged: Judgement) -> Html:
 
 
 def _windows(latest: Sequence[Judgement]) -> list[Html]:
-    """Return one row a gate and window, the window judged last on top, gates in flow order."""
+    """Return one row for each gate and window, latest window first, gates in flow order."""
     by_window: dict[str, list[Judgement]] = {}
     for judged in sorted(latest, key=lambda j: j.judged_at, reverse=True):
         by_window.setdefault(judged.window, []).append(judged)
@@ -156,19 +156,19 @@ def _windows(latest: Sequence[Judgement]) -> list[Html]:
     hidden = len(by_window) - _SHOWN_WINDOWS
     more = f"{count(hidden, 'older window')}: see the page of each gate" if hidden > 0 else ""
     return [
-        tag("h2", "Windows", tag("small", "the latest judgement of each gate")),
+        tag("h2", "Windows", tag("small", "the latest result of each gate")),
         table(("Gate", *_HEAD), lines, "windows"),
         tag("p", more, class_="quiet"),
     ]
 
 
 def _cells(judged: Judgement) -> tuple[Html, ...]:
-    """Return verdict, counts, time and tables of a judgement."""
+    """Return verdict, counts, time and tables of a gate result."""
     checks = sum(verdict.checks for verdict in judged.tables)
     shut = sum(verdict.failed for verdict in judged.tables)
     warned = sum(verdict.warned for verdict in judged.tables)
-    told = [count(shut, "failure")] * bool(shut) + [count(warned, "warning")] * bool(warned)
-    passed = ", ".join([f"{checks - shut - warned} of {checks}", *told])
+    failed = [count(shut, "failure")] * bool(shut) + [count(warned, "warning")] * bool(warned)
+    passed = ", ".join([f"{checks - shut - warned} of {checks}", *failed])
     return (
         pill(verdict_of(judged)),
         tag("td", passed, class_="number"),
@@ -178,9 +178,9 @@ def _cells(judged: Judgement) -> tuple[Html, ...]:
 
 
 def _warnings(warned: Sequence[Judgement]) -> list[Html]:
-    """Return the newest warnings of gates that are open all the same."""
-    found = [(judged, check) for judged in warned for check in judged.failed]
-    if not found:
+    """Return the newest warnings of open gates."""
+    warnings = [(judged, check) for judged in warned for check in judged.failed]
+    if not warnings:
         return []
     lines = [
         row(
@@ -190,11 +190,11 @@ def _warnings(warned: Sequence[Judgement]) -> list[Html]:
             check.expected or "",
             check.reason or "",
         )
-        for judged, check in found[:_SHOWN_WARNINGS]
+        for judged, check in warnings[:_SHOWN_WARNINGS]
     ]
-    more = len(found) - len(lines)
+    more = len(warnings) - len(lines)
     return [
-        tag("h2", "Warnings", tag("small", "worth a look; the data went on")),
+        tag("h2", "Warnings", tag("small", "the gate is open")),
         table(("Window", "Check", "Observed", "Expected", "Why"), lines, "told"),
         *([tag("p", f"and {count(more, 'more warning')}", class_="quiet")] if more else []),
     ]

@@ -1,4 +1,4 @@
-"""Write HTML in which every text is escaped unless it is markup already."""
+"""HTML in which every text is escaped unless it is markup already."""
 
 from html import escape
 from pathlib import Path
@@ -33,13 +33,13 @@ def join(*content: str) -> Html:
 
 
 def table(head: tuple[str, ...], rows: list[Html], class_: str = "") -> Html:
-    """Return a table of ready rows that scrolls by itself when it is too wide."""
+    """Return a table of rendered rows, which scrolls when it is too wide."""
     header = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in head)))
     return tag("div", tag("table", header, tag("tbody", *rows), class_=class_), class_="scroll")
 
 
 def row(*cells: str, class_: str = "") -> Html:
-    """Return a row of a table; a cell that is a `td` or `th` already is taken as it is."""
+    """Return a row of a table; a cell that is a `td` or `th` already is not wrapped."""
     made = (
         cell if isinstance(cell, Html) and cell.startswith(("<td", "<th")) else tag("td", cell)
         for cell in cells
@@ -48,12 +48,12 @@ def row(*cells: str, class_: str = "") -> Html:
 
 
 def pill(verdict: str) -> Html:
-    """Return a verdict as a coloured word with its mark."""
+    """Return a verdict as a coloured label with its symbol."""
     return tag("span", f"{MARKS[verdict]} {WORDS[verdict]}", class_=f"pill {verdict}")
 
 
 def moment(iso: str) -> str:
-    """Return a UTC time for people, to the minute."""
+    """Return a UTC time in readable form, to the minute."""
     return iso[:16].replace("T", " ")
 
 
@@ -69,9 +69,10 @@ def count(number: int, one: str, many: str = "") -> str:
 def page(
     title: str, *body: str, root: str = "", trail: tuple[tuple[str, str], ...] = (), here: str = ""
 ) -> str:
-    """Return a whole page.
+    """Return a complete page.
 
-    `root` leads to the folder of pages, `trail` are the pages above it and `here` its own name.
+    `root` is the path to the folder of pages, `trail` are the parent pages, `here` is the page's
+    name.
     """
     crumbs = [join(tag("a", name, href=f"{root}{place}"), " / ") for name, place in trail]
     return "<!doctype html>\n" + tag(

@@ -1,4 +1,4 @@
-"""The page of one table in one judgement: what failed, what was seen and why it matters."""
+"""The page of one table in one gate result: failed checks, observed values and reasons."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -24,32 +24,32 @@ _PARTS: Final = {
     "": ("Rows", "each row of the table"),
     "types": ("Column types", "as declared in contracts/ and as stored"),
     "balances": ("Balances", "rows and money in, out, quarantined and repeated"),
-    "run": ("The run", "what it says it wrote"),
+    "run": ("The run", "the dates that it reports"),
     "days": ("Days", "each business date and source"),
-    "profile": ("Days and their past", "each day beside those of its source before it"),
-    "delivery": ("Delivery", "what came, beside what was asked for"),
-    "window": ("Window", "each date that was asked for, as the table now holds it"),
+    "profile": ("Days and their past", "each day compared with earlier days of its source"),
+    "delivery": ("Delivery", "the delivered rows, compared with the request"),
+    "window": ("Window", "each requested date, with the rows of the table"),
     "month": ("Month", "the window as a whole"),
     "lake": ("Against the lake", "the loaded rows and the snapshot they come from"),
-    "copy": ("While copying", "what the loader itself saw differ"),
+    "copy": ("While copying", "the differences that the loader found"),
     "staging": ("Against STAGING", "the fact and its origin, by day"),
     "keys": ("Keys", "each key of a fact has its dimension"),
-    "facts": ("Against the facts", "the report and what it sums"),
-    "manifests": ("Manifests", "what the source says it sent"),
-    "objects": ("Objects", "each file as it lies in Raw"),
+    "facts": ("Against the facts", "the report and the facts that it sums"),
+    "manifests": ("Manifests", "the deliveries according to their manifests"),
+    "objects": ("Objects", "each file in Raw"),
     "batch": ("Batch", "the scores as a whole"),
 }
-"""Heading of each part of a gate, in words."""
+"""Heading and description of each part of a gate."""
 _ENGINES: Final = {"pandas": "pandas", "spark": "Spark", "postgres": "Postgres"}
 
 
 def verdict_of(verdict: TableVerdict) -> str:
-    """Return a table's verdict as the pages name it."""
+    """Return the verdict of a table as shown on the pages."""
     return "closed" if verdict.failed else "warned" if verdict.warned else "open"
 
 
 def table_links(judged: Judgement, root: str, here: str = "") -> Html:
-    """Return a link to each table's page, with its verdict; `here` is the page being read."""
+    """Return a link to the page of each table, with its verdict; `here` is the current page."""
     links = [
         tag(
             "a",
@@ -63,9 +63,9 @@ def table_links(judged: Judgement, root: str, here: str = "") -> Html:
 
 
 def ranked(checks: Iterable[CheckResult]) -> list[CheckResult]:
-    """Return failed checks, causes first: critical ones, and last those that could not be judged.
+    """Return failed checks, critical ones first, those that could not be evaluated last.
 
-    A missing column fails one check by itself and leaves each rule on it without a judgement.
+    A missing column fails one check, and the rules on it cannot be evaluated.
     """
     return sorted(
         checks,
@@ -74,7 +74,7 @@ def ranked(checks: Iterable[CheckResult]) -> list[CheckResult]:
 
 
 def facts(check: CheckResult) -> Html:
-    """Return what a failed check saw beside what it expected, and why it is asked."""
+    """Return the observed and the expected value of a failed check, and its reason."""
     return tag(
         "dl",
         *(tag("dt", "Observed"), tag("dd", check.observed or "")),
@@ -84,7 +84,7 @@ def facts(check: CheckResult) -> Html:
 
 
 def table_page(judged: Judgement, verdict: TableVerdict, document: Mapping[str, Any]) -> str:
-    """Return the page of one table from its kept validation results."""
+    """Return the page of one table from its stored validation results."""
     checks = [CheckResult(**check) for check in document["meta"]["checks"]]
     rules = {_name_of(item): item for item in document["results"]}
     failed = ranked(check for check in checks if not check.passed)
@@ -95,7 +95,7 @@ def table_page(judged: Judgement, verdict: TableVerdict, document: Mapping[str, 
         tag("h1", verdict.table, pill(verdict_of(verdict))),
         tag("p", f"Gate {judged.gate} on window {judged.window}: {summary}.", class_="lead"),
         tag("p", f"Judged {moment(judged.judged_at)} UTC in run {judged.run_id}", class_="quiet"),
-        tag("p", "Tables of this judgement: ", table_links(judged, _ROOT, verdict.table)),
+        tag("p", "Tables of this gate result: ", table_links(judged, _ROOT, verdict.table)),
         *([tag("h2", "Failed")] if failed else []),
         *(_failure(check, rules[check.name]) for check in failed),
         *([tag("h2", "Passed", tag("small", f"{len(passed)}"))] if passed else []),
@@ -135,18 +135,18 @@ def _failure(check: CheckResult, rule: Mapping[str, Any]) -> Html:
 
 
 def _examples(rows: Sequence[Mapping[str, Any]]) -> Html:
-    """Return the rows that a rule quoted, unless they are told already or may not be."""
+    """Return the examples of a rule, unless they are shown already or withheld."""
     if len(rows) < 2:
         return Html()
-    names = tuple(dict.fromkeys(name for found in rows for name in found))
-    lines = [row(*(str(found.get(name, "")) for name in names)) for found in rows]
+    names = tuple(dict.fromkeys(name for example in rows for name in example))
+    lines = [row(*(str(example.get(name, "")) for name in names)) for example in rows]
     return table(names, lines)
 
 
 def _passed(
     checks: Sequence[CheckResult], rules: Mapping[str, Mapping[str, Any]], name: str
 ) -> list[Html]:
-    """Return the passed checks, part by part."""
+    """Return the passed checks by part."""
     shown = []
     for part in dict.fromkeys(map(_part_of, checks)):
         title, words = _PARTS.get(part, (part, ""))
@@ -169,17 +169,17 @@ def _passed(
 
 def _engine(item: Mapping[str, Any]) -> str:
     """Return the engine in which Great Expectations evaluated a rule."""
-    # Results of an earlier version name none.
+    # Results of an earlier version have no engine.
     return _ENGINES.get(item["expectation_config"]["meta"].get("engine"), "an earlier version")
 
 
 def _short(check: CheckResult, name: str) -> Html:
-    """Return a check's name without the table, which the page has for title."""
+    """Return the name of a check without the table, which is the title of the page."""
     return tag("code", check.name.removeprefix(f"{name.split('.')[-1]}."))
 
 
 def _rule(item: Mapping[str, Any]) -> Html:
-    """Return the expectation itself, for whoever wants to run it again."""
+    """Return the configuration of the expectation, with which it can be run again."""
     config = item["expectation_config"]
     arguments = {k: v for k, v in config["kwargs"].items() if k != "batch_id"}
     lines = "\n".join(f"{key} = {value}" for key, value in arguments.items())

@@ -1,4 +1,4 @@
-"""Customers: a token each, never a person."""
+"""Rules of customers, which are tokens."""
 
 from contracts.render.to_gx import Rule, base_rules, not_below
 from contracts.tables import Table

@@ -1,4 +1,4 @@
-"""Processed and Sandbox by day: is a day whole, and is it the world we know?"""
+"""Rules on the days of Processed and Sandbox: completeness, and usual values."""
 
 from contracts.render.to_gx import CRITICAL, WARNING, Rule, between, equal, not_empty
 from contracts.tables import TABLES
@@ -6,31 +6,31 @@ from expectations.suites.comparisons import zero
 from sources.declaration import Source
 
 JUDGED_ROWS = 100
-"""A share of fewer payments than this says nothing; the sample's smallest day holds 183."""
+"""Shares of fewer payments are not checked; the smallest day of the sample has 183."""
 
 
 def processed_rules(source: Source, is_expected: bool) -> tuple[Rule, ...]:
-    """Return the rules on the days of Processed; shares of small days are null and not judged."""
+    """Return the rules on the days of Processed; shares of small days are null and not checked."""
     usual = source.ranges
     lowest, highest = usual.morning_share
     return (
-        zero("labels_without_payment", "a label speaks of a payment that is here"),
+        zero("labels_without_payment", "each label refers to a stored payment"),
         _at_most(
             "unlabelled_share",
             usual.unlabelled_share,
             f"{source.name} states so many labels with their payments",
             CRITICAL if usual.unlabelled_share else WARNING,
         ),
-        zero("payments_without_customer", "each payer stands in processed.customers"),
-        zero("payments_without_merchant", "each counterparty stands in processed.merchants"),
+        zero("payments_without_customer", "each payer is in processed.customers"),
+        zero("payments_without_merchant", "each counterparty is in processed.merchants"),
         zero("labels_known_too_early", "a label cannot be known before its payment"),
         zero("misdated", "event_date is the UTC date of event_at"),
-        zero("precise_places", "places are rounded to 0.1 degree beyond Raw"),
+        zero("precise_places", "places are rounded to 0.1 degree after Raw"),
         between(
             "morning_share",
             lowest,
             highest,
-            f"{source.name} declares it, by what its days held; half a day missing gives 0 or 1",
+            f"{source.name} declares it from past days; half a day missing gives 0 or 1",
         ),
         between(
             "fraud_share",
@@ -68,7 +68,7 @@ def _filled(column: str, source: Source) -> Rule:
 
 
 def window_rules(source: Source) -> tuple[Rule, ...]:
-    """Return the rules on the dates of the window itself, as the table now holds them.
+    """Return the rules on the dates of the window, with the current rows of the table.
 
     Who delivers whole files does not promise a payment for each date.
     """
@@ -80,7 +80,7 @@ def window_rules(source: Source) -> tuple[Rule, ...]:
 
 
 def delivery_rules(source: Source) -> tuple[Rule, ...]:
-    """Return the rules on what a delivery holds; a whole file may reach beyond its window."""
+    """Return the rules on a delivery; a complete log may have dates outside of its window."""
     repeated = _at_most(
         "repeated_share",
         0.05,
@@ -101,7 +101,7 @@ def delivery_rules(source: Source) -> tuple[Rule, ...]:
 
 
 def month_rules(source: Source) -> tuple[Rule, ...]:
-    """Return the rules on a window of four weeks or more: then no fraud at all is no luck."""
+    """Return the rules on a window of at least four weeks, which must have frauds."""
     low, high = source.ranges.long_fraud_share
     why = f"{source.name} declares it, by any 28 days; in single days there may be none"
     return (between("fraud_share", low, high, why),)
@@ -112,14 +112,14 @@ def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
     same = "features are computed for each processed payment, once"
     return (
         equal("rows", "rows_before", same),
-        equal("amount", "amount_before", "the amount of a feature row is that of its payment"),
+        equal("amount", "amount_before", "a feature row has the amount of its payment"),
         equal(
             "content",
             "content_before",
-            "id, time, payer, payee and money of a feature row are those of its payment",
+            "a feature row has the id, time, payer, payee and amount of its payment",
         ),
         zero("masked_unmatched", "the masked sample is drawn from the processed payments"),
-        zero("masked_different", "the masked sample says of a payment what the payment says"),
+        zero("masked_different", "a masked row has the values of its payment"),
         between(
             "masked_share",
             0.001,

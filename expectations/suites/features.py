@@ -1,4 +1,4 @@
-"""Features: what was known about a payment at its own time."""
+"""Rules of features, which use only data known at the time of the payment."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from contracts.features import (
     PRIOR_PAYMENTS,
     PRIOR_SHARE,
 )
-from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below, told_with
+from contracts.render.to_gx import WARNING, Rule, base_rules, between, not_below, present_with
 from contracts.tables import Table
 from expectations.suites.transactions import token_rules
 
@@ -38,10 +38,10 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *_nested("merchant_transaction_count", MERCHANT_WINDOW_DAYS),
         *_nested("payee_payer_count", PAYEE_WINDOW_DAYS),
         *(
-            told_with(
+            present_with(
                 feature.name,
                 "counterparty_id",
-                "what is known of the counterparty is known of each payment that has one",
+                "each payment with a counterparty has the features of the counterparty",
             )
             for feature in FEATURES
             if feature.needs == ("counterparty_id",)
@@ -91,7 +91,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
             "home_distance_km",
             0,
             300,
-            "the sample's farthest payment is 150 km from home: twice that is news",
+            "the farthest payment of the sample is 150 km from home: twice that warns",
             WARNING,
             "plausible",
         ),
@@ -99,7 +99,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
             "customer_transaction_count_1d",
             1,
             66,
-            "the sample's busiest customer pays 22 times in a day: three times that is news",
+            "the busiest customer of the sample pays 22 times a day: three times that warns",
             WARNING,
             "plausible",
         ),

@@ -1,4 +1,4 @@
-"""Statements about whether a payment was fraud."""
+"""Rules of labels."""
 
 from contracts.render.to_gx import Rule, base_rules
 from contracts.tables import Table

@@ -1,4 +1,4 @@
-"""Counterparties that were paid."""
+"""Rules of merchants and other counterparties."""
 
 from contracts.render.to_gx import Rule, base_rules, not_below
 from contracts.tables import Table

@@ -1,4 +1,4 @@
-"""PRODUCTION: the marts tell what STAGING holds, and every key of a fact has its dimension."""
+"""Rules of PRODUCTION: marts reconcile with STAGING, and each key of a fact has its dimension."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -21,7 +21,7 @@ FACTS: Final = (
     ("fct_transactions", "staging.transactions", "amount"),
     ("fct_fraud_labels", "staging.labels", "is_fraud"),
 )
-"""Each fact, where it comes from, and the measure that must agree."""
+"""Each fact, its origin, and the measure that must agree."""
 
 ORPHANS: Final = """
 select
@@ -57,18 +57,18 @@ DIMENSIONS: Final = (
     ("dim_customers", "staging.customers", "customer_id"),
     ("dim_merchants", "staging.merchants", "counterparty_id"),
 )
-"""Each dimension of parties, where it comes from, and its key beside the source system."""
+"""Each dimension of parties, its origin, and its key besides the source system."""
 
 REPORTS: Final = (
     ("rpt_fraud_daily", "event_date", "true"),
     ("rpt_fraud_overview", "period_start", "period_type = 'day'"),
     ("rpt_fraud_patterns", "event_date", "true"),
 )
-"""Each report that sums the payments of a date, its date, and which of its rows do."""
+"""Each report that sums the payments of a date, its date column, and a filter of its rows."""
 
 
 def report_sums(report: str, day: str, which: str) -> str:
-    """Return the query of what a report and the fact hold of each date and currency."""
+    """Return the query that compares a report and its fact by date and currency."""
     return f"""
 with facts as (
     select event_date, source_system, currency, count(*) as n, sum(amount) as amount
@@ -111,7 +111,7 @@ def fact_sums(relation: str, measure: str, columns: Iterable[str]) -> str:
 
 
 def strays(dimension: str, origin: str, key: str) -> str:
-    """Return the query of the keys that only one of a dimension and its origin holds."""
+    """Return the query of keys that are missing in a dimension or in its origin."""
     return (
         f"select source_system, count(*) filter (where o.{key} is null) as keys_of_nobody,"  # noqa: S608
         f" count(*) filter (where d.{key} is null) as keys_missing"
@@ -122,7 +122,7 @@ def strays(dimension: str, origin: str, key: str) -> str:
 
 
 def versions(dimension: str, key: str) -> str:
-    """Return the query of the versions of a party that do not begin where the one before ends."""
+    """Return the query of versions of a party that do not start at the end of the previous one."""
     party = f"over (partition by {key} order by valid_from)"
     return (
         "select %(source)s as source_system,"  # noqa: S608 - names of our own contracts
@@ -137,38 +137,45 @@ def versions(dimension: str, key: str) -> str:
 
 def orphan_rules() -> tuple[Rule, ...]:
     """Return the rules on the keys of the facts."""
-    unjoined = "a fact that joins to nothing drops out of every report"
+    unjoined = "a fact without its dimension is missing in every report"
     return (
         *(
             zero(f"without_{what}", unjoined)
             for what in ("customer", "merchant", "date", "currency")
         ),
-        zero("in_unknown_currency", "a code that ISO 4217 lacks sums with no other money", WARNING),
+        zero(
+            "in_unknown_currency",
+            "amounts with a code outside of ISO 4217 cannot be added to others",
+            WARNING,
+        ),
         *(
-            zero(f"of_another_{party}_version", "a payment is of the version in force at its time")
+            zero(
+                f"of_another_{party}_version",
+                "a payment refers to the version that is valid at its time",
+            )
             for party in ("customer", "merchant")
         ),
-        zero("labels_without_payment", "a label speaks of a payment that is here"),
+        zero("labels_without_payment", "each label refers to a stored payment"),
     )
 
 
 def stray_rules() -> tuple[Rule, ...]:
-    """Return the rules on the keys of a dimension: they are those of STAGING, whole."""
+    """Return the rules that a dimension has exactly the keys of STAGING."""
     return (
-        zero("keys_of_nobody", "a dimension speaks only of parties that STAGING knows"),
+        zero("keys_of_nobody", "a dimension has only parties of STAGING"),
         zero(
             "keys_missing",
-            "a dimension is whole, but for the parties of a window that was loaded meanwhile",
+            "a dimension is complete, except for parties of windows loaded since the build",
             WARNING,
         ),
     )
 
 
 def version_rules() -> tuple[Rule, ...]:
-    """Return the rules on the versions of a dimension: one is in force at any time."""
+    """Return the rules that exactly one version of a dimension is valid at any time."""
     return (
         zero("overlapping", "a payment has one version of a party, not two"),
-        zero("apart", "a payment between two versions would have none"),
+        zero("apart", "a payment between two versions would have no version"),
         zero("wrongly_current", "the current version of a party is its last"),
     )
 

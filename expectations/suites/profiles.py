@@ -1,4 +1,4 @@
-"""How far a day may be from the days of its own source before it."""
+"""Allowed distances of a day from the earlier days of its source."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ MEAN_AMOUNT: Final = Band(
     mads=5,
 )
 RAW_BANDS: Final = (ROWS, MEAN_AMOUNT)
-"""What the manifests of a source tell of its days."""
+"""Measures of a day from the manifests of a source."""
 
 BANDS: Final = (
     *RAW_BANDS,
@@ -58,7 +58,7 @@ BANDS: Final = (
     ),
     Band(
         "empty_hours",
-        "the sample's small days leave an hour or two empty; a feed that stopped leaves more",
+        "small days of the sample have one or two empty hours; a stopped feed has more",
         absolute=4,
         mads=5,
     ),
@@ -68,7 +68,7 @@ _NOISE: Final = (
     " and within 1.6 / √rows"
 )
 SHAPES: Final = (
-    Shape("hour", f"a clock that is off moves a day's hours; {_NOISE}", True, 2.0, 2.2),
+    Shape("hour", f"a wrong clock shifts the hours of a day; {_NOISE}", True, 2.0, 2.2),
     Shape("amount", f"another unit or currency moves the amounts; {_NOISE}", True, 2.0, 2.2),
     Shape(
         "merchant_category",
@@ -79,22 +79,22 @@ SHAPES: Final = (
         3.5,
     ),
     *(
-        Shape(kind, "a mix of few codes hardly moves from day to day", False, 2.0, 3.0)
+        Shape(
+            kind, "the distribution of a few codes hardly changes from day to day", False, 2.0, 3.0
+        )
         for kind in ("currency", "channel", "transaction_type", "country")
     ),
 )
 
 
 def null_band(column: str) -> Band:
-    """Return the band of the share of rows in which a column that may be null is null."""
-    why = (
-        "a column that is empty more often than before, or never again, was filled by another rule"
-    )
+    """Return the band of the share of nulls in a nullable column."""
+    why = "a column with more nulls than before, or none any more, was filled by another rule"
     return Band(f"{column}_null_share", why, relative=0.5, absolute=0.1)
 
 
 def band_rules(bands: tuple[Band, ...], is_steady: bool) -> tuple[Rule, ...]:
-    """Return the rules that each measure lies in its band; of an unsteady source they warn."""
+    """Return the rules that each measure is in its band; for an unsteady source they warn."""
     severity = CRITICAL if is_steady else WARNING
     rules = []
     for band in bands:
@@ -107,7 +107,7 @@ def band_rules(bands: tuple[Band, ...], is_steady: bool) -> tuple[Rule, ...]:
 
 
 def shape_rules(shapes: tuple[Shape, ...], is_steady: bool) -> tuple[Rule, ...]:
-    """Return the rules that each distribution is near that of its past, without unseen codes."""
+    """Return the rules that each distribution is near its past, without unseen codes."""
     severity = CRITICAL if is_steady else WARNING
     rules = []
     for shape in shapes:

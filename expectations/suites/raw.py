@@ -1,19 +1,19 @@
-"""Raw: did the window arrive whole, as it was sent?"""
+"""Rules of Raw: the delivery of a window is complete and unchanged."""
 
 from contracts.render.to_gx import WARNING, Rule, equal, not_empty
 from expectations.suites.comparisons import zero
 
 
 def object_rules() -> tuple[Rule, ...]:
-    """Return the rules on the objects of a manifest, as found in the store."""
+    """Return the rules on the objects of a manifest, compared with the store."""
     return (
-        equal("bytes_stored", "bytes", "Raw keeps what arrived, unchanged"),
-        equal("sha256_stored", "sha256", "Raw keeps what arrived, unchanged"),
+        equal("bytes_stored", "bytes", "Raw keeps objects unchanged"),
+        equal("sha256_stored", "sha256", "Raw keeps objects unchanged"),
         Rule(
             "ExpectColumnValuesToBeNull",
             "none",
             "no problem",
-            "a file that cannot be read lands, but goes no further",
+            "an unreadable file is landed, but not processed",
             "problem",
         ),
         Rule(
@@ -28,14 +28,14 @@ def object_rules() -> tuple[Rule, ...]:
         Rule(
             "ExpectColumnValuesToBeUnique",
             "unique",
-            "content of its own",
+            "new content",
             "two days with the same bytes: a source sent an old day again",
             "sha256",
         ),
         Rule(
             "ExpectColumnValuesToBeNull",
             "none",
-            "content of its own",
+            "new content",
             "in the four weeks before it no other file had the same bytes: an old day sent again",
             "sent_before_as",
         ),

@@ -1,4 +1,4 @@
-"""Payments, as they stand in Processed, in STAGING and in PRODUCTION."""
+"""Rules of payments in Processed, STAGING and PRODUCTION."""
 
 from typing import Final
 

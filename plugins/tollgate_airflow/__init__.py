@@ -1,4 +1,4 @@
-"""Between Airflow and the jobs: windows, run ids, connections, hand-over, failures.
+"""The code between Airflow and the jobs: windows, run ids, connections, ledger, failures.
 
-A DAG file imports `wiring` at the top, which is light, and everything else inside its tasks.
+A DAG file imports the small module `wiring` at the top, and all other modules inside its tasks.
 """

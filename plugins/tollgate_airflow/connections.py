@@ -1,4 +1,4 @@
-"""Airflow connections become the plain values that jobs take."""
+"""Plain values for jobs from Airflow connections."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def warehouse(role: WarehouseRole) -> str:
     """Return the libpq URI of the connection `warehouse_<role>`: never log it.
 
     Raises:
-        SettingsError: when the marts are to be on Snowflake, which no DAG loads.
+        SettingsError: when the settings choose Snowflake, which no DAG loads.
     """
     if get_settings().warehouse.kind != "postgres":
         raise SettingsError(
-            "The DAGs load, judge and build Postgres: unset TOLLGATE_WAREHOUSE__KIND, and bring"
-            " windows to Snowflake by `python -m warehouse.snowflake` (docs/snowflake.md)."
+            "The DAGs load, check and build Postgres only: unset TOLLGATE_WAREHOUSE__KIND, and load"
+            " windows into Snowflake with `python -m warehouse.snowflake` (docs/snowflake.md)."
         )
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 

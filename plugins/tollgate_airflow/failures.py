@@ -1,4 +1,4 @@
-"""What heals by waiting, what never does, and one sentence about what failed."""
+"""Which errors are transient and may be retried, and the failure message of a task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# By name, so that no engine is imported to ask.
+# By name, so that the check imports no engine.
 _HEALING_TYPES: Final = {
     "builtins.ConnectionError",
     "builtins.TimeoutError",
@@ -38,7 +38,7 @@ _HEALING_TYPES: Final = {
     "sqlalchemy.exc.OperationalError",
     "urllib3.exceptions.HTTPError",
 }
-# What engines wrap in their general errors when the other side is away or starting.
+# Texts in general errors of the engines when a service is unavailable or starting.
 _HEALING_TEXT: Final = re.compile(
     r"connection (refused|reset|was closed|is closed)|max retries exceeded|failed to connect"
     r"|could not (connect|receive data)|server closed the connection|StatusCode\.UNAVAILABLE"
@@ -61,7 +61,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def heals(error: BaseException) -> bool:
-    """Return whether trying again later can help: the other side was away, not the data wrong."""
+    """Return whether an error is transient: a service was unavailable, the data is not wrong."""
     links = list(_chain(error))
     if any(isinstance(link, GateFailed) or _NEVER.search(str(link)) for link in links):
         return False
@@ -73,7 +73,7 @@ def heals(error: BaseException) -> bool:
 
 
 def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Let only errors that heal reach Airflow's retries, and measure what each attempt takes."""
+    """Let Airflow retry transient errors only, and measure the resource use of each attempt."""
 
     @functools.wraps(work)
     def tried(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -91,15 +91,15 @@ def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def sentence(context: Context) -> str:
-    """Return what failed, on which window, and where the report is."""
+    """Return the failure message: the task, the window, the error, and the report or log."""
     instance, window = context["task_instance"], window_key(context) or "no window"
-    why = " ".join(str(context.get("exception") or "no reason was given").split()).rstrip(". ")
+    why = " ".join(str(context.get("exception") or "no exception").split()).rstrip(". ")
     where = "" if "Report:" in why else f" Log: {instance.log_url}"
     return f"{instance.dag_id}.{instance.task_id} failed on window {window}: {why}.{where}"
 
 
 def tell(context: Context) -> None:
-    """Log the sentence, and post it to Slack when a webhook is configured."""
+    """Log the failure message, and post it to Slack when a webhook is configured."""
     text = sentence(context)
     _log.error("%s", text)
     webhook = get_settings().slack_webhook_url
@@ -108,7 +108,7 @@ def tell(context: Context) -> None:
 
 
 def post(webhook: SecretStr, text: str) -> None:
-    """Post a message to a Slack webhook; a Slack that is away never fails a task."""
+    """Post a message to a Slack webhook; an unavailable Slack never fails a task."""
     request = urllib.request.Request(  # noqa: S310 - the operator configures the address
         webhook.get_secret_value(),
         data=json.dumps({"text": text}).encode(),
@@ -116,6 +116,6 @@ def post(webhook: SecretStr, text: str) -> None:
     )
     try:
         with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - as above
-            _log.info("told Slack")
+            _log.info("the message was posted to Slack")
     except (OSError, ValueError) as problem:
-        _log.warning("Slack was not told: %s", type(problem).__name__)
+        _log.warning("the message was not posted to Slack: %s", type(problem).__name__)

@@ -1,4 +1,4 @@
-"""Record what a gate judged, and let the line go on only when it passed."""
+"""Record the result of a gate, and fail the task when the gate closes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _log = logging.getLogger(__name__)
 
 
 def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
-    """Write the result down; when the gate is closed, show its report, undo and raise.
+    """Record the result; when the gate is closed, render its report, call `undo` and raise.
 
-    Returns: one sentence for the task's result.
+    Returns: a sentence for the result of the task.
 
     Raises:
         GateFailed: when a critical check failed.
@@ -45,11 +45,11 @@ def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
 
 
 def _show_report() -> None:
-    """Render the report now: the failure message names it."""
+    """Render the report, which the failure message names."""
     from contracts.settings import get_settings
     from expectations.docs import update_data_docs
 
     try:
         update_data_docs(get_settings().state_dir)
-    except Exception:  # the judgement matters more than its page
+    except Exception:  # a failed page must not replace the result of the gate
         _log.exception("the report could not be rendered")

@@ -1,4 +1,4 @@
-"""The run ledger in STAGING hands the result of one stage to the DAG of the next."""
+"""Results of stages, which the DAG of the next stage reads from the run ledger in STAGING."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _R = TypeVar("_R", bound=StageResult)
 
 
 def previous(kind: type[_R], run: Run) -> _R:
-    """Return what the stage of this result recorded for this window.
+    """Return the result that `stage` recorded for this window.
 
     Raises:
         LedgerError: when the window never passed that stage.
@@ -24,7 +24,7 @@ def previous(kind: type[_R], run: Run) -> _R:
 
 
 def record(run: Run, result: StageResult) -> None:
-    """Write a published result into the ledger; from now on the next stage can read it."""
+    """Write a published result into the ledger, where the next stage reads it."""
     from warehouse.ledger import record as write
 
     dsn, finished_at = connections.warehouse("loader"), datetime.now(UTC)

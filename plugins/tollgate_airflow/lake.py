@@ -1,4 +1,4 @@
-"""The Spark session of a task, and publishing an audit branch of the lake."""
+"""The Spark session of a task, and publication of an audit branch of the lake."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def session() -> Iterator[SparkSession]:
-    """Open a session of the configured Spark for one task; the server forgets it afterwards."""
+    """Open a session of the configured Spark for one task, and release it afterwards."""
     from spark.session import session as open_session
 
     settings = get_settings()
@@ -40,7 +40,7 @@ def publish(run: Run, audited: Audited) -> None:
 
 
 def discard(spark: SparkSession, audited: Audited) -> None:
-    """Drop the audit branch of a refused run."""
+    """Drop the audit branch of a run whose gate closed."""
     from spark.jobs.publish import discard as drop
 
     drop(spark, audited)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def manifests(s3: Any, landed: LandResult) -> list[Manifest]:
-    """Return the manifests that a landing reported, whatever has landed since."""
+    """Return the manifests of a landing, even if other deliveries have landed since."""
     return _named(s3, [landed.manifest])
 
 
 def read_by(s3: Any, processed: ProcessResult) -> list[Manifest]:
-    """Return the manifests that the processing of a window has read."""
+    """Return the manifests that the processing of a window read."""
     return _named(s3, processed.manifests)
 
 

@@ -1,4 +1,4 @@
-"""Which run of which stage over which window: the values that a task takes from Airflow."""
+"""The run, stage and window of a task, from Airflow's context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contracts.windows import Window, WindowError
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a stage; `run_id` stays the same when its tasks are retried or cleared."""
+    """One run of a stage. `run_id` is the same when its tasks are retried or cleared."""
 
     stage: Stage
     window: Window
@@ -28,7 +28,7 @@ class Run:
         """Read the run from a task's context.
 
         Raises:
-            WindowError: when there is no window, or it cannot be read.
+            WindowError: when there is no window, or it is malformed.
         """
         dag_run, key = context["dag_run"], window_key(context)
         window = Window.parse(key) if key else default
@@ -47,18 +47,18 @@ class Run:
 
 
 def window_key(context: Context) -> str | None:
-    """Return the key of the window that a run was started for, as it was asked for.
+    """Return the key of the window of a run, not validated.
 
-    The parameters `source` and `window` are what somebody asked for by hand and win over the
-    partition key; the key of a schedule is a date alone and takes its source from them too.
+    The parameter `window` of a manual run takes precedence over the partition key. The key of a
+    scheduled run is a date, and its source is the parameter `source`.
     """
     params = context["params"]
-    asked: str | None = params.get("window") or context["dag_run"].partition_key
-    return f"{params['source']}@{asked}" if asked and "@" not in asked else asked
+    key: str | None = params.get("window") or context["dag_run"].partition_key
+    return f"{params['source']}@{key}" if key and "@" not in key else key
 
 
 def _run_id(stage: Stage, window: Window, airflow_run_id: str) -> str:
-    """Return an id that can stand in branch and table names."""
+    """Return an id that is valid in names of branches and tables."""
     days = window.span.replace("--", "_").replace("-", "")
     return (
         f"{stage}_{window.source}_{days}_{hashlib.sha256(airflow_run_id.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""What each attempt at a task takes, written into STAGING; it never decides how a task ends."""
+"""Resource use of task attempts, recorded in STAGING; errors here never fail a task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STAGES: Final = {dag_id: stage for stage, dag_id in DAG_OF_STAGE.items()}
 
 @dataclass
 class _Attempt:
-    """What is known of an attempt while it goes on."""
+    """A running attempt and its measurements."""
 
     context: Context
     run: Run | None
@@ -40,9 +40,9 @@ _going_on: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
 
 @contextmanager
 def measured() -> Iterator[None]:
-    """Measure the attempt at the task that runs now, if it is one of a stage, and record it.
+    """Measure and record the current task attempt, if its DAG belongs to a stage.
 
-    A process that is killed records nothing.
+    A killed process records nothing.
     """
     attempt = _begin()
     if attempt is None:
@@ -62,7 +62,7 @@ def measured() -> Iterator[None]:
 
 
 def belongs_to(run: Run) -> None:
-    """Say of which run the task is, where its context alone does not tell."""
+    """Set the run of the task, where its context does not determine it."""
     attempt = _going_on.get()
     if attempt is not None:
         attempt.run = run
@@ -70,7 +70,7 @@ def belongs_to(run: Run) -> None:
 
 @contextmanager
 def with_spark(settings: Settings) -> Iterator[None]:
-    """Count what the Spark server takes meanwhile as the task's, where the server is our own."""
+    """Add the resource use of the Spark server to the attempt, if this platform runs the server."""
     attempt, pid = _going_on.get(), None
     if attempt is not None:
         try:
@@ -80,15 +80,15 @@ def with_spark(settings: Settings) -> Iterator[None]:
     if attempt is None or pid is None:
         yield
         return
-    with watched(pid) as found:
+    with watched(pid) as usages:
         yield
-    attempt.servers += found
+    attempt.servers += usages
 
 
 def _begin() -> _Attempt | None:
     try:
         context = get_current_context()
-    except RuntimeError:  # called by no task
+    except RuntimeError:  # not called in a task
         return None
     try:
         stage = _STAGES.get(context["ti"].dag_id)
@@ -102,7 +102,7 @@ def _begin() -> _Attempt | None:
 
 
 def _spark_server(settings: Settings) -> int | None:
-    """Return the process of the Spark server that jobs use, None when it is not this platform's."""
+    """Return the process id of the Spark server of this platform, None if jobs use another."""
     from embedded.platform import read_status
 
     remote = settings.spark.remote
@@ -114,16 +114,16 @@ def _spark_server(settings: Settings) -> int | None:
 
 
 def _record(attempt: _Attempt, outcome: str) -> None:
-    """Write the attempt down; what goes wrong here is a warning."""
+    """Record the attempt; log errors as warnings."""
     from warehouse.ledger import record_task
 
     try:
         run, instance, usage = attempt.run, attempt.context["ti"], attempt.meter.read()
         if run is None:
-            _log.warning("no window is known: the task is not recorded in staging.run_tasks")
+            _log.warning("the window is unknown: the task is not recorded in staging.run_tasks")
             return
         servers = attempt.servers
-        told = TaskAttempt(
+        record = TaskAttempt(
             run_id=run.run_id,
             stage=run.stage,
             window=run.window,
@@ -140,6 +140,6 @@ def _record(attempt: _Attempt, outcome: str) -> None:
             spark_cpu_seconds=sum(s.cpu_seconds for s in servers) if servers else None,
             spark_peak_memory_mib=max((s.peak_memory_mib for s in servers), default=None),
         )
-        record_task(connections.warehouse("loader"), told)
+        record_task(connections.warehouse("loader"), record)
     except Exception as problem:
         _log.warning("the task is not recorded in staging.run_tasks: %r", problem)

@@ -1,4 +1,4 @@
-"""What a piece of work takes of its machine: time, CPU, memory and bytes."""
+"""Resource use of a process or a server: time, CPU, memory and bytes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ _LOOK_EVERY: Final = 0.5
 
 @dataclass(frozen=True)
 class Usage:
-    """What this process took; the peak is of the larger of it and its largest child.
+    """Resource use of this process; the peak is the larger one of it and its largest child.
 
-    On Linux the peak is of the work alone, and counts pages that are shared with the parent of a
-    fork; elsewhere it is of the process since it started. Bytes are those that passed through reads
-    and writes of files and pipes, cached or not, and not those of sockets that are received and
-    sent; None where the system does not tell.
+    On Linux the peak covers the measured period, including pages that are shared with the parent of
+    a fork; elsewhere it covers the process since it started. Bytes are those of reads and writes of
+    files and pipes, cached or not, without sockets; None if the system does not report them.
     """
 
     seconds: float
@@ -39,18 +38,18 @@ class Usage:
 
 @dataclass(frozen=True)
 class ServerUsage:
-    """What a server took meanwhile, whoever asked it to; the peak is the most that was seen."""
+    """Resource use of a server for all its clients. The peak is the largest sample."""
 
     cpu_seconds: float
     peak_memory_mib: float
 
 
 class Meter:
-    """Measures this process, and the children that it waits for, from now on."""
+    """Measures this process and its finished children from the creation of the meter."""
 
     def __init__(self) -> None:
         if _LINUX:
-            with suppress(OSError):  # then the peak is that of the process since it started
+            with suppress(OSError):  # then the peak covers the process since it started
                 Path("/proc/self/clear_refs").write_text("5")
         self._began = time.perf_counter()
         self._cpu = _cpu_seconds()
@@ -58,7 +57,7 @@ class Meter:
         self._bytes = _bytes()
 
     def read(self) -> Usage:
-        """Return what was taken since the meter was made."""
+        """Return the resource use since the meter was created."""
         largest = _largest_child()
         peak = max(_own_peak(), largest if largest > self._children else 0.0)
         (read, written), (read_before, written_before) = _bytes(), self._bytes
@@ -73,13 +72,13 @@ class Meter:
 
 @contextmanager
 def watched(pid: int) -> Iterator[list[ServerUsage]]:
-    """Watch a server and its children; the list holds one usage at the end, none if it died."""
-    found: list[ServerUsage] = []
+    """Watch a server and its children; the list gets one usage at the end, none if it exited."""
+    usages: list[ServerUsage] = []
     try:
         server = psutil.Process(pid)
         before = _tree_cpu(server)
     except psutil.Error:
-        yield found
+        yield usages
         return
     done, peaks = threading.Event(), [0.0]
 
@@ -93,12 +92,12 @@ def watched(pid: int) -> Iterator[list[ServerUsage]]:
     watching = threading.Thread(target=look, name="usage of a server", daemon=True)
     watching.start()
     try:
-        yield found
+        yield usages
     finally:
         done.set()
         watching.join()
         with suppress(psutil.Error):
-            found.append(ServerUsage(max(_tree_cpu(server) - before, 0.0), max(peaks)))
+            usages.append(ServerUsage(max(_tree_cpu(server) - before, 0.0), max(peaks)))
 
 
 def _cpu_seconds() -> float:
@@ -112,7 +111,7 @@ def _largest_child() -> float:
 
 def _own_peak() -> float:
     if _LINUX:
-        # Not `ru_maxrss`, which cannot be reset and which a fork may have from its parent.
+        # Not `ru_maxrss`, which cannot be reset and which a fork may inherit from its parent.
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
@@ -138,7 +137,7 @@ def _family(server: psutil.Process) -> list[psutil.Process]:
 
 
 def _tree_cpu(server: psutil.Process) -> float:
-    """Return the CPU seconds of a server, its children and those of them that have ended."""
+    """Return the CPU seconds of a server and of its running and finished children."""
     total = 0.0
     for process in _family(server):
         with suppress(psutil.NoSuchProcess):

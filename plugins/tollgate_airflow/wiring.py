@@ -1,6 +1,6 @@
-"""What a DAG file is made of: assets, the window parameters and the defaults of every task.
+"""Parts of a DAG file: assets, the window parameters and the defaults of every task.
 
-Imported at each parse, so nothing heavier than Airflow's task SDK belongs here.
+Airflow imports this module at each parse, so it imports only Airflow's task SDK and contracts.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ASSET: Final = {name: Asset(name=name) for name in assets.ASSETS}
 
 
 def tell(context: Context) -> None:
-    """Say in one sentence what failed (see `failures`)."""
+    """Log and post the failure message (see `failures`)."""
     from tollgate_airflow.failures import tell as tell_failure
 
     tell_failure(context)
 
 
-# Every task has them. Whether an error heals is decided where it is raised: `failures.guarded`
-# turns what cannot heal into AirflowFailException, which no retry follows.
+# Defaults of every task. `failures.guarded` turns errors that are not transient into
+# AirflowFailException, which Airflow does not retry.
 TASK_DEFAULTS: Final[dict[str, Any]] = {
     "owner": "tollgate",
     "retries": 3,
@@ -39,16 +39,16 @@ TASK_DEFAULTS: Final[dict[str, Any]] = {
 }
 
 DAG_OPTIONS: Final[dict[str, Any]] = {
-    # No start date: a schedule begins when it is unpaused (see `NEXT_TIME`), never with the past.
+    # No start date: a schedule starts when the DAG is unpaused (see `NEXT_TIME`), without catch-up.
     "catchup": False,
-    # Two windows must not write the same tables together.
+    # Two windows must not write the same tables concurrently.
     "max_active_runs": 1,
     "default_args": TASK_DEFAULTS,
     "fail_fast": False,
 }
 
 NEXT_TIME: Final = timedelta(0)
-"""For `run_immediately`: a DAG that is unpaused waits for the next time of its schedule."""
+"""For `run_immediately`: an unpaused DAG waits for the next time of its schedule."""
 
 
 def after(asset: str) -> PartitionedAssetTimetable:
@@ -56,15 +56,15 @@ def after(asset: str) -> PartitionedAssetTimetable:
     return PartitionedAssetTimetable(assets=ASSET[asset])
 
 
-def window_params(what: str) -> dict[str, Param]:
-    """Return the parameters that name the window when no partition key does."""
+def window_params(dates: str) -> dict[str, Param]:
+    """Return the parameters for the window of a run without a partition key."""
     return {
         "source": Param(
             DEFAULT_SOURCE,
             type="string",
             enum=names(),
             title="Source",
-            description="Source system of the window; a partition key that names one wins.",
+            description="Source system of the window; ignored if the partition key names one.",
         ),
         "window": Param(
             None,
@@ -72,7 +72,7 @@ def window_params(what: str) -> dict[str, Param]:
             pattern=f"^{SPAN_PATTERN}$",
             title="Window",
             description=(
-                f"{what}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
+                f"{dates}: one day as 2024-03-01, or an inclusive range as 2024-01-01--2024-04-30."
                 " Leave empty when the run has a partition key."
             ),
         ),
@@ -80,32 +80,32 @@ def window_params(what: str) -> dict[str, Param]:
 
 
 def count_param(default: int, title: str, description: str) -> Param:
-    """Return a parameter that is a whole number, one or more."""
+    """Return a parameter that is an integer, at least 1."""
     return Param(default, type="integer", minimum=1, title=title, description=description)
 
 
 def redrive_params() -> dict[str, Param]:
-    """Return the parameters of a redrive: which quarantined rows, and whether in earnest."""
+    """Return the parameters of a redrive: the quarantined rows, and whether it is a dry run."""
     reasons = [str(reason) for reason in RejectReason]
     return {
-        **window_params("Business dates whose quarantined rows are tried again"),
+        **window_params("Business dates whose quarantined rows are processed again"),
         "reasons": Param(
             [],
             type=["null", "array"],
             items={"type": "string", "enum": reasons},
             examples=reasons,
             title="Reasons",
-            description="Only rows refused for one of these reasons; all of them when empty.",
+            description="Only rows with one of these reasons; all rows when empty.",
         ),
         "dry_run": Param(
             True,
             type="boolean",
             title="Dry run",
-            description="Say what would happen and write nothing.",
+            description="Report the outcome and write nothing.",
         ),
     }
 
 
 def tags(stage: Stage, *more: str) -> list[str]:
-    """Return the tags of a stage's DAG: its place in the line and the stores it joins."""
+    """Return the tags of the DAG of a stage: its position in the pipeline, and `more`."""
     return [f"{list(Stage).index(stage) + 1} {stage}", *more]

@@ -16,7 +16,7 @@ DOCS_PREFIX: Final = "/tollgate"
 MLFLOW_PREFIX: Final = "/mlflow"
 DBT: Final = f"{DOCS_PREFIX}/dbt/index.html"
 DATA_DOCS: Final = f"{DOCS_PREFIX}/gx/index.html"
-# MLflow opens on a page about language models unless told otherwise.
+# Without this path, MLflow opens a page about language models.
 MLFLOW: Final = f"{MLFLOW_PREFIX}/#/experiments"
 
 
@@ -29,8 +29,8 @@ def _guarded_app(title: str) -> FastAPI:
 def docs_app(docs: Path) -> FastAPI:
     """Return the generated pages under `docs`, behind Airflow's login."""
     app = _guarded_app("Tollgate documentation")
-    app.mount("/dbt", Pages(docs / "dbt", "The dbt docs appear when the first window is through."))
-    app.mount("/gx", Pages(docs / "gx", "The data docs appear when the first window is through."))
+    app.mount("/dbt", Pages(docs / "dbt", "The dbt docs appear after the first window."))
+    app.mount("/gx", Pages(docs / "gx", "The data docs appear after the first window."))
     return app
 
 
@@ -40,7 +40,7 @@ def _upstream() -> Upstream:
 
 
 def mlflow_app() -> FastAPI:
-    """Return MLflow as its read-only user sees it, behind Airflow's login."""
+    """Return a proxy to MLflow as its read-only user, behind Airflow's login."""
     app = _guarded_app("MLflow")
     app.mount("/", MLflowProxy(_upstream))
     return app

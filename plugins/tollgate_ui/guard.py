@@ -1,4 +1,4 @@
-"""Let a request through only for a user who is logged in to Airflow.
+"""Accept requests only from users who are logged in to Airflow.
 
 A FastAPI dependency cannot guard a mounted application, so this is ASGI middleware.
 """
@@ -19,7 +19,7 @@ from starlette.websockets import WebSocketClose
 _HEADERS: Final = {
     "Cache-Control": "private, no-store",
     "X-Content-Type-Options": "nosniff",
-    # These pages share Airflow's origin, and so its login: nothing foreign may run in them.
+    # These pages share the origin and the login of Airflow, so they must not run external scripts.
     "Content-Security-Policy": (
         "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
     ),
@@ -29,7 +29,7 @@ _REPLACED: Final = ("X-Frame-Options",)
 
 
 class LoginGuard:
-    """Refuse who is not logged in: 401, or a way to the login page for a browser."""
+    """Refuse users who are not logged in: 401, or a redirect of a browser to the login page."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Guard `app`."""
@@ -63,7 +63,7 @@ def _replace(headers: MutableHeaders, items: Iterable[tuple[str, str]]) -> None:
 
 
 async def _refusal(request: Request) -> Response | None:
-    """Return the answer to someone who may not look, or None for someone who may."""
+    """Return the refusal of a request, or None if it is allowed."""
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView

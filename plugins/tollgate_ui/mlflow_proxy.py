@@ -1,7 +1,7 @@
-"""Show MLflow inside Airflow: pass requests on as MLflow's read-only user.
+"""Proxy of MLflow inside Airflow, as MLflow's read-only user.
 
-MLflow's pages name everything relative to themselves, so nothing in them is rewritten. The browser
-holds no MLflow password and MLflow never sees an Airflow token.
+MLflow's pages use relative addresses, so the proxy rewrites nothing. The browser never gets an
+MLflow password, and MLflow never gets an Airflow token.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _HOP_BY_HOP: Final = {
     "transfer-encoding",
     "upgrade",
 }
-# Ours, not MLflow's: the Airflow login, and what would let MLflow tell a foreign origin.
+# Headers that are not forwarded: the Airflow login, and headers with the origin of the browser.
 _NOT_SENT: Final = _HOP_BY_HOP | {"host", "authorization", "cookie", "origin", "referer"}
 _NOT_RETURNED: Final = _HOP_BY_HOP | {"set-cookie", "www-authenticate"}
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where MLflow is and who reads it."""
+    """The address of MLflow and the login of its reader."""
 
     url: str
     username: str
@@ -42,10 +42,10 @@ class Upstream:
 
 
 class MLflowProxy:
-    """An ASGI application that answers with what MLflow answers."""
+    """An ASGI application that forwards requests to MLflow."""
 
     def __init__(self, upstream: Callable[[], Upstream]) -> None:
-        """Take `upstream` as a function: the login is read at the first request."""
+        """Take `upstream` as a function, so that the login is read at the first request."""
         self._upstream = upstream
         self._client: httpx.AsyncClient | None = None
 
@@ -62,7 +62,7 @@ class MLflowProxy:
         return self._client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on and stream the answer back."""
+        """Forward one request and stream the response."""
         request = Request(scope, receive)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         response = await self._answer(request, path)
@@ -80,7 +80,7 @@ class MLflowProxy:
             answer = await client.send(passed, stream=True)
         except httpx.TransportError:
             return PlainTextResponse(
-                "MLflow does not answer: look at it with `make status`, start it with `make up`.",
+                "MLflow does not respond: check it with `make status`, start it with `make up`.",
                 status_code=502,
             )
         response = StreamingResponse(

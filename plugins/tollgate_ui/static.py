@@ -1,4 +1,4 @@
-"""Serve a folder of generated pages, and say so kindly while it is still empty."""
+"""Serve a folder of generated pages, with a placeholder while it is empty."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Pages(StaticFiles):
     """Static pages of a folder that may not exist yet."""
 
     def __init__(self, folder: Path, when: str) -> None:
-        """Serve `folder`; `when` says when its first page appears."""
+        """Serve `folder`; `when` is the sentence of the placeholder."""
         super().__init__(directory=folder, html=True, check_dir=False)
         self._folder = folder
         self._when = when
 
     async def check_config(self) -> None:
-        """Accept a folder that is still to come."""
+        """Accept a folder that does not exist yet."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a page; for a missing first page, the sentence of when it comes."""
+        """Return a page, or the placeholder if the first page is missing."""
         if path in {".", "", "index.html"} and not (self._folder / "index.html").exists():
             return HTMLResponse(_NOT_YET.format(when=self._when), status_code=404)
         try:

@@ -1,4 +1,4 @@
-"""Turn the rows of a source's file into canonical columns, by the source's declared mapping."""
+"""Canonical columns from the rows of a source's file, by the declared mapping of the source."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
@@ -45,7 +45,7 @@ _OTHER_TYPES = {
     "label_known_at": "timestamp",
     "source_flags": "array<string>",
 }
-"""Types of the mapped columns that are no text."""
+"""Types of the mapped columns that are not text."""
 _NUMBERS = frozenset({"double", "bigint"})
 _TIMESTAMPS = frozenset({"timestamp", "timestamp_ntz"})
 _LINEAGE = ("raw_object", "raw_position", "ingested_at", "is_readable")
@@ -53,11 +53,11 @@ _SET = ("1", "true")
 _ROUNDED_BEYOND = 1e7
 _SECOND = 1_000_000
 _FAR_SECONDS = 10**12
-"""Counted times beyond this many seconds are no times, and would overflow."""
+"""Limit of counted times in seconds; larger ones are invalid and would overflow."""
 
 
 def text(value: Column) -> Column:
-    """Return a text without surrounding blanks; an empty one is null.
+    """Return a text without surrounding blanks; an empty text is null.
 
     >>> spark.range(1).select(text(F.lit("  a ")).alias("a"), text(F.lit(" ")).alias("b")).first()
     Row(a='a', b=None)
@@ -81,7 +81,7 @@ def number(value: Column) -> Column:
 
 
 def finite(value: Column) -> Column:
-    """Return a number as it is, and NaN for one without end.
+    """Return a number unchanged, and NaN for an infinite one.
 
     >>> spark.range(1).select(finite(F.lit(1.5)), finite(F.lit(float("-inf")))).first()[:]
     (1.5, nan)
@@ -90,7 +90,7 @@ def finite(value: Column) -> Column:
 
 
 def counted_instant(count: Column, base_seconds: int, numerator: int, denominator: int) -> Column:
-    """Return the instant that lies `count` * `numerator` / `denominator` seconds after the base.
+    """Return the instant `count` * `numerator` / `denominator` seconds after the base.
 
     >>> at = counted_instant(F.lit("2"), 0, 3600, 1).cast("string").alias("at")
     >>> spark.range(1).select(at).first()
@@ -103,9 +103,9 @@ def counted_instant(count: Column, base_seconds: int, numerator: int, denominato
 
 
 def is_rounded(balance: Column) -> Column:
-    """Tell whether money beyond ten million has only three digits that are not zero.
+    """Return whether an amount above ten million has only three digits that are not zero.
 
-    Ten million itself is what a simulated account holds after its largest transfer.
+    Ten million itself is excluded: a simulated account has it after its largest transfer.
 
     >>> frame = spark.createDataFrame([(13300000.0,), (13312345.5,), (500.0,)], "b double")
     >>> [row[0] for row in frame.select(is_rounded(F.col("b"))).collect()]
@@ -128,33 +128,33 @@ def _instant(rule: Instant, types: Mapping[str, str]) -> Column:
 
 
 def _precision(rule: Instant, types: Mapping[str, str]) -> Column:
-    told = sorted({pattern.precision for pattern in rule.patterns} - {"second"})
-    if not told or (len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS):
+    precisions = sorted({pattern.precision for pattern in rule.patterns} - {"second"})
+    if not precisions or (len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS):
         return F.lit("second")
     read = [(_read_time(rule, one).isNotNull(), one.precision) for one in rule.patterns]
     chosen = F.when(read[0][0], read[0][1])
     for is_read, precision in read[1:]:
         chosen = chosen.when(is_read, precision)
-    # Of a time that cannot be read nobody knows how fine it was; the row is refused for it.
+    # The precision of an unreadable time is unknown; validation refuses the row anyway.
     return chosen.otherwise("second")
 
 
 def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
-    one_by_one = [
+    single_flags = [
         F.when(F.lower(text(F.col(f"`{name}`"))).isin(*_SET), F.lit(flag))
         for name, flag in rule.columns.items()
     ]
     if rule.rounded:
-        seen = [is_rounded(_double(name, types)) for name in rule.rounded]
-        one_by_one.append(F.when(F.greatest(*seen), F.lit("rounded_balance")))
-    found = F.array(*one_by_one) if one_by_one else F.array().cast("array<string>")
+        rounded = [is_rounded(_double(name, types)) for name in rule.rounded]
+        single_flags.append(F.when(F.greatest(*rounded), F.lit("rounded_balance")))
+    flags = F.array(*single_flags) if single_flags else F.array().cast("array<string>")
     for name in rule.lists:
         listed = text(F.col(f"`{name}`"))
         as_json = F.from_json(listed, "array<string>")
         parts = F.when(listed.startswith("["), as_json).otherwise(F.split(listed, r"\s*,\s*"))
-        found = F.concat(found, F.coalesce(parts, F.array().cast("array<string>")))
-    kept = F.array_distinct(F.filter(found, lambda flag: flag.isNotNull() & (flag != "")))
-    return F.when(F.size(kept) > 0, kept)
+        flags = F.concat(flags, F.coalesce(parts, F.array().cast("array<string>")))
+    names = F.array_distinct(F.filter(flags, lambda flag: flag.isNotNull() & (flag != "")))
+    return F.when(F.size(names) > 0, names)
 
 
 def _double(column: str, types: Mapping[str, str]) -> Column:
@@ -164,7 +164,7 @@ def _double(column: str, types: Mapping[str, str]) -> Column:
 
 
 def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
-    """Return the column expression of a mapping rule; `types` are those of the file's columns.
+    """Return the column expression of a mapping rule; `types` are the types of the file's columns.
 
     >>> from sources.rules import ByAffix
     >>> rule = ByAffix("category", suffixes={"_net": "web"}, otherwise="pos")
@@ -217,12 +217,22 @@ def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
 
 
 def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
-    """Select the canonical columns of a source's rows, one row in, one row out.
+    """Return the canonical columns of the rows of a source, one row for each row of `df`.
 
-    `df` holds the file's columns in the layout of `version`, as text or as the file's own types,
-    and raw_object, raw_position, ingested_at and is_readable. Nothing is judged here: an unreadable
-    time is null, an unreadable number NaN. A source's own sequence number that is none gives way to
-    the row's position.
+    `df` has the columns of the layout `version`, as text or in the types of the file, and
+    raw_object, raw_position, ingested_at and is_readable. This step validates nothing: an
+    unreadable time is null, an unreadable number NaN. An unreadable sequence number is replaced by
+    the position of the row.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> file = spark.sql(
+    ...     "SELECT 7L TRANSACTION_ID, timestamp '2018-04-01' TX_DATETIME, 3L CUSTOMER_ID,"
+    ...     " 9L TERMINAL_ID, 8.5D TX_AMOUNT, 0L TX_FRAUD, 0L TX_FRAUD_SCENARIO,"
+    ...     " 'day' raw_object, 0L raw_position, now() ingested_at, true is_readable"
+    ... )
+    >>> row = adapt(file, HANDBOOK, HANDBOOK.versions[0]).first()
+    >>> row.event_id, row.amount, row.currency, row.country
+    ('7', 8.5, 'EUR', None)
     """
     types = dict(df.dtypes)
     mapped = []

@@ -1,15 +1,15 @@
-"""Coarsen quasi-identifiers: places to a tenth of a degree, addresses to the region."""
+"""Coarsening of quasi-identifiers: places to 0.1 degree, addresses to the region."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 _REGION_LETTERS = 30
-"""The longest name of a state or province is shorter; an address is longer."""
+"""Maximum length of the name of a state or province; addresses are longer."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 
 
 def region(location_text: Column) -> Column:
-    """Return what stands after the last comma of an address, if it can be a region's name.
+    """Return the text after the last comma of an address, if it can be the name of a region.
 
     >>> spark.range(1).select(region(F.lit("Miami, FL")).alias("region")).first()
     Row(region='FL')
@@ -20,7 +20,15 @@ def region(location_text: Column) -> Column:
 
 
 def coarsen(df: DataFrame) -> DataFrame:
-    """Round places to 0.1 degree (11 km) and keep only the region of the address."""
+    """Round places to 0.1 degree (11 km) and replace the address by its region.
+
+    >>> payment = spark.sql(
+    ...     "SELECT 'Miami, FL' location_text, 25.77D home_lat, -80.19D home_lon,"
+    ...     " 25.81D transaction_lat, -80.13D transaction_lon"
+    ... )
+    >>> coarsen(payment).select("region", "home_lat", "home_lon").first()
+    Row(region='FL', home_lat=25.8, home_lon=-80.2)
+    """
     rounded = {name: F.round(F.col(name), 1) for name in _PLACES}
     return df.withColumns({"region": region(F.col("location_text")), **rounded}).drop(
         "location_text"

@@ -1,4 +1,4 @@
-"""Tell first arrivals from repeats and from conflicts."""
+"""Deduplication: first arrivals, repeats and conflicts."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -11,14 +11,24 @@ QUARANTINED = "quarantined"
 
 
 def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
-    """Add `verdict` to the rows of a batch, given the rows that are known already.
+    """Add `verdict` to the rows of a batch: accepted, duplicate or quarantined.
 
-    Of the valid rows of one (source_system, event_id) the first arrival is accepted: a known row,
-    else by `ingested_at`, object and position. Another row with the same `content_hash` is a
-    duplicate; with another one it is quarantined as conflicting. A known row that comes from the
-    batch's own object is that row of the batch, so that processing twice gives the same.
+    Of the valid rows with the same (source_system, event_id), the first arrival is accepted: a row
+    of `known` comes first, then rows are ordered by `ingested_at`, object and position. Another row
+    is a duplicate if it has the same `content_hash`, and is quarantined as conflicting otherwise. A
+    row of `known` with the object and position of a batch row is that row, so that processing a
+    batch twice gives the same result.
 
     `known` has source_system, event_id, content_hash, raw_object and raw_position.
+
+    >>> batch = spark.createDataFrame(
+    ...     [("e1", "same", 0), ("e1", "same", 1), ("e1", "other", 2)],
+    ...     "event_id string, content_hash string, raw_position long",
+    ... ).selectExpr("*", "'shop' source_system", "'day.csv' raw_object", "now() ingested_at")
+    >>> batch = batch.withColumn("reasons", F.array().cast("array<string>"))
+    >>> verdicts = deduplicate(batch, known=batch.drop("ingested_at", "reasons").limit(0))
+    >>> [row.verdict for row in verdicts.sort("raw_position").collect()]
+    ['accepted', 'duplicate', 'quarantined']
     """
     is_valid = F.size("reasons") == 0
     both = batch.withColumns({"is_known": F.lit(False), "is_valid": is_valid}).unionByName(

@@ -1,4 +1,4 @@
-"""Split the label off a payment, with the time at which it became known."""
+"""Labels of payments, with the time at which they became known."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -33,10 +33,18 @@ def _spread(source_system: Column, event_id: Column, delay: LabelDelay) -> Colum
 
 
 def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
-    """Return one label per payment whose source states 0 or 1; any other statement is none.
+    """Return one label for each payment whose source states 0 or 1; other values are no label.
 
-    A statement whose time the source should tell and does not is none either: a model could not
-    know when to believe it. None is known before its payment.
+    A label without the time that its source should state is dropped, because a model could not know
+    when it became known. A label is never known before its payment.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> payment = spark.sql(
+    ...     "SELECT 'e1' event_id, 'handbook' source_system, date '2018-04-01' event_date,"
+    ...     " timestamp '2018-04-01' event_at, '1' is_fraud, '' scenario, 'day' raw_object"
+    ... )
+    >>> truth_labels(payment, HANDBOOK.labels).selectExpr("is_fraud", "string(known_at)").first()[:]
+    (True, '2018-04-08 00:00:00')
     """
     is_stated = F.col("is_fraud").cast("string").isin("0", "1")
     if isinstance(labels, StatedTime):

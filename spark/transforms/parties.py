@@ -1,4 +1,4 @@
-"""Customers and merchants: what payments tell of their parties, tokens only."""
+"""Customers and merchants, derived from payments, with tokens only."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -7,20 +7,20 @@ from pyspark.sql import functions as F
 def _merged(
     known: DataFrame, transactions: DataFrame, party: str, attributes: tuple[str, ...]
 ) -> DataFrame:
-    """Keep first and last sight of each party, and the attributes of the last one.
+    """Return first and last payment of each party, and the attributes at the last one.
 
-    Two sights at the same instant are ordered by their attributes, so that the result does not
-    depend on which window came first.
+    Payments at the same instant are ordered by their attributes, so that the result does not
+    depend on the order of windows.
     """
     key = ("source_system", party)
-    # A row for each set of attributes first: to compare the attributes of each payment would sort.
-    seen = transactions.groupBy(*key, *attributes).agg(
+    # First one row for each set of attributes, to avoid a sort over all payments.
+    observed = transactions.groupBy(*key, *attributes).agg(
         F.min("event_at").alias("first_event_at"), F.max("event_at").alias("last_event_at")
     )
     latest = F.max(F.struct("last_event_at", *attributes)).alias("latest")
     return (
-        known.select(*seen.columns)
-        .unionByName(seen)
+        known.select(*observed.columns)
+        .unionByName(observed)
         .filter(F.col(party).isNotNull())
         .groupBy(*key)
         .agg(F.min("first_event_at").alias("first_event_at"), latest)
@@ -29,12 +29,32 @@ def _merged(
 
 
 def customers(known: DataFrame, transactions: DataFrame) -> DataFrame:
-    """Return one row per customer token, from those known and the payments of a batch."""
+    """Return one row for each customer token, from the known customers and the payments of a batch.
+
+    >>> payments = spark.sql(
+    ...     "SELECT 'shop' source_system, 'c1' customer_id, make_date(2024, 5, id) event_at,"
+    ...     " 'FR' country, 'Corse' region, 42.0D home_lat, 9.1D home_lon FROM range(1, 4)"
+    ... )
+    >>> known = payments.selectExpr("*", "event_at first_event_at", "event_at last_event_at")
+    >>> known = known.limit(0)
+    >>> [str(day) for day in customers(known, payments).first()[2:4]]
+    ['2024-05-01', '2024-05-03']
+    """
     attributes = ("country", "region", "home_lat", "home_lon")
     return _merged(known, transactions, "customer_id", attributes)
 
 
 def merchants(known: DataFrame, transactions: DataFrame) -> DataFrame:
-    """Return one row per counterparty, from those known and the payments of a batch."""
+    """Return one row for each counterparty, from the known ones and the payments of a batch.
+
+    >>> payments = spark.sql(
+    ...     "SELECT 'shop' source_system, 'm1' counterparty_id, make_date(2024, 5, id) event_at,"
+    ...     " 'merchant' counterparty_type, 'food' merchant_category FROM range(1, 4)"
+    ... )
+    >>> known = payments.selectExpr("*", "event_at first_event_at", "event_at last_event_at")
+    >>> known = known.limit(0)
+    >>> merchants(known, payments).select("merchant_category").first()
+    Row(merchant_category='food')
+    """
     attributes = ("counterparty_type", "merchant_category")
     return _merged(known, transactions, "counterparty_id", attributes)

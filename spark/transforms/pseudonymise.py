@@ -1,8 +1,8 @@
-"""Replace direct identifiers by keyed tokens, with the key in data and never in a plan.
+"""Pseudonymisation: keyed tokens for direct identifiers, without the key in a query plan.
 
-A token is HMAC-SHA-256 (RFC 2104) over `<kind>|<source_system>|<value>`, the first 32 hexadecimal
-digits. The key comes in as a frame of one row that Spark reads from the key file itself; a literal
-would show in plans and logs.
+A token is the first 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104) over
+`<kind>|<source_system>|<value>`. The key is a frame of one row that Spark reads from the key file;
+a literal would appear in plans and logs.
 """
 
 from pyspark.sql import Column, DataFrame
@@ -36,12 +36,17 @@ def _pad(key_hex: Column, byte: int) -> Column:
 
 
 def pads(key_file: DataFrame) -> DataFrame:
-    """Turn the content of a key file (64 hexadecimal digits) into HMAC's two padded keys.
+    """Return HMAC's inner and outer padded keys from the content of a key file.
 
-    `key_file` has one row with a binary `content`, as Spark's binaryFile reads it.
+    `key_file` has one row with a binary `content` of 64 hexadecimal digits, as Spark's binaryFile
+    reads it.
+
+    >>> key_file = spark.createDataFrame([(bytearray(b"0a" * 32),)], "content binary")
+    >>> [len(pad) for pad in pads(key_file).first()]
+    [64, 64]
     """
     written = F.lower(F.trim(F.regexp_replace(F.col("content").cast("string"), r"\s", "")))
-    # Tokens under a short or empty key would look like any others.
+    # Tokens with a short or empty key could not be recognised later.
     key_hex = F.when(written.rlike("^[0-9a-f]{64}$"), written).otherwise(
         F.raise_error(F.lit("the pseudonymisation key file does not hold 64 hexadecimal digits"))
     )
@@ -51,7 +56,15 @@ def pads(key_file: DataFrame) -> DataFrame:
 
 
 def hmac_sha256(message: Column, inner_pad: Column, outer_pad: Column) -> Column:
-    """Return HMAC-SHA-256 of a text in hexadecimal digits."""
+    """Return HMAC-SHA-256 of a text in hexadecimal digits.
+
+    >>> import hmac
+    >>> key_file = spark.createDataFrame([(bytearray(b"0a" * 32),)], "content binary")
+    >>> digest = hmac_sha256(F.lit("text"), F.col("inner_pad"), F.col("outer_pad"))
+    >>> expected = hmac.new(bytes.fromhex("0a" * 32), b"text", "sha256").hexdigest()
+    >>> pads(key_file).select(digest).first()[0] == expected
+    True
+    """
     inner = F.sha2(F.concat(inner_pad, F.encode(message, "UTF-8")), 256)
     return F.sha2(F.concat(outer_pad, F.unhex(inner)), 256)
 
@@ -59,11 +72,21 @@ def hmac_sha256(message: Column, inner_pad: Column, outer_pad: Column) -> Column
 def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
     """Replace identifiers by tokens and add `content_hash` over the mapped row.
 
-    The content hash is keyed too: a plain one would let a home address be found by trying.
-    Position in the delivery and its layout are not content, so a repeat hashes alike. A
-    counterparty that is a customer gets the token under which it pays.
+    The content hash is keyed too, because an unkeyed hash of a home address could be guessed. It
+    excludes position and layout of the delivery, so that a repeat has the same hash. The token of a
+    counterparty that is a customer is its token as a payer.
+
+    >>> key_file = spark.createDataFrame([(bytearray(b"0a" * 32),)], "content binary")
+    >>> payment = spark.sql(
+    ...     "SELECT 'shop' source_system, 'c1' customer_id, string(NULL) instrument_id, "
+    ...     "string(NULL) device_id, string(NULL) ip_hash, 'm1' counterparty_id, "
+    ...     "'merchant' counterparty_type"
+    ... )
+    >>> row = pseudonymise(payment, pads(key_file)).first()
+    >>> len(row.customer_id), row.device_id, row.counterparty_id
+    (32, None, 'm1')
     """
-    where = (
+    not_content = (
         "schema_version",
         "source_sequence",
         "raw_object",
@@ -71,7 +94,7 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         "ingested_at",
         "reasons",
     )
-    content = F.to_json(F.struct(*(name for name in df.columns if name not in where)))
+    content = F.to_json(F.struct(*(name for name in df.columns if name not in not_content)))
     keyed = df.crossJoin(F.broadcast(key_pads))
 
     def hashed(kind: str, value: Column) -> Column:
@@ -83,10 +106,10 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         name: F.substring(hashed(kind, F.col(name)), 1, _TOKEN_DIGITS)
         for name, kind in _TOKENS.items()
     }
-    paid = F.col("counterparty_id")
-    payee = F.substring(hashed("customer", paid), 1, _TOKEN_DIGITS)
+    counterparty = F.col("counterparty_id")
+    payee = F.substring(hashed("customer", counterparty), 1, _TOKEN_DIGITS)
     tokens["counterparty_id"] = F.when(F.col("counterparty_type") == "customer", payee).otherwise(
-        paid
+        counterparty
     )
     return keyed.withColumns({"content_hash": hashed("content", content), **tokens}).drop(
         "inner_pad", "outer_pad"

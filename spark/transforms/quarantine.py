@@ -1,4 +1,4 @@
-"""What is kept of a refused row: why, by which rule, and how often it was tried again."""
+"""Columns of quarantined rows: the broken rules and the history of redrives."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,16 +12,24 @@ from sources.declaration import Source
 from sources.rules import MAPPED_COLUMNS
 
 HISTORY: Final = ("first_seen_at", "redrive_count", "redrive_run_id")
-"""What a refused row keeps when it is judged again."""
+"""Columns that a refused row keeps when a redrive refuses it again."""
 _CODED: Final = tuple(n for n in MAPPED_COLUMNS if n in COLUMNS and COLUMNS[n].allowed)
 _PLACES: Final = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 _HELD: Final = ("raw_object", "raw_position", *HISTORY)
 
 
 def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
-    """Add to refused rows what the quarantine knows of them; a new one begins its history.
+    """Add to refused rows their history in the quarantine; a new row starts one.
 
     `held` are rows of the quarantine; `refused` has raw_object, raw_position and ingested_at.
+
+    >>> refused = spark.sql("SELECT 'day' raw_object, id raw_position FROM range(2)")
+    >>> refused = refused.withColumn("ingested_at", F.now())
+    >>> held = refused.limit(1).selectExpr(
+    ...     "*", "ingested_at first_seen_at", "1L redrive_count", "'run' redrive_run_id"
+    ... )
+    >>> sorted(row.redrive_count for row in with_history(refused, held).collect())
+    [0, 1]
     """
     return (
         refused.join(F.broadcast(held.select(*_HELD)), ["raw_object", "raw_position"], "left")
@@ -31,12 +39,18 @@ def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
 
 
 def rules(source: Source) -> Column:
-    """Return, for each of a refused row's reasons, the rule it broke, with its limit or columns.
+    """Return, for each reason of a refused row, the rule that it broke, with its limit or columns.
 
-    No value of the row is in the text: what is wrong with it may be a person's.
+    The text has no value of the row, because values may be personal.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> nulls = {name: F.lit(None).cast("string") for name in MAPPED_COLUMNS}
+    >>> row = spark.sql("SELECT array('absurd_amount') reasons").withColumns(nulls)
+    >>> row.select(rules(HANDBOOK)).first()[0]
+    ['the amount is above the declared limit of the source: 10000.00']
     """
     about = _about(source)
-    told = F.create_map(
+    texts = F.create_map(
         *(
             part
             for reason, rule in DESCRIPTIONS.items()
@@ -46,7 +60,7 @@ def rules(source: Source) -> Column:
             )
         )
     )
-    return F.transform("reasons", lambda reason: told[reason])
+    return F.transform("reasons", lambda reason: texts[reason])
 
 
 def _about(source: Source) -> Mapping[RejectReason, Column]:
@@ -71,6 +85,6 @@ def _about(source: Source) -> Mapping[RejectReason, Column]:
 
 
 def _named(conditions: Mapping[str, Column]) -> Column:
-    """Return the names of the columns whose condition holds, or null."""
+    """Return the names of the columns whose condition is true, or null."""
     names = F.concat_ws(", ", *(F.when(holds, F.lit(name)) for name, holds in conditions.items()))
     return F.when(names != "", names)

@@ -1,4 +1,4 @@
-"""Judge mapped rows: type what can be typed, and name each reason to refuse a row."""
+"""Validation of mapped rows: cast values, and list the reasons to refuse a row."""
 
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ _CODED = (
 )
 _IDENTIFIERS = ("event_id", "customer_id", "instrument_id", "counterparty_id")
 _ROUNDED = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"
-"""How a spreadsheet writes a long number, of which it keeps fifteen digits or fewer."""
+"""A long number as a spreadsheet writes it, rounded to at most fifteen digits."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 _BALANCES = tuple(
     f"{party}_balance_{moment}" for party in ("payer", "payee") for moment in ("before", "after")
@@ -28,20 +28,26 @@ _BALANCES = tuple(
 
 
 def is_whole_cents(amount: Column) -> Column:
-    """Tell whether a double is a number of cents, but for the noise of its binary form.
+    """Return whether a double is a whole number of cents, up to the error of its binary form.
 
     >>> frame = spark.createDataFrame([(84.37,), (0.005,)], "amount double")
     >>> [row[0] for row in frame.select(is_whole_cents(F.col("amount"))).collect()]
     [True, False]
     """
-    # Not round: it takes a double apart into a decimal number.
+    # Not round, which converts a double to a decimal.
     return F.abs(amount * 100 - F.rint(amount * 100)) < 1e-6
 
 
 def is_unreadable_amount(amount: Column, absurd: Decimal) -> Column:
-    """Tell whether an amount is missing, no number, or finer than a cent.
+    """Return whether an amount is missing, not a number, or finer than a cent.
 
-    Above `absurd` a double is too coarse to show cents, and the row is refused for that.
+    An amount above `absurd` is readable: a double cannot represent its cents, and the row is
+    refused for its amount.
+
+    >>> frame = spark.createDataFrame([(8.5,), (0.005,), (None,)], "amount double")
+    >>> unreadable = is_unreadable_amount(F.col("amount"), absurd=Decimal(100))
+    >>> [row[0] for row in frame.select(unreadable).collect()]
+    [False, True, True]
     """
     is_number = amount.isNotNull() & ~F.isnan(amount)
     is_fine = (F.abs(amount) > float(absurd)) | is_whole_cents(amount)
@@ -59,14 +65,24 @@ def money(amount: Column) -> Column:
 
 
 def is_off_the_globe(place: Column, name: str) -> Column:
-    """Tell whether a coordinate lies outside its declared range; a missing one does not."""
+    """Return whether a coordinate is outside its declared range; false for null.
+
+    >>> spark.range(1).select(is_off_the_globe(F.lit(95.0), "home_lat")).first()[0]
+    True
+    """
     declared = COLUMNS[name]
     inside = place.between(F.lit(float(declared.minimum)), F.lit(float(declared.maximum)))  # type: ignore[arg-type]
     return F.coalesce(~inside, F.lit(False))
 
 
 def refusals(source: Source) -> dict[RejectReason, Column]:
-    """Return, for each reason, the condition of a mapped row that it refuses."""
+    """Return, for each reason, the condition on mapped rows that it refuses.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> payment = spark.sql("SELECT string(NULL) event_id")
+    >>> payment.select(refusals(HANDBOOK)[RejectReason.MISSING_EVENT_ID]).first()[0]
+    True
+    """
     amount = F.col("amount")
     unreadable = is_unreadable_amount(amount, source.absurd_amount)
     codes = {**{name: COLUMNS[name].allowed or () for name in _CODED}, **source.codes}
@@ -78,7 +94,7 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         is_unknown = ~F.col(name).isin(*allowed)
         is_missing = F.col(name).isNull() & F.lit(name in _CODED)
         unknown_code = unknown_code | F.coalesce(is_unknown, F.lit(False)) | is_missing
-    # 4.78E+18 stands for a thousand cards: nobody knows any more which of them paid.
+    # A thousand card numbers round to 4.78E+18, so the payer is unknown.
     is_damaged = F.lit(False)
     for name in _IDENTIFIERS:
         is_damaged = is_damaged | F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False))
@@ -101,22 +117,30 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
 
 
 def validate(df: DataFrame, source: Source) -> DataFrame:
-    """Type money and dates and add `reasons`, empty for a row that may pass.
+    """Cast money and dates, and add `reasons`, which is empty for a valid row.
 
-    Keeps every row. The reasons stand in the order of `RejectReason`; of a row that is not readable
-    nothing else is said.
+    Every row is kept. The reasons are in the order of `RejectReason`. An unreadable row has no
+    other reason than that.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> from sources.rules import MAPPED_COLUMNS
+    >>> row = spark.sql("SELECT -5D amount, 'EUR' currency, now() ingested_at, true is_readable")
+    >>> missing = {name: F.lit(None).cast("string") for name in MAPPED_COLUMNS}
+    >>> missing = {name: null for name, null in missing.items() if name not in row.columns}
+    >>> validate(row.withColumns(missing), HANDBOOK).first().reasons[:4]
+    ['missing_event_id', 'missing_customer', 'unreadable_time', 'negative_amount']
     """
-    judged = [
+    triggered = [
         F.when(condition, F.lit(str(reason))) for reason, condition in refusals(source).items()
     ]
-    # Not array_compact: it would have Spark interpret each condition instead of compiling it.
-    said = F.concat_ws(",", *judged)
-    said = F.when(F.col("is_readable"), said).otherwise(str(RejectReason.UNREADABLE_ROW))
+    # Not array_compact, with which Spark interprets each condition instead of compiling it.
+    codes = F.concat_ws(",", *triggered)
+    codes = F.when(F.col("is_readable"), codes).otherwise(str(RejectReason.UNREADABLE_ROW))
     none = F.array().cast("array<string>")
     unreadable = is_unreadable_amount(F.col("amount"), source.absurd_amount)
     return df.withColumns(
         {
-            "reasons": F.when(said == "", none).otherwise(F.split(said, ",")),
+            "reasons": F.when(codes == "", none).otherwise(F.split(codes, ",")),
             "amount": F.when(~unreadable, money(F.col("amount"))),
             **{name: money(F.col(name)) for name in _BALANCES},
             "event_date": F.to_date("event_at"),

@@ -14,7 +14,7 @@ from contracts.render.to_gx import (
     matches,
     not_below,
     not_empty,
-    told_with,
+    present_with,
 )
 from contracts.results import GateResult
 from contracts.settings import Settings
@@ -61,7 +61,7 @@ RULES = (
     between("hour_of_day", None, 20, "shops close", what="plausible"),
     matches("customer_id", "^[0-9a-f]{32}$", "a token", "a raw identifier is none"),
     free_of("region", "(?:^|[^0-9])[0-9]{3}-[0-9]{2}-[0-9]{4}(?:[^0-9]|$)", "none", "free text"),
-    told_with("channel", "region", "known together"),
+    present_with("channel", "region", "known together"),
     not_below("first_count", "second_count", "nested"),
     not_empty(),
 )
@@ -73,7 +73,7 @@ FAILED = {
     "hour_of_day.plausible": "2 of 4 rows",
     "customer_id.form": "1 of 4 rows",
     "region.free_of": "1 of 4 rows",
-    "channel.told_with_region": "1 of 3 rows",
+    "channel.present_with_region": "1 of 3 rows",
     "first_count.not_below_second_count": "1 of 4 rows",
 }
 

@@ -97,7 +97,7 @@ def test_columns_that_differ_are_named(tmp_path: Path) -> None:
     names = list(TABLES["sandbox.transactions_masked"].column_names)
     for columns, seen in (
         (names[1:], f"without {names[0]}"),
-        ([*names, "ssn"], "with ssn, which nobody declared"),
+        ([*names, "ssn"], "with ssn, which is not declared"),
         (names[::-1], f"in another order: {', '.join(names[::-1])}"),
     ):
         frame = pd.DataFrame(columns=columns)

@@ -68,7 +68,7 @@ def test_the_sandbox_is_judged_against_the_processed_snapshot_it_was_made_from(l
             {
                 "features.days.rows.equals_rows_before",
                 "features.days.content.equals_content_before",
-                "features.merchant_fraud_share_7d.told_with_counterparty_id",
+                "features.merchant_fraud_share_7d.present_with_counterparty_id",
                 "features.days.masked_unmatched.between",
             },
         ),

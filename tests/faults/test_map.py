@@ -14,9 +14,9 @@ FAULTS = (
     *("negative amount", "absurd amount", "unknown currency", "future timestamp"),
     *("repeated id", "empty window", "never landed", "malformed window", "wrong S3 key"),
     *("undeclared column", "widened type", "currency without a dimension row"),
-    *("label for an unknown payment", "score for a payment not loaded"),
+    *("label for an unknown payment", "score for a payment that is not loaded"),
     *("payment dated before its customer",),
-    *("Postgres killed in mid-load", "driver killed in mid-write", "twice at once"),
+    *("Postgres killed during a load", "driver killed during a write", "in two runs"),
 )
 
 

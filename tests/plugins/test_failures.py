@@ -209,5 +209,5 @@ def test_a_slack_that_is_away_fails_nothing_and_is_not_quoted(
     from tollgate_airflow.failures import post
 
     post(SecretStr("http://127.0.0.1:9/secret-path"), "gate raw closed")
-    assert "Slack was not told" in caplog.text
+    assert "not posted to Slack" in caplog.text
     assert "secret-path" not in caplog.text

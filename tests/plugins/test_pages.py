@@ -81,7 +81,7 @@ def test_who_is_logged_in_sees_the_pages(asked: dict[str, Any], how: str) -> Non
 def test_pages_to_come_say_when(asked: dict[str, Any]) -> None:
     answer = asked["bearer"]["/tollgate/dbt/"]
     assert answer["status"] == 404
-    assert "when the first window is through" in answer["text"]
+    assert "after the first window" in answer["text"]
 
 
 def test_a_proxy_without_mlflow_says_so(asked: dict[str, Any]) -> None:

@@ -21,13 +21,13 @@ def test_a_window_that_was_never_delivered_says_what_there_is() -> None:
 
     assert str(error.value) == (
         "sparkov has not delivered 2024-09-01, 2024-09-02, 2024-09-03 and 2 more days of the"
-        " window 2024-08-31--2024-09-05: it holds 2024-05-01 to 2024-08-31."
-        " Land a window that was delivered."
+        " window 2024-08-31--2024-09-05: it has delivered 2024-05-01 to 2024-08-31."
+        " Choose a window that was delivered."
     )
 
 
 def test_an_empty_data_folder_is_said_to_be_empty(tmp_path: Path) -> None:
-    with pytest.raises(WindowNotDeliveredError, match="it is empty"):
+    with pytest.raises(WindowNotDeliveredError, match="its folder is empty"):
         deliveries(Window.parse("sparkov@2024-05-01"), tmp_path)
 
 

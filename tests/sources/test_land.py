@@ -135,7 +135,7 @@ def test_a_wrong_key_is_one_clear_sentence(s3: Settings, tmp_path: Path, window:
     keys = {**s3.s3.secret_keys, "lander": SecretStr("wrong")}
     wrong = s3.model_copy(update={"s3": s3.s3.model_copy(update={"secret_keys": keys})})
 
-    with pytest.raises(StoreRefusedError, match="refused us at bucket tollgate-raw") as error:
+    with pytest.raises(StoreRefusedError, match="refused access to bucket tollgate-raw") as error:
         land(
             window,
             s3_client(wrong, "lander"),
@@ -167,7 +167,7 @@ def test_a_store_that_is_down_is_one_clear_sentence(
     section = s3.s3.model_copy(update={"endpoint": "http://127.0.0.1:9"})
     client = s3_client(s3.model_copy(update={"s3": section}), "lander")
 
-    with pytest.raises(StoreUnreachableError, match="does not answer"):
+    with pytest.raises(StoreUnreachableError, match="does not respond"):
         land(window, client, "tollgate-raw", delivery(tmp_path, window), run_id="r1")
 
 

@@ -72,7 +72,7 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"mapping": {"event_id": {"take": "bon"}}},
          "event_id reads bon, which columns does not list"),
         ({"mapping": {"event_it": {"take": "receipt"}}},
-         "event_it is no column that a mapping fills"),
+         "event_it is not a column that a mapping fills"),
         ({"mapping": {"event_id": {"grab": "receipt"}}},
          "versions.0.mapping.event_id: a rule has exactly one of take, constant"),
         ({"mapping": {"event_id": {"take": "receipt", "strip": "R"}}},
@@ -84,7 +84,7 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"mapping": {"source_flags": {"take": "shelf"}}}, "source_flags is filled by flags"),
         ({"labels": None}, "fills is_fraud, but no labels are declared"),
         ({"labels": {"stated": True}}, "either after_days, or stated: true"),
-        ({"codes": {"colour": ["red"]}}, "codes lists colour, no mapped column"),
+        ({"codes": {"colour": ["red"]}}, "codes lists colour, which is not a mapped column"),
         ({"ranges": {"fraud_sharing": [0, 1]}}, "ranges has no fraud_sharing"),
         ({"name": "Corner Shop"}, "name: String should match pattern"),
         ({"formats": ["xlsx"]}, "formats.0: Input should be"),
@@ -112,8 +112,8 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("name: [", "is no YAML"),
-        ("just text", "holds no mapping"),
+        ("name: [", "is not valid YAML"),
+        ("just text", "is not a YAML mapping"),
         ("{}", "has mistakes"),
         (EXAMPLE.read_text().replace("name: corner_shop", "name: other_shop", 1),
          "call the file other_shop.yaml"),
@@ -162,7 +162,7 @@ def test_a_mapping_file_cannot_take_the_name_of_one_of_ours(
 
     assert registry.source("sparkov") is registry.SOURCES["sparkov"]
     assert command.main(["check", str(mappings / "sparkov.yaml")]) == 1
-    assert "sparkov is a source of ours" in capsys.readouterr().err
+    assert "sparkov is a built-in source" in capsys.readouterr().err
 
 
 def test_an_unknown_source_names_those_of_files_too(mappings: Path) -> None:

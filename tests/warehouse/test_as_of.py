@@ -97,8 +97,8 @@ def test_one_report_is_built_with_what_it_is_made_of_and_nothing_else_stays(line
     ("arguments", "said"),
     [
         (["2024-05-30"], "sparkov is published until 2024-05-"),
-        (["2024-05-01", "--source", "handbook"], "Nothing is published of 'handbook', only of"),
-        (["2024-05-01", "--report", "rpt_nothing"], "There is no report rpt_nothing, only"),
+        (["2024-05-01", "--source", "handbook"], "'handbook' is not published: the published"),
+        (["2024-05-01", "--report", "rpt_nothing"], "There is no report rpt_nothing: the"),
     ],
 )
 def test_what_cannot_be_had_is_said_in_one_sentence(

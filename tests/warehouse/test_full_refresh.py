@@ -146,4 +146,4 @@ def test_a_dry_run_changes_nothing_and_an_empty_warehouse_says_so(
     empty = new_line().settings
     monkeypatch.setattr(command, "get_settings", lambda: empty)
     assert command.main([]) == 1
-    assert capsys.readouterr().err == "PRODUCTION holds no payments yet: run the line once.\n"
+    assert capsys.readouterr().err == "PRODUCTION has no payments yet: run all DAGs once.\n"

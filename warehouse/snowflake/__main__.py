@@ -1,7 +1,7 @@
-"""Bring windows that have passed the line to Snowflake.
+"""Load windows that passed all gates into Snowflake.
 
-Run as ``python -m warehouse.snowflake sparkov@2024-05-01 …``, oldest first. Gates have judged these
-windows in Postgres; here the loader reconciles with the lake, and dbt's tests judge each build.
+Run as ``python -m warehouse.snowflake sparkov@2024-05-01 …``, oldest first. The gates checked these
+windows in Postgres; here the loader reconciles with the lake, and dbt's tests check each build.
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ if TYPE_CHECKING:
 
 
 def on_snowflake(settings: Settings) -> Settings:
-    """Return settings whose marts are on Snowflake, whatever the platform's own warehouse is."""
-    there = settings.warehouse.model_copy(update={"kind": "snowflake"})
-    return settings.model_copy(update={"warehouse": there})
+    """Return settings with marts on Snowflake, independent of the configured warehouse."""
+    target = settings.warehouse.model_copy(update={"kind": "snowflake"})
+    return settings.model_copy(update={"warehouse": target})
 
 
 def bring(settings: Settings, catalog: Catalog, window: Window) -> None:
-    """Load a window, its scores and its marts into Snowflake; again changes nothing.
+    """Load a window, its scores and its marts into Snowflake; repeating it changes nothing.
 
     Raises:
         LedgerError: when the window has not passed Processed and Sandbox.
-        LoadError: when Snowflake does not hold what the lake holds.
+        LoadError: when the rows in Snowflake do not reconcile with the lake.
         BuildFailed: naming the models or tests that failed.
     """
-    there, dsn = on_snowflake(settings), settings.warehouse.dsn("loader")
+    target, dsn = on_snowflake(settings), settings.warehouse.dsn("loader")
     run_id = f"snowflake {window.key}"
     processed = ledger.latest(dsn, ProcessResult, window)
     prepared = ledger.latest(dsn, PrepareResult, window)
-    staged = load.swap(there, load.stage(catalog, there, processed, prepared, run_id))
-    _publish(there, window, staged)
-    if _copy_scores(there, window, staged):
-        _publish(there, window, staged, "scores")
+    staged = load.swap(target, load.stage(catalog, target, processed, prepared, run_id))
+    _publish(target, window, staged)
+    if _copy_scores(target, window, staged):
+        _publish(target, window, staged, "scores")
 
 
-def _publish(there: Settings, window: Window, staged: LoadResult, layer: Layer = "core") -> None:
+def _publish(target: Settings, window: Window, staged: LoadResult, layer: Layer = "core") -> None:
     transform.build_and_publish(
-        there, window=window, run_id=staged.run_id, dates=staged.dates, layer=layer
+        target, window=window, run_id=staged.run_id, dates=staged.dates, layer=layer
     )
 
 
-def _copy_scores(there: Settings, window: Window, staged: LoadResult) -> bool:
+def _copy_scores(target: Settings, window: Window, staged: LoadResult) -> bool:
     """Copy the scores and the drift of the dates staged; return whether there are any."""
     mine = "source_system = %(source)s and event_date = any(%(dates)s)"
     values = {"source": window.source, "dates": list(staged.dates)}
-    with psycopg.connect(there.warehouse.dsn("loader")) as postgres:
+    with psycopg.connect(target.warehouse.dsn("loader")) as postgres:
         scores, drift = (
             records.read(postgres, TABLES[name], mine, values)
             for name in ("staging.scores", "staging.feature_drift")
         )
     if not scores.num_rows:
         return False
-    load.swap_scores(there, load.stage_scores(there, staged, scores, drift))
+    load.swap_scores(target, load.stage_scores(target, staged, scores, drift))
     return True
 
 

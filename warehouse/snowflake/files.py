@@ -20,13 +20,13 @@ STAGE: Final = f"{partition_exchange.SCHEMA}.loads"
 """The internal stage that files pass through; a copy removes those it has read."""
 
 _FILE_BYTES: Final = 256 * 2**20
-"""Arrow bytes a file: some 100 MB of Parquet, the size that Snowflake reads best side by side."""
+"""Arrow bytes of a file: about 100 MB of Parquet, which Snowflake recommends for parallel loads."""
 
 
 def fill(session: Session, table: Table, name: str, rows: pa.RecordBatchReader) -> None:
     """Copy rows into a fresh table of these columns and this name, replacing what it was."""
     session.run(f"create or replace transient table {name} ({to_snowflake.columns(table)})")
-    # A place of its own: what an attempt that was killed left must not be read by the next.
+    # A separate folder, so that a load never reads files of a killed one.
     where = f"@{STAGE}/{name.partition('.')[2]}/{secrets.token_hex(4)}/"
     put = 0
     with tempfile.TemporaryDirectory(prefix="tollgate-load-") as folder:
@@ -52,10 +52,10 @@ def _written(rows: pa.RecordBatchReader, folder: Path) -> Iterator[Path]:
     while batch is not None:
         file = folder / f"{number}.parquet"
         with pq.ParquetWriter(file, rows.schema, compression="zstd") as writer:
-            held = 0
-            while batch is not None and held < _FILE_BYTES:
+            size = 0
+            while batch is not None and size < _FILE_BYTES:
                 writer.write_batch(batch)
-                held += batch.nbytes
+                size += batch.nbytes
                 batch = next(batches, None)
         yield file
         number += 1

@@ -163,7 +163,7 @@ def stage_scores(
 def swap_scores(settings: Settings, staged: LoadResult | ScoreResult) -> int:
     """Add the staged scores and return how many were new.
 
-    A score issued for a payment and a model version is never replaced; of drift the latest stands.
+    A score issued for a payment and a model version is never replaced, drift is.
     """
     names = staged.beside
     scores, drift = names[_SCORES.name], names.get(_DRIFT.name)
@@ -182,7 +182,7 @@ def swap_scores(settings: Settings, staged: LoadResult | ScoreResult) -> int:
             added = session.run(
                 f"{_into(_SCORES)} from {scores} as fresh where not exists ({held})"
             )
-        # The scores last: while they stand, a run that was killed here is run again whole.
+        # Scores come last: while their shadow table exists, a killed run is repeated.
         for name in reversed(names.values()):
             session.run(f"drop table if exists {name}")
     return added

@@ -37,7 +37,7 @@ _RECENT: Final = {
 
 
 def copy_records(settings: Settings) -> None:
-    """Bring the records of runs and models on Snowflake up to those of Postgres."""
+    """Copy new records of runs and models from Postgres to Snowflake."""
     with (
         alone(settings),
         psycopg.connect(settings.warehouse.dsn("loader")) as postgres,
@@ -61,12 +61,12 @@ def _copy(
     recent, replaced = "true", "true"
     twin = f"{partition_exchange.SCHEMA}.{table.short_name}__recorded"
     if table in _RECENT:
-        told_by, column = _RECENT[table]
-        recent = f"run_id in (select run_id from {told_by.name} where {column} >= %(since)s)"  # noqa: S608
+        parent, column = _RECENT[table]
+        recent = f"run_id in (select run_id from {parent.name} where {column} >= %(since)s)"  # noqa: S608
         replaced = f"run_id in (select run_id from {twin})"  # noqa: S608
-    found = read(postgres, table, recent, {"since": since})
+    rows = read(postgres, table, recent, {"since": since})
     columns = ", ".join(table.column_names)
-    fill(session, table, twin, found.to_reader())
+    fill(session, table, twin, rows.to_reader())
     with session.transaction():
         session.run(f"delete from {table.name} where {replaced}")  # noqa: S608
         session.run(f"insert into {table.name} ({columns}) select {columns} from {twin}")  # noqa: S608

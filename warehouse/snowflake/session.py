@@ -51,7 +51,7 @@ def alone(settings: Settings) -> Iterator[None]:
 
 
 class Session:
-    """A session: each statement is a transaction of its own outside of `transaction`."""
+    """A session: outside of `transaction`, each statement is a separate transaction."""
 
     def __init__(self, connection: SnowflakeConnection) -> None:
         self._connection = connection
@@ -85,10 +85,10 @@ class Session:
         self.run("commit")
 
     def exists(self, name: str) -> bool:
-        """Return whether a table `<schema>.<table>` stands."""
+        """Return whether a table `<schema>.<table>` exists."""
         schema, _, table = name.upper().partition(".")
-        found = self.rows(
+        counts = self.rows(
             "select count(*) from information_schema.tables"  # noqa: S608 - our own names
             f" where table_schema = '{schema}' and table_name = '{table}'"
         )
-        return found != [(0,)]
+        return counts != [(0,)]

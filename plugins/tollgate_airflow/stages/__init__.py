@@ -1,1 +1,1 @@
-"""One module a stage: what its tasks call, in order."""
+"""One module for each stage, with the functions of its tasks in order."""

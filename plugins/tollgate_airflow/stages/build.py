@@ -14,7 +14,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Build and test the core marts for the touched dates; return the stage's result."""
+    """Build and test the core marts for the touched dates; return the result of the stage."""
     from warehouse.transform import build
 
     run = Run.of(Stage.BUILD, context)
@@ -26,7 +26,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(written: dict[str, Any]) -> str:
-    """Judge the audit schema against STAGING; a refused build is undone."""
+    """Check the audit schema against STAGING; reset it when the gate closes."""
     from expectations.gates import gate_production
     from warehouse.transform import discard
 
@@ -39,7 +39,7 @@ def gate(written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Show the build to readers in one transaction; return the window that may go on."""
+    """Publish the build in one transaction; return the window for the next stage."""
     from warehouse.transform import publish as show
 
     run = Run.of(Stage.BUILD, context)

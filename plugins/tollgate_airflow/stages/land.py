@@ -14,7 +14,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Land the window's deliveries; return the stage's result."""
+    """Land the deliveries of the window; return the result of the stage."""
     from sources.discover import deliveries
     from sources.land import land
 
@@ -32,7 +32,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(context: Any, landed: dict[str, Any]) -> str:
-    """Judge what landed; put it into the ledger and return the window that may go on."""
+    """Check the landed objects; record the landing and return the window for the next stage."""
     from expectations.gates import gate_raw
 
     settings = get_settings()

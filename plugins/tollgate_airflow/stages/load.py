@@ -1,4 +1,4 @@
-"""Stage load: Processed and Sandbox → tables beside STAGING, gate staging, atomic swap."""
+"""Stage load: Processed and Sandbox → shadow tables of STAGING, gate staging, atomic swap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Copy the touched dates into fresh tables; return the stage's result."""
+    """Copy the touched dates into shadow tables; return the result of the stage."""
     from lake.catalog import open_catalog
     from warehouse.load import stage
 
@@ -30,7 +30,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(written: dict[str, Any]) -> str:
-    """Judge the fresh tables against the lake; refused ones are dropped."""
+    """Check the shadow tables against the lake; drop them when the gate closes."""
     from expectations.gates import gate_staging
     from lake.catalog import open_catalog
     from warehouse.load import discard
@@ -44,7 +44,7 @@ def gate(written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Swap the fresh tables in; return the window that may go on."""
+    """Attach the shadow tables as partitions; return the window for the next stage."""
     from warehouse.load import swap
 
     run = Run.of(Stage.LOAD, context)

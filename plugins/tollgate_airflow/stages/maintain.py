@@ -1,4 +1,4 @@
-"""Maintain the lake's tables while no run writes to them."""
+"""Maintenance of the lake tables while no run writes to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRITERS: Final = (Stage.PROCESS, Stage.PREPARE, Stage.REDRIVE)
 
 
 def is_quiet(context: Any) -> bool:
-    """Return whether no run of a DAG that writes the lake is going on."""
+    """Return whether no DAG that writes the lake has an active run."""
     busy = [
         DAG_OF_STAGE[stage]
         for stage in _WRITERS
@@ -30,7 +30,7 @@ def is_quiet(context: Any) -> bool:
 
 @guarded
 def maintain(context: Any) -> list[dict[str, Any]]:
-    """Do what the parameters ask for; return what was done to each table."""
+    """Maintain the tables as the parameters say; return the changes of each table."""
     from lake.catalog import open_catalog
     from spark.jobs.table_maintenance import Limits
     from spark.jobs.table_maintenance import maintain as maintain_tables

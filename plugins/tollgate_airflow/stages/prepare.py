@@ -14,7 +14,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Compute the window's features on the audit branch; return the stage's result."""
+    """Write the features of the window to the audit branch; return the result of the stage."""
     from spark.jobs.prepare import prepare
 
     run = Run.of(Stage.PREPARE, context)
@@ -25,7 +25,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(written: dict[str, Any]) -> str:
-    """Judge the audit branch; a refused one is dropped."""
+    """Check the audit branch; drop it when the gate closes."""
     from expectations.gates import gate_sandbox
 
     result = PrepareResult.from_dict(written)
@@ -36,7 +36,7 @@ def gate(written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Move `main` to what was judged; return the window that may go on."""
+    """Fast-forward `main` to the audit branch; return the window for the next stage."""
     run = Run.of(Stage.PREPARE, context)
     lake.publish(run, PrepareResult.from_dict(written))
     return run.window.key

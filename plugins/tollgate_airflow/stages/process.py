@@ -14,7 +14,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Write the window to the audit branch; return the stage's result."""
+    """Write the window to the audit branch; return the result of the stage."""
     from spark.jobs.process import process
 
     settings = get_settings()
@@ -34,7 +34,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(context: Any, written: dict[str, Any]) -> str:
-    """Judge the audit branch; a refused one is dropped."""
+    """Check the audit branch; drop it when the gate closes."""
     from expectations.gates import gate_processed
 
     run = Run.of(Stage.PROCESS, context)
@@ -48,7 +48,7 @@ def gate(context: Any, written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Move `main` to what was judged; return the window that may go on."""
+    """Fast-forward `main` to the audit branch; return the window for the next stage."""
     run = Run.of(Stage.PROCESS, context)
     lake.publish(run, ProcessResult.from_dict(written))
     return run.window.key

@@ -19,25 +19,25 @@ _log = logging.getLogger(__name__)
 
 @guarded
 def rehearse(context: Any) -> list[str]:
-    """Say what would become of the quarantined rows of the window, a sentence an outcome."""
+    """Return the expected outcomes for the quarantined rows of the window, as sentences."""
     from spark.jobs import redrive as job
 
     run = _run(context)
     processed = handover.previous(ProcessResult, run)
     with lake.session() as spark:
         try:
-            outcomes = job.rehearse(spark, processed, **_given(context, processed))
+            outcomes = job.rehearse(spark, processed, **_arguments(context, processed))
         except job.NothingToRedriveError as nothing:
             raise AirflowSkipException(str(nothing)) from nothing
-    said = [str(outcome) for outcome in outcomes]
-    for sentence in said:
+    sentences = [str(outcome) for outcome in outcomes]
+    for sentence in sentences:
         _log.info("%s", sentence)
-    return said
+    return sentences
 
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Write what passes now to the audit branch; return the restated result of the window."""
+    """Write rows that pass to the audit branch; return the restated result of the window."""
     from spark.jobs import redrive as job
 
     run = _run(context)
@@ -46,13 +46,13 @@ def write(context: Any) -> dict[str, Any]:
     processed = handover.previous(ProcessResult, run)
     with lake.session() as spark:
         return job.redrive(
-            spark, processed, run_id=run.run_id, **_given(context, processed)
+            spark, processed, run_id=run.run_id, **_arguments(context, processed)
         ).to_dict()
 
 
 @guarded
 def gate(context: Any, written: dict[str, Any]) -> str:
-    """Judge the audit branch; a refused one is dropped."""
+    """Check the audit branch; drop it when the gate closes."""
     from expectations.gates import gate_processed
 
     result = RedrivenResult.from_dict(written)
@@ -64,17 +64,17 @@ def gate(context: Any, written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Move `main` to what was judged, restate the ledger; return the window that may go on."""
+    """Publish the audit branch and restate the ledger; return the window for the next stage."""
     run = Run.of(Stage.REDRIVE, context)
     result = RedrivenResult.from_dict(written)
     lake.publish(run, result)
-    # Last: from now on the run counts as done.
+    # As the last step: afterwards the run counts as done.
     handover.record(run, result.redrive)
     return run.window.key
 
 
 def _run(context: Any) -> Run:
-    """Return the run, unless it was published already: its rows would be counted a second time."""
+    """Return the run; skip the task if it was published, since its rows would count twice."""
     from warehouse.ledger import is_recorded
 
     run = Run.of(Stage.REDRIVE, context)
@@ -83,7 +83,7 @@ def _run(context: Any) -> Run:
     return run
 
 
-def _given(context: Any, processed: ProcessResult) -> dict[str, Any]:
+def _arguments(context: Any, processed: ProcessResult) -> dict[str, Any]:
     settings = get_settings()
     return {
         "manifests": raw.read_by(connections.s3("processor"), processed),

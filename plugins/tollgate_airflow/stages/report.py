@@ -1,4 +1,4 @@
-"""After the line: fresh run, task and gate marts, dbt docs and data docs, off the critical path."""
+"""Refresh of run, task and gate marts, dbt docs and data docs, after the last stage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def refresh(context: Any) -> None:
-    """Bring the marts of runs, tasks and gates, the dbt docs and the data docs up to date."""
+    """Refresh the marts of runs, tasks and gates, the dbt docs and the data docs."""
     from expectations.docs import update_data_docs, upload
     from warehouse.transform import generate_docs, publish_operations
 

@@ -16,7 +16,7 @@ from tollgate_airflow.runs import Run
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Score the window into a table beside STAGING; without a champion, skip with a sentence."""
+    """Score the window into a shadow table; skip the task without a champion."""
     from lake.catalog import open_catalog
     from ml.errors import NoChampion
     from ml.jobs.score import score
@@ -41,7 +41,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(written: dict[str, Any]) -> str:
-    """Judge the scores; refused ones are dropped."""
+    """Check the scores; drop them when the gate closes."""
     from expectations.gates import gate_scores
     from expectations.scores import read_beside
     from lake.catalog import open_catalog
@@ -62,7 +62,7 @@ def gate(written: dict[str, Any]) -> str:
 
 @guarded
 def publish(context: Any, written: dict[str, Any]) -> str:
-    """Put the scores into STAGING, build their marts and show them to readers."""
+    """Publish the scores to STAGING, build their marts and publish these."""
     from warehouse.scores import swap_scores
     from warehouse.transform import build_and_publish
 

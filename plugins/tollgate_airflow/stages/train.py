@@ -19,9 +19,9 @@ from tollgate_airflow.task_metrics import belongs_to
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Train, register and, when the model gate is open, promote; return the stage's result.
+    """Train and register a model, and promote it if it passes the model gate; return a summary.
 
-    Without a window, training stands at the end of the source's last day that has features.
+    Without a window, training uses data up to the last date of the source with features.
     """
     from lake.catalog import open_catalog
     from lake.tags import model_tag, tag_snapshots
@@ -50,7 +50,7 @@ def write(context: Any) -> dict[str, Any]:
         window=run.window,
         run_id=run.run_id,
     )
-    # What it learnt from stays readable, however many days are maintained after it.
+    # Table maintenance keeps the tagged training data.
     with closing(open_catalog(settings, "processor")) as writer:
         tag_snapshots(writer, result.snapshots, model_tag(result.model_name, result.model_version))
     record_gate(connections.warehouse("loader"), judged)
@@ -61,7 +61,7 @@ def write(context: Any) -> dict[str, Any]:
 
 @guarded
 def gate(context: Any, trained: dict[str, Any]) -> str:
-    """Show the version to readers and say who is champion; skipped when that stays who it was."""
+    """Publish `dim_models`; skip the task when the champion does not change."""
     from warehouse.transform import publish_models
 
     result = TrainResult.from_dict(trained)

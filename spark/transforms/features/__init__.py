@@ -1,8 +1,8 @@
-"""Point-in-time features, by sorted arrays within a task.
+"""Point-in-time features, computed from sorted arrays within a task.
 
-A task reads the columns that it needs (`inputs`), numpy computes (`computed`). Each module is a
-family; names, windows and constants are in `contracts/features.py`, meanings in
-`contracts/feature_columns.py`.
+A task reads the columns that it needs (`inputs`), and numpy computes the features (`computed`). Each
+module is a feature family. Names, windows and constants are in `contracts/features.py`,
+descriptions in `contracts/feature_columns.py`.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -52,18 +52,30 @@ OUT = TABLES["sandbox.features"].column_names
 _BY_NAME = {feature.name: feature for feature in FEATURES}
 RECEIVED = "received_amount_24h"
 _BATCH_ROWS = 10_000
-"""Rows of features that Spark takes from a task at once: its driver has little memory for them."""
+"""Rows in a batch of features that a task returns to Spark, which has little memory for them."""
 _EVERYTHING = frozenset(name for one in FEATURES for name in one.needs)
 PRESENCE = tuple(f"{edge}_{days}d" for days in PAYEE_WINDOW_DAYS for edge in ("begins", "ends"))
 
 
 def schema(names: tuple[str, ...]) -> str:
-    """Return the columns of these names as Spark declares them."""
+    """Return the DDL of columns as Spark declares them.
+
+    >>> schema(("event_id", "amount"))
+    'event_id string, amount decimal(18,2)'
+    """
     return ", ".join(f"{name} {SPARK_TYPES[COLUMNS[name].type]}" for name in names)
 
 
 def known_frauds(labels: DataFrame) -> DataFrame:
-    """Return each payment that became known as fraud, and when (`fraud_micros`), first of all."""
+    """Return each payment with a fraud label, and when the first became known (`fraud_micros`).
+
+    >>> labels = spark.sql(
+    ...     "SELECT 'e1' event_id, 'shop' source_system, true is_fraud,"
+    ...     " timestamp_seconds(1) known_at"
+    ... )
+    >>> known_frauds(labels).first().fraud_micros
+    1000000
+    """
     return (
         labels.filter("is_fraud")
         .groupBy("source_system", "event_id")
@@ -72,7 +84,11 @@ def known_frauds(labels: DataFrame) -> DataFrame:
 
 
 def inputs(filled: Filled | None) -> tuple[str, ...]:
-    """Return the columns of payments that their features are computed from."""
+    """Return the columns of payments that the features are computed from.
+
+    >>> inputs({"shop": frozenset()})[-1]
+    'event_at_precision'
+    """
     wanted, needs = wanted_of(filled)
     others = {*needs, "event_at_precision"} - set(_CARRIED)
     if RECEIVED in wanted:
@@ -81,12 +97,26 @@ def inputs(filled: Filled | None) -> tuple[str, ...]:
 
 
 def computed(rows: pa.Table, filled: Filled | None, frauds: pa.Table) -> Iterator[pa.RecordBatch]:
-    """Turn the `inputs` of a task, whole customers and counterparties, into rows of features.
+    """Return rows of features for the `inputs` of a task.
 
-    Rows with `is_wanted` false only have a part in others' features. `frauds` are the
-    `known_frauds` of these payments at least. `filled` names, for each source system in `rows`, the
-    columns that it fills: a feature that needs others is null there, and is not computed when that
-    is so for all. Without it all are computed.
+    The task must have all payments of its customers and counterparties. Rows with `is_wanted` false
+    are inputs of other rows' features and are not returned. `frauds` are the `known_frauds` of
+    these payments, or more. `filled` has, for each source system in `rows`, the columns that it
+    fills: a feature that needs others is null for this source, and is not computed if it is null
+    for all sources. Without `filled`, all features are computed.
+
+    >>> from datetime import UTC, date, datetime
+    >>> from decimal import Decimal
+    >>> from contracts.render.to_arrow import schema as arrow_schema
+    >>> payment = {"event_id": "e1", "source_system": "shop", "source_sequence": 0}
+    >>> payment |= {"customer_id": "c1", "amount": Decimal("9.50"), "event_at_precision": "second"}
+    >>> payment["event_at"] = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    >>> payment["event_date"] = date(2024, 5, 1)
+    >>> rows = pa.Table.from_pylist([payment], arrow_schema(TABLES["processed.transactions"]))
+    >>> frauds = pa.table({"source_system": ["shop"], "event_id": ["e0"], "fraud_micros": [0]})
+    >>> (batch,) = computed(rows, {"shop": frozenset()}, frauds)
+    >>> batch["hour_of_day"].to_pylist()
+    [12]
     """
     wanted, _ = wanted_of(filled)
     if RECEIVED in wanted:
@@ -98,7 +128,19 @@ def computed(rows: pa.Table, filled: Filled | None, frauds: pa.Table) -> Iterato
 
 
 def of_customers(rows: pa.Table, filled: Filled | None) -> pa.Table:
-    """Add the features of customers to rows that hold them whole, and drop the receipts."""
+    """Add the features of customers to all rows of these customers, and drop the receipts.
+
+    >>> from datetime import UTC, date, datetime
+    >>> from decimal import Decimal
+    >>> from contracts.render.to_arrow import schema as arrow_schema
+    >>> payment = {"event_id": "e1", "source_system": "shop", "source_sequence": 0}
+    >>> payment |= {"customer_id": "c1", "amount": Decimal("9.50"), "event_at_precision": "second"}
+    >>> payment["event_at"] = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    >>> payment["event_date"] = date(2024, 5, 1)
+    >>> rows = pa.Table.from_pylist([payment], arrow_schema(TABLES["processed.transactions"]))
+    >>> of_customers(rows, {"shop": frozenset()})["customer_transaction_count_1d"].to_pylist()
+    [1]
+    """
     wanted, _ = wanted_of(filled)
     rows = in_order(rows)
     added: dict[str, pa.Array] = {}
@@ -124,17 +166,21 @@ def of_customers(rows: pa.Table, filled: Filled | None) -> pa.Table:
         added["travel_speed_km_per_hour"] = travel_speed(groups, lat, lon)
     for name, thing in NOVELTIES.items():
         if f"is_new_{name}" in wanted:
-            met = groups.within(codes_of(rows, thing))
-            added[f"is_new_{name}"] = is_new(met)
+            pairs = groups.within(codes_of(rows, thing))
+            added[f"is_new_{name}"] = is_new(pairs)
             if name == "merchant":
-                added |= presence(met)
+                added |= presence(pairs)
     return added_to(rows, added)
 
 
 def of_counterparties(rows: pa.Table, filled: Filled | None, counts: pa.Table | None) -> pa.Table:
-    """Add the features of counterparties to rows that hold them whole, and those of categories.
+    """Add the features of counterparties, to all rows of these counterparties, and of categories.
 
-    `counts` are those of all categories by day (`category.counts_of`).
+    `counts` are the counts of all categories by day (`category.counts_of`).
+
+    >>> rows = pa.table({"counterparty_id": ["m1"]})
+    >>> of_counterparties(rows, {"shop": frozenset()}, None).column_names
+    ['counterparty_id']
     """
     wanted, _ = wanted_of(filled)
     if counts is not None:
@@ -150,7 +196,20 @@ def of_counterparties(rows: pa.Table, filled: Filled | None, counts: pa.Table | 
 
 
 def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
-    """Return the wanted rows, each feature in its declared type, null where a source lacks it."""
+    """Return the wanted rows, each feature in its declared type, null where a source lacks it.
+
+    >>> from datetime import UTC, date, datetime
+    >>> from decimal import Decimal
+    >>> from contracts.render.to_arrow import schema as arrow_schema
+    >>> payment = {"event_id": "e1", "source_system": "shop", "source_sequence": 0}
+    >>> payment |= {"customer_id": "c1", "amount": Decimal("9.50"), "event_at_precision": "second"}
+    >>> payment["event_at"] = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    >>> payment["event_date"] = date(2024, 5, 1)
+    >>> rows = pa.Table.from_pylist([payment], arrow_schema(TABLES["processed.transactions"]))
+    >>> (batch,) = finished(of_customers(rows, {"shop": frozenset()}), {"shop": frozenset()})
+    >>> batch["is_new_merchant"].to_pylist()
+    [None]
+    """
     wanted, _ = wanted_of(filled)
     if "is_wanted" in rows.column_names:
         rows = _only(rows, rows["is_wanted"].to_numpy())
@@ -166,16 +225,21 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
         value = rows[name]
         if filled is not None:
             needs = set(_BY_NAME[name].needs)
-            having = [source for source in filled if filled[source] >= needs]
-            if len(having) < len(filled):
-                is_had = pc.is_in(rows["source_system"], pa.array(having, pa.string()))
-                value = pc.if_else(is_had, value, pa.scalar(None, kind))
+            sources = [source for source in filled if filled[source] >= needs]
+            if len(sources) < len(filled):
+                has_needs = pc.is_in(rows["source_system"], pa.array(sources, pa.string()))
+                value = pc.if_else(has_needs, value, pa.scalar(None, kind))
         columns[name] = value
     yield from pa.table(columns).to_batches(_BATCH_ROWS)
 
 
 def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the features that one of the sources can have, and the columns that those need."""
+    """Return the features that at least one source can have, and the columns that they need.
+
+    >>> wanted, needs = wanted_of({"shop": {"device_id"}})
+    >>> "is_new_device" in wanted, sorted(needs)
+    (True, ['device_id'])
+    """
     known = _EVERYTHING if filled is None else frozenset[str]().union(*filled.values())
     wanted = frozenset(fillable(known))
     needs = {name for one in FEATURES if one.name in wanted for name in one.needs}
@@ -185,17 +249,20 @@ def wanted_of(filled: Filled | None) -> tuple[frozenset[str], frozenset[str]]:
 def added_to(rows: pa.Table, added: dict[str, pa.Array]) -> pa.Table:
     """Return rows with columns added or replaced, features in their declared types.
 
-    `added` is left empty.
+    `added` is empty afterwards, which frees each array after its cast.
+
+    >>> added_to(pa.table({"event_id": ["e1"]}), {"hour_of_day": pa.array([12])}).to_pylist()
+    [{'event_id': 'e1', 'hour_of_day': 12}]
     """
     columns = {name: rows[name] for name in rows.column_names}
-    while added:  # each is let go of as soon as it has its type
+    while added:  # to free each array after its cast
         name, value = added.popitem()
         columns[name] = value.cast(arrow_type(COLUMNS[name].type)) if name in _BY_NAME else value
     return pa.table(columns)
 
 
 def _only(rows: pa.Table, is_wanted: Flags) -> pa.Table:
-    """Return the wanted rows; without a copy where they are the latest."""
+    """Return the wanted rows, without a copy if they are the last rows."""
     first = int(np.argmax(is_wanted)) if is_wanted.any() else len(is_wanted)
     if is_wanted[first:].all():
         return rows.slice(first)

@@ -1,7 +1,7 @@
 """Delayed risk of a merchant category, over whole days.
 
-A category has few values and very many payments, so that a window to the second would be much work
-for little gain: payments are counted by day first.
+There are few categories with very many payments each, so windows cover whole days and payments are
+counted by day first: exact windows would cost much and gain little.
 """
 
 from typing import Final
@@ -22,10 +22,17 @@ CATEGORY_RISK: Final = f"category_fraud_share_smoothed_{_WIDTH}d"
 
 
 def counts_by_day(judged: DataFrame) -> DataFrame:
-    """Return the payments of each category, day, and day by which they were known as fraud.
+    """Return the number of payments by category, day, and day on which they became known as fraud.
 
     `judged` has `fraud_micros`. Days are counted from 1970-01-01; `known_day` is null for payments
-    that are no known fraud.
+    that are not known frauds.
+
+    >>> payments = spark.sql(
+    ...     "SELECT 'shop' source_system, 'food' merchant_category, date '1970-01-03' event_date,"
+    ...     " bigint(NULL) fraud_micros"
+    ... )
+    >>> counts_by_day(payments).first()[:]
+    ('shop', 'food', 2, None, 1)
     """
     known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("bigint")
     day = F.unix_date("event_date").cast("bigint")
@@ -36,7 +43,14 @@ def counts_by_day(judged: DataFrame) -> DataFrame:
 
 
 def counts_of(rows: pa.Table) -> pa.Table:
-    """Return what `counts_by_day` does, from rows that hold the categories whole."""
+    """Return the result of `counts_by_day` for a table with all payments of its categories.
+
+    >>> payments = pa.table({"source_system": ["shop"], "merchant_category": ["food"]})
+    >>> payments = payments.append_column("event_date", pa.array([2], pa.date32()))
+    >>> payments = payments.append_column("fraud_micros", pa.array([None], pa.int64()))
+    >>> counts_of(payments).select(["day", "known_day", "payments"]).to_pylist()
+    [{'day': 2, 'known_day': None, 'payments': 1}]
+    """
     rows = rows.filter(rows["merchant_category"].is_valid())
     known = pc.fill_null(rows["fraud_micros"], -1).to_numpy()
     known_day = pa.array(-(-known // DAY), mask=known < 0)
@@ -52,11 +66,17 @@ def counts_of(rows: pa.Table) -> pa.Table:
 
 
 def category_risk(rows: pa.Table, counts: pa.Table) -> pa.Array:
-    """Return the smoothed fraud share of each payment's category, as known when the day began.
+    """Return the smoothed fraud share of each payment's category, as known at the start of its day.
 
-    For a payment of day d they are those of the `_WIDTH` days up to d - `LABEL_DELAY_DAYS` - 1.
-    Source: see `smoothed_share`; the delay is that of the handbook's terminal risk. `counts` are
-    those of the categories whole; null where there is no category.
+    The share of a payment of day d covers the `_WIDTH` days up to d - `LABEL_DELAY_DAYS` - 1.
+    Source: see `smoothed_share`; the delay is that of the handbook's terminal risk. `counts` must
+    have all payments of the categories. The share is null without a category.
+
+    >>> key = {"source_system": ["shop"], "merchant_category": ["food"]}
+    >>> counts = pa.table({**key, "day": [5], "known_day": [6], "payments": [100]})
+    >>> rows = pa.table({**key, "event_date": pa.array([20], pa.date32())})
+    >>> round(category_risk(rows, counts)[0].as_py(), 3)
+    0.835
     """
     if not counts.num_rows:
         return pa.nulls(rows.num_rows, pa.float64())
@@ -72,8 +92,8 @@ def category_risk(rows: pa.Table, counts: pa.Table) -> pa.Array:
     payments = integers(counts, "payments")
     paid = np.zeros((int(codes.max()) + 1, length + 1), dtype=np.int64)
     np.add.at(paid, (known, day - first + 1), payments)
-    paid = np.cumsum(paid, axis=1)  # the column of a day counts the days before it
-    # A fraud counts from the day that it is known and out of the delay, to the end of the window.
+    paid = np.cumsum(paid, axis=1)  # the column of a day has the sum of the days before it
+    # A fraud counts from the day on which it is known and past the delay, to the end of the window.
     frauds = np.zeros((len(paid), length + 1), dtype=np.int64)
     is_fraud = counts["known_day"].is_valid().to_numpy()
     last = day - first + LABEL_DELAY_DAYS + _WIDTH + 1

@@ -1,4 +1,4 @@
-"""Windows over the payments of a counterparty: delayed risk, and how many pay it.
+"""Windows over the payments of a counterparty: delayed risk, and number of payers.
 
 Delayed risk: the fraud-detection handbook (Le Borgne et al.), chapter 3, terminal risk. Smoothing:
 Micci-Barreca, A Preprocessing Scheme for High-Cardinality Categorical Attributes, SIGKDD
@@ -27,10 +27,17 @@ _DELAY: Final = LABEL_DELAY_DAYS * DAY
 def counterparty_windows(
     groups: Groups, fraud_micros: Ints, presence: dict[str, Any]
 ) -> dict[str, pa.Array]:
-    """Return the features of the counterparty's payments, null where there is no counterparty.
+    """Return the features of the payments of a counterparty, null without a counterparty.
 
-    `fraud_micros` is when a payment became known as fraud, negative where it did not; `presence`
-    tells where that of a payer begins and ends (`novelty.presence`).
+    `fraud_micros` is when a payment became known as fraud, negative if it is not known; `presence`
+    marks where the presence of a payer begins and ends (`novelty.presence`).
+
+    >>> groups = Groups.of(np.array([0, 0]), np.array([0, 10 * DAY]))
+    >>> names = [f"{edge}_{days}d" for edge in ("begins", "ends") for days in PAYEE_WINDOW_DAYS]
+    >>> presence = {name: np.array([True, True]) for name in names}
+    >>> windows = counterparty_windows(groups, np.array([DAY, -1]), presence)
+    >>> windows["merchant_fraud_share_7d"].to_pylist()
+    [0.0, 1.0]
     """
     features = {}
     known = groups.before(_DELAY)
@@ -55,21 +62,26 @@ def counterparty_windows(
 
 
 def fraud_micros(payments: pa.Table, frauds: pa.Table) -> pa.Array:
-    """Return when each payment became known as fraud, null where it did not.
+    """Return when each payment became known as fraud, null if it is not known.
 
-    `frauds` has a row for each payment of which it is known.
+    `frauds` has one row for each known fraud.
+
+    >>> payments = pa.table({"source_system": ["shop", "shop"], "event_id": ["e1", "e2"]})
+    >>> frauds = pa.table({"source_system": ["shop"], "event_id": ["e2"], "fraud_micros": [5]})
+    >>> fraud_micros(payments, frauds).to_pylist()
+    [None, 5]
     """
-    found = pa.nulls(payments.num_rows, pa.int64())
+    known_at = pa.nulls(payments.num_rows, pa.int64())
     for source in pc.unique(frauds["source_system"]).to_pylist():
         own = frauds.filter(pc.equal(frauds["source_system"], source))
         place = pc.index_in(payments["event_id"], own["event_id"].combine_chunks())
         is_own = pc.equal(payments["source_system"], source)
-        found = pc.if_else(is_own, own["fraud_micros"].take(place), found)
-    return found
+        known_at = pc.if_else(is_own, own["fraud_micros"].take(place), known_at)
+    return known_at
 
 
 def _frauds(groups: Groups, fraud_known: Ints, width: int) -> Ints:
-    """Return how many frauds count at each payment.
+    """Return the number of frauds that count at each payment.
 
     A fraud at s, known at k, counts in [max(s + delay, k), s + delay + width).
     """
@@ -85,7 +97,7 @@ def _frauds(groups: Groups, fraud_known: Ints, width: int) -> Ints:
 def smoothed_share(frauds: Any, payments: Any) -> Any:
     """Return the fraud share with the declared prior, `PRIOR_PAYMENTS` at `PRIOR_SHARE`.
 
-    For arrays and for columns alike.
+    The arguments are numbers, arrays or columns.
 
     >>> smoothed_share(0, 0)
     0.01

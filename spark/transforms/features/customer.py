@@ -1,4 +1,4 @@
-"""Windows over a customer's own payments.
+"""Windows over the payments of a customer.
 
 Counts and means over days: the fraud-detection handbook (Le Borgne et al.), chapter 3, after Van
 Vlasselaer et al., APATE, Decision Support Systems 75, 2015. Velocity over hours: Bahnsen et al.,
@@ -18,9 +18,14 @@ HISTORY_NAME: Final = f"{HISTORY_DAYS}d"
 
 
 def customer_windows(groups: Groups, cents: Ints, starts: dict[str, Ints]) -> dict[str, pa.Array]:
-    """Return counts, sums and means of the windows, and the time since the payment before.
+    """Return counts, sums and means of the windows, and the time since the previous payment.
 
-    `starts` holds, for each window, how many payments lie before it (`window_starts`).
+    `starts` has, for each window, the number of payments before it (`window_starts`).
+
+    >>> groups = Groups.of(np.array([0, 0]), np.array([0, DAY]))
+    >>> windows = customer_windows(groups, np.array([100, 300]), window_starts(groups))
+    >>> windows["customer_amount_mean_7d"].to_pylist()
+    [1.0, 2.0]
     """
     through, money_so_far = groups.through(), groups.running(cents)
     features = {}
@@ -47,5 +52,9 @@ def customer_windows(groups: Groups, cents: Ints, starts: dict[str, Ints]) -> di
 
 
 def window_starts(groups: Groups) -> dict[str, Ints]:
-    """Return, for each window and payment, how many payments lie before the window."""
+    """Return, for each window and payment, the number of payments before the window.
+
+    >>> window_starts(Groups.of(np.array([0, 0]), np.array([0, DAY])))["1d"].tolist()
+    [0, 1]
+    """
     return {name: groups.before(width) for name, width in _WIDTHS.items()}

@@ -1,7 +1,7 @@
-"""What the families share: payments in order of time, by group, and how many lie in a window.
+"""Helpers of all families: payments sorted by group and time, and counts of windows.
 
-A window (t - w, t] is the difference of two positions in one sorted array. Sums are of integers,
-which do not depend on their order, so a whole history and a day of it give the same bits.
+A window (t - w, t] is the difference of two positions in one sorted array. Sums add integers and do
+not depend on the order, so a run of a whole history and a run of a day compute identical values.
 """
 
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ SECOND: Final = 1_000_000
 HOUR: Final = 3_600 * SECOND
 DAY: Final = 24 * HOUR
 HISTORY: Final = HISTORY_DAYS * DAY
-"""How long before a payment its customer's history is forgotten."""
+"""Length of the history of a customer before a payment."""
 _LARGEST: Final = 1 << 62
 _MARGIN: Final = (LOOKBACK_DAYS + 1) * DAY
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows by group, and by time within a group; those without a group are left out.
+    """Rows by group, and by time within a group. Rows without a group are excluded.
 
-    `order` holds their positions among all `count` rows, `codes` and `micros` their group and time.
+    `order` has their positions among all `count` rows, `codes` and `micros` their group and time.
     """
 
     count: int
@@ -44,16 +44,25 @@ class Groups:
 
     @classmethod
     def of(cls, codes: Ints, micros: Ints) -> "Groups":
-        """Sort rows that are in order of time by `codes`, negative where there is no group."""
+        """Sort rows, which are in order of time, by `codes`; a negative code is no group.
+
+        >>> Groups.of(np.array([1, 0, -1]), np.array([5, 6, 7])).order.tolist()
+        [1, 0]
+        """
         grouped = np.flatnonzero(codes >= 0)
         order = grouped[_sorted(codes[grouped])]
         return cls(len(codes), order, codes[order], micros[order])
 
     def within(self, codes: Ints) -> "Groups":
-        """Divide the groups further, by codes of all rows, negative where there is none."""
+        """Divide the groups further by codes of all rows; a negative code is no group.
+
+        >>> groups = Groups.of(np.array([0, 0, 0]), np.array([5, 6, 7]))
+        >>> groups.within(np.array([1, 0, 1])).codes.tolist()
+        [0, 1, 1]
+        """
         own = codes[self.order]
-        kept = np.flatnonzero(own >= 0)
-        place = kept[_sorted(own[kept])]
+        grouped = np.flatnonzero(own >= 0)
+        place = grouped[_sorted(own[grouped])]
         inner, outer = own[place], self.codes[place]
         is_first = np.concatenate([[0], (np.diff(inner) != 0) | (np.diff(outer) != 0)])
         pairs = np.cumsum(is_first[: len(place)], dtype=np.int64)
@@ -61,7 +70,7 @@ class Groups:
 
     @cached_property
     def _keys(self) -> Ints | None:
-        """Return group and time as one integer, with room for a look-back; None when too large."""
+        """Return group and time as one integer with room for the look-back; None when too large."""
         if not len(self.order):
             return self.micros
         width = int(self.micros.max() - self.micros.min()) + _MARGIN
@@ -71,45 +80,74 @@ class Groups:
         return keys
 
     def before(self, micros: int) -> Ints:
-        """Return how many rows lie at or before each row's own time less `micros`.
+        """Return the number of rows at or before the time of each row minus `micros`.
 
-        Rows of smaller groups count too: only differences within a group mean something.
+        Rows of smaller groups are counted too, so only differences within a group are meaningful.
+
+        >>> Groups.of(np.array([0, 0, 0]), np.array([5, 6, 9])).before(3).tolist()
+        [0, 0, 2]
         """
         if self._keys is None or micros >= _MARGIN:
             return until(self.codes, self.micros, self.codes, self.micros - micros)
         return np.searchsorted(self._keys, self._keys - micros, side="right")
 
     def through(self) -> Ints:
-        """Return how many rows lie before each row, and itself."""
+        """Return the number of rows up to and including each row.
+
+        >>> Groups.of(np.array([0, 0]), np.array([5, 6])).through().tolist()
+        [1, 2]
+        """
         return np.arange(1, len(self.order) + 1)
 
     def running(self, values: Any) -> Ints:
-        """Return the sums of the first 0, 1, 2, … rows' values, given for all rows."""
+        """Return the sums of the first 0, 1, 2, … grouped rows; `values` are those of all rows.
+
+        >>> Groups.of(np.array([1, 0]), np.array([5, 6])).running(np.array([10, 20])).tolist()
+        [0, 20, 30]
+        """
         return np.concatenate([[0], np.cumsum(values[self.order], dtype=np.int64)])
 
     def earlier(self) -> tuple[Ints, Flags]:
-        """Return the time of the row before in the group, and whether there is one."""
+        """Return the time of the previous row of the group, and whether there is one.
+
+        >>> Groups.of(np.array([0, 0]), np.array([5, 6])).earlier()[1].tolist()
+        [False, True]
+        """
         last = np.concatenate([self.micros[:1], self.micros[:-1]])
         return last, np.concatenate([[False], self.codes[1:] == self.codes[:-1]])[: len(last)]
 
     def later(self) -> tuple[Ints, Flags]:
-        """Return the time of the row after in the group, and whether there is one."""
+        """Return the time of the next row of the group, and whether there is one.
+
+        >>> Groups.of(np.array([0, 0]), np.array([5, 6])).later()[1].tolist()
+        [True, False]
+        """
         following = np.concatenate([self.micros[1:], self.micros[-1:]])
         is_there = np.concatenate([self.codes[1:] == self.codes[:-1], [False]])
         return following, is_there[: len(following)]
 
     def placed(self, values: Any) -> pa.Array:
-        """Return values of the grouped rows in the order of all rows, null where without group."""
+        """Return values of grouped rows in the order of all rows, null for rows without a group.
+
+        >>> groups = Groups.of(np.array([1, 0, -1]), np.array([5, 6, 7]))
+        >>> groups.placed(np.array([10, 20])).to_pylist()
+        [20, 10, None]
+        """
         out = np.zeros(self.count, dtype=values.dtype)
         out[self.order] = values
         if len(self.order) == self.count:
             return pa.array(out)
-        is_left_out = np.ones(self.count, dtype=bool)
-        is_left_out[self.order] = False
-        return pa.array(out, mask=is_left_out)
+        is_null = np.ones(self.count, dtype=bool)
+        is_null[self.order] = False
+        return pa.array(out, mask=is_null)
 
     def placed_where(self, is_known: Flags, values: Any) -> pa.Array:
-        """Return values in the order of all rows, null where not known or without group."""
+        """Return values in the order of all rows, null where not known or without a group.
+
+        >>> groups = Groups.of(np.array([1, 0]), np.array([5, 6]))
+        >>> groups.placed_where(np.array([True, False]), np.array([10, 20])).to_pylist()
+        [None, 10]
+        """
         out = np.zeros(self.count, dtype=values.dtype)
         out[self.order] = values
         is_null = np.ones(self.count, dtype=bool)
@@ -118,24 +156,24 @@ class Groups:
 
 
 def _sorted(codes: Ints) -> Ints:
-    """Return the positions that sort codes; equal ones stay in order."""
-    # Numbers of two bytes are sorted by counting.
+    """Return the positions that sort codes, stable for equal codes."""
+    # numpy sorts two-byte integers by counting.
     return np.argsort(codes.astype(np.min_scalar_type(int(codes.max(initial=0)))), kind="stable")
 
 
 def until(codes: Ints, times: Ints, at_codes: Ints, at_times: Ints) -> Ints:
-    """Return how many of (`codes`, `times`) are at most each (`at_codes`, `at_times`).
+    """Return the number of pairs (`codes`, `times`) that are at most each (`at_codes`, `at_times`).
 
-    Both are in order of code; pairs compare by code, then time. Each pair becomes one integer;
-    where the codes are too many for that, they are taken some at a time.
+    Both are sorted by code; pairs compare by code, then time. Each pair becomes one integer; if the
+    codes are too many for that, they are processed in ranges.
 
     >>> until(*(np.array(x) for x in ([0, 0, 1], [5, 9, 5], [0, 1], [8, 4])))
     array([1, 2])
     """
-    found = np.empty(len(at_codes), dtype=np.int64)
-    if not len(found) or not len(codes):
-        found[:] = 0
-        return found
+    counts = np.empty(len(at_codes), dtype=np.int64)
+    if not len(counts) or not len(codes):
+        counts[:] = 0
+        return counts
     least = min(int(times.min()), int(at_times.min()))
     width = max(int(times.max()), int(at_times.max())) - least + 1
     at_once = _LARGEST // width
@@ -145,12 +183,12 @@ def until(codes: Ints, times: Ints, at_codes: Ints, at_times: Ints) -> Ints:
         at_start, at_end = np.searchsorted(at_codes, bounds)
         keys = (codes[start:end] - first) * width + (times[start:end] - least)
         at_keys = (at_codes[at_start:at_end] - first) * width + (at_times[at_start:at_end] - least)
-        found[at_start:at_end] = start + np.searchsorted(keys, at_keys, side="right")
-    return found
+        counts[at_start:at_end] = start + np.searchsorted(keys, at_keys, side="right")
+    return counts
 
 
 def codes_of(table: pa.Table, *names: str) -> Ints:
-    """Return a number for each combination of values, the same for the same; -1 where one is null.
+    """Return an integer for each distinct combination of values; -1 where a value is null.
 
     >>> codes_of(pa.table({"a": ["x", "y", None, "x"]}), "a")
     array([ 0,  1, -1,  0])
@@ -168,9 +206,13 @@ def codes_of(table: pa.Table, *names: str) -> Ints:
 
 
 def in_order(table: pa.Table) -> pa.Table:
-    """Return the payments by time; those of one instant as the source wrote them, then by id.
+    """Return the payments ordered by time, then by the sequence of the source, then by id.
 
-    A receipt follows the payment that it is.
+    A receipt comes after its payment.
+
+    >>> payments = {"event_id": ["e1", "e2"], "event_at": [6, 5], "source_sequence": [0, 0]}
+    >>> in_order(pa.table(payments))["event_id"].to_pylist()
+    ['e2', 'e1']
     """
     micros, sequence = integers(table, "event_at"), integers(table, "source_sequence")
     least: tuple[Any, ...] = ()
@@ -194,7 +236,11 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def integers(table: pa.Table, name: str) -> Ints:
-    """Return a column of integers, times or dates without nulls."""
+    """Return a column of integers, times or dates without nulls as integers.
+
+    >>> integers(pa.table({"day": pa.array([3], pa.date32())}), "day").tolist()
+    [3]
+    """
     column = table[name]
     if pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
@@ -203,7 +249,11 @@ def integers(table: pa.Table, name: str) -> Ints:
 
 
 def cents_of(table: pa.Table, name: str) -> Ints:
-    """Return amounts of two decimals as hundredths."""
+    """Return amounts with two decimals as integers.
+
+    >>> cents_of(pa.table({"amount": money(pa.array([1250]))}), "amount").tolist()
+    [1250]
+    """
     amounts = _whole(table[name])
     if not len(amounts):
         return np.zeros(0, dtype=np.int64)
@@ -216,7 +266,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 
 def money(cents: pa.Array) -> pa.Array:
-    """Return amounts from their hundredths.
+    """Return amounts from hundredths.
 
     >>> money(pa.array([1250, None])).to_pylist()
     [Decimal('12.50'), None]

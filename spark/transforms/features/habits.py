@@ -1,7 +1,7 @@
-"""How a payment differs from what its customer usually does, told by integer sums.
+"""Deviation of a payment from the habits of its customer, from integer sums.
 
-Each habit is a handful of integers a payment, summed over a window; so the same payments in any
-order, in a day's run or a whole history, give the same bits.
+Each habit is a few integers for each payment, summed over a window. The result does not depend on
+the order of payments, so a run of a day and a run of the whole history compute identical values.
 """
 
 import math
@@ -18,10 +18,17 @@ _CIRCLE_UNITS: Final = 1_000_000
 
 
 def habits(groups: Groups, cents: Ints, is_clock: Flags | None, start: Ints) -> dict[str, pa.Array]:
-    """Return how odd amount and hour are beside the customer's history without this payment.
+    """Return how unusual amount and hour are for the customer, without counting this payment.
 
-    The log is that of one plus the cents, in hundredths. The hour is null where the source's times
-    are an order only (`is_clock` false; None where none is); `start` is where the history begins.
+    The score uses log(1 + cents), in hundredths. The hour is null if the times of the source are
+    an order only (`is_clock` false; None if all times are clock times). `start` is the number of
+    payments before the history.
+
+    >>> groups = Groups.of(np.zeros(11, dtype=np.int64), np.arange(11) * DAY)
+    >>> start = np.zeros(11, dtype=np.int64)
+    >>> columns = habits(groups, np.full(11, 100), None, start)
+    >>> columns["usual_hour_distance_hours"].to_pylist()[-1]
+    0.0
     """
     through = groups.through()
     others = through - start - 1
@@ -54,12 +61,13 @@ def habits(groups: Groups, cents: Ints, is_clock: Flags | None, start: Ints) -> 
 
 
 def amount_log_score(count: Ints, log_sum: Ints, square_sum: Ints, own: Ints) -> Floats:
-    """Return how many standard deviations a log amount lies from the mean of `count` others.
+    """Return the distance of a log amount from the mean of `count` others, in standard deviations.
 
     A robust alternative to (amount - median) / MAD (Iglewicz and Hoaglin, How to Detect and Handle
-    Outliers, 1993): amounts are about log-normal (Limpert, Stahel, Abbt, BioScience 51, 2001), so
-    the logarithm takes the weight from outliers, and its sums are exact where a running median is
-    not a sum. The spread is at least `LOG_SPREAD_FLOOR`, the score is cut at `SCORE_LIMIT`.
+    Outliers, 1993): amounts are approximately log-normal (Limpert, Stahel, Abbt, BioScience 51,
+    2001), so the logarithm reduces the weight of outliers, and its sums are exact, which a running
+    median is not. The spread is at least `LOG_SPREAD_FLOOR`, and the score is limited to
+    `SCORE_LIMIT`.
 
     >>> amount_log_score(*(np.array([x]) for x in (10, 5000, 2502250, 560))).tolist()
     [2.4]
@@ -75,8 +83,8 @@ def usual_hour_distance(cos_sum: Ints, sin_sum: Ints, own_cos: Ints, own_sin: In
     """Return the hours, 0 to 12, between a time of day and the circular mean of others.
 
     The mean of times is an angle (Mardia and Jupp, Directional Statistics, 2000); as a feature for
-    card fraud: Bahnsen et al., Expert Systems with Applications 51, 2016. It means nothing where
-    the others cancel out, for then no hour is usual.
+    card fraud: Bahnsen et al., Expert Systems with Applications 51, 2016. It is meaningless if the
+    others cancel out, because then no hour is usual.
 
     >>> usual_hour_distance(*(np.array([x]) for x in (5, 0, 0, 1))).tolist()
     [6.0]

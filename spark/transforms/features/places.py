@@ -1,4 +1,4 @@
-"""Where a payment was made: how far from home, and how fast the card would have travelled."""
+"""Places of payments: the distance from home, and the speed of travel."""
 
 from typing import Final
 
@@ -12,9 +12,9 @@ _EARTH_RADIUS_KM: Final = 6371.0088
 
 
 def distance_km(lat_a: Floats, lon_a: Floats, lat_b: Floats, lon_b: Floats) -> Floats:
-    """Return the great-circle distance of two places in kilometres, to the metre.
+    """Return the great-circle distance of two places in kilometres, rounded to metres.
 
-    The haversine formula on the mean radius of the Earth (IUGG); not a number where a place is not.
+    The haversine formula with the mean radius of the Earth (IUGG); NaN without a place.
 
     >>> distance_km(*(np.array([float(x)]) for x in (0, 0, 0, 1))).tolist()
     [111.195]
@@ -28,17 +28,25 @@ def distance_km(lat_a: Floats, lon_a: Floats, lat_b: Floats, lon_b: Floats) -> F
 
 
 def home_distance_km(home_lat: Floats, home_lon: Floats, lat: Floats, lon: Floats) -> pa.Array:
-    """Return the distance from the payer's home to the payment."""
+    """Return the distance from the payer's home to the payment, null without a place.
+
+    >>> home_distance_km(*(np.array([x]) for x in (0.0, 0.0, 0.0, 1.0))).to_pylist()
+    [111.195]
+    """
     distance = distance_km(home_lat, home_lon, lat, lon)
     return pa.array(distance, mask=np.isnan(distance))
 
 
 def travel_speed(groups: Groups, all_lat: Floats, all_lon: Floats) -> pa.Array:
-    """Return the speed in km/h from the customer's last payment with a place before this one.
+    """Return the speed in km/h since the customer's previous payment with a place.
 
-    The "impossible travel" rule of card and log-in monitoring; no paper's formula. Places are known
-    to 0.1 degree only, so that small speeds are rounding; two payments of one instant count as
-    `TRAVEL_FLOOR_SECONDS` apart.
+    The "impossible travel" rule of card and log-in monitoring; not from a paper. Places have a
+    precision of 0.1 degree, so small speeds are rounding errors. Payments at the same instant count
+    as `TRAVEL_FLOOR_SECONDS` apart.
+
+    >>> groups = Groups.of(np.array([0, 0]), np.array([0, 3_600 * SECOND]))
+    >>> travel_speed(groups, np.array([0.0, 0.0]), np.array([0.0, 1.0])).to_pylist()
+    [None, 111.195]
     """
     lat, lon = all_lat[groups.order], all_lon[groups.order]
     has_place = ~(np.isnan(lat) | np.isnan(lon))

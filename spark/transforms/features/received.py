@@ -1,4 +1,4 @@
-"""Money that came in shortly before it goes out.
+"""Money that a payer received shortly before a payment.
 
 Source: rapid movement of funds through an account is a red flag of money laundering (FATF,
 Professional Money Laundering, 2018); the fraud of PaySim is a transfer to an account that cashes
@@ -13,9 +13,14 @@ from spark.transforms.features.groups import DAY, Flags, Groups, Ints, money
 
 
 def with_receipts(payments: pa.Table) -> pa.Table:
-    """Add a row for the payee of each payment to a customer, `is_receipt`, as its `customer_id`.
+    """Add a row `is_receipt` for each payment to a customer, with the payee as its `customer_id`.
 
-    A payment to a customer is a receipt of that customer; its token is the same on both sides.
+    The receipt has the same token as the payments of the payee.
+
+    >>> payments = pa.table({"customer_id": ["a"], "counterparty_id": ["b"]})
+    >>> payments = payments.append_column("counterparty_type", pa.array(["customer"]))
+    >>> with_receipts(payments).select(["customer_id", "is_receipt"]).to_pylist()
+    [{'customer_id': 'a', 'is_receipt': False}, {'customer_id': 'b', 'is_receipt': True}]
     """
     to_customer = pc.equal(payments["counterparty_type"], "customer")
     paid = pc.and_(to_customer, payments["counterparty_id"].is_valid())
@@ -31,16 +36,21 @@ def with_receipts(payments: pa.Table) -> pa.Table:
 
 
 def received(customer: Ints, micros: Ints, cents: Ints, is_receipt: Flags) -> dict[str, pa.Array]:
-    """Return what each payer received in the 24 h before, and the amount over it, per payment.
+    """Return the money received in the 24 h before each payment, and the amount over it.
 
-    The rows are in order of time with a payment before its own receipt: a receipt counts from its
-    own place in the order on, so never for the payment that it is.
+    Rows are ordered by time, with a payment before its receipt, so that a receipt never counts for
+    its own payment.
+
+    >>> customer, micros, cents = np.array([0, 0]), np.array([0, DAY // 2]), np.array([500, 200])
+    >>> features = received(customer, micros, cents, np.array([True, False]))
+    >>> features["amount_to_received_ratio"].to_pylist()
+    [0.4]
     """
     groups = Groups.of(customer, micros)
     so_far = groups.running(np.where(is_receipt, cents, 0))
-    came_in = so_far[groups.through()] - so_far[groups.before(DAY)]
+    received_sum = so_far[groups.through()] - so_far[groups.before(DAY)]
     everywhere = np.empty(len(cents), dtype=np.int64)
-    everywhere[groups.order] = came_in
+    everywhere[groups.order] = received_sum
     own, out = everywhere[~is_receipt], cents[~is_receipt]
     ratio = np.zeros(len(own))
     np.divide(out, own, out=ratio, where=own > 0)

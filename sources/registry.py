@@ -76,7 +76,7 @@ def declared_in(mapping: Path) -> Source:
 
     declared = read(mapping)
     if declared.name in SOURCES:
-        raise MappingError(f"{declared.name} is a source of ours: call yours by another name.")
+        raise MappingError(f"{declared.name} is a built-in source: choose another name.")
     return declared
 
 

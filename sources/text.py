@@ -1,7 +1,7 @@
 """Read delivered text, a line a row: CSV, JSON lines, a JSON array. Values stay as written.
 
 Landing counts with this code and Spark's workers read with it, so that both see the same rows. It
-imports nothing of ours and travels to the workers by value.
+imports no module of the project and travels to the workers by value.
 
 A row's position is its line, counted from 0 after a header; blank lines are no rows. A field does
 not span lines: a row that was cut, or a stray quote, then spoils its own line and no other. Where

@@ -1,7 +1,7 @@
 """Point-in-time features, computed from sorted arrays within a task.
 
-A task reads the columns that it needs (`inputs`), and numpy computes the features (`computed`). Each
-module is a feature family. Names, windows and constants are in `contracts/features.py`,
+A task reads the columns that it needs (`inputs`), and numpy computes the features (`computed`).
+Each module is a feature family. Names, windows and constants are in `contracts/features.py`,
 descriptions in `contracts/feature_columns.py`.
 """
 

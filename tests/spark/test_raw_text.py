@@ -37,9 +37,9 @@ COMMAS = replace(SHOP, delimiter=",")
 
 @pytest.fixture
 def blocks_of(spark: "SparkSession") -> Iterator["SparkSession"]:
-    """Let Spark split files into blocks of 16 bytes."""
+    """Let Spark split files into blocks of 32 bytes."""
     default = spark.conf.get(SPLIT_BYTES)
-    spark.conf.set(SPLIT_BYTES, "16")
+    spark.conf.set(SPLIT_BYTES, "32")
     yield spark
     spark.conf.set(SPLIT_BYTES, str(default))
 
@@ -78,7 +78,7 @@ def test_blocks_give_the_rows_of_the_whole_file_whatever_its_bytes(
 ) -> None:
     """Each body as CSV after a header, with and without a byte order mark, and as JSON lines.
 
-    Slow: Spark reads some 50 files in blocks of 16 bytes, twice.
+    Slow: Spark reads some 50 files in blocks of 32 bytes, twice.
     """
     from spark.jobs.raw_text import rows_of_lines
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.render.to_dbt import generated
+from contracts.render.to_dbt import generated, source_of
 from contracts.tables import TABLES, zone
 from sources.currencies import ISO_4217
 
@@ -71,6 +71,13 @@ def test_sources_are_read_by_staging_alone(model: str) -> None:
     in_staging = _SQL[model].parent.name == "staging"
     assert ("source(" in _SQL[model].read_text()) is in_staging
     assert model.startswith("stg_") is in_staging
+
+
+@pytest.mark.parametrize("model", sorted(set(_SQL) - set(_MARTS)))
+def test_a_staging_model_names_every_column_of_its_source(model: str) -> None:
+    named, _, _ = _SQL[model].read_text().partition("\nfrom ")
+    columns = [line.strip(" ,") for line in named.splitlines()[1:]]
+    assert columns == list(source_of(_SQL[model]).column_names)
 
 
 @pytest.mark.parametrize("model", sorted(_MARTS))

@@ -75,13 +75,6 @@
     ) as {{ alias }}
 {%- endmacro %}
 
-{# Each statement is a transaction of its own unless one was begun. #}
-{% macro snowflake__slice_replaced(target, statements) -%}
-    begin;
-    {{ statements }}
-    commit
-{%- endmacro %}
-
 {#
     As on Postgres: a table of the contract is made and then filled, so that a key and a null that
     is not allowed are told of wherever they are enforced. The query of a slice is copied first, in

@@ -1,9 +1,11 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "maturing", "slice_column": "event_date"},
+        incremental_predicates=[
+            "{{ reported('event_date', since=var('maturity_days')) }}"
+        ],
     )
 }}
 
@@ -83,7 +85,7 @@ counted as (
             event_date as known_date
         from {{ this }}
         where
-            {{ maturing('event_date') }}
+            {{ reported('event_date', since=var('maturity_days')) }}
             and not {{ reported('event_date') }}
     {% endif %}
 ),

@@ -1,16 +1,18 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "rolling", "slice_column": "calendar_date"},
+        incremental_predicates=[
+            "{{ reported('calendar_date', after=30, since=0, until=0) }}"
+        ],
     )
 }}
 
 with daily as (
     select *
     from {{ ref('rpt_fraud_daily') }}
-    where {{ rolling('event_date', before=30) }}
+    where {{ reported('event_date', after=30, since=0, until=0, before=30) }}
 ),
 
 transactions as (
@@ -21,7 +23,7 @@ transactions as (
         customer_id,
         raw_object
     from {{ ref('fct_transactions') }}
-    where {{ rolling('event_date', before=30) }}
+    where {{ reported('event_date', after=30, since=0, until=0, before=30) }}
 ),
 
 known_payments as (
@@ -210,7 +212,7 @@ final as (
         customer_count::bigint as active_customer_count
     from rolled
     where
-        {{ rolling('calendar_date') }}
+        {{ reported('calendar_date', after=30, since=0, until=0) }}
         and calendar_date <= last_date
 )
 

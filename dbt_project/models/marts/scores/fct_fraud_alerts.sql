@@ -1,10 +1,10 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
         indexes=[{"columns": ["event_date"]}],
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 

@@ -124,13 +124,3 @@
 {% macro back_test_ages() -%}
     {{ return([1, 2, 3, 5, 7, 14, 30, 45]) }}
 {%- endmacro %}
-
-
-{# The sum of what changed of a figure of a window up to each date. #}
-{% macro sum_so_far(figure) -%}
-    sum({{ figure }}) over (
-        partition by source_system, currency, window_days
-        order by calendar_date
-        rows between unbounded preceding and current row
-    )
-{%- endmacro %}

@@ -117,9 +117,12 @@
 
 {# Each [first, last] of the dates that `reported` describes; none without `dates`. #}
 {% macro reported_ranges(after=0, since=none, until=none) -%}
-    {#- Named in any case: dbt learns here what a model depends on. -#}
+    {%- if execute and var("dates", none) is none -%}
+        {{ return([]) }}
+    {%- endif -%}
     {%- set labels = ref("fct_fraud_labels") -%}
-    {%- if not execute or var("dates", none) is none -%}
+    {%- if not execute -%}
+        {#- dbt has learnt here what a model depends on. -#}
         {{ return([]) }}
     {%- endif -%}
     {%- set ranges = var("dates") | list -%}

@@ -75,6 +75,19 @@
     ) as {{ alias }}
 {%- endmacro %}
 
+{% macro snowflake__deduplicate(relation, partition_by, order_by) -%}
+    select *
+    from {{ relation }}
+    qualify row_number() over (partition by {{ partition_by }} order by {{ order_by }}) = 1
+{%- endmacro %}
+
+{# Each statement is a transaction of its own unless one was begun. #}
+{% macro snowflake__replaced(target, statements) -%}
+    begin;
+    {{ statements }};
+    commit
+{%- endmacro %}
+
 {#
     As on Postgres: a table of the contract is made and then filled, so that a key and a null that
     is not allowed are told of wherever they are enforced. The query of a slice is copied first, in

@@ -77,13 +77,6 @@
     analyze {{ target }} ({{ searched_columns(model) | join(", ") }})
 {%- endmacro %}
 
-{# Each statement is a transaction of its own unless one was begun. #}
-{% macro snowflake__replaced(target, statements) -%}
-    begin;
-    {{ statements }};
-    commit
-{%- endmacro %}
-
 
 {# The columns of a mart's key and indexes. #}
 {% macro searched_columns(node) -%}

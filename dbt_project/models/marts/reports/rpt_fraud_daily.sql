@@ -9,34 +9,16 @@
     )
 }}
 
-with transactions as (
+with labelled as (
     select *
-    from {{ ref('fct_transactions') }}
+    from {{ ref('int_payments_labelled') }}
     where {{ reported('event_date') }}
-),
-
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
 ),
 
 maturity as (
     select *
     from {{ ref('rpt_fraud_maturity') }}
     where {{ in_system() }}
-),
-
-labelled as (
-    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 -- First by customer: counting distinct ones directly would sort every payment.

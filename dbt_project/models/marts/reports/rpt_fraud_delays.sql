@@ -7,9 +7,9 @@
     )
 }}
 
-with transactions as (
+with labelled as (
     select *
-    from {{ ref('fct_transactions') }}
+    from {{ ref('int_payments_labelled') }}
     where {{ reported('event_date') }}
 ),
 
@@ -17,18 +17,6 @@ labels as (
     select *
     from {{ ref('fct_fraud_labels') }}
     where {{ reported('event_date') }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-labelled as (
-    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 -- A later statement that agrees does not make a fraud known later.

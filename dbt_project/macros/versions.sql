@@ -330,20 +330,3 @@
     {%- endfor -%}
     false)
 {%- endmacro %}
-
-
-{# The joins of payments to the versions of their parties in force when they happened. #}
-{% macro versions_in_force(payments, customers, merchants) -%}
-    left join {{ customers }} as customers
-        on
-            {{ payments }}.source_system = customers.source_system
-            and {{ payments }}.customer_id = customers.customer_id
-            and {{ payments }}.event_at >= customers.valid_from
-            and {{ payments }}.event_at < customers.valid_to
-    left join {{ merchants }} as merchants
-        on
-            {{ payments }}.source_system = merchants.source_system
-            and {{ payments }}.counterparty_id = merchants.counterparty_id
-            and {{ payments }}.event_at >= merchants.valid_from
-            and {{ payments }}.event_at < merchants.valid_to
-{%- endmacro %}

@@ -143,11 +143,18 @@ final as (
         customers.valid_from as customer_valid_from,
         merchants.valid_from as merchant_valid_from
     from transactions
-    {{
-        versions_in_force(
-            'transactions', 'customer_versions', 'merchant_versions'
-        )
-    }}
+    left join customer_versions as customers
+        on
+            transactions.source_system = customers.source_system
+            and transactions.customer_id = customers.customer_id
+            and transactions.event_at >= customers.valid_from
+            and transactions.event_at < customers.valid_to
+    left join merchant_versions as merchants
+        on
+            transactions.source_system = merchants.source_system
+            and transactions.counterparty_id = merchants.counterparty_id
+            and transactions.event_at >= merchants.valid_from
+            and transactions.event_at < merchants.valid_to
 )
 
 select * from final

@@ -8,9 +8,7 @@
 }}
 
 with labelled as (
-    select *
-    from {{ ref('int_payments_labelled') }}
-    where {{ reported('event_date') }}
+    select * from {{ ref('int_payments_labelled') }}
 ),
 
 labels as (

@@ -22,9 +22,7 @@
 {%- endset %}
 
 with judged as (
-    select *
-    from {{ ref('int_scores_judged') }}
-    where {{ in_whole_periods('event_date') }}
+    select * from {{ ref('int_scores_judged') }}
 ),
 
 dated as (

@@ -42,6 +42,11 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         # the next day, which generates and compiles them again.
         "spark.sql.codegen.cache.maxEntries": "2000",
         "spark.ui.enabled": "false",
+        # A driver keeps plans and metrics of its last 1000 queries for a UI that is not there.
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.ui.retainedJobs": "20",
+        "spark.ui.retainedStages": "20",
+        "spark.ui.retainedTasks": "200",
         "spark.redaction.regex": "(?i)secret|password|token|access[.-]?key",
     }
 

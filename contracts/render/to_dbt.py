@@ -1,6 +1,7 @@
 """Generated files for dbt: sources, contracts of the marts, and the data dictionary."""
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,23 @@ def contract_block(table: Table) -> str:
         if constraints:
             lines += ["        constraints:", *constraints]
     return "\n".join([*lines, END]) + "\n"
+
+
+def staging_block(table: Table) -> str:
+    """Return the columns of a staging model, as they stand in its YAML."""
+    lines = [BEGIN, "    columns:"]
+    for column in table.columns:
+        lines += [
+            f"      - name: {column.name}",
+            f"        description: {_text(column.description)}",
+        ]
+    return "\n".join([*lines, END]) + "\n"
+
+
+def source_of(model: Path) -> Table:
+    """Return the table that a staging model reads, by its SQL."""
+    (name,) = re.findall(r"source\('staging', '(\w+)'\)", model.read_text())
+    return TABLES[f"staging.{name}"]
 
 
 def sources() -> str:
@@ -171,7 +189,7 @@ def generated(repo: Path) -> dict[Path, str]:
     """Return every generated file, relative to the repository, with its expected content.
 
     Raises:
-        ValueError: when the YAML of a mart lacks the markers around its contract.
+        ValueError: when the YAML of a model lacks the markers around what is generated.
     """
     files = {_SOURCES: sources(), _EVALUATION: evaluation(), _DICTIONARY: dictionary()}
     for file in sorted((repo / _MODELS / "marts").rglob("*.yml")):
@@ -179,4 +197,8 @@ def generated(repo: Path) -> dict[Path, str]:
         if table is not None:
             path = file.relative_to(repo)
             files[path] = _with_block(file.read_text(), contract_block(table), path)
+    for model in sorted((repo / _MODELS / "staging").glob("*.sql")):
+        path = model.relative_to(repo).with_suffix(".yml")
+        block = staging_block(source_of(model))
+        files[path] = _with_block((repo / path).read_text(), block, path)
     return files

@@ -18,19 +18,6 @@
 {%- endmacro %}
 
 
-{# The payments of a relation that are known, with `payment_known_date`. #}
-{% macro known_payments(payments) -%}
-    select *
-    from (
-        select
-            *,
-            {{ payment_known_date() }} as payment_known_date
-        from {{ payments }}
-    ) as dated
-    where payment_known_date <= {{ as_of_date() }}
-{%- endmacro %}
-
-
 {# dbt run-operation clear_reports --target as_known: drop what is known as of another date. #}
 {% macro clear_reports() -%}
     {%- for node in graph.nodes.values()

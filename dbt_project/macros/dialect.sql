@@ -113,3 +113,22 @@
 {% macro postgres__numbers(alias, last) -%}
     generate_series(0, {{ last }}) as {{ alias }} (number)
 {%- endmacro %}
+
+
+{# The first row of each group of a relation, as dbt_utils has it. #}
+{% macro deduplicate(relation, partition_by, order_by) -%}
+    {{ return(adapter.dispatch("deduplicate", "tollgate")(relation, partition_by, order_by)) }}
+{%- endmacro %}
+
+{# By row_number() Postgres would expect hardly any row, and join them in a loop. #}
+{% macro postgres__deduplicate(relation, partition_by, order_by) -%}
+    select distinct on ({{ partition_by }}) *
+    from {{ relation }}
+    order by {{ partition_by }}, {{ order_by }}
+{%- endmacro %}
+
+
+{# A double as an exact number: sums of these do not depend on the order of the rows. #}
+{% macro exact(value) -%}
+    cast({{ value }} as numeric(38, 15))
+{%- endmacro %}

@@ -4,60 +4,21 @@
         maturity_days  age in days at which the labels of a date count as complete
         cohort_days    how many dates, the youngest that have matured, tell how long labels take
     A delay is the days from a payment until it was known to be fraud.
-
-    Slices, of the window's source:
-        maturing     reported dates, and those that had not matured when the last build was made
-        matured      the cohorts that tell the delays as of now
-        back_tested  dates that matured since, and those whose own or whose cohorts' labels moved
 #}
 
-{% macro maturing(column) -%}
-    {%- set ranges = reported_ranges() -%}
-    {%- if var("dates", none) is none -%}
-        {{ in_system() }}
-    {%- elif not execute -%}
-        false
-    {%- else -%}
-        {%- do ranges.append([
-            shifted(var("known_from"), -var("maturity_days")), as_of()
-        ]) -%}
-        ({{ in_system() }} and {{ in_ranges(column, widened(ranges)) }})
-    {%- endif -%}
-{%- endmacro %}
-
-
-{% macro matured(column) -%}
-    {%- if as_of() is none or not execute -%}
-        false
-    {%- else -%}
-        {%- set last = shifted(as_of(), -var("maturity_days")) -%}
-        {%- set first = shifted(last, 1 - var("cohort_days")) -%}
-        ({{ in_system() }} and {{ in_ranges(column, [[first, last]]) }})
-    {%- endif -%}
-{%- endmacro %}
-
-
-{# With `before`, the dates from so many days before each, which hold its cohorts. #}
+{#
+    Dates that matured since the last build, and those whose own labels, or the labels of the dates
+    that their delays are estimated from, moved. With `before`, the dates of so many days before too.
+#}
 {% macro back_tested(column, before=0) -%}
-    {%- set ranges = reported_ranges() -%}
-    {%- if not execute -%}
-        false
-    {%- elif as_of() is none -%}
-        {{ in_system() }}
-    {%- else -%}
-        {%- set last = shifted(as_of(), -var("maturity_days")) -%}
-        {%- if var("dates", none) is none -%}
-            {%- set moved = [["0001-01-01", last]] -%}
-            {%- set before = 0 -%}
-        {%- else -%}
-            {%- set moved = widened(
-                ranges, after=var("maturity_days") + var("cohort_days") - 1
-            ) + [[shifted(var("known_from"), -var("maturity_days")), last]] -%}
-        {%- endif -%}
-        ({{ in_system() }} and {{ in_ranges(
-            column, widened(clipped(moved, last), before=before)
-        ) }})
-    {%- endif -%}
+    {%- set maturity_days = var("maturity_days") | int -%}
+    {{ reported(
+        column,
+        after=maturity_days + var("cohort_days") | int - 1,
+        since=maturity_days,
+        until=maturity_days,
+        before=before
+    ) }}
 {%- endmacro %}
 
 

@@ -42,7 +42,8 @@
 #}
 {% macro restore(layer) %}
     {%- set statements = ["begin"] -%}
-    {%- for node in marts(layer) if node.config.meta.slice != "recent" -%}
+    {%- for node in marts(layer)
+        if node.config.incremental_strategy != "delete+insert" -%}
         {%- set audit = existing(node.schema, node.alias) -%}
         {%- set live = existing("production", node.alias) -%}
         {%- if audit is not none and live is none -%}
@@ -134,50 +135,36 @@
 {% endmacro %}
 
 
-{# Statements that make a slice of `target` equal to that of `source`. #}
+{# Statements that make the slice of `target` that a build wrote equal to that of `source`. #}
 {% macro move_slice(node, source, target) %}
-    {%- set meta = node.config.meta -%}
-    {%- set columns = node.columns.keys() | join(", ") -%}
-    {%- set rows = "select " ~ columns ~ " from " -%}
-    {%- set put = "insert into " ~ target ~ " (" ~ columns ~ ") " -%}
-    {%- if meta.slice in ("source", "whole", "versions") -%}
-        {{ return(differing(node, source, target)) }}
-    {%- elif meta.slice == "recent" -%}
-        {%- set newest = run_query(
-            "select max(" ~ meta.slice_column ~ ") - interval '1 day' from "
-            ~ target
-        ).columns[0].values()[0] -%}
-        {%- set key = slice_key(meta) -%}
-        {%- set runs = (
-            " where " ~ key ~ " in (select " ~ key ~ " from " ~ source ~ " where "
-            ~ meta.slice_column ~ " >= "
-            ~ ("cast('" ~ newest.isoformat() ~ "' as timestamp with time zone)"
-            if newest else beginning_of_time()) ~ ")"
-        ) -%}
-        {{ return(["delete from " ~ target ~ runs, put ~ rows ~ source ~ runs]) }}
+    {%- if node.config.incremental_strategy == "replace_where" -%}
+        {{ return(replace_slice(node, source, target)) }}
+    {%- elif node.config.incremental_strategy == "replace_changed" -%}
+        {{ return(replace_changed(node, source, target)) }}
     {%- else -%}
-        {%- set condition = (
-            " where " ~ slice_condition(meta.slice, meta.slice_column)
-        ) -%}
-        {{ return([
-            "delete from " ~ target ~ condition,
-            put ~ rows ~ source ~ condition,
-        ]) }}
+        {{ return(replace_recent(node, source, target)) }}
     {%- endif -%}
 {% endmacro %}
 
 
-{# As above, but only what differs: most parties stay as they were. #}
-{% macro differing(node, source, target) %}
+{# Of a mart by dbt's own delete+insert: its keys since the newest that `target` has. #}
+{% macro replace_recent(node, source, target) %}
     {%- set columns = node.columns.keys() | join(", ") -%}
-    {%- set rows = "select " ~ columns ~ " from " -%}
-    {%- set mine = " where " ~ slice_condition(node.config.meta.slice, "") -%}
-    {%- set key = key_of(node) -%}
+    {%- set key = node.config.unique_key -%}
+    {%- set newest = run_query(
+        "select max(" ~ node.config.event_time ~ ") - interval '1 day' from " ~ target
+    ).columns[0].values()[0] -%}
+    {%- set since = (
+        "cast('" ~ newest.isoformat() ~ "' as timestamp with time zone)"
+        if newest else beginning_of_time()
+    ) -%}
+    {%- set slice = (
+        " where " ~ key ~ " in (select " ~ key ~ " from " ~ source ~ " where "
+        ~ node.config.event_time ~ " >= " ~ since ~ ")"
+    ) -%}
     {{ return([
-        "delete from " ~ target ~ " where (" ~ key ~ ") in (select " ~ key
-        ~ " from (" ~ rows ~ target ~ mine ~ " except " ~ rows ~ source ~ mine
-        ~ ") as gone)",
-        "insert into " ~ target ~ " (" ~ columns ~ ") " ~ rows ~ source ~ mine
-        ~ " except " ~ rows ~ target ~ mine,
+        "delete from " ~ target ~ slice,
+        "insert into " ~ target ~ " (" ~ columns ~ ") select " ~ columns ~ " from " ~ source
+        ~ slice,
     ]) }}
 {% endmacro %}

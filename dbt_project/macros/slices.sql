@@ -1,37 +1,97 @@
 {#
-    A slice is the part of a mart that one build writes: of one source system, since a window is
-    the business dates of one, and what another source brings must wait for its own gate:
-        source    all of the source (small tables)
-        touched   its business dates in the window
-        reported  those, and its dates whose labels became known since the last build
-        periods   the days, weeks and months that reported dates fall into
-        versions  all of the source, from what is held of it and the window's payments; written is
-                  what differs (macros/versions.sql)
-        versioned its business dates in the window, and those on which the build gave payments
-                  another version of their customer or merchant
-        maturing, matured, back_tested
-                  see macros/maturity.sql
-        rolling, last_date, last_window
-                  see macros/rolling.sql
-    and of no source in particular:
-        whole     all of it (a row a date that older runs still change)
-        dates     the calendar dates of the window
-        recent    runs recorded since the newest one held, with a day of overlap, or the dates
-                  of such runs where `slice_key` names their column in place of `run_id`
-    A model names its slice and the column it runs along under `config: meta:`.
+    Which rows of a mart a build writes: a model says so by one of these conditions, under
+    `incremental_predicates` and where it cuts what it reads. docs/dbt.md describes the five kinds.
+    A window is the business dates of one source system, and so is what these conditions allow: what
+    another source brings waits for its own gate.
 
     Variables, set by warehouse/transform.py; without `dates` everything is built:
         source      source system of the window
         dates       list of [first, last], inclusive
         known_from  first business date whose knowledge is new
         as_of       last business date whose knowledge is used
+
+    Dates are written as literals: with a subquery in their place the whole fact would be read.
 #}
 
+{# The rows of the window's source. #}
 {% macro in_system(column="source_system") -%}
     {%- if var("source", none) is none -%}
         true
     {%- else -%}
         {{ column }} = '{{ var("source") }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The business dates of the window. #}
+{% macro in_window(column, source="source_system") -%}
+    ({{ in_system(source) }} and {{ in_dates(column) }})
+{%- endmacro %}
+
+
+{#
+    The business dates of the window, and those whose labels became known since the last build.
+    after   so many days after each of them are written too
+    since   so are the dates since the last build, from so many days before it
+    until   but none younger than so many days on the as-of date
+    before  for a model that reads more than it writes: so many days before each date
+#}
+{% macro reported(column, after=0, since=none, until=none, before=0) -%}
+    {%- set ranges = reported_ranges(after, since, until) -%}
+    {%- if var("dates", none) is none and (until is none or as_of() is none) -%}
+        {{ in_system() }}
+    {%- elif not execute -%}
+        false
+    {%- elif var("dates", none) is none -%}
+        ({{ in_system() }} and {{ column }} <= date '{{ shifted(as_of(), -until) }}')
+    {%- else -%}
+        ({{ in_system() }} and {{ in_ranges(column, widened(ranges, before=before)) }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The days, weeks and months, by their first date, that reported dates fall into. #}
+{% macro in_periods(column) -%}
+    {%- set ranges = reported_ranges() -%}
+    {%- if var("dates", none) is none -%}
+        {{ in_system() }}
+    {%- elif not execute -%}
+        false
+    {%- else -%}
+        ({{ in_system() }} and (
+            period_type = 'day' and {{ in_ranges(column, ranges) }}
+            {%- for period_type in ("week", "month") %}
+            or period_type = '{{ period_type }}'
+            and {{ in_ranges(column, whole_periods(ranges, period_type)) }}
+            {%- endfor %}
+        ))
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The dates of those periods: whole weeks and months. #}
+{% macro in_whole_periods(column) -%}
+    {%- set ranges = reported_ranges() -%}
+    {%- if var("dates", none) is none -%}
+        {{ in_system() }}
+    {%- elif not execute -%}
+        false
+    {%- else -%}
+        {%- set whole = widened(
+            whole_periods(ranges, "week") + whole_periods(ranges, "month")
+        ) -%}
+        ({{ in_system() }} and {{ in_ranges(column, whole) }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# So many days, of which the last is the as-of date, or `until` days before it. #}
+{% macro in_last_days(column, days, until=0) -%}
+    {%- if as_of() is none or not execute -%}
+        false
+    {%- else -%}
+        {%- set last = shifted(as_of(), -until) -%}
+        ({{ in_system() }} and {{ in_ranges(column, [[shifted(last, 1 - days), last]]) }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -55,54 +115,34 @@
 {%- endmacro %}
 
 
-{% macro touched(column, source="source_system") -%}
-    ({{ in_system(source) }} and {{ in_dates(column) }})
-{%- endmacro %}
-
-
-{# Dates as literals: a subquery here would read the whole fact. #}
-{% macro reported(column, source="source_system") -%}
-    {%- set ranges = reported_ranges() -%}
-    {%- if var("dates", none) is none -%}
-        {{ in_system(source) }}
-    {%- elif not execute -%}
-        false
-    {%- else -%}
-        ({{ in_system(source) }} and {{ in_ranges(column, ranges) }})
+{# Each [first, last] of the dates that `reported` describes; none without `dates`. #}
+{% macro reported_ranges(after=0, since=none, until=none) -%}
+    {%- if execute and var("dates", none) is none -%}
+        {{ return([]) }}
     {%- endif -%}
-{%- endmacro %}
-
-
-{# Each [first, last] of the dates in the window and of those that labels made news. #}
-{% macro reported_ranges() -%}
-    {%- set ranges = [] -%}
+    {%- set labels = ref("fct_fraud_labels") -%}
     {%- if not execute -%}
-        {#- dbt learns here what a model depends on. -#}
-        {%- set labels = ref("fct_fraud_labels") -%}
-    {%- elif var("dates", none) is not none -%}
-        {%- set labels = ref("fct_fraud_labels") -%}
-        {%- do ranges.extend(var("dates")) -%}
-        {%- set known = run_query(
-            "select distinct event_date from " ~ labels
-            ~ " where " ~ in_system()
-            ~ " and known_at >= " ~ midnight(var("known_from"))
-            ~ " and known_at < " ~ as_of_end() ~ " order by event_date"
-        ).columns[0].values() -%}
-        {%- for day in known -%}
-            {%- do ranges.append([day | string, day | string]) -%}
-        {%- endfor -%}
+        {#- dbt has learnt here what a model depends on. -#}
+        {{ return([]) }}
     {%- endif -%}
-    {{ return(ranges) }}
-{%- endmacro %}
-
-
-{# Dates as literals, as above. #}
-{% macro versioned(column, source="source_system") -%}
-    ({{ in_system(source) }} and ({{ in_dates(column) }}
-    {%- if execute and var("dates", none) is not none %}
-    {%- for day in renewed_dates() %} or {{ column }} = date '{{ day }}'
-    {%- endfor %}
-    {%- endif -%}))
+    {%- set ranges = var("dates") | list -%}
+    {%- set known = run_query(
+        "select distinct event_date from " ~ labels
+        ~ " where " ~ in_system()
+        ~ " and known_at >= " ~ midnight(var("known_from"))
+        ~ " and known_at < " ~ as_of_end() ~ " order by event_date"
+    ).columns[0].values() -%}
+    {%- for day in known -%}
+        {%- do ranges.append([day | string, day | string]) -%}
+    {%- endfor -%}
+    {%- set ranges = widened(ranges, after=after) -%}
+    {%- if since is not none -%}
+        {%- do ranges.append([shifted(var("known_from"), -since), as_of()]) -%}
+    {%- endif -%}
+    {%- if until is not none -%}
+        {%- set ranges = clipped(ranges, shifted(as_of(), -until)) -%}
+    {%- endif -%}
+    {{ return(widened(ranges)) }}
 {%- endmacro %}
 
 
@@ -121,117 +161,15 @@
 {%- endmacro %}
 
 
-{% macro slice_condition(kind, column) -%}
-    {%- if kind in ("source", "versions") -%}
-        {{ in_system() }}
-    {%- elif kind == "whole" -%}
-        true
-    {%- elif kind == "versioned" -%}
-        {{ versioned(column) }}
-    {%- elif kind == "dates" -%}
-        {{ in_dates(column) }}
-    {%- elif kind == "reported" -%}
+{# The rows just built, for a test: a condition of these by its name, or one in SQL. #}
+{% macro slice_condition(slice, column) -%}
+    {%- if slice == "in_window" -%}
+        {{ in_window(column) }}
+    {%- elif slice == "reported" -%}
         {{ reported(column) }}
-    {%- elif kind == "periods" -%}
-        {{ in_periods(column) }}
-    {%- elif kind == "maturing" -%}
-        {{ maturing(column) }}
-    {%- elif kind == "matured" -%}
-        {{ matured(column) }}
-    {%- elif kind == "back_tested" -%}
+    {%- elif slice == "back_tested" -%}
         {{ back_tested(column) }}
-    {%- elif kind == "rolling" -%}
-        {{ rolling(column) }}
-    {%- elif kind == "last_date" -%}
-        {{ in_last_days(column, 1) }}
-    {%- elif kind == "last_window" -%}
-        {{ in_last_days(column, 30) }}
     {%- else -%}
-        {{ touched(column) }}
+        {{ slice }}
     {%- endif -%}
-{%- endmacro %}
-
-
-{#
-    The runs of a recent slice: those that `records` say something new about. `held` names the column
-    of the mart that tells how new it is, where that is not `told` in the records.
-#}
-{% macro recent_runs(records, told, held=none) -%}
-    select run_id
-    from {{ records }}
-    {%- if is_incremental() %}
-    where
-        {{ told }} >= (
-            select
-                coalesce(
-                    max(held.{{ held or told }}) - interval '1 day',
-                    {{ beginning_of_time() }}
-                )
-            from {{ this }} as held
-        )
-    {%- endif %}
-{%- endmacro %}
-
-
-{# What a recent slice is made of: whole runs, or whole dates. #}
-{% macro slice_key(meta) -%}
-    {{ return(meta.slice_key or "run_id") }}
-{%- endmacro %}
-
-
-{# delete the slice, insert the query: what the built-in delete+insert does, by slice not by key #}
-{% macro get_incremental_slice_sql(arg_dict) %}
-    {%- set meta = model.config.meta -%}
-    {%- set target = arg_dict["target_relation"] -%}
-    {%- set fresh = arg_dict["temp_relation"] -%}
-    {%- set columns = get_quoted_csv(
-        arg_dict["dest_columns"] | map(attribute="name")
-    ) -%}
-    {%- set statements -%}
-    {% if meta.slice in ("versions", "whole") -%}
-    {{ differing(model, fresh, target) | join(";\n") }};
-    {%- else -%}
-    delete from {{ target }} where
-    {% if meta.slice == "recent" -%}
-        {%- set key = slice_key(meta) %}
-        {{ key }} in (select {{ key }} from {{ fresh }})
-    {%- elif meta.slice == "versioned" -%}
-        {#- Payments of other dates stay, and get their versions afterwards. -#}
-        {{ touched(meta.slice_column) }}
-    {%- else -%}
-        {{ slice_condition(meta.slice, meta.slice_column) }}
-    {%- endif %};
-
-    insert into {{ target }} ({{ columns }})
-    select {{ columns }} from {{ fresh }};
-    {%- endif %}
-    {%- endset %}
-    {{ adapter.dispatch("slice_replaced", "tollgate")(target, statements) }}
-{% endmacro %}
-
-
-{#
-    Tests come before the server's own statistics: with those from before a source's first window,
-    one of them took 414 s over 46,000 rows beside 1.7 million others. Only what tables are joined
-    and cut by is looked at, in 300 rows for each of 30 bounds: all columns at the server's 100 took
-    a fourth of a day's build.
-#}
-{% macro postgres__slice_replaced(target, statements) -%}
-    {{ statements }}
-
-    set local default_statistics_target = 30;
-    analyze {{ target }} ({{ searched_columns(model) | join(", ") }})
-{%- endmacro %}
-
-
-{# The columns of a mart's key, slice and indexes. #}
-{% macro searched_columns(node) -%}
-    {%- set columns = key_of(node).split(", ") -%}
-    {%- for index in node.config.indexes -%}
-        {%- do columns.extend(index.columns) -%}
-    {%- endfor -%}
-    {%- if node.config.meta.slice_column -%}
-        {%- do columns.append(node.config.meta.slice_column) -%}
-    {%- endif -%}
-    {{ return(columns | unique | list) }}
 {%- endmacro %}

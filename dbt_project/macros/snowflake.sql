@@ -75,10 +75,16 @@
     ) as {{ alias }}
 {%- endmacro %}
 
+{% macro snowflake__deduplicate(relation, partition_by, order_by) -%}
+    select *
+    from {{ relation }}
+    qualify row_number() over (partition by {{ partition_by }} order by {{ order_by }}) = 1
+{%- endmacro %}
+
 {# Each statement is a transaction of its own unless one was begun. #}
-{% macro snowflake__slice_replaced(target, statements) -%}
+{% macro snowflake__replaced(target, statements) -%}
     begin;
-    {{ statements }}
+    {{ statements }};
     commit
 {%- endmacro %}
 

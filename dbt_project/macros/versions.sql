@@ -311,47 +311,22 @@
 {%- endmacro %}
 
 
-{# After the payments of the build's dates are in: those of other dates get their new versions. #}
-{% macro renew_versions() -%}
-    {%- set dates = renewed_dates() if execute and is_incremental() -%}
-    {%- if dates %}
-    update {{ this }}
-    set
-        customer_valid_from = renewed.customer_valid_from,
-        merchant_valid_from = renewed.merchant_valid_from
-    from (
-        select
-            payments.source_system,
-            payments.event_id,
-            customers.valid_from as customer_valid_from,
-            merchants.valid_from as merchant_valid_from
-        from {{ this }} as payments
-        {{ versions_in_force("payments", ref("dim_customers"), ref("dim_merchants")) }}
-        where
-            {{ in_system("payments.source_system") }}
-            and payments.event_date in (
-                {%- for day in dates %}date '{{ day }}'{{ ", " if not loop.last }}
-                {%- endfor %})
-    ) as renewed
-    where
-        {{ this }}.source_system = renewed.source_system
-        and {{ this }}.event_id = renewed.event_id
-    {%- endif -%}
+{#
+    The business dates of the window, and those on which the build gives payments another version of
+    their customer or merchant.
+#}
+{% macro in_window_or_renewed(column, source="source_system") -%}
+    ({{ in_system(source) }} and ({{ in_dates(column) }}
+    {%- if execute and var("dates", none) is not none %} or {{ renewed(column) }}
+    {%- endif -%}))
 {%- endmacro %}
 
 
-{# The joins of payments to the versions of their parties in force when they happened. #}
-{% macro versions_in_force(payments, customers, merchants) -%}
-    left join {{ customers }} as customers
-        on
-            {{ payments }}.source_system = customers.source_system
-            and {{ payments }}.customer_id = customers.customer_id
-            and {{ payments }}.event_at >= customers.valid_from
-            and {{ payments }}.event_at < customers.valid_to
-    left join {{ merchants }} as merchants
-        on
-            {{ payments }}.source_system = merchants.source_system
-            and {{ payments }}.counterparty_id = merchants.counterparty_id
-            and {{ payments }}.event_at >= merchants.valid_from
-            and {{ payments }}.event_at < merchants.valid_to
+{# The latter alone. #}
+{% macro renewed(column) -%}
+    (
+    {%- for day in (renewed_dates() if execute else []) -%}
+        {{ column }} = date '{{ day }}' or {# -#}
+    {%- endfor -%}
+    false)
 {%- endmacro %}

@@ -113,7 +113,9 @@ def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
 
     lost = session(line.settings)
     line.await_restart("spark", line.kill("spark"))
-    with pytest.raises(PySparkException, match=r"NO_ACTIVE_SESSION|SESSION_CHANGED|server side session identifier"):
+    with pytest.raises(
+        PySparkException, match=r"NO_ACTIVE_SESSION|SESSION_CHANGED|server side session identifier"
+    ):
         lost.range(1).collect()
     renewed = session(line.settings)
     assert renewed.range(3).count() == 3

@@ -101,6 +101,23 @@ def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], Any], line: A
     assert _marts(daily.settings, _SCORED) == _marts(whole.settings, _SCORED)
 
 
+def test_a_day_that_comes_again_empty_leaves_every_mart(new_line: Callable[[], Any]) -> None:
+    """Its rows go although no query returns its date: dbt's own delete+insert would keep them."""
+    line, day = new_line(), "2024-05-02"
+    line.run(_HISTORY)
+    line.run(day, rows={date.fromisoformat(day): 0})
+    published = _marts(line.settings)
+    with _connect(line.settings) as reader:
+        for name in ("fct_transactions", "fct_fraud_labels", "rpt_fraud_daily", "rpt_fraud_delays"):
+            query = f"select count(*) from production.{name} where event_date = '{day}'"
+            assert reader.execute(query.encode()).fetchone() == (0,), name
+    variables = {"source": "sparkov", "as_of": "2024-05-03"}
+    dbt_runner.run(
+        line.settings, "core", ["run", "--full-refresh"], variables, ["--select", *_CORE]
+    )
+    assert _marts(line.settings, schema="production_audit") == published
+
+
 def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(line: Any, untouched: None) -> None:
     audited = _marts(line.settings, schema="production_audit")
     line.load(_LAST)

@@ -1,1 +1,7 @@
-select * from {{ source('staging', 'feature_importances') }}
+select
+    model_name,
+    model_version,
+    source_system,
+    feature_name,
+    importance
+from {{ source('staging', 'feature_importances') }}

@@ -1,2 +1,16 @@
-select * from {{ source('staging', 'scores') }}
+select
+    event_id,
+    source_system,
+    event_date,
+    model_name,
+    model_version,
+    feature_list_version,
+    feature_snapshot_id,
+    score,
+    risk_level,
+    decision,
+    score_reasons,
+    scored_at,
+    run_id
+from {{ source('staging', 'scores') }}
 {{ of_developer_dates() }}

@@ -1,1 +1,26 @@
-select * from {{ source('staging', 'model_versions') }}
+select
+    model_name,
+    model_version,
+    source_system,
+    candidate,
+    feature_list_version,
+    code_version,
+    trained_at,
+    trained_as_of_date,
+    training_snapshots,
+    training_count,
+    training_fraud_count,
+    test_average_precision,
+    test_auc,
+    test_card_precision_100,
+    test_recall_at_budget,
+    test_precision,
+    test_recall,
+    test_brier_score,
+    test_brier_skill,
+    alert_threshold,
+    verdict,
+    verdict_reason,
+    promoted_at,
+    run_id
+from {{ source('staging', 'model_versions') }}

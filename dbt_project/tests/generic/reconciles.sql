@@ -1,18 +1,19 @@
 {#
     Both sides hold the same measures in every group of `along`, within the slice just built.
     measures: list of {here: expression on the model, there: expression on `to`}.
-    only: which rows of `to` the model takes; here_only: which rows of the model are meant.
     here_along: the model's own names for `along`, where they differ.
-    here_slice, to_slice: {kind, column} of either side's rows, in place of `slice` on `along`.
+    slice: which rows were just built, by the name of a condition on the first of `along`, or in SQL;
+    here_slice: those of the model, where they differ.
+    since: in place of a slice, the column of whose last day rows are compared.
+    only: which rows of `to` the model takes; here_only: which rows of the model are meant.
     known: of payments, those alone that are known as of the date.
 #}
 {% test reconciles(
-    model, to, along, measures, slice="touched", since=none, only="true", here_only="true",
-    here_along=none, here_slice=none, to_slice=none, known=false
+    model, to, along, measures, slice="in_window", here_slice=none, since=none, only="true",
+    here_only="true", here_along=none, known=false
 ) %}
 {%- set keys = along | join(", ") -%}
-{%- set here_names = here_along or along -%}
-{%- set here_keys = here_names | join(", ") -%}
+{%- set here_keys = (here_along or along) | join(", ") -%}
 {%- if since -%}
     {%- set newest = "(select max(" ~ since ~ ") from " ~ model ~ ")" -%}
     {%- set condition = (
@@ -20,13 +21,9 @@
         ~ " - interval '1 day'"
     ) -%}
 {%- else -%}
-    {%- set there = to_slice or {"kind": slice, "column": along[0]} -%}
-    {%- set condition = slice_condition(there.kind, there.column) -%}
+    {%- set condition = slice_condition(slice, along[0]) -%}
+    {%- set here_condition = slice_condition(here_slice or slice, (here_along or along)[0]) -%}
 {%- endif %}
-{%- set here = here_slice or {"kind": slice, "column": here_names[0]} -%}
-{%- set here_condition = (
-    condition if since else slice_condition(here.kind, here.column)
-) %}
 with here as (
     select
         {{ here_keys }}
@@ -34,7 +31,7 @@ with here as (
         {{ measure.here }} as measure_{{ loop.index }}
         {%- endfor %}
     from {{ model }}
-    where {{ here_condition }} and {{ here_only }}
+    where {{ condition if since else here_condition }} and {{ here_only }}
     group by {{ here_keys }}
 ),
 

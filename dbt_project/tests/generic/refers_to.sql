@@ -3,7 +3,7 @@
 select from_model.*
 from {{ model }} as from_model
 where
-    {{ touched("from_model." ~ slice_column, "from_model.source_system") }}
+    {{ in_window("from_model." ~ slice_column, "from_model.source_system") }}
     {%- for column in columns %}
     and from_model.{{ column }} is not null
     {%- endfor %}

@@ -3,7 +3,7 @@
 select from_model.*
 from {{ model }} as from_model
 where
-    {{ versioned("from_model.event_date", "from_model.source_system") }}
+    {{ in_window_or_renewed("from_model.event_date", "from_model.source_system") }}
     and from_model.{{ key }} is not null
     and not exists (
         select 1

@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
-        meta={"slice": "whole"},
+        incremental_predicates=["true"],
     )
 }}
 
@@ -15,7 +15,7 @@ with listed as (
 transactions as (
     select *
     from {{ ref('fct_transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 all_transactions as (
@@ -28,7 +28,7 @@ all_transactions as (
 was_paid as (
     select distinct currency
     from {{ shown or ref('fct_transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 paid as (

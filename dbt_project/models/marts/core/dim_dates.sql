@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
-        meta={"slice": "whole"},
+        incremental_predicates=["true"],
     )
 }}
 
@@ -18,7 +18,7 @@
 with transactions as (
     select event_date
     from {{ ref('fct_transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 known as (

@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
-        meta={"slice": "versions", "slice_column": "source_system"},
+        incremental_predicates=["{{ in_system() }}"],
     )
 }}
 
@@ -16,7 +16,7 @@ with merchants as (
 payments as (
     select *
     from {{ ref('stg_lake__transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 change_points as (

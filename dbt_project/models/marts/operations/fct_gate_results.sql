@@ -1,14 +1,15 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="delete+insert",
         on_schema_change="fail",
         indexes=[
             {"columns": ["checked_at"]},
             {"columns": ["checked_date"]},
             {"columns": ["run_id"]},
         ],
-        meta={"slice": "recent", "slice_column": "checked_at"},
+        unique_key="run_id",
+        event_time="checked_at",
     )
 }}
 
@@ -17,7 +18,20 @@ with gates as (
 ),
 
 recent as (
-    {{ recent_runs('gates', 'checked_at') }}
+    select run_id
+    from gates
+    {% if is_incremental() %}
+        -- With a day of overlap.
+        where
+            checked_at >= (
+                select
+                    coalesce(
+                        max(existing.checked_at) - interval '1 day',
+                        {{ beginning_of_time() }}
+                    )
+                from {{ this }} as existing
+            )
+    {% endif %}
 ),
 
 final as (

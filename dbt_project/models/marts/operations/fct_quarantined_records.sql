@@ -1,10 +1,10 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
         indexes=[{"columns": ["delivered_date"]}],
-        meta={"slice": "source", "slice_column": "source_system"},
+        incremental_predicates=["{{ in_system() }}"],
     )
 }}
 

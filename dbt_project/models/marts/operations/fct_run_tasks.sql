@@ -1,10 +1,11 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="delete+insert",
         on_schema_change="fail",
         indexes=[{"columns": ["finished_at"]}],
-        meta={"slice": "recent", "slice_column": "finished_at"},
+        unique_key="run_id",
+        event_time="finished_at",
     )
 }}
 
@@ -13,7 +14,20 @@ with tasks as (
 ),
 
 recent as (
-    {{ recent_runs('tasks', 'finished_at') }}
+    select run_id
+    from tasks
+    {% if is_incremental() %}
+        -- With a day of overlap.
+        where
+            finished_at >= (
+                select
+                    coalesce(
+                        max(existing.finished_at) - interval '1 day',
+                        {{ beginning_of_time() }}
+                    )
+                from {{ this }} as existing
+            )
+    {% endif %}
 ),
 
 final as (

@@ -1,10 +1,11 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="delete+insert",
         on_schema_change="fail",
         indexes=[{"columns": ["last_finished_at"]}],
-        meta={"slice": "recent", "slice_column": "last_finished_at"},
+        unique_key="run_id",
+        event_time="last_finished_at",
     )
 }}
 
@@ -29,7 +30,20 @@ ended as (
 ),
 
 recent as (
-    {{ recent_runs('ended', 'finished_at', held='last_finished_at') }}
+    select run_id
+    from ended
+    {% if is_incremental() %}
+        -- With a day of overlap.
+        where
+            finished_at >= (
+                select
+                    coalesce(
+                        max(existing.last_finished_at) - interval '1 day',
+                        {{ beginning_of_time() }}
+                    )
+                from {{ this }} as existing
+            )
+    {% endif %}
 ),
 
 runs as (

@@ -1,16 +1,16 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "touched", "slice_column": "event_date"},
+        incremental_predicates=["{{ in_window('event_date') }}"],
     )
 }}
 
 with transactions as (
     select *
     from {{ ref('fct_transactions') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 final as (

@@ -1,13 +1,10 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="delete+insert",
         on_schema_change="fail",
-        meta={
-            "slice": "recent",
-            "slice_column": "last_checked_at",
-            "slice_key": "checked_date",
-        },
+        unique_key="checked_date",
+        event_time="last_checked_at",
     )
 }}
 

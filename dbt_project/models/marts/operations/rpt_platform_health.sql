@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
-        meta={"slice": "whole", "slice_column": "finished_date"},
+        incremental_predicates=["true"],
     )
 }}
 

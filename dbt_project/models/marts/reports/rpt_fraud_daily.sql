@@ -1,40 +1,24 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "maturing", "slice_column": "event_date"},
+        incremental_predicates=[
+            "{{ reported('event_date', since=var('maturity_days')) }}"
+        ],
     )
 }}
 
-with transactions as (
+with labelled as (
     select *
-    from {{ ref('fct_transactions') }}
+    from {{ ref('int_payments_labelled') }}
     where {{ reported('event_date') }}
-),
-
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
 ),
 
 maturity as (
     select *
     from {{ ref('rpt_fraud_maturity') }}
     where {{ in_system() }}
-),
-
-labelled as (
-    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 -- First by customer: counting distinct ones directly would sort every payment.
@@ -83,7 +67,7 @@ counted as (
             event_date as known_date
         from {{ this }}
         where
-            {{ maturing('event_date') }}
+            {{ reported('event_date', since=var('maturity_days')) }}
             and not {{ reported('event_date') }}
     {% endif %}
 ),

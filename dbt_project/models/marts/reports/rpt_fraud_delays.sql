@@ -1,34 +1,20 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
-with transactions as (
-    select *
-    from {{ ref('fct_transactions') }}
-    where {{ reported('event_date') }}
+with labelled as (
+    select * from {{ ref('int_payments_labelled') }}
 ),
 
 labels as (
     select *
     from {{ ref('fct_fraud_labels') }}
     where {{ reported('event_date') }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-labelled as (
-    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 -- A later statement that agrees does not make a fraud known later.

@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_changed",
         on_schema_change="fail",
-        meta={"slice": "source", "slice_column": "source_system"},
+        incremental_predicates=["{{ in_system() }}"],
     )
 }}
 
@@ -11,7 +11,9 @@ with delays as (
     select *
     from {{ ref('rpt_fraud_delays') }}
     where
-        {{ matured('event_date') }}
+        {{ in_last_days(
+            'event_date', var('cohort_days'), until=var('maturity_days')
+        ) }}
         and delay_days <= {{ var('maturity_days') }}
 ),
 

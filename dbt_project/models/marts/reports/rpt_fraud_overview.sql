@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "periods", "slice_column": "period_start"},
+        incremental_predicates=["{{ in_periods('period_start') }}"],
     )
 }}
 

@@ -1,22 +1,14 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
-with transactions as (
-    select *
-    from {{ ref('fct_transactions') }}
-    where {{ reported('event_date') }}
-),
-
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
+with labelled as (
+    select * from {{ ref('int_payments_labelled') }}
 ),
 
 features as (
@@ -27,18 +19,6 @@ features as (
 
 dates as (
     select * from {{ ref('dim_dates') }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-labelled as (
-    {{ labelled_payments('known_payments', 'known_labels') }}
 ),
 
 described as (
@@ -53,8 +33,28 @@ described as (
         coalesce(labelled.merchant_category, 'unknown')
             as merchant_category,
         {{ utc_hour('labelled.event_at') }} as event_hour,
-        {{ amount_band('labelled.amount') }} as amount_band,
-        {{ amount_band_rank('labelled.amount') }} as amount_band_rank,
+        case
+            when labelled.amount < 10 then 'under 10'
+            when labelled.amount < 25 then '10 to 24.99'
+            when labelled.amount < 50 then '25 to 49.99'
+            when labelled.amount < 100 then '50 to 99.99'
+            when labelled.amount < 250 then '100 to 249.99'
+            when labelled.amount < 500 then '250 to 499.99'
+            when labelled.amount < 1000 then '500 to 999.99'
+            when labelled.amount < 5000 then '1000 to 4999.99'
+            else '5000 and over'
+        end as amount_band,
+        case
+            when labelled.amount < 10 then 1
+            when labelled.amount < 25 then 2
+            when labelled.amount < 50 then 3
+            when labelled.amount < 100 then 4
+            when labelled.amount < 250 then 5
+            when labelled.amount < 500 then 6
+            when labelled.amount < 1000 then 7
+            when labelled.amount < 5000 then 8
+            else 9
+        end as amount_band_rank,
         case
             when features.is_new_merchant then 'new'
             when not features.is_new_merchant then 'known'

@@ -1,31 +1,36 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "rolling", "slice_column": "calendar_date"},
+        incremental_predicates=[
+            "{{ reported('calendar_date', after=30, since=0, until=0) }}"
+        ],
     )
 }}
+
+{% set so_far -%}
+    over (
+        partition by source_system, currency, window_days
+        order by calendar_date
+        rows between unbounded preceding and current row
+    )
+{%- endset %}
 
 with daily as (
     select *
     from {{ ref('rpt_fraud_daily') }}
-    where {{ rolling('event_date', before=30) }}
+    where {{ reported('event_date', after=30, since=0, until=0, before=30) }}
 ),
 
-transactions as (
+payments as (
     select
         event_date,
         source_system,
         currency,
-        customer_id,
-        raw_object
-    from {{ ref('fct_transactions') }}
-    where {{ rolling('event_date', before=30) }}
-),
-
-known_payments as (
-    {{ known_payments('transactions') }}
+        customer_id
+    from {{ ref('int_payments_known') }}
+    where {{ reported('event_date', after=30, since=0, until=0, before=30) }}
 ),
 
 windows as (
@@ -67,7 +72,7 @@ visits as (
             partition by source_system, currency, customer_id
             order by event_date
         ) as next_date
-    from known_payments
+    from payments
     group by event_date, source_system, currency, customer_id
 ),
 
@@ -189,11 +194,11 @@ rolled as (
         currency,
         window_days,
         last_date,
-        {{ sum_so_far('transaction_count') }} as transaction_count,
-        {{ sum_so_far('amount') }} as amount,
-        {{ sum_so_far('known_fraud_count') }} as known_fraud_count,
-        {{ sum_so_far('known_fraud_amount') }} as known_fraud_amount,
-        {{ sum_so_far('customer_count') }} as customer_count
+        sum(transaction_count) {{ so_far }} as transaction_count,
+        sum(amount) {{ so_far }} as amount,
+        sum(known_fraud_count) {{ so_far }} as known_fraud_count,
+        sum(known_fraud_amount) {{ so_far }} as known_fraud_amount,
+        sum(customer_count) {{ so_far }} as customer_count
     from by_date
 ),
 
@@ -210,7 +215,7 @@ final as (
         customer_count::bigint as active_customer_count
     from rolled
     where
-        {{ rolling('calendar_date') }}
+        {{ reported('calendar_date', after=30, since=0, until=0) }}
         and calendar_date <= last_date
 )
 

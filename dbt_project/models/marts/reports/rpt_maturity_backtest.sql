@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "back_tested", "slice_column": "event_date"},
+        incremental_predicates=["{{ back_tested('event_date') }}"],
     )
 }}
 

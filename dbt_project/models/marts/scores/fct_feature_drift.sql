@@ -1,9 +1,9 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "touched", "slice_column": "event_date"},
+        incremental_predicates=["{{ in_window('event_date') }}"],
     )
 }}
 
@@ -12,7 +12,7 @@
 with drift as (
     select *
     from {{ ref('stg_model__drift') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 final as (

@@ -1,10 +1,10 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
         indexes=[{"columns": ["event_date"]}],
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
@@ -20,14 +20,10 @@ transactions as (
     where {{ reported('event_date') }}
 ),
 
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
 known_labels as (
-    {{ known_labels('labels') }}
+    select *
+    from {{ ref('int_labels_known') }}
+    where {{ reported('event_date') }}
 ),
 
 final as (
@@ -66,6 +62,7 @@ final as (
     left join known_labels
         on
             scores.source_system = known_labels.source_system
+            and scores.event_date = known_labels.event_date
             and scores.event_id = known_labels.event_id
     where scores.decision in ('review', 'decline')
 )

@@ -1,17 +1,17 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
         indexes=[{"columns": ["event_date"]}],
-        meta={"slice": "touched", "slice_column": "event_date"},
+        incremental_predicates=["{{ in_window('event_date') }}"],
     )
 }}
 
 with scores as (
     select *
     from {{ ref('stg_model__scores') }}
-    where {{ touched('event_date') }}
+    where {{ in_window('event_date') }}
 ),
 
 final as (

@@ -1,15 +1,21 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
-with scores as (
+with figures as (
     select *
-    from {{ ref('fct_transaction_scores') }}
+    from {{ ref('rpt_model_periods') }}
+    where period_type = 'day' and {{ reported('period_start') }}
+),
+
+judged as (
+    select *
+    from {{ ref('int_scores_judged') }}
     where {{ reported('event_date') }}
 ),
 
@@ -19,53 +25,28 @@ transactions as (
     where {{ reported('event_date') }}
 ),
 
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
-versions as (
-    select *
-    from {{ ref('dim_models') }}
-    where {{ in_system() }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-judged as (
-    {{ judged_scores(
-        'scores', 'known_labels', 'versions', 'transactions'
-    ) }}
-),
-
-figures as (
-    {{ model_figures(
-        'judged',
-        [
-            'event_date',
-            'source_system',
-            'model_name',
-            'model_version',
-            'is_unseen',
-        ],
-    ) }}
-),
-
+-- A payment that is not loaded has no card.
 cards as (
     select
-        event_date,
-        source_system,
-        model_name,
-        model_version,
-        customer_id,
-        max(score) as score,
-        max(is_fraud) as is_fraud
+        judged.event_date,
+        judged.source_system,
+        judged.model_name,
+        judged.model_version,
+        transactions.customer_id,
+        max(judged.score) as score,
+        max(judged.fraud_count) as fraud_count
     from judged
-    where customer_id is not null
-    group by event_date, source_system, model_name, model_version, customer_id
+    left join transactions
+        on
+            judged.source_system = transactions.source_system
+            and judged.event_id = transactions.event_id
+    where transactions.customer_id is not null
+    group by
+        judged.event_date,
+        judged.source_system,
+        judged.model_name,
+        judged.model_version,
+        transactions.customer_id
 ),
 
 ranked_cards as (
@@ -74,7 +55,7 @@ ranked_cards as (
         source_system,
         model_name,
         model_version,
-        is_fraud,
+        fraud_count,
         row_number() over (
             partition by event_date, source_system, model_name, model_version
             order by score desc, customer_id asc
@@ -88,8 +69,8 @@ found_cards as (
         source_system,
         model_name,
         model_version,
-        sum(is_fraud) as compromised_count,
-        sum(case when place <= {{ cards_a_day() }} then is_fraud else 0 end)
+        sum(fraud_count) as compromised_count,
+        sum(case when place <= {{ cards_a_day() }} then fraud_count else 0 end)
             as found_count
     from ranked_cards
     group by event_date, source_system, model_name, model_version
@@ -97,7 +78,7 @@ found_cards as (
 
 final as (
     select
-        figures.event_date,
+        figures.period_start as event_date,
         figures.source_system,
         figures.model_name,
         figures.model_version,
@@ -134,7 +115,7 @@ final as (
     from figures
     left join found_cards
         on
-            figures.event_date = found_cards.event_date
+            figures.period_start = found_cards.event_date
             and figures.source_system = found_cards.source_system
             and figures.model_name = found_cards.model_name
             and figures.model_version = found_cards.model_version

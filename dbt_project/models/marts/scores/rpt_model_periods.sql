@@ -1,36 +1,28 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "periods", "slice_column": "period_start"},
+        incremental_predicates=["{{ in_periods('period_start') }}"],
     )
 }}
 
-with scores as (
-    select *
-    from {{ ref('fct_transaction_scores') }}
-    where {{ in_whole_periods('event_date') }}
-),
+{% set down_to -%}
+    over (
+        partition by
+            period_type,
+            period_start,
+            source_system,
+            model_name,
+            model_version,
+            is_unseen
+        order by score desc
+        rows between unbounded preceding and current row
+    )
+{%- endset %}
 
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ in_whole_periods('event_date') }}
-),
-
-versions as (
-    select *
-    from {{ ref('dim_models') }}
-    where {{ in_system() }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-judged as (
-    {{ judged_scores('scores', 'known_labels', 'versions') }}
+with judged as (
+    select * from {{ ref('int_scores_judged') }}
 ),
 
 dated as (
@@ -50,21 +42,7 @@ in_period as (
     where {{ in_periods('period_start') }}
 ),
 
-figures as (
-    {{ model_figures(
-        'in_period',
-        [
-            'period_type',
-            'period_start',
-            'source_system',
-            'model_name',
-            'model_version',
-            'is_unseen',
-        ],
-    ) }}
-),
-
-final as (
+counted as (
     select
         period_type,
         period_start,
@@ -72,23 +50,154 @@ final as (
         model_name,
         model_version,
         is_unseen,
-        transaction_count,
-        labelled_count,
-        score_mean,
-        alert_count,
-        alert_share,
-        known_fraud_count,
-        true_positive_count,
-        false_positive_count,
-        missed_fraud_count,
-        alert_precision_ratio,
-        alert_recall_ratio,
-        f1_score,
-        auc,
-        average_precision,
-        brier_score,
-        as_of_date
-    from figures
+        count(*) as transaction_count,
+        sum(labelled_count) as labelled_count,
+        sum({{ exact('score') }}) as score_sum,
+        sum({{ exact('(score - fraud_count) * (score - fraud_count)') }})
+            as squared_error_sum,
+        sum(alert_count) as alert_count,
+        sum(fraud_count) as fraud_count,
+        sum(alert_count * fraud_count) as true_positive_count,
+        sum(alert_count * (labelled_count - fraud_count))
+            as false_positive_count,
+        max(known_date) as as_of_date
+    from in_period
+    group by
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen
+),
+
+-- Payments of one score stand at one place, as scikit-learn has them.
+by_score as (
+    select
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen,
+        score,
+        count(*) as payment_count,
+        sum(fraud_count) as fraud_count
+    from in_period
+    group by
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen,
+        score
+),
+
+ranked as (
+    select
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen,
+        payment_count,
+        fraud_count,
+        sum(payment_count) {{ down_to }} as payments_down_to,
+        sum(fraud_count) {{ down_to }} as frauds_down_to
+    from by_score
+),
+
+-- Of all pairs of a fraud and another payment, those ranked wrongly; a pair
+-- of one score is half wrong.
+areas as (
+    select
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen,
+        sum(
+            fraud_count * (
+                2 * (payments_down_to - frauds_down_to)
+                - (payment_count - fraud_count)
+            )
+        ) as half_pairs_wrong,
+        sum(
+            {{ exact(
+                'fraud_count * frauds_down_to::double precision'
+                ' / payments_down_to'
+            ) }}
+        ) as precision_sum
+    from ranked
+    group by
+        period_type,
+        period_start,
+        source_system,
+        model_name,
+        model_version,
+        is_unseen
+),
+
+final as (
+    select
+        counted.period_type,
+        counted.period_start,
+        counted.source_system,
+        counted.model_name,
+        counted.model_version,
+        counted.is_unseen,
+        counted.transaction_count,
+        counted.labelled_count::bigint as labelled_count,
+        counted.score_sum::double precision / counted.transaction_count
+            as score_mean,
+        counted.alert_count::bigint as alert_count,
+        counted.alert_count::double precision / counted.transaction_count
+            as alert_share,
+        counted.fraud_count::bigint as known_fraud_count,
+        counted.true_positive_count::bigint as true_positive_count,
+        counted.false_positive_count::bigint as false_positive_count,
+        (counted.fraud_count - counted.true_positive_count)::bigint
+            as missed_fraud_count,
+        counted.true_positive_count::double precision
+        / nullif(counted.true_positive_count + counted.false_positive_count, 0)
+            as alert_precision_ratio,
+        counted.true_positive_count::double precision
+        / nullif(counted.fraud_count, 0) as alert_recall_ratio,
+        case
+            when
+                counted.fraud_count > 0
+                and counted.true_positive_count
+                + counted.false_positive_count > 0
+                then
+                    2 * counted.true_positive_count::double precision
+                    / (
+                        counted.fraud_count
+                        + counted.true_positive_count
+                        + counted.false_positive_count
+                    )
+        end as f1_score,
+        1 - areas.half_pairs_wrong::double precision / nullif(
+            2 * counted.fraud_count
+            * (counted.transaction_count - counted.fraud_count),
+            0
+        ) as auc,
+        areas.precision_sum::double precision / nullif(counted.fraud_count, 0)
+            as average_precision,
+        counted.squared_error_sum::double precision
+        / counted.transaction_count as brier_score,
+        counted.as_of_date
+    from counted
+    left join areas
+        on
+            counted.period_type = areas.period_type
+            and counted.period_start = areas.period_start
+            and counted.source_system = areas.source_system
+            and counted.model_name = areas.model_name
+            and counted.model_version = areas.model_version
+            and counted.is_unseen = areas.is_unseen
 )
 
 select * from final

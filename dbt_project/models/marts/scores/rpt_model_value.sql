@@ -1,15 +1,15 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
-with scores as (
+with judged as (
     select *
-    from {{ ref('fct_transaction_scores') }}
+    from {{ ref('int_scores_judged') }}
     where {{ reported('event_date') }}
 ),
 
@@ -19,26 +19,24 @@ transactions as (
     where {{ reported('event_date') }}
 ),
 
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
-versions as (
-    select *
-    from {{ ref('dim_models') }}
-    where {{ in_system() }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-judged as (
-    {{ judged_scores(
-        'scores', 'known_labels', 'versions', 'transactions'
-    ) }}
+-- A payment that is not loaded has no money and no currency.
+priced as (
+    select
+        judged.event_date,
+        judged.source_system,
+        judged.model_name,
+        judged.model_version,
+        judged.is_unseen,
+        judged.known_date,
+        coalesce(transactions.currency, 'XXX') as currency,
+        coalesce(transactions.amount, 0) * judged.fraud_count as fraud_amount,
+        coalesce(transactions.amount, 0)
+        * judged.fraud_count * judged.alert_count as saved_amount
+    from judged
+    left join transactions
+        on
+            judged.source_system = transactions.source_system
+            and judged.event_id = transactions.event_id
 ),
 
 counted as (
@@ -50,11 +48,10 @@ counted as (
         currency,
         is_unseen,
         count(*) as transaction_count,
-        sum(amount * is_fraud) as known_fraud_amount,
-        sum(amount * is_fraud * is_alert) as saved_amount,
-        max(greatest(event_date, coalesce(known_date, event_date)))
-            as as_of_date
-    from judged
+        sum(fraud_amount) as known_fraud_amount,
+        sum(saved_amount) as saved_amount,
+        max(known_date) as as_of_date
+    from priced
     group by
         event_date,
         source_system,

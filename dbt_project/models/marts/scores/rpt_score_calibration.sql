@@ -1,36 +1,18 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="slice",
+        incremental_strategy="replace_where",
         on_schema_change="fail",
-        meta={"slice": "reported", "slice_column": "event_date"},
+        incremental_predicates=["{{ reported('event_date') }}"],
     )
 }}
 
-with scores as (
+{%- set edges = calibration_edges() %}
+
+with judged as (
     select *
-    from {{ ref('fct_transaction_scores') }}
+    from {{ ref('int_scores_judged') }}
     where {{ reported('event_date') }}
-),
-
-labels as (
-    select *
-    from {{ ref('fct_fraud_labels') }}
-    where {{ reported('event_date') }}
-),
-
-versions as (
-    select *
-    from {{ ref('dim_models') }}
-    where {{ in_system() }}
-),
-
-known_labels as (
-    {{ known_labels('labels') }}
-),
-
-judged as (
-    {{ judged_scores('scores', 'known_labels', 'versions') }}
 ),
 
 binned as (
@@ -39,11 +21,19 @@ binned as (
         source_system,
         model_name,
         model_version,
-        {{ bin_edge('score') }} as score_from,
-        {{ bin_edge('score', upper=true) }} as score_to,
+        {% for column, shown in (
+            ("score_from", edges[:-1]), ("score_to", edges[1:])
+        ) -%}
+            cast(case
+                {%- for edge in edges[1:-1] %}
+                    when score < {{ edge }} then {{ shown[loop.index0] }}
+                {%- endfor %}
+                else {{ shown[-1] }}
+            end as double precision) as {{ column }},
+        {% endfor -%}
         is_unseen,
         score,
-        is_fraud,
+        fraud_count,
         known_date
     from judged
 ),
@@ -59,9 +49,8 @@ counted as (
         is_unseen,
         count(*) as transaction_count,
         sum({{ exact('score') }}) as score_sum,
-        sum(is_fraud) as fraud_count,
-        max(greatest(event_date, coalesce(known_date, event_date)))
-            as as_of_date
+        sum(fraud_count) as fraud_count,
+        max(known_date) as as_of_date
     from binned
     group by
         event_date,

@@ -137,7 +137,7 @@ def test_two_sources_on_the_same_days_have_a_model_each(
     history, day = Window("handbook", HISTORY.start, HISTORY.end), Window.of("handbook", DAY.span)
     snapshots = site.lake.publish(world, other)
     ours, _ = site.train(snapshots, "train_sparkov")
-    assert ours.unused_features == []
+    assert ours.unused_features == ()
     with pytest.raises(NoChampion, match="handbook has no champion"):
         site.score(snapshots, day)
 
@@ -145,7 +145,7 @@ def test_two_sources_on_the_same_days_have_a_model_each(
     theirs, gate = site.train(snapshots, "train_handbook", history)
     assert gate.passed, [check for check in gate.checks if not check.passed]
     assert (theirs.window.source, theirs.model_version) == ("handbook", 1)
-    assert theirs.unused_features == list(lacking)
+    assert theirs.unused_features == lacking
     assert theirs.snapshots == snapshots
     assert site.alias("champion", "handbook") == 1
     assert site.alias("champion") == champion

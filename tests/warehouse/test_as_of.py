@@ -119,5 +119,5 @@ def test_help_and_a_text_that_is_no_date(capsys: pytest.CaptureFixture[str]) -> 
             as_of.main(arguments)
         assert ended.value.code == code
     told = capsys.readouterr()
-    assert "PRODUCTION stays as it is" in " ".join(told.out.split())
+    assert "PRODUCTION does not change" in " ".join(told.out.split())
     assert "'May' is not a date" in told.err

@@ -20,8 +20,8 @@ for this run and in the totals of the window; nothing counts twice.
 A published run that is cleared is skipped.
 
 **When it fails**
-- `rehearse`, `redrive`: Spark or a store was unavailable (retried automatically); or another window
-  has processed the same objects, so the quarantine differs from the ledger: process the window first.
+- `rehearse`, `redrive`: Spark or a store was unavailable (retried automatically); or another
+  window has processed these objects, so the quarantine differs from the ledger: process it first.
 - `gate_processed`: a check failed; the audit branch was dropped, and the published tables are
   unchanged. Read the report, fix the cause, then *Clear* the run from `redrive`.
 - `publish` with *main moved*: another run has published since; *Clear* the run from `redrive`.

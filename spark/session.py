@@ -19,8 +19,9 @@ _LOST: Final = re.compile(
     r"|RESPONSE_ALREADY_RECEIVED|StatusCode\.UNAVAILABLE|closed channel"
 )
 
-_newest: SparkSession | None = None
-"""The Connect session that this process was given last."""
+_opened: Final[list[SparkSession]] = []
+"""Every Connect session of this process. PySpark closes a session that is garbage collected, which
+may happen inside a call that owns the lock that closing waits for: the process then hangs."""
 
 
 class DriverLostError(ConnectionError):
@@ -43,13 +44,12 @@ def session(settings: Settings, jars: Sequence[Path] = ()) -> SparkSession:
 
 
 def _of_server(address: str) -> SparkSession:
-    global _newest
-    # A client that sees its server restarted closes itself, and yet stays the registered session:
-    # later ones are not registered, so that Great Expectations finds none. `stop` removes it.
-    if _newest is not None and _newest.is_stopped:
-        _newest.stop()
+    # A client that detects a restarted server closes its session, which stays the registered one:
+    # later sessions are not registered, and Great Expectations has none. `stop` removes it.
+    if _opened and _opened[-1].is_stopped:
+        _opened[-1].stop()
     for _ in range(2):  # the active session of this thread, and the default one
-        _newest = spark = _reached(address)
+        spark = _reached(address)
         try:
             # A request to the server; a restarted one may answer only version requests.
             spark.sql("SELECT 1")
@@ -60,8 +60,7 @@ def _of_server(address: str) -> SparkSession:
         # The client does not always detect that its session has ended, and would return it again.
         spark.release_session_on_close = False  # the server of this session does not exist any more
         spark.stop()
-    _newest = _reached(address)
-    return _newest
+    return _reached(address)
 
 
 def _reached(address: str) -> SparkSession:
@@ -73,6 +72,8 @@ def _reached(address: str) -> SparkSession:
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
     spark = SparkSession.builder.remote(address).getOrCreate()
+    if spark not in _opened:
+        _opened.append(spark)
     spark.client.set_retry_policies([DefaultPolicy(max_retries=60, max_backoff=2000)])
     return spark
 

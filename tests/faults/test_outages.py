@@ -3,7 +3,9 @@
 The tests are one story in the order below, on one day after another.
 """
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -105,7 +107,10 @@ def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None
 def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
     line: "Watched",
 ) -> None:
-    """Great Expectations asks PySpark for its session. Slow: the driver starts again."""
+    """Great Expectations asks PySpark for its session; a lost one is never garbage collected.
+
+    Slow: the driver starts again.
+    """
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.session import SparkSession
 
@@ -121,6 +126,10 @@ def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
     assert renewed.range(3).count() == 3
     assert SparkSession.builder.getOrCreate() is renewed
     assert session(line.settings) is renewed
+    kept = weakref.ref(lost)
+    del lost
+    gc.collect()
+    assert kept() is not None, "PySpark may hang when the garbage collector closes a session"
 
 
 def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(

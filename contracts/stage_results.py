@@ -33,7 +33,7 @@ class StageResult:
 
     `dates` are the business dates it wrote, `snapshots` the Iceberg snapshot of each table that the
     next stage has to read, `branch` the audit branch while it is not yet published. A stage adds
-    fields in a subclass; as plain values those lie apart, under `details`.
+    fields in a subclass, which `to_dict` writes under `details`.
     """
 
     stage: ClassVar[Stage]

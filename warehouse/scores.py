@@ -26,7 +26,7 @@ _DRIFT: Final = TABLES["staging.feature_drift"]
 def stage_scores(
     dsn: str, scored: ScoreResult, scores: pa.Table, drift: pa.Table | None = None
 ) -> ScoreResult:
-    """Copy scores into a shadow table of STAGING, and add its name to the details of the result.
+    """Copy scores into a shadow table of STAGING, and return the result with the name of the table.
 
     `drift` has the drift of the scored features, for a champion that recorded its training data.
     """

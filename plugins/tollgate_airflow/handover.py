@@ -13,7 +13,7 @@ _R = TypeVar("_R", bound=StageResult)
 
 
 def previous(kind: type[_R], run: Run) -> _R:
-    """Return the result that `stage` recorded for this window.
+    """Return the last result of this kind that was recorded for the window.
 
     Raises:
         LedgerError: when the window never passed that stage.

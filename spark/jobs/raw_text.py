@@ -1,6 +1,6 @@
 """Read text of Raw in Spark's Python workers, by the code that counted it at landing.
 
-Spark's own readers of CSV and JSON tell no row's position and drop what they cannot read.
+Spark's readers of CSV and JSON give no position of a row and drop what they cannot read.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from sources import text
 from sources.declaration import Source, Version
 from sources.manifest import RawObject
 
-# The workers need no copy of our packages: the code that reads text travels with the job.
+# The workers need no copy of the packages: the module that reads text is sent with the job.
 cloudpickle.register_pickle_by_value(text)
 
 _ObjectRows = Iterator[tuple[str, Iterator[text.Row]]]
@@ -60,8 +60,8 @@ def rows_of_lines(
 ) -> DataFrame:
     """Return the rows of text files, each value as it is written; a task takes a block of lines.
 
-    Spark splits the files and keeps the bytes of a line as they are, whatever they are. The lines
-    of each block are counted first, so that a row has the position that it has in its file.
+    Spark splits the files and keeps the bytes of each line, valid UTF-8 or not. A first job counts
+    the lines of each block, from which the position of a row in its file follows.
     """
     names, delimiter = _names(version), source.delimiter
     lines = (
@@ -101,10 +101,10 @@ def rows_of_lines(
 def _count(
     lines: DataFrame, objects: Sequence[RawObject]
 ) -> tuple[dict[tuple[str, int], int], dict[str, int], set[str]]:
-    """Count the lines of each block, and return what a task cannot see in its block.
+    """Count the lines of each block, and return what a task cannot know from its block.
 
-    That is how many lines of the file come before it; the number of the last line of a file that
-    ends without a line end; and which files begin with a byte order mark, since Spark drops it.
+    Returns: the number of lines of the file before each block; the number of the last line of each
+    file that ends without a line end; the files with a byte order mark, which Spark drops.
     """
     blocks = (
         lines.groupBy("raw_object", "block")

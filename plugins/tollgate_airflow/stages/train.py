@@ -19,7 +19,7 @@ from tollgate_airflow.task_metrics import belongs_to
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
-    """Train and register a model, and promote it if it passes the model gate; return a summary.
+    """Train and register a model, and promote it if it passes the model gate; return its result.
 
     Without a window, training uses data up to the last date of the source with features.
     """

@@ -87,6 +87,7 @@ QUARANTINE: Final = (
     "first_seen_at",
     "redrive_count",
     "redrive_run_id",
+    "delivered_date",
 )
 FEATURE_ROW: Final = (
     "event_id",
@@ -213,7 +214,8 @@ LAKE_AND_STAGING: Final = (
         QUARANTINE_GRAIN,
         ("raw_object", "raw_position"),
         QUARANTINE,
-        also_nullable=QUARANTINE_NULLS,
+        "delivered_date",
+        QUARANTINE_NULLS,
     ),
     *_both("features", "sandbox", FEATURE_GRAIN, EVENT_KEY, FEATURE_ROW, "event_date"),
     Table(

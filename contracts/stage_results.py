@@ -105,12 +105,16 @@ class LandResult(StageResult):
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessResult(StageResult):
-    """Payments in Processed; `reasons` counts the quarantined rows by reason."""
+    """Payments in Processed; `reasons` counts the quarantined rows by reason.
+
+    `delivered_dates` are the dates of its deliveries, by which the quarantine is partitioned.
+    """
 
     stage = Stage.PROCESS
 
     manifests: tuple[str, ...]
     reasons: dict[str, int]
+    delivered_dates: tuple[date, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +154,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class StagedTable:
-    """A table staged beside STAGING; `sequence` orders the snapshots of its source in the lake."""
+    """A shadow table of STAGING; `sequence` orders the snapshots of its source in the lake.
+
+    `dates` are the dates that the load copied, None for a table without dates.
+    """
 
     sequence: int
     rows: int
-    days: int
+    dates: tuple[date, ...] | None
     differences: tuple[Difference, ...]
 
 
@@ -162,15 +169,13 @@ class StagedTable:
 class LoadResult(StageResult):
     """Tables staged beside STAGING, by the name of the table that they are for.
 
-    `beside` are their names, `payment_dates` and `feature_dates` the days that they hold.
+    `beside` are their names.
     """
 
     stage = Stage.LOAD
 
     beside: dict[str, str]
     tables: dict[str, StagedTable]
-    payment_dates: tuple[date, ...]
-    feature_dates: tuple[date, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,8 +208,7 @@ def _lake_sums(catalog: Any, table: Table, staged: LoadResult, groups: Sequence[
     columns = tuple(dict.fromkeys((*groups, *summed[:-1], *content)))
     scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[source]}
     if table.partition_by:
-        is_featured = table.short_name == "features"
-        dates = staged.feature_dates if is_featured else staged.payment_dates
+        dates = staged.tables[table.name].dates or ()
         scan["row_filter"] = in_dates(table.partition_by, dates)
     with catalog.load_table(source).scan(**scan).to_arrow_batch_reader() as batches:
         measured = (_measured(batch, groups, summed, content) for batch in batches)

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+from contracts.stage_results import PrepareResult, ProcessResult
+from contracts.tables import Table
+
 
 def date_ranges(days: Iterable[date], before: int = 0, after: int = 0) -> list[tuple[date, date]]:
     """Return the merged ranges of each day with `before` days before and `after` days after it.
@@ -21,3 +24,10 @@ def date_ranges(days: Iterable[date], before: int = 0, after: int = 0) -> list[t
         else:
             merged.append((start, end))
     return merged
+
+
+def touched_dates(result: ProcessResult | PrepareResult, table: Table) -> tuple[date, ...]:
+    """Return the dates on which a run wrote rows of a table."""
+    if table.partition_by == "delivered_date" and isinstance(result, ProcessResult):
+        return result.delivered_dates
+    return result.dates

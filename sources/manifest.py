@@ -1,14 +1,18 @@
 """The manifest of a landed window: its objects in Raw and their content."""
 
 import json
+import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from contracts.windows import Window
 from sources.store import explained
+
+_DATE_AT_END: Final = re.compile(r"\d{4}-\d{2}-\d{2}$")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,15 @@ class RawObject:
     amounts: dict[str, Decimal] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     problem: str | None = None
+
+    @property
+    def delivered_date(self) -> date:
+        """Return the last date in the name of the delivery, else the UTC date of its landing."""
+        dated = _DATE_AT_END.search(self.key.split("/")[2])
+        if dated is not None:
+            with suppress(ValueError):  # as 2024-02-30
+                return date.fromisoformat(dated[0])
+        return self.landed_at.astimezone(UTC).date()
 
 
 @dataclass(frozen=True)

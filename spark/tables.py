@@ -21,9 +21,11 @@ from contracts.render.to_iceberg import create_table, qualified
 from contracts.tables import TABLES, Table, zone
 from lake.dates import date_ranges
 from spark.conform import conform
+from spark.transforms.quarantine import delivered_date
 
 _COMMITS_AT_ONCE: Final = 3
 MAIN: Final = "main"
+_QUARANTINE: Final = TABLES["processed.quarantine"]
 _NOTE: Final = "tollgate.note"
 ONE_FILE_AT_A_TIME: Final = {"fanout-enabled": "false"}
 """Options of writes. Rows of a task are sorted by date, and one file is open at a time. By default
@@ -61,11 +63,26 @@ def alter(spark: SparkSession, statement: str) -> None:
 
 
 def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
-    """Create the tables of a zone that do not exist yet, and return them all."""
+    """Create the tables of a zone that do not exist, upgrade those that do, and return them all."""
     tables = zone(of_zone)
     existing = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
     in_parallel(spark, [create_table(t) for t in tables if t.short_name not in existing])
+    if _QUARANTINE in tables and _QUARANTINE.short_name in existing:
+        _upgrade_quarantine(spark)
     return tables
+
+
+def _upgrade_quarantine(spark: SparkSession) -> None:
+    """Partition a quarantine of an earlier version, which has no dates of delivery.
+
+    Iceberg replaces the table in one commit. Earlier snapshots stay readable.
+    """
+    name, column = qualified(_QUARANTINE.name), str(_QUARANTINE.partition_by)
+    quarantine = spark.table(name)
+    if column not in quarantine.columns:
+        date = delivered_date(F.col("raw_object"), F.col("first_seen_at"))
+        rows = conform(quarantine.withColumn(column, date), _QUARANTINE)
+        rows.writeTo(name).using("iceberg").partitionedBy(F.col(column)).createOrReplace()
 
 
 def open_branch(spark: SparkSession, tables: Sequence[Table], branch: str) -> None:

@@ -23,8 +23,8 @@ _MODEL: Final = {
     "seconds": 1.5,
 }
 _REST: Final[dict[type[StageResult], dict[str, Any]]] = {
-    ProcessResult: {"manifests": (), "reasons": {}},
-    LoadResult: {"beside": {}, "tables": {}, "payment_dates": (), "feature_dates": ()},
+    ProcessResult: {"manifests": (), "reasons": {}, "delivered_dates": ()},
+    LoadResult: {"beside": {}, "tables": {}},
     BuildResult: {
         "layer": "core",
         "as_of": date(2024, 5, 1),

@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, StagedTable
 from contracts.tables import TABLES, Table
+from lake.dates import touched_dates
 from warehouse import reconcile
 
 SOURCES: Final = {
@@ -51,7 +52,7 @@ class Copied:
         return StagedTable(
             sequence=self.sequence,
             rows=int(sum(group["rows"] for group in self.staging.values())),
-            days=len(self.copy.dates or ()),
+            dates=self.copy.dates,
             differences=differences[:_SHOWN_DIFFERENCES],
         )
 
@@ -66,7 +67,8 @@ def of(processed: ProcessResult, prepared: PrepareResult) -> list[Copy]:
     def dates(source: str) -> tuple[date, ...] | None:
         if TABLES[source].partition_by is None:
             return None
-        return prepared.dates if source.startswith("sandbox.") else processed.dates
+        result = prepared if source.startswith("sandbox.") else processed
+        return touched_dates(result, TABLES[source])
 
     return [
         Copy(TABLES[target], source, snapshots[source], dates(source))
@@ -87,8 +89,6 @@ def result(
         balances=reconcile.balances(payments.lake, payments.staging),
         beside={name: table.beside for name, table in tables.items()},
         tables={name: table.staged() for name, table in tables.items()},
-        payment_dates=processed.dates,
-        feature_dates=prepared.dates,
     )
 
 
@@ -111,7 +111,5 @@ def require_agreement(staged: LoadResult) -> None:
 
 def days(table: Table, staged: LoadResult) -> list[date | None]:
     """Return the days staged of a table; None stands for the whole of one without dates."""
-    if table.partition_by is None:
-        return [None]
-    is_featured = table.short_name == "features"
-    return list(staged.feature_dates if is_featured else staged.payment_dates)
+    dates = staged.tables[table.name].dates
+    return [None] if dates is None else list(dates)

@@ -21,6 +21,7 @@ LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
 RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
+_QUARANTINE: Final = TABLES["staging.quarantine"]
 RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, *model_tables.TABLES)
 """Tables of STAGING that receive single rows."""
 _CONSERVED: Final = tuple(
@@ -36,6 +37,21 @@ _INDEXES: Final = (
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
     "create index if not exists model_versions_source on staging.model_versions (source_system)",
 )
+
+_DATED: Final = """
+select
+    *,
+    coalesce(
+        case
+            when pg_input_is_valid(right(split_part(raw_object, '/', 3), 10), 'date')
+                and right(split_part(raw_object, '/', 3), 10) like '____-__-__'
+                then right(split_part(raw_object, '/', 3), 10)::date
+        end,
+        (first_seen_at at time zone 'UTC')::date
+    ) as delivered_date
+from staging.quarantine_undated
+"""
+"""The quarantine of an earlier version, with `RawObject.delivered_date` of each row."""
 
 LAYER_STATE: Final = (
     "create table if not exists production_audit.layer_state (layer text, source_system text,"
@@ -70,6 +86,7 @@ def migrate(settings: Settings) -> None:
         loader.execute(sql.SQL("grant usage on schema staging to {}").format(developer))
         default = "alter default privileges in schema staging grant select on tables to {}, {}"
         loader.execute(sql.SQL(default).format(transformer, developer))
+        _upgrade_quarantine(loader)
         for table in zone("staging"):
             loader.execute(_create(table).encode())
             _require_declared(loader, table)
@@ -103,6 +120,30 @@ def _create(table: Table) -> str:
             table, table.name, *(_CONSERVED if table is BALANCES else ())
         )
     return to_postgres.create_parent(table, table.name)
+
+
+def _upgrade_quarantine(loader: psycopg.Connection) -> None:
+    """Partition a quarantine of an earlier version, which has no dates of delivery.
+
+    This drops dbt's view of the table. The next build creates it again.
+    """
+    stored = tuple(name for name, _, _ in schema_check.columns(loader, _QUARANTINE.name))
+    if (*stored, "delivered_date") != _QUARANTINE.column_names:
+        return
+    loader.execute("alter table staging.quarantine rename to quarantine_undated")
+    loader.execute(_create(_QUARANTINE).encode())
+    loader.execute(f"create temporary table dated on commit drop as {_DATED}".encode())
+    days = loader.execute("select distinct delivered_date from dated").fetchall()
+    key = ", ".join(_QUARANTINE.key)
+    for (day,) in days:
+        name = f"staging.{to_postgres.partition_name(_QUARANTINE, day)}"
+        loader.execute(
+            f"create table {name} partition of {_QUARANTINE.name} (primary key ({key}))"
+            f" {to_postgres.partition_bound(day)}".encode()
+        )
+    names = ", ".join(_QUARANTINE.column_names)
+    loader.execute(f"insert into {_QUARANTINE.name} ({names}) select {names} from dated".encode())  # noqa: S608 - our own names
+    loader.execute("drop table staging.quarantine_undated cascade")
 
 
 def _require_declared(connection: psycopg.Connection, table: Table) -> None:

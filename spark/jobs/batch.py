@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.results import Balance
+from contracts.tables import TABLES
 from lake.dates import date_ranges
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
@@ -158,17 +159,19 @@ def write_batch(
     *,
     kept: Callable[[str], DataFrame],
     refused: DataFrame | None,
+    delivered: Sequence[date],
 ) -> None:
     """Write each table's new content on the dates `touched` to the branch.
 
-    `kept` returns, of a dated table, the rows that stay beside those of the batch; `refused` is
-    the new content of the quarantine, None when that stays as it is.
+    `kept` returns the rows of a dated table that stay beside those of the batch. `refused` are the
+    rows of the batch for the quarantine, on the dates `delivered`. None leaves it as it is.
     """
 
-    def dated(table: str, rows: DataFrame) -> None:
-        there = kept(table).filter(within("event_date", date_ranges(touched)))
+    def dated(table: str, rows: DataFrame, dates: Sequence[date] = touched) -> None:
+        column = str(TABLES[table].partition_by)
+        there = kept(table).filter(within(column, date_ranges(dates)))
         both = there.unionByName(rows.select(*there.columns))
-        write(both, table, branch, touched)
+        write(both, table, branch, dates)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
         # What stands in the table by now costs no second reading of Raw.
@@ -189,7 +192,7 @@ def write_batch(
             lambda: party("processed.merchants", merchants),
         ]
     if refused is not None:
-        first.append(lambda: write(refused, "processed.quarantine", branch))
+        first.append(lambda: dated("processed.quarantine", refused, delivered))
     with ThreadPoolExecutor(_WRITES_AT_ONCE) as pool:
         for writes in (first, then):
             for done in [pool.submit(task) for task in writes]:

@@ -46,12 +46,11 @@ def process(
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    objects = sorted({held.key for manifest in manifests for held in manifest.objects})
     # Parquet is read again by each write, only the columns that it needs: cheaper than to keep all.
     batch = load(spark, source, manifests, raw_bucket, key_file)
-    is_text = any(not key.endswith(".parquet") for key in objects)
+    is_text = any(not key.endswith(".parquet") for key in _objects(manifests))
     with on_disk(batch) if is_text else nullcontext(batch) as rows:
-        groups, touched = _write(spark, source, rows, manifests, objects, window, branch)
+        groups, touched, delivered = _write(spark, source, rows, manifests, window, branch)
     held = references(spark, tables)
     return ProcessResult(
         window=window,
@@ -62,6 +61,7 @@ def process(
         balances=balances(groups),
         manifests=tuple(manifest.key for manifest in manifests),
         reasons=reasons(groups),
+        delivered_dates=delivered,
     ).check()
 
 
@@ -70,14 +70,14 @@ def _write(
     source: Source,
     batch: DataFrame,
     manifests: Sequence[Manifest],
-    objects: Sequence[str],
     window: Window,
     branch: str,
-) -> tuple[list[Row], tuple[date, ...]]:
-    """Write the batch that the objects hold onto the branch, in place of what stood there of them.
+) -> tuple[list[Row], tuple[date, ...], tuple[date, ...]]:
+    """Write the batch onto the branch, in place of the rows there that come from its objects.
 
-    Returns its groups, counted, and the dates that it touches.
+    Returns the counts of its groups, the dates that it touches, and the dates of its deliveries.
     """
+    objects = _objects(manifests)
     judged = judge(spark, batch, branch, own=objects)
     groups = counted(judged)
     _check_arrived(groups, manifests)
@@ -91,15 +91,29 @@ def _write(
         return read(spark, table, branch).filter(is_foreign)
 
     before = read(spark, "processed.quarantine", branch).filter(~is_foreign)
+    dates_before = {row[0] for row in before.select("delivered_date").distinct().collect()}
+    dates = {landed.delivered_date for manifest in manifests for landed in manifest.objects}
+    delivered = tuple(sorted(dates | dates_before))
     refused = None
-    if reasons(groups) or not before.isEmpty():
-        rows = with_history(judged.filter(F.col("verdict") == QUARANTINED), before)
-        rows = rows.withColumns({"window_key": F.lit(window.key), "rules": rules(source)})
-        there = kept("processed.quarantine")
-        refused = there.unionByName(rows.select(*there.columns))
+    if reasons(groups) or dates_before:
+        refused = with_history(judged.filter(F.col("verdict") == QUARANTINED), before)
+        refused = refused.withColumns({"window_key": F.lit(window.key), "rules": rules(source)})
     accepted = judged.filter(F.col("verdict") == ACCEPTED)
-    write_batch(spark, source, accepted, touched, branch, kept=kept, refused=refused)
-    return groups, touched
+    write_batch(
+        spark,
+        source,
+        accepted,
+        touched,
+        branch,
+        kept=kept,
+        refused=refused,
+        delivered=delivered,
+    )
+    return groups, touched, delivered
+
+
+def _objects(manifests: Sequence[Manifest]) -> list[str]:
+    return sorted({held.key for manifest in manifests for held in manifest.objects})
 
 
 def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:

@@ -5,15 +5,15 @@ from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 
-from contracts.stage_results import StageResult
+from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.tables import TABLES
-from lake.dates import date_ranges
+from lake.dates import date_ranges, touched_dates
 from spark.tables import read, within
 
 
 def audit_frame(
     spark: SparkSession,
-    result: StageResult,
+    result: ProcessResult | PrepareResult,
     table: str,
     dates: Sequence[date] | None = None,
 ) -> DataFrame:
@@ -21,8 +21,9 @@ def audit_frame(
 
     Of a partitioned table only `dates` are read, by default those that the run wrote.
     """
+    declared = TABLES[table]
     frame = read(spark, table, result.snapshots[table])
-    partition = TABLES[table].partition_by
-    if partition is None:
+    if declared.partition_by is None:
         return frame
-    return frame.filter(within(partition, date_ranges(result.dates if dates is None else dates)))
+    days = touched_dates(result, declared) if dates is None else dates
+    return frame.filter(within(declared.partition_by, date_ranges(days)))

@@ -131,13 +131,22 @@ def redrive(
         touched = sorted({row["event_date"] for row in judged.groups if row["verdict"] == ACCEPTED})
 
         def kept(table: str) -> DataFrame:
-            # What a run that was killed while it published has left there already is not doubled.
-            key = ["source_system", "event_id", "raw_object"]
-            mine = F.broadcast(accepted.select(key))
-            return read(spark, table, branch).join(mine, key, "left_anti")
+            key, rows = list(_PLACE), judged.rows
+            if table != _QUARANTINE:
+                # A killed run may have published some of these payments.
+                key, rows = ["source_system", "event_id", "raw_object"], accepted
+            return read(spark, table, branch).join(F.broadcast(rows.select(key)), key, "left_anti")
 
-        refused = _refused(spark, judged, processed.window, run_id, branch)
-        write_batch(spark, judged.source, accepted, touched, branch, kept=kept, refused=refused)
+        write_batch(
+            spark,
+            judged.source,
+            accepted,
+            touched,
+            branch,
+            kept=kept,
+            refused=_refused(judged, processed.window, run_id),
+            delivered=processed.delivered_dates,
+        )
     held = references(spark, tables)
     moved = RedriveResult(
         window=processed.window,
@@ -156,6 +165,7 @@ def redrive(
         balances=_restated(processed.balances, judged.groups),
         manifests=processed.manifests,
         reasons=_reasons_after(processed.reasons, judged.groups),
+        delivered_dates=processed.delivered_dates,
         redrive=moved,
     ).check()
 
@@ -242,15 +252,13 @@ def _only(manifests: Sequence[Manifest], objects: set[str]) -> list[Manifest]:
     return [manifest for manifest in kept if manifest.objects]
 
 
-def _refused(
-    spark: SparkSession, judged: _Judged, window: Window, run_id: str, branch: str
-) -> DataFrame:
-    """Return the quarantine without the selected rows, and with those that fail again."""
+def _refused(judged: _Judged, window: Window, run_id: str) -> DataFrame:
+    """Return the selected rows that fail again, with one redrive more."""
     # A run that is tried again has counted already.
     is_counted = F.coalesce(F.col("redrive_run_id") == run_id, F.lit(False))
     failed = judged.rows.filter(F.col("verdict") == QUARANTINED)
     failed = failed.withColumns({name: F.col(f"was.{name}") for name in HISTORY})
-    again = failed.withColumns(
+    return failed.withColumns(
         {
             "window_key": F.lit(window.key),
             "rules": rules(judged.source),
@@ -258,10 +266,6 @@ def _refused(
             "redrive_run_id": F.lit(run_id),
         }
     )
-    there = read(spark, _QUARANTINE, branch)
-    tried = F.broadcast(judged.rows.select(*_PLACE))
-    others = there.join(tried, list(_PLACE), "left_anti")
-    return others.unionByName(again.select(*there.columns))
 
 
 def _counted(judged: DataFrame) -> tuple[Row, ...]:

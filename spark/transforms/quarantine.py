@@ -11,7 +11,7 @@ from contracts.reasons import DESCRIPTIONS, RejectReason
 from sources.declaration import Source
 from sources.rules import MAPPED_COLUMNS
 
-HISTORY: Final = ("first_seen_at", "redrive_count", "redrive_run_id")
+HISTORY: Final = ("first_seen_at", "redrive_count", "redrive_run_id", "delivered_date")
 """Columns that a refused row keeps when a redrive refuses it again."""
 _CODED: Final = tuple(n for n in MAPPED_COLUMNS if n in COLUMNS and COLUMNS[n].allowed)
 _PLACES: Final = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
@@ -26,16 +26,33 @@ def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
     >>> refused = spark.sql("SELECT 'day' raw_object, id raw_position FROM range(2)")
     >>> refused = refused.withColumn("ingested_at", F.now())
     >>> held = refused.limit(1).selectExpr(
-    ...     "*", "ingested_at first_seen_at", "1L redrive_count", "'run' redrive_run_id"
+    ...     "*", "ingested_at first_seen_at", "1L redrive_count", "'run' redrive_run_id",
+    ...     "current_date() delivered_date"
     ... )
     >>> sorted(row.redrive_count for row in with_history(refused, held).collect())
     [0, 1]
     """
+    date_of_new = delivered_date(F.col("raw_object"), F.col("ingested_at"))
     return (
         refused.join(F.broadcast(held.select(*_HELD)), ["raw_object", "raw_position"], "left")
         .withColumn("first_seen_at", F.coalesce("first_seen_at", "ingested_at"))
         .withColumn("redrive_count", F.coalesce("redrive_count", F.lit(0).cast("bigint")))
+        .withColumn("delivered_date", F.coalesce("delivered_date", date_of_new))
     )
+
+
+def delivered_date(raw_object: Column, landed_at: Column) -> Column:
+    """Return the last date in the name of a delivery, else the UTC date of its landing.
+
+    It equals `RawObject.delivered_date`. The key of a Raw object has the name as its third part.
+
+    >>> row = spark.sql("SELECT 's/transactions/2024-05-01/0a.csv' raw_object, now() landed_at")
+    >>> row.select(delivered_date(F.col("raw_object"), F.col("landed_at"))).first()[0]
+    datetime.date(2024, 5, 1)
+    """
+    dated = F.right(F.split_part(raw_object, F.lit("/"), F.lit(3)), F.lit(10))
+    is_dated = dated.rlike(r"^\d{4}-\d{2}-\d{2}$")
+    return F.coalesce(F.when(is_dated, dated.try_cast("date")), F.to_date(landed_at))
 
 
 def rules(source: Source) -> Column:

@@ -38,20 +38,20 @@ _LANDED: dict[str, Any] = {
     **{"manifest": "m/1.json", "sequence": 1, "objects": 2, "new_objects": 1, "bytes": 12},
     "problems": ("a.csv: a Git-LFS pointer",),
 }
+_PROCESSED: dict[str, Any] = {"manifests": ("m",), "delivered_dates": (date(2024, 5, 2),)}
 _DIFFERENCE = Difference("staging.labels", "2024-05-01 sparkov", "rows", "2", "1")
 RESULTS: tuple[StageResult, ...] = (
     result_of(LandResult, _DAY, "r1", **_LANDED, **_SHARED),
-    result_of(ProcessResult, _DAY, "r1", manifests=("m",), reasons={"unknown_code": 1}, **_SHARED),
+    result_of(ProcessResult, _DAY, "r1", reasons={"unknown_code": 1}, **_PROCESSED, **_SHARED),
     _REDRIVE,
-    result_of(RedrivenResult, _DAY, "r2", manifests=("m",), reasons={}, redrive=_REDRIVE),
+    result_of(RedrivenResult, _DAY, "r2", reasons={}, redrive=_REDRIVE, **_PROCESSED),
     result_of(PrepareResult, "sparkov@2024-05-01--2024-05-03", "r1", branch="audit_1", **_SHARED),
     result_of(
         LoadResult,
         _DAY,
         "r1",
         beside={"staging.labels": "staging.labels__1a2b3c4d"},
-        tables={"staging.labels": StagedTable(7, 1, 1, (_DIFFERENCE,))},
-        payment_dates=(date(2024, 5, 1),),
+        tables={"staging.labels": StagedTable(7, 1, (date(2024, 5, 1),), (_DIFFERENCE,))},
     ),
     result_of(BuildResult, _DAY, "r1", variables={"dates": [["2024-05-01", "2024-05-01"]]}),
     result_of(
@@ -117,6 +117,17 @@ def test_a_result_without_a_field_is_refused_in_a_sentence() -> None:
     said = f"result of land run r1 over the window {_DAY} cannot be read: manifest. .*run the stage"
     with pytest.raises(ResultFormError, match=said):
         LandResult.from_dict(plain)
+
+
+def test_a_result_of_a_version_without_dates_of_delivery_is_refused_in_a_sentence() -> None:
+    processed, loaded = (RESULTS[number].to_dict() for number in (1, 5))
+    del processed["details"]["delivered_dates"]
+    del loaded["details"]["tables"]["staging.labels"]["dates"]
+    with pytest.raises(ResultFormError, match=r"cannot be read: delivered_dates\. .*stage process"):
+        ProcessResult.from_dict(processed)
+    missing = r"cannot be read: tables\.staging\.labels\.dates\. .*run the stage load again"
+    with pytest.raises(ResultFormError, match=missing):
+        LoadResult.from_dict(loaded)
 
 
 def test_a_window_that_is_none_is_refused_in_a_sentence() -> None:

@@ -273,7 +273,7 @@ def _stage(
     """Load a window that touched these dates beside STAGING."""
     window = "sparkov@2024-07-01--2024-07-02"
     wrote: dict[str, Any] = {"dates": dates, "snapshots": snapshots}
-    processed = result_of(ProcessResult, window, "process_1", **wrote)
+    processed = result_of(ProcessResult, window, "process_1", delivered_dates=DAYS, **wrote)
     prepared = result_of(PrepareResult, window, "prepare_1", **wrote)
     return stage(catalog, settings.warehouse.dsn("loader"), processed, prepared, "load_gates")
 

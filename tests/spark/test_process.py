@@ -70,6 +70,15 @@ def published(line: "Line", result: ProcessResult) -> ProcessResult:
     return publish(line.spark, result)
 
 
+def written(line: "Line", table: str, result: ProcessResult) -> int:
+    """Return the number of rows that the last commit of a run wrote to a table."""
+    (row,) = line.spark.sql(
+        f"SELECT summary['added-records'] AS rows FROM lake.{table}.snapshots"
+        f" WHERE snapshot_id = {result.snapshots[table]}"
+    ).collect()
+    return int(row["rows"] or 0)
+
+
 @pytest.fixture(scope="module")
 def story(line: "Line") -> Story:
     first = line.land("2019-01-05", DAY_A)
@@ -164,6 +173,8 @@ def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Sto
     assert [row["event_id"] for row in rows] == ["a1", "a2", "a7", "b1", "late"]
     assert rows[0]["amount"] == Decimal("84.37")
     assert len(line.rows("processed.quarantine", "raw_position")) == 7
+    assert result.delivered_dates == (date(2019, 1, 6),)
+    assert written(line, "processed.quarantine", result) == 1, "those of the first day stay"
 
 
 def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
@@ -247,3 +258,23 @@ def test_payments_that_a_mended_mapping_dates_otherwise_leave_their_old_dates(
     assert result.dates == (date(2019, 3, 4), date(2019, 4, 3))
     assert set(result.dates) <= set(prepared.dates)
     assert [dates_of(table) for table in tables] == [{"moved1": date(2019, 4, 3)}] * 3
+
+
+def test_a_quarantine_of_an_earlier_version_is_partitioned_before_a_run(
+    line: "Line", story: Story
+) -> None:
+    """Slow: runs the job twice."""
+    name = "lake.processed.quarantine"
+    expected = line.rows("processed.quarantine", "raw_object,raw_position")
+    line.spark.table(name).drop("delivered_date").writeTo("lake.processed.old").create()
+    line.spark.table("lake.processed.old").writeTo(name).using("iceberg").createOrReplace()
+    line.spark.sql("DROP TABLE lake.processed.old PURGE")
+    assert "delivered_date" not in line.spark.table(name).columns
+
+    result = published(line, line.process(story.first, "upgraded"))
+
+    assert line.rows("processed.quarantine", "raw_object,raw_position") == expected
+    assert result.balances == story.audited.balances
+    assert written(line, "processed.quarantine", result) == 6
+    (partitions,) = line.spark.sql(f"SELECT count(*) FROM {name}.partitions").collect()
+    assert partitions[0] > 1

@@ -2,7 +2,7 @@ import doctest
 import hashlib
 import importlib
 import pkgutil
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from contracts.columns import COLUMNS
 from contracts.reasons import RejectReason
 from contracts.tables import TABLES
 from sources.declaration import FixedDelay
+from sources.manifest import RawObject
 from sources.sparkov import SPARKOV
 from tests.spark.sparkov_rows import LANDED, V1, raw, validated
 from tests.spark.times import utc
@@ -290,6 +291,33 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
     ]
     assert judged[2]["reasons"] == [R.CONFLICTING_DUPLICATE]
     assert judged[7]["reasons"] == ["negative_amount"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("2024-05-01", date(2024, 5, 1)),
+        ("2024-05-01--2024-05-31", date(2024, 5, 31)),
+        ("export-2024-05-02", date(2024, 5, 2)),
+        ("whole", date(2024, 6, 2)),
+        ("2024-02-30", date(2024, 6, 2)),
+        ("2024-5-1", date(2024, 6, 2)),
+    ],
+)
+def test_a_delivery_is_dated_by_its_name_else_by_its_landing(
+    spark: "SparkSession", name: str, expected: date
+) -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.quarantine import delivered_date
+
+    landed_at = datetime(2024, 6, 1, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
+    landed = RawObject(f"s/transactions/{name}/0a.csv", name, 1, "0a", landed_at)
+    row = spark.createDataFrame([(landed.key, landed_at)], "key string, landed_at timestamp")
+    found = row.select(delivered_date(F.col("key"), F.col("landed_at"))).collect()
+
+    assert landed.delivered_date == expected
+    assert [one[0] for one in found] == [expected]
 
 
 def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession") -> None:

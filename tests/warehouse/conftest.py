@@ -99,6 +99,7 @@ class Lake:
     unlabelled: dict[str, int] = field(default_factory=dict)
     refused: list[dict[str, Any]] = field(default_factory=list)
     given_to: frozenset[tuple[str, date]] = frozenset()
+    delivered: set[date] = field(default_factory=set)
 
     def content(self, name: str, **given: Any) -> list[dict[str, Any]]:
         """Return the rows of a dated table, with `given` in those of `self.given_to`."""
@@ -177,10 +178,18 @@ class Lake:
             window_key=key,
         )
         quarantine = self.refused or [refused]
+        self.delivered |= {row["delivered_date"] for row in quarantine}
         snapshots["processed.quarantine"] = self.write("processed.quarantine", quarantine)
         sandbox = {"sandbox.features": snapshots.pop("sandbox.features")}
         return (
-            result_of(ProcessResult, key, f"process {key}", dates=dates, snapshots=snapshots),
+            result_of(
+                ProcessResult,
+                key,
+                f"process {key}",
+                dates=dates,
+                snapshots=snapshots,
+                delivered_dates=tuple(sorted(self.delivered)),
+            ),
             result_of(PrepareResult, key, f"prepare {key}", dates=dates, snapshots=sandbox),
         )
 

@@ -32,6 +32,7 @@ _RESULT = ProcessResult(
     balances=(_BALANCE, _RESTATED),
     manifests=("o'clock; drop table x",),
     reasons={"unknown_code": 2},
+    delivered_dates=(date(2024, 5, 2),),
 )
 
 

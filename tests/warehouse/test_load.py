@@ -17,6 +17,7 @@ from contracts.results import ConservationError
 from contracts.settings import Settings
 from contracts.tables import TABLES, Table, zone
 from lake import read as lake_reader
+from tests.warehouse.conftest import payment_row
 from warehouse import load, load_plan
 from warehouse.migrate import RECORDS
 from warehouse.partition_exchange import Origin, token
@@ -295,6 +296,25 @@ def test_a_window_without_its_snapshots_is_refused(lake: Any, dsn: str) -> None:
     processed, prepared = lake.publish(_DAY)
     with pytest.raises(load.LoadError, match=r"no snapshot of sandbox\.features"):
         load.stage(lake.catalog, dsn, processed, replace(prepared, snapshots={}), "load 1")
+
+
+def test_a_load_copies_and_replaces_the_quarantine_of_its_deliveries_alone(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
+    table = TABLES["processed.quarantine"]
+    first, second = date(2024, 5, 1), date(2024, 5, 2)
+    lake.refused = [payment_row(table, day, n) for day in (first, second) for n in range(3)]
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    lake.refused = lake.refused[:4]
+    processed, prepared = lake.publish(_DAY)
+    only = replace(processed, delivered_dates=(second,))
+
+    staged = load.stage(lake.catalog, dsn, only, prepared, "load 2")
+
+    assert staged.tables["staging.quarantine"].rows == 1
+    load.swap(dsn, staged)
+    query = "select delivered_date, count(*) from staging.quarantine group by 1 order by 1"
+    assert loader.execute(query).fetchall() == [(first, 3), (second, 1)]
 
 
 def test_features_are_loaded_with_the_payments_they_were_made_from(lake: Any, dsn: str) -> None:

@@ -1,13 +1,18 @@
 """Schemas, grants and tables of STAGING: once or again, each role what it needs and no more."""
 
+from collections.abc import Callable
+from datetime import date
+
 import psycopg
 import pytest
 
+from contracts.render import to_postgres
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from warehouse.migrate import MigrationError, migrate
 
 pytestmark = pytest.mark.postgres
+QUARANTINE = TABLES["staging.quarantine"]
 
 
 def _as(settings: Settings, role: str) -> psycopg.Connection:
@@ -61,6 +66,51 @@ def test_the_loader_cannot_touch_production(warehouse: Settings) -> None:
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         loader.execute("create table production.mine (one integer)")
+
+
+_OLD_QUARANTINE = [
+    # a date in the name, a range, no date at all, a date that no calendar has
+    ("sparkov/transactions/2024-05-01/0a.parquet", "2024-05-03 01:00+00", "2024-05-01"),
+    ("sparkov/transactions/2024-05-01--2024-05-02/0b.csv", "2024-05-03 01:00+00", "2024-05-02"),
+    ("sparkov/transactions/whole/0c.csv", "2024-05-04 23:30-02", "2024-05-05"),
+    ("sparkov/transactions/2024-02-30/0d.csv", "2024-05-03 01:00+00", "2024-05-03"),
+]
+
+
+def test_a_quarantine_of_an_earlier_version_is_partitioned_and_keeps_its_rows(
+    new_warehouse: Callable[[], Settings],
+) -> None:
+    settings = new_warehouse()
+    query = "select raw_object, delivered_date, redrive_count from staging.quarantine order by 1"
+    with _as(settings, "loader") as loader, _as(settings, "transformer") as transformer:
+        loader.execute("drop table staging.quarantine")
+        columns = ", ".join(to_postgres.columns(QUARANTINE).split(", ")[:-1])
+        loader.execute(
+            f"create table staging.quarantine ({columns}) partition by list (source_system);"
+            " create table staging.quarantine_all partition of staging.quarantine"
+            " (primary key (raw_object, raw_position)) default".encode()
+        )
+        for name, landed_at, _ in _OLD_QUARANTINE:
+            loader.execute(
+                "insert into staging.quarantine values"
+                " (%s, 1, 'sparkov', 'e1', 'sparkov@2024-05-01', '{}', '{}', 1, 'USD', %s, 2)",
+                (name, landed_at),
+            )
+        transformer.execute("create view staging.stg as select * from staging.quarantine")
+
+        migrate(settings)
+        migrate(settings)
+
+        expected = sorted((name, date.fromisoformat(day), 2) for name, _, day in _OLD_QUARANTINE)
+        assert loader.execute(query.encode()).fetchall() == expected
+        partitions = loader.execute(
+            "select relname from pg_class"
+            " where relname like 'quarantine%' and relkind in ('r', 'p') order by 1"
+        ).fetchall()
+        assert partitions == [
+            ("quarantine",),
+            *((f"quarantine_p2024050{day}",) for day in (1, 2, 3, 5)),
+        ]
 
 
 def test_a_table_that_differs_from_its_declaration_is_named(warehouse: Settings) -> None:

@@ -12,10 +12,22 @@ from contracts.render import to_snowflake
 from contracts.settings import Settings, get_settings
 from contracts.tables import zone
 from warehouse.snowflake.files import STAGE
-from warehouse.snowflake.session import connect
+from warehouse.snowflake.session import Session, connect
 
 ORIGINS: Final = "staging.loaded_days"
 """From which snapshot the rows of each table and day are; a day is `all` where there are none."""
+
+
+_NAME: Final = "split_part(raw_object, '/', 3)"
+_DELIVERED_DATE: Final = f"""
+coalesce(
+    case
+        when right({_NAME}, 10) like '____-__-__' then try_to_date(right({_NAME}, 10), 'YYYY-MM-DD')
+    end,
+    convert_timezone('UTC', first_seen_at)::date
+)
+"""
+"""`RawObject.delivered_date` of a row."""
 
 
 def migrate(settings: Settings) -> None:
@@ -29,9 +41,22 @@ def migrate(settings: Settings) -> None:
         )
         for table in zone("staging"):
             loader.run(f"create table if not exists {table.name} ({to_snowflake.columns(table)})")
+        _upgrade_quarantine(loader)
     with connect(settings, "transformer") as transformer:
         transformer.run("create schema if not exists production_audit")
         transformer.run("create schema if not exists production")
+
+
+def _upgrade_quarantine(loader: Session) -> None:
+    """Give a quarantine of an earlier version its dates of delivery."""
+    columns = loader.rows(
+        "select column_name from information_schema.columns"
+        " where table_schema = 'STAGING' and table_name = 'QUARANTINE'"
+    )
+    if ("DELIVERED_DATE",) in columns:
+        return
+    loader.run("alter table staging.quarantine add column delivered_date date")
+    loader.run(f"update staging.quarantine set delivered_date = {_DELIVERED_DATE}")  # noqa: S608
 
 
 if __name__ == "__main__":

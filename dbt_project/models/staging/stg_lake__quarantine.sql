@@ -10,5 +10,6 @@ select
     currency,
     first_seen_at,
     redrive_count,
-    redrive_run_id
+    redrive_run_id,
+    delivered_date
 from {{ source('staging', 'quarantine') }}

@@ -15,6 +15,7 @@ from contracts.stage_results import LoadResult, ScoreResult
 from contracts.tables import TABLES
 from lake import read as lake_reader
 from tests.stage_results import result_of
+from tests.warehouse.conftest import payment_row
 from warehouse import load_plan
 from warehouse.partition_exchange import token
 from warehouse.snowflake import files, load
@@ -226,3 +227,24 @@ def test_migrating_again_changes_nothing(lake: Any, where: Settings) -> None:
     load.swap(where, _staged(lake, where, _DAY, "load 1"))
     migrate(where)
     assert _count(where) == 12
+
+
+def test_a_quarantine_of_an_earlier_version_gets_its_dates_of_delivery(where: Settings) -> None:
+    row = payment_row(TABLES["staging.quarantine"], date(2024, 5, 7), 1)
+    names = {
+        "sparkov/transactions/2024-05-01/0a.parquet": "2024-05-01",
+        "sparkov/transactions/whole/0b.csv": "2024-05-07",
+    }
+    with connect(where, "loader") as session:
+        session.run("alter table staging.quarantine drop column delivered_date")
+        for name in names:
+            session.run(
+                "insert into staging.quarantine (raw_object, raw_position, source_system,"
+                " window_key, reasons, rules, first_seen_at, redrive_count)"
+                f" select '{name}', 1, 'sparkov', 'w', array_construct(), array_construct(),"
+                f" '{row['first_seen_at']}', 0"
+            )
+        migrate(where)
+        migrate(where)
+        found = session.rows("select raw_object, delivered_date::text from staging.quarantine")
+    assert dict(found) == names

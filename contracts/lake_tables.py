@@ -3,6 +3,7 @@
 Types, units and descriptions come from `contracts/columns.py`.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from contracts.features import FEATURES
@@ -179,6 +180,7 @@ QUARANTINE_NULLS: Final = ("event_id", "amount", "currency")
 FEATURE_GRAIN: Final = "payment, with the features known at its time"
 SCORE_GRAIN: Final = "payment and model version"
 LABEL_KEY: Final = (*EVENT_KEY, "label_source")
+PARTY_INTERVAL: Final = ("first_event_at", "last_event_at")
 
 
 def _both(
@@ -189,24 +191,42 @@ def _both(
     column_names: tuple[str, ...],
     partition_by: str | None = None,
     also_nullable: tuple[str, ...] = (),
+    never_null: tuple[str, ...] = (),
+    interval: tuple[str, str] | None = None,
 ) -> tuple[Table, Table]:
     """Declare a lake table and its copy in STAGING, the same columns in the same order."""
-    return (
-        Table(f"{lake_zone}.{short_name}", grain, key, column_names, partition_by, also_nullable),
-        Table(f"staging.{short_name}", grain, key, column_names, partition_by, also_nullable),
+    lake = Table(
+        f"{lake_zone}.{short_name}",
+        grain,
+        key,
+        column_names,
+        partition_by,
+        also_nullable,
+        never_null,
+        interval,
     )
+    return lake, replace(lake, name=f"staging.{short_name}")
 
 
 LAKE_AND_STAGING: Final = (
     *_both("transactions", "processed", TRANSACTION_GRAIN, EVENT_KEY, TRANSACTION, "event_date"),
     *_both("labels", "processed", LABEL_GRAIN, LABEL_KEY, LABEL, "event_date"),
-    *_both("customers", "processed", CUSTOMER_GRAIN, ("source_system", "customer_id"), CUSTOMER),
+    *_both(
+        "customers",
+        "processed",
+        CUSTOMER_GRAIN,
+        ("source_system", "customer_id"),
+        CUSTOMER,
+        interval=PARTY_INTERVAL,
+    ),
     *_both(
         "merchants",
         "processed",
         MERCHANT_GRAIN,
         ("source_system", "counterparty_id"),
         MERCHANT,
+        never_null=("counterparty_id",),
+        interval=PARTY_INTERVAL,
     ),
     *_both(
         "quarantine",

@@ -156,12 +156,12 @@ class Difference:
 class StagedTable:
     """A shadow table of STAGING; `sequence` orders the snapshots of its source in the lake.
 
-    `dates` are the dates that the load copied, None for a table without dates.
+    `dates` are the dates that the load copied.
     """
 
     sequence: int
     rows: int
-    dates: tuple[date, ...] | None
+    dates: tuple[date, ...]
     differences: tuple[Difference, ...]
 
 

@@ -7,7 +7,11 @@ from contracts.columns import COLUMNS, Column
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `name` is `<zone>.<table>`; `grain` completes "One row per …"."""
+    """A table: `name` is `<zone>.<table>`; `grain` completes "One row per …".
+
+    A write replaces the dates of a table with `partition_by`, and merges the rows of a table with
+    `interval` by key. `interval` names the columns of the first and the last instant of a row.
+    """
 
     name: str
     grain: str
@@ -16,6 +20,7 @@ class Table:
     partition_by: str | None = None
     also_nullable: tuple[str, ...] = ()
     never_null: tuple[str, ...] = ()
+    interval: tuple[str, str] | None = None
 
     @property
     def zone(self) -> str:
@@ -26,6 +31,11 @@ class Table:
     def short_name(self) -> str:
         """Return the name inside the zone."""
         return self.name.split(".")[1]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Return the columns that are neither in the key nor in the interval."""
+        return tuple(c for c in self.column_names if c not in (*self.key, *(self.interval or ())))
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -1,8 +1,8 @@
 """### Lake → STAGING
 
 Copies the touched dates of the window from the lake into Postgres shadow tables by binary COPY,
-reconciles them with the lake by day (rows and sums), and swaps them in as partitions in one
-transaction.
+reconciles them with the lake by day (rows and sums), and in one transaction swaps them in as
+partitions and merges customers and merchants by key.
 
 | | |
 | --- | --- |
@@ -14,8 +14,8 @@ transaction.
 **Run it again**: safe; complete days are replaced, never by an older snapshot.
 
 **When it fails**
-- `load`: Postgres or the lake was unavailable (retried automatically), or an earlier stage is
-  missing.
+- `load`: Postgres or the lake was unavailable (retried automatically), an earlier stage is missing,
+  or an earlier version recorded its result: run the stage that the message names.
 - `gate_staging`: the shadow tables do not reconcile with the lake; they were dropped, and STAGING
   is unchanged. The report names table, day and measure. Fix the cause, then *Clear* the run from
   `load`.

@@ -1,7 +1,6 @@
 """Summary frames that compare two stores, with one row for each group."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 
 from contracts.render.to_gx import is_private
@@ -9,7 +8,6 @@ from contracts.stage_results import StageResult
 from contracts.tables import Table
 from expectations.checkpoint import Batch
 from expectations.suites.comparisons import run_rules, schema_rules
-from lake.dates import date_ranges
 
 
 def schema_batch(
@@ -49,9 +47,3 @@ def run_batch(table: str, written: StageResult) -> Batch:
 def quotable_key(table: Table) -> tuple[str, ...]:
     """Return the key columns of a table that a report may quote."""
     return tuple(name for name in table.key if not is_private(name))
-
-
-def in_dates(column: str, dates: Iterable[date]) -> str:
-    """Return an SQL condition for a set of days, valid in Postgres and Iceberg."""
-    runs = [f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)]
-    return " or ".join(runs) if runs else f"{column} < '0001-01-01'"

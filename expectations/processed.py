@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sources.manifest import Manifest
 
 PROCESSED_TABLES: Final = ("transactions", "labels", "customers", "merchants", "quarantine")
+_PARTIES: Final = ("customers", "merchants")
 _TRANSACTIONS: Final = "processed.transactions"
 _MONTH_DAYS: Final = 28
 _LABEL: Final = ("event_date", "source_system")
@@ -71,7 +72,6 @@ def processed_frames(spark: Any, processed: ProcessResult) -> dict[str, Any]:
     from lake.dates import date_ranges
     from spark.jobs.read import audit_frame
 
-    frames = {n: audit_frame(spark, processed, f"processed.{n}") for n in PROCESSED_TABLES}
     window = processed.window
     compared = {*processed.dates, *window.dates()}
     wider = [
@@ -79,6 +79,9 @@ def processed_frames(spark: Any, processed: ProcessResult) -> dict[str, Any]:
         for first, last in date_ranges(compared, before=day_profile.LOOKBACK_DAYS)
         for day in Window(window.source, first, last).dates()
     ]
+    frames = {n: audit_frame(spark, processed, f"processed.{n}") for n in PROCESSED_TABLES}
+    # The day profile also counts the new parties of the days before.
+    frames |= {n: audit_frame(spark, processed, f"processed.{n}", wider) for n in _PARTIES}
     past = audit_frame(spark, processed, _TRANSACTIONS, sorted(set(wider) - set(processed.dates)))
     is_own = F.col("source_system") == window.source
     return {**frames, "past": past.where(is_own)}

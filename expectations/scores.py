@@ -9,10 +9,11 @@ from contracts.stage_results import ScoreResult
 from contracts.stages import Gate
 from contracts.tables import TABLES
 from expectations.checkpoint import Batch
-from expectations.comparison import in_dates, quotable_key, schema_batch
+from expectations.comparison import quotable_key, schema_batch
 from expectations.run import judge
 from expectations.suites import scores as suite
 from expectations.suites.tables import SUITES
+from lake.dates import rows_on
 from lake.read import of_source
 from sources.registry import source as declared_source
 
@@ -34,7 +35,7 @@ def gate_scores(
     """Check scores against the features of the same dates at the recorded snapshot."""
     source = scored.window.source
     scan = catalog.load_table(_FEATURES).scan(
-        row_filter=f"{of_source(source)} and ({in_dates('event_date', scored.dates)})",
+        row_filter=f"{of_source(source)} and ({rows_on(TABLES[_FEATURES], scored.dates)})",
         selected_fields=tuple(_KEY),
         snapshot_id=scored.snapshots[_FEATURES],
     )

@@ -14,11 +14,12 @@ from contracts.stage_results import BuildResult, Difference, LoadResult
 from contracts.stages import Gate
 from contracts.tables import TABLES, Table
 from expectations.checkpoint import Batch, PostgresQuery
-from expectations.comparison import in_dates, run_batch, side_by_side
+from expectations.comparison import run_batch, side_by_side
 from expectations.run import judge
 from expectations.stored import Stored, table_batches
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
+from lake.dates import rows_on
 from sources.registry import source as declared
 from warehouse.load_plan import SOURCES
 
@@ -134,7 +135,7 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
             if "source_system" in table.column_names:
                 conditions.append(f"source_system = '{given['source']}'")
             if table.partition_by:
-                conditions.append(f"({in_dates(table.partition_by, dates)})")
+                conditions.append(f"({rows_on(table, dates)})")
             where = " and ".join(conditions) or "true"
             batches += _table(dsn, connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
     return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
@@ -206,11 +207,10 @@ def _lake_sums(catalog: Any, table: Table, staged: LoadResult, groups: Sequence[
     summed = (*_COMPARED.get(table.short_name, ()), "content")
     content = _CONTENT[table.short_name]
     columns = tuple(dict.fromkeys((*groups, *summed[:-1], *content)))
-    scan: dict[str, Any] = {"selected_fields": columns, "snapshot_id": staged.snapshots[source]}
-    if table.partition_by:
-        dates = staged.tables[table.name].dates or ()
-        scan["row_filter"] = in_dates(table.partition_by, dates)
-    with catalog.load_table(source).scan(**scan).to_arrow_batch_reader() as batches:
+    condition = rows_on(table, staged.tables[table.name].dates)
+    snapshot = staged.snapshots[source]
+    scan = catalog.load_table(source).scan(condition, columns, snapshot_id=snapshot)
+    with scan.to_arrow_batch_reader() as batches:
         measured = (_measured(batch, groups, summed, content) for batch in batches)
         parts = [_grouped(part, groups, [([], "count_all")], summed) for part in measured]
     if not parts:

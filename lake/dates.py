@@ -26,6 +26,26 @@ def date_ranges(days: Iterable[date], before: int = 0, after: int = 0) -> list[t
     return merged
 
 
+def rows_on(table: Table, dates: Iterable[date]) -> str:
+    """Return an SQL condition for the rows of a table on a set of days, valid in all engines.
+
+    For a table with `interval`, these are the rows whose interval includes one of the days. All
+    parties of the payments of these days are among them.
+
+    >>> from contracts.tables import TABLES
+    >>> rows_on(TABLES["processed.labels"], [date(2024, 5, 1), date(2024, 5, 2)])
+    "(event_date >= '2024-05-01' and event_date < '2024-05-03')"
+    """
+    # A range prunes files at any length; a list of days only up to 200.
+    first, last = table.interval or (table.partition_by, table.partition_by)
+    midnight = "T00:00:00+00:00" if table.interval else ""
+    ranges = [
+        f"({last} >= '{start}{midnight}' and {first} < '{end + timedelta(days=1)}{midnight}')"
+        for start, end in date_ranges(dates)
+    ]
+    return " or ".join(ranges) or f"{last} < '0001-01-01{midnight}'"
+
+
 def touched_dates(result: ProcessResult | PrepareResult, table: Table) -> tuple[date, ...]:
     """Return the dates on which a run wrote rows of a table."""
     if table.partition_by == "delivered_date" and isinstance(result, ProcessResult):

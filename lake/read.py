@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from contracts.render import to_arrow
 from contracts.tables import TABLES
-from lake.dates import date_ranges
+from lake.dates import rows_on
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,13 +26,6 @@ class ValueTooWide(ValueError):
     """Raised when a column was widened in the lake and a value does not fit the declared type."""
 
 
-def _on_dates(column: str, dates: Iterable[date]) -> str:
-    # A range prunes files at any length; a list of days only up to 200.
-    return " or ".join(
-        f"({column} >= '{start}' and {column} <= '{end}')" for start, end in date_ranges(dates)
-    )
-
-
 def of_source(source: str) -> str:
     """Return the condition for the rows of a source system, for Iceberg and Postgres."""
     return f"source_system = '{source}'"
@@ -45,7 +38,7 @@ def read_dates(
     dates: Iterable[date] | None,
     source: str | None = None,
 ) -> pa.RecordBatchReader:
-    """Stream some business dates of a lake table, cast to the contract's Arrow schema.
+    """Stream the rows of some dates of a lake table, cast to the contract's Arrow schema.
 
     `snapshot_id` None reads the current snapshot; `dates` None reads every date, `source` None
     every source system.
@@ -64,12 +57,7 @@ def read_dates(
         raise SnapshotMissing(f"{table} has no snapshot {snapshot_id}: run its stage again.")
     conditions = [] if source is None else [of_source(source)]
     if dates is not None:
-        if declared.partition_by is None:
-            raise ValueError(f"{table} has no business date: read it without dates.")
-        condition = _on_dates(declared.partition_by, dates)
-        if not condition:
-            return pa.RecordBatchReader.from_batches(schema, iter(()))
-        conditions.append(f"({condition})")
+        conditions.append(f"({rows_on(declared, dates)})")
     row_filter = " and ".join(conditions) or AlwaysTrue()
     scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
 

@@ -32,7 +32,10 @@ class TableContents:
 
     table: Table
     manifests: dict[str, dict[str, tuple[Any, int]]]
-    """Cache of partition and bytes of each live data file, by manifest and file."""
+    """Cache of partition and bytes of each live file, by manifest and file.
+
+    The partition of a delete file is None, because compaction counts data files only.
+    """
 
     @cached_property
     def snapshots(self) -> Mapping[int, Snapshot]:
@@ -61,14 +64,18 @@ class TableContents:
         return [self.committed_at(one) for one in snapshots if one in self.snapshots]
 
     def files(self, snapshot: int) -> dict[str, tuple[Any, int]]:
-        """Return partition and bytes of each data file of a snapshot."""
+        """Return partition and bytes of each file of a snapshot."""
+        from pyiceberg.manifest import DataFileContent
+
         files: dict[str, tuple[Any, int]] = {}
         for manifest in self.snapshots[snapshot].manifests(self.table.io):
             if manifest.manifest_path not in self.manifests:
                 entries = manifest.fetch_manifest_entry(self.table.io, discard_deleted=True)
                 self.manifests[manifest.manifest_path] = {
                     entry.data_file.file_path: (
-                        entry.data_file.partition,
+                        entry.data_file.partition
+                        if entry.data_file.content == DataFileContent.DATA
+                        else None,
                         entry.data_file.file_size_in_bytes,
                     )
                     for entry in entries
@@ -89,7 +96,8 @@ class TableContents:
         sizes: dict[Any, list[int]] = defaultdict(list)
         if MAIN in self.branches:
             for partition, size in self.files(self.branches[MAIN]).values():
-                sizes[partition].append(size)
+                if partition is not None:
+                    sizes[partition].append(size)
         return dict(sizes)
 
     @property

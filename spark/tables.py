@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from contracts.render.to_iceberg import create_table, qualified
+from contracts.render.to_iceberg import create_table, properties, qualified, set_properties
 from contracts.tables import TABLES, Table, zone
 from lake.dates import date_ranges
 from spark.conform import conform
@@ -67,13 +67,24 @@ def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
     tables = zone(of_zone)
     existing = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
     in_parallel(spark, [create_table(t) for t in tables if t.short_name not in existing])
-    if _QUARANTINE in tables and _QUARANTINE.short_name in existing:
-        _upgrade_quarantine(spark)
+    for table in tables:
+        if table.short_name in existing:
+            _upgrade(spark, table)
     return tables
 
 
+def _upgrade(spark: SparkSession, table: Table) -> None:
+    """Give a table of an earlier version its merge properties, or its dates of delivery."""
+    if table == _QUARANTINE:
+        _upgrade_quarantine(spark)
+    elif table.interval:
+        rows = spark.sql(f"SHOW TBLPROPERTIES {qualified(table.name)}").collect()
+        if not properties(table).items() <= {tuple(row) for row in rows}:
+            alter(spark, set_properties(table))
+
+
 def _upgrade_quarantine(spark: SparkSession) -> None:
-    """Partition a quarantine of an earlier version, which has no dates of delivery.
+    """Partition a quarantine that has no dates of delivery.
 
     Iceberg replaces the table in one commit. Earlier snapshots stay readable.
     """
@@ -126,26 +137,34 @@ def write(
 ) -> None:
     """Replace, on a branch, the rows of `dates` by `df`, which has rows of these dates only.
 
-    A date without rows is empty afterwards. Without `dates`, the dates of `df` are replaced; a
-    table without partitions is replaced completely. `note` is stored with the snapshot, for
-    `note_of`.
+    A date without rows is empty afterwards. Without `dates`, the dates of `df` are replaced. `note`
+    is stored with the snapshot, for `note_of`.
 
     Iceberg distributes rows by date, so that each date is one file, and retries the commit when
     another run has changed the table.
     """
     declared = TABLES[table]
-    rows = conform(df, declared)
-    if declared.partition_by is None:
-        rows = rows.hint("rebalance")  # few files, because rows are not distributed by date
-    writer = rows.writeTo(f"{qualified(table)}.branch_{branch}").options(**ONE_FILE_AT_A_TIME)
+    name = f"{qualified(table)}.branch_{branch}"
+    writer = conform(df, declared).writeTo(name).options(**ONE_FILE_AT_A_TIME)
     if note is not None:
         writer = writer.option(f"snapshot-property.{_NOTE}", note)
-    if declared.partition_by is None:
-        writer.overwrite(F.lit(True))
-    elif dates is None:
+    if dates is None:
         writer.overwritePartitions()
     else:
-        writer.overwrite(within(declared.partition_by, date_ranges(dates)))
+        writer.overwrite(within(str(declared.partition_by), date_ranges(dates)))
+
+
+def merge(df: DataFrame, table: str, branch: str) -> None:
+    """Insert the rows with new keys into a branch, and update the rows that differ."""
+    declared = TABLES[table]
+    same_key = " AND ".join(f"t.{name} = s.{name}" for name in declared.key)
+    equal = " AND ".join(f"t.{name} <=> s.{name}" for name in declared.column_names)
+    df.sparkSession.sql(
+        f"MERGE INTO {qualified(table)}.branch_{branch} AS t USING {{rows}} AS s"
+        f" ON {same_key} WHEN MATCHED AND NOT ({equal}) THEN UPDATE SET *"
+        " WHEN NOT MATCHED THEN INSERT *",
+        rows=conform(df, declared),
+    ).collect()
 
 
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:

@@ -17,7 +17,7 @@ from contracts.render import to_postgres
 from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
-from warehouse import binary_copy, load_plan, partition_exchange, reconcile
+from warehouse import binary_copy, load_plan, merge_by_key, partition_exchange, reconcile
 from warehouse.errors import says_what_is_away
 from warehouse.load_plan import LoadError
 
@@ -74,16 +74,17 @@ def _copy_all(
 
     found = {}
     for copy in asked:
-        days = copy.dates or ()
         name = partition_exchange.beside_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
         origin = partition_exchange.Origin(run, copy.snapshot, sequence, staged_at)
-        cursor.execute("; ".join(partition_exchange.create(copy.table, run, days, origin)).encode())
+        cursor.execute(
+            "; ".join(partition_exchange.create(copy.table, run, copy.dates, origin)).encode()
+        )
         tally = reconcile.Tally(copy.table)
-        if copy.dates != ():
+        if copy.dates:
             rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
             fill(cursor, copy.table, run, tally.watch(rows))
-        cursor.execute("; ".join(partition_exchange.seal(copy.table, run, days)).encode())
+        cursor.execute("; ".join(partition_exchange.seal(copy.table, run, copy.dates)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
         found[copy.table.name] = load_plan.Copied(copy, name, sequence, ours, theirs)
     return found
@@ -157,10 +158,11 @@ def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
     reraise=True,
 )
 def swap(dsn: str, staged: LoadResult) -> LoadResult:
-    """Attach every staged table and day in one transaction; running it again changes nothing.
+    """Attach every staged day in one transaction; running it again changes nothing.
 
-    A day that a later snapshot has filled meanwhile is left alone. A reader that holds a table
-    longer than the lock timeout makes the swap step back and try again, for a minute.
+    Tables without dates are merged by key. A day that a later snapshot has filled meanwhile is left
+    alone. A reader that holds a table longer than the lock timeout makes the swap step back and try
+    again, for a minute.
 
     Raises:
         psycopg.errors.LockNotAvailable: when readers held a table all that time.
@@ -186,13 +188,17 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
 
 
 def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResult) -> list[str]:
-    """Return the statements that put the staged partitions of a table in place."""
+    """Return the statements that attach the staged partitions of a table, or merge its rows."""
     run = partition_exchange.token(staged.run_id)
     twin = partition_exchange.beside_name(table, run)
+    is_staged = connection.execute("select to_regclass(%s)", (twin,)).fetchone() != (None,)
+    if table.partition_by is None:
+        # The days of the other tables show whether the run was staged.
+        merge = merge_by_key.merge(table, twin, collation=' collate "C"')
+        return [*merge, f"drop table {twin}", f"analyze {table.name}"] if is_staged else []
     held = _origins(connection, table.name)
-    days = load_plan.days(table, staged)
-    sequence = staged.tables[table.name].sequence
-    if connection.execute("select to_regclass(%s)", (twin,)).fetchone() == (None,):
+    days, sequence = staged.tables[table.name].dates, staged.tables[table.name].sequence
+    if not is_staged:
         for day in days:
             origin = held.get(to_postgres.partition_name(table, day))
             if origin is None or origin.sequence < sequence:
@@ -201,14 +207,11 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResul
     statements: list[str] = []
     for day in days:
         target = to_postgres.partition_name(table, day)
-        source = twin if day is None else partition_exchange.partition_beside(table, day, run)
+        source = partition_exchange.partition_beside(table, day, run)
         current = held.get(target)
         if current and current.sequence > sequence:
-            if day is None:
-                statements.append(f"drop table {source}")
             continue
-        if day is not None:
-            statements.append(f"alter table {twin} detach partition {source}")
+        statements.append(f"alter table {twin} detach partition {source}")
         if target in held:
             statements.append(
                 f"alter table {table.name} detach partition {partition_exchange.SCHEMA}.{target};"
@@ -219,8 +222,7 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResul
             f" alter table {table.name} attach partition {partition_exchange.SCHEMA}.{target}"
             f" {to_postgres.partition_bound(day)}"
         )
-    if table.partition_by is not None:
-        statements.append(f"drop table {twin}")
+    statements.append(f"drop table {twin}")
     return statements
 
 

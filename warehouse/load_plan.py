@@ -28,12 +28,12 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Copy:
-    """One table to copy: its twin's declaration, source, snapshot and, if any, dates."""
+    """One table to copy: its twin's declaration, source, snapshot and dates."""
 
     table: Table
     source: str
     snapshot: int
-    dates: tuple[date, ...] | None
+    dates: tuple[date, ...]
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,7 @@ def of(processed: ProcessResult, prepared: PrepareResult) -> list[Copy]:
     if missing:
         raise LoadError(f"window {processed.window.key} has no snapshot of {', '.join(missing)}.")
 
-    def dates(source: str) -> tuple[date, ...] | None:
-        if TABLES[source].partition_by is None:
-            return None
+    def dates(source: str) -> tuple[date, ...]:
         result = prepared if source.startswith("sandbox.") else processed
         return touched_dates(result, TABLES[source])
 
@@ -107,9 +105,3 @@ def require_agreement(staged: LoadResult) -> None:
                 f"{name} differs from the lake: {first.measure} of {first.group} is"
                 f" {first.staging} instead of {first.lake}; nothing was attached."
             )
-
-
-def days(table: Table, staged: LoadResult) -> list[date | None]:
-    """Return the days staged of a table; None stands for the whole of one without dates."""
-    dates = staged.tables[table.name].dates
-    return [None] if dates is None else list(dates)

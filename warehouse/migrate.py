@@ -88,6 +88,8 @@ def migrate(settings: Settings) -> None:
         loader.execute(sql.SQL(default).format(transformer, developer))
         _upgrade_quarantine(loader)
         for table in zone("staging"):
+            if table.interval is not None:
+                _upgrade_merged(loader, table)
             loader.execute(_create(table).encode())
             _require_declared(loader, table)
             # Tables of an earlier version do not have this grant.
@@ -115,7 +117,7 @@ def _require_schema(connection: psycopg.Connection, name: str) -> None:
 
 
 def _create(table: Table) -> str:
-    if table in RECORDS:
+    if table.partition_by is None:
         return to_postgres.create_table(
             table, table.name, *(_CONSERVED if table is BALANCES else ())
         )
@@ -144,6 +146,27 @@ def _upgrade_quarantine(loader: psycopg.Connection) -> None:
     names = ", ".join(_QUARANTINE.column_names)
     loader.execute(f"insert into {_QUARANTINE.name} ({names}) select {names} from dated".encode())  # noqa: S608 - our own names
     loader.execute("drop table staging.quarantine_undated cascade")
+
+
+def _upgrade_merged(loader: psycopg.Connection, table: Table) -> None:
+    """Replace a table of an earlier version by its only partition.
+
+    This drops dbt's view of the table. The next build creates it again.
+    """
+    kinds = "select 1 from pg_class where oid = to_regclass(%s) and relkind = %s"
+    if loader.execute(kinds, (table.name, "p")).fetchone() is None:
+        return
+    partition = f"{table.name}_all"
+    if loader.execute(kinds, (partition, "r")).fetchone() is None:
+        loader.execute(f"drop table {table.name} cascade".encode())
+        return
+    loader.execute(
+        f"alter table {table.name} detach partition {partition};"
+        f" drop table {table.name} cascade;"
+        f" alter table {partition} rename to {table.short_name};"
+        f" alter table {table.name} reset (autovacuum_enabled);"
+        f" comment on table {table.name} is null".encode()
+    )
 
 
 def _require_declared(connection: psycopg.Connection, table: Table) -> None:

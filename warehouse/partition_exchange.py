@@ -1,8 +1,9 @@
 """Fresh tables beside those of STAGING: named after the run, filled, judged, attached or dropped.
 
-A table with business dates gets a partitioned twin (`transactions__1a2b3c4d`) with a partition a
-day, so that one COPY fills any number of days and each day can be attached on its own. The comment
-of a partition says where its rows come from.
+A table with dates gets a partitioned twin (`transactions__1a2b3c4d`) with a partition a day, so
+that one COPY fills any number of days and each day can be attached on its own. The comment of a
+partition says where its rows come from. A table that is merged by key gets a twin without
+partitions.
 """
 
 from __future__ import annotations

@@ -158,6 +158,7 @@ def dictionary() -> str:
         for table in zone(zone_name):
             key = ", ".join(f"`{name}`" for name in table.key)
             by = f" Partitioned by day of `{table.partition_by}`." if table.partition_by else ""
+            by = " Merged by key." if table.interval else by
             lines += [
                 "",
                 f"### {table.name}",

@@ -19,8 +19,14 @@ _PROPERTIES: Final = {
     "write.metadata.previous-versions-max": "20",
 }
 
+_MERGED: Final = {
+    # A merge writes the changed rows only, with a file of the positions of the old ones.
+    "write.merge.mode": "merge-on-read",
+    "write.delete.granularity": "partition",
+}
 _BOUNDS: Final = {
     "event_date": "full",
+    "last_event_at": "full",
     "source_system": "full",
     # Names of deliveries differ in their last characters.
     "raw_object": "full",
@@ -46,14 +52,27 @@ def create_table(table: Table) -> str:
         for name in table.column_names
     )
     partitioned = f"\nPARTITIONED BY ({table.partition_by})" if table.partition_by else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {qualified(table.name)} (\n  {columns}\n) USING iceberg"
+        f"{partitioned}\nCOMMENT {_quoted(f'One row per {table.grain}.')}"
+        f"\nTBLPROPERTIES ({_listed(properties(table))})"
+    )
+
+
+def set_properties(table: Table) -> str:
+    """Return the statement that sets the declared properties of a lake table."""
+    return f"ALTER TABLE {qualified(table.name)} SET TBLPROPERTIES ({_listed(properties(table))})"
+
+
+def properties(table: Table) -> dict[str, str]:
+    """Return the properties of a lake table: its format, write modes and column bounds."""
     bounds = {
         f"write.metadata.metrics.column.{name}": mode
         for name, mode in _BOUNDS.items()
         if name in table.column_names
     }
-    properties = ", ".join(f"'{name}'='{value}'" for name, value in (_PROPERTIES | bounds).items())
-    return (
-        f"CREATE TABLE IF NOT EXISTS {qualified(table.name)} (\n  {columns}\n) USING iceberg"
-        f"{partitioned}\nCOMMENT {_quoted(f'One row per {table.grain}.')}"
-        f"\nTBLPROPERTIES ({properties})"
-    )
+    return _PROPERTIES | (_MERGED if table.interval else {}) | bounds
+
+
+def _listed(values: dict[str, str]) -> str:
+    return ", ".join(f"'{name}'='{value}'" for name, value in values.items())

@@ -37,12 +37,11 @@ def signature(table: Table) -> list[tuple[str, str, bool]]:
 
 
 def create_parent(table: Table, name: str) -> str:
-    """Return the DDL of a table whose rows are attached as partitions and never inserted.
+    """Return the DDL of a table with a partition for each day.
 
-    A table with `partition_by` has one partition for each day, any other a single default
-    partition. Both are replaced by an atomic attach, which keeps the views on them.
+    Partitions are replaced by an atomic attach, which keeps the views on the table.
     """
-    scheme = f"range ({table.partition_by})" if table.partition_by else "list (source_system)"
+    scheme = f"range ({table.partition_by})"
     return f"create table if not exists {name} ({columns(table)}) partition by {scheme}"
 
 
@@ -52,15 +51,13 @@ def create_table(table: Table, name: str, *extra: str) -> str:
     return f"create table if not exists {name} ({parts})"
 
 
-def partition_name(table: Table, day: date | None) -> str:
-    """Return the name, without schema, of the partition of a day, or of the default partition."""
-    return f"{table.short_name}_p{day:%Y%m%d}" if day else f"{table.short_name}_all"
+def partition_name(table: Table, day: date) -> str:
+    """Return the name, without schema, of the partition of a day."""
+    return f"{table.short_name}_p{day:%Y%m%d}"
 
 
-def partition_bound(day: date | None) -> str:
-    """Return the `for values` clause of a day, or `default`."""
-    if day is None:
-        return "default"
+def partition_bound(day: date) -> str:
+    """Return the `for values` clause of a day."""
     return f"for values from ('{day.isoformat()}') to ('{(day + timedelta(days=1)).isoformat()}')"
 
 

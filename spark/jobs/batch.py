@@ -19,7 +19,7 @@ from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
-from spark.tables import read, within, write
+from spark.tables import merge, read, within, write
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
 from spark.transforms.labels import truth_labels
@@ -178,7 +178,7 @@ def write_batch(
         written = read(spark, "processed.transactions", branch).filter(
             within("event_date", date_ranges(touched)) & (F.col("source_system") == source.name)
         )
-        write(merged(read(spark, table, branch), written), table, branch)
+        merge(merged(read(spark, table, branch), written), table, branch)
 
     first: list[Callable[[], None]] = []
     then: list[Callable[[], None]] = []

@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.tables import TABLES
-from lake.dates import date_ranges, touched_dates
-from spark.tables import read, within
+from lake.dates import rows_on, touched_dates
+from spark.tables import read
 
 
 def audit_frame(
@@ -19,11 +19,8 @@ def audit_frame(
 ) -> DataFrame:
     """Return a table at the snapshot that `result` names, audited or published.
 
-    Of a partitioned table only `dates` are read, by default those that the run wrote.
+    Only the rows on `dates` are read, by default on those that the run wrote.
     """
     declared = TABLES[table]
-    frame = read(spark, table, result.snapshots[table])
-    if declared.partition_by is None:
-        return frame
     days = touched_dates(result, declared) if dates is None else dates
-    return frame.filter(within(declared.partition_by, date_ranges(days)))
+    return read(spark, table, result.snapshots[table]).filter(rows_on(declared, days))

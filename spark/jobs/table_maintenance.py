@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 _AUDIT: Final = "audit_"
+_COMPACTION: Final = "'min-input-files', '2', 'remove-dangling-deletes', 'true'"
 _MANIFESTS: Final = 20
 """A table with more manifests than this has them rewritten: planning a read opens each of them."""
 
@@ -110,7 +111,7 @@ def _maintain(
         for branch in leftovers:
             drop_branch(spark, [table], branch)
         if small_files:
-            _call(spark, table, "rewrite_data_files", "options => map('min-input-files', '2')")
+            _call(spark, table, "rewrite_data_files", f"options => map({_COMPACTION})")
         if manifests:
             _call(spark, table, "rewrite_manifests")
         held = table_contents(catalog, table.name)

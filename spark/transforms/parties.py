@@ -7,21 +7,23 @@ from pyspark.sql import functions as F
 def _merged(
     known: DataFrame, transactions: DataFrame, party: str, attributes: tuple[str, ...]
 ) -> DataFrame:
-    """Return first and last payment of each party, and the attributes at the last one.
+    """Return first and last payment of each party of a batch, and its attributes at the last one.
 
     Payments at the same instant are ordered by their attributes, so that the result does not
     depend on the order of windows.
     """
     key = ("source_system", party)
     # First one row for each set of attributes, to avoid a sort over all payments.
-    observed = transactions.groupBy(*key, *attributes).agg(
-        F.min("event_at").alias("first_event_at"), F.max("event_at").alias("last_event_at")
+    observed = (
+        transactions.filter(F.col(party).isNotNull())
+        .groupBy(*key, *attributes)
+        .agg(F.min("event_at").alias("first_event_at"), F.max("event_at").alias("last_event_at"))
     )
     latest = F.max(F.struct("last_event_at", *attributes)).alias("latest")
     return (
         known.select(*observed.columns)
+        .join(observed.select(*key), list(key), "left_semi")
         .unionByName(observed)
-        .filter(F.col(party).isNotNull())
         .groupBy(*key)
         .agg(F.min("first_event_at").alias("first_event_at"), latest)
         .select(*key, "first_event_at", "latest.*")
@@ -29,7 +31,7 @@ def _merged(
 
 
 def customers(known: DataFrame, transactions: DataFrame) -> DataFrame:
-    """Return one row for each customer token, from the known customers and the payments of a batch.
+    """Return one row for each customer of a batch, from its payments and the known customers.
 
     >>> payments = spark.sql(
     ...     "SELECT 'shop' source_system, 'c1' customer_id, make_date(2024, 5, id) event_at,"
@@ -45,7 +47,7 @@ def customers(known: DataFrame, transactions: DataFrame) -> DataFrame:
 
 
 def merchants(known: DataFrame, transactions: DataFrame) -> DataFrame:
-    """Return one row for each counterparty, from the known ones and the payments of a batch.
+    """Return one row for each counterparty of a batch, from its payments and the known ones.
 
     >>> payments = spark.sql(
     ...     "SELECT 'shop' source_system, 'm1' counterparty_id, make_date(2024, 5, id) event_at,"

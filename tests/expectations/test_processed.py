@@ -168,6 +168,7 @@ def _refused(line: Line, frames: Frames) -> Frames:
         "rules": "array('currency')",
         "redrive_count": "0",
         "redrive_run_id": "null",
+        "delivered_date": "date'2024-07-15'",
     }
     made = line.spark.createDataFrame(rows, names.split()).selectExpr(
         *(

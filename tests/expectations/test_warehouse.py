@@ -80,13 +80,7 @@ def test_a_window_of_repeats_only_passes_by_saying_so(spoiled: Any) -> None:
     result = spoiled.gate()
     assert [check for check in result.checks if not check.passed] == []
     assert NOTHING_NEW in {check.name for check in result.checks}
-    # The small tables come whole all the same and are judged against the lake.
-    customers = spoiled.staged.beside["staging.customers"]
-    spoiled.spoil("loader", f"delete from {customers} where customer_id like '%03'")
-    assert spoiled.closed_by(spoiled.gate()) == {
-        "customers.lake.rows.equals_rows_before",
-        "customers.lake.content.equals_content_before",
-    }
+    assert spoiled.staged.tables["staging.customers"].rows == 0
 
 
 def test_rows_without_a_date_close_the_gate(house: Any) -> None:

@@ -175,6 +175,8 @@ def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Sto
     assert len(line.rows("processed.quarantine", "raw_position")) == 7
     assert result.delivered_dates == (date(2019, 1, 6),)
     assert written(line, "processed.quarantine", result) == 1, "those of the first day stay"
+    for table in ("processed.customers", "processed.merchants"):
+        assert (written(line, table, result), line.spark.table(f"lake.{table}").count()) == (1, 2)
 
 
 def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
@@ -187,6 +189,7 @@ def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
     one = line.process(story.first, "one")
     other = line.process(story.first, "other")
     assert one.balances == other.balances == story.audited.balances
+    assert written(line, "processed.customers", one) == 0, "what is known is not written again"
 
     published(line, one)
     assert content(line) == before

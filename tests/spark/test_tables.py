@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack]
 def test_a_branch_of_a_killed_run_is_replaced_in_tables_that_were_never_published(
     line: "Line",
 ) -> None:
-    from spark.tables import ensure_tables, open_branch, read, write
+    from spark.tables import ensure_tables, merge, open_branch, read
 
     tables = ensure_tables(line.spark, "processed")
     open_branch(line.spark, tables, "audit_killed")
@@ -25,8 +25,21 @@ def test_a_branch_of_a_killed_run_is_replaced_in_tables_that_were_never_publishe
         "timestamp'2024-05-01' AS first_event_at",
         "timestamp'2024-05-01' AS last_event_at",
     )
-    write(row, "processed.merchants", "audit_killed")
+    merge(row, "processed.merchants", "audit_killed")
 
     open_branch(line.spark, tables, "audit_killed")
 
     assert read(line.spark, "processed.merchants", "audit_killed").isEmpty()
+
+
+def test_parties_of_an_earlier_version_are_merged_as_new_ones_are(line: "Line") -> None:
+    from spark.tables import ensure_tables
+
+    name, mode = "lake.processed.customers", "write.merge.mode"
+    ensure_tables(line.spark, "processed")
+    line.spark.sql(f"ALTER TABLE {name} UNSET TBLPROPERTIES ('{mode}')")
+
+    ensure_tables(line.spark, "processed")
+
+    held = line.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()
+    assert {row["key"]: row["value"] for row in held}[mode] == "merge-on-read"

@@ -304,7 +304,7 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
         ("2024-5-1", date(2024, 6, 2)),
     ],
 )
-def test_a_delivery_is_dated_by_its_name_else_by_its_landing(
+def test_the_date_of_a_delivery_is_in_its_name_or_that_of_its_landing(
     spark: "SparkSession", name: str, expected: date
 ) -> None:
     from pyspark.sql import functions as F
@@ -320,7 +320,8 @@ def test_a_delivery_is_dated_by_its_name_else_by_its_landing(
     assert [one[0] for one in found] == [expected]
 
 
-def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession") -> None:
+@pytest.mark.parametrize("days", [0, 1])
+def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession", days: int) -> None:
     from spark.transforms.parties import customers
 
     ddl = (
@@ -328,7 +329,8 @@ def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession")
         " home_lat double, home_lon double, event_at timestamp"
     )
     old = spark.createDataFrame([("s", "c", "US", "FL", 1.0, 1.0, LANDED)], ddl)
-    new = spark.createDataFrame([("s", "c", "US", "NJ", 2.0, 2.0, LANDED + timedelta(days=1))], ddl)
+    later = LANDED + timedelta(days=days)
+    new = spark.createDataFrame([("s", "c", "US", "NJ", 2.0, 2.0, later)], ddl)
     none = spark.createDataFrame(
         [], f"{ddl}, first_event_at timestamp, last_event_at timestamp"
     ).drop("event_at")
@@ -339,7 +341,26 @@ def test_parties_do_not_depend_on_which_window_came_first(spark: "SparkSession")
     assert forth == back
     (one,) = forth
     assert (one["region"], one["home_lat"]) == ("NJ", 2.0)
-    assert one["last_event_at"] - one["first_event_at"] == timedelta(days=1)
+    assert one["last_event_at"] - one["first_event_at"] == timedelta(days=days)
+
+
+def test_parties_without_a_payment_in_the_batch_are_not_returned(spark: "SparkSession") -> None:
+    from spark.transforms.parties import merchants
+
+    ddl = (
+        "source_system string, counterparty_id string, counterparty_type string,"
+        " merchant_category string"
+    )
+    known = spark.createDataFrame(
+        [("s", name, "merchant", "c", LANDED, LANDED) for name in ("seen", "unseen")],
+        f"{ddl}, first_event_at timestamp, last_event_at timestamp",
+    )
+    payments = [("s", "seen", "merchant", None, LANDED), ("s", None, None, None, LANDED)]
+    batch = spark.createDataFrame(payments, f"{ddl}, event_at timestamp")
+
+    rows = merchants(known, batch).collect()
+
+    assert [(row["counterparty_id"], row["merchant_category"]) for row in rows] == [("seen", "c")]
 
 
 def test_every_column_that_a_frame_lacks_is_named(spark: "SparkSession") -> None:

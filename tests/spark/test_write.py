@@ -172,17 +172,42 @@ def test_branches_written_at_once_each_get_their_rows(line: "Line", branch: str)
         drop_branch(line.spark, zone("processed"), name)
 
 
-def test_a_table_without_dates_is_replaced_whole_even_by_nothing(line: "Line", branch: str) -> None:
+def test_rows_are_merged_by_key_and_only_those_that_differ_are_written(
+    line: "Line", branch: str
+) -> None:
     from contracts.render.to_spark import dtypes
-    from spark.tables import read, write
+    from lake.catalog import open_catalog
+    from spark.tables import merge, read
 
     declared = TABLES["processed.merchants"]
     columns = ", ".join(f"{name} {kind}" for name, kind in dtypes(declared))
     at = datetime(2024, 5, 1, tzinfo=UTC)
-    row = line.spark.createDataFrame([("s", "m", "merchant", "c", at, at)], columns)
-    write(row, declared.name, branch)
-    assert read(line.spark, declared.name, branch).count() == 1
 
-    write(row.filter("counterparty_id = 'x'"), declared.name, branch)
+    def given(**categories: str | None) -> Any:
+        rows = [(name, "s", "merchant", known, at, at) for name, known in categories.items()]
+        return line.spark.createDataFrame(rows, columns)
 
-    assert read(line.spark, declared.name, branch).isEmpty()
+    def added() -> tuple[int, int]:
+        tables = open_catalog(line.settings, "reader").load_table(declared.name)
+        snapshot = tables.snapshot_by_name(branch)
+        assert snapshot is not None
+        assert snapshot.summary is not None
+        names = ("added-records", "added-position-deletes")
+        rows, deletes = (int(snapshot.summary[name] or 0) for name in names)
+        return rows, deletes
+
+    merge(given(a="x", b=None, c="x"), declared.name, branch)
+    assert added() == (3, 0)
+    merge(given(a="x", b="y", c=None, d=None), declared.name, branch)
+    assert added() == (3, 2), "b and c differ, and d is new"
+    merge(given(a="x", d=None), declared.name, branch)
+    assert added() == (0, 0)
+
+    rows = read(line.spark, declared.name, branch).collect()
+    assert {row["counterparty_id"]: row["merchant_category"] for row in rows} == {
+        **{"a": "x", "b": "y", "c": None, "d": None}
+    }
+    table = open_catalog(line.settings, "reader").load_table(declared.name)
+    snapshot = table.snapshot_by_name(branch)
+    assert snapshot is not None
+    assert table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().num_rows == 4

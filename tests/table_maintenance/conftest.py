@@ -38,11 +38,14 @@ class Lake:
     def commit(self, table: str, rows: "DataFrame", note: str | None = None) -> int:
         """Write rows through an audit branch and publish it; return the snapshot."""
         from contracts.render.to_iceberg import create_table
-        from spark.tables import MAIN, alter, drop_branch, open_branch, write
+        from spark.tables import MAIN, alter, drop_branch, merge, open_branch, write
 
         self.spark.sql(create_table(TABLES[table]))
         open_branch(self.spark, [TABLES[table]], "audit_run")
-        write(rows, table, "audit_run", note=note)
+        if TABLES[table].interval is None:
+            write(rows, table, "audit_run", note=note)
+        else:
+            merge(rows, table, "audit_run")
         alter(self.spark, f"CALL lake.system.fast_forward('{table}', '{MAIN}', 'audit_run')")
         drop_branch(self.spark, [TABLES[table]], "audit_run")
         return self.contents(table).branches[MAIN]
@@ -63,6 +66,17 @@ class Lake:
             "'truth' AS label_source",
             f"TIMESTAMP'{day} 12:00:00' AS known_at",
             "'object' AS raw_object",
+        )
+
+    def merchants(self, number: int) -> "DataFrame":
+        """Return fifty merchants, with the last payment on a day."""
+        return self.spark.range(0, 50, 1, 1).selectExpr(
+            "concat('m', id) AS counterparty_id",
+            "'sparkov' AS source_system",
+            "'merchant' AS counterparty_type",
+            "CAST(NULL AS string) AS merchant_category",
+            "TIMESTAMP'2024-01-01 00:00:00' AS first_event_at",
+            f"TIMESTAMP'2024-01-01 00:00:00' + INTERVAL {number} DAY AS last_event_at",
         )
 
     def cut(self, table: str, pieces: int) -> int:

@@ -33,15 +33,7 @@ def test_after_180_daily_runs_the_tables_are_as_small_as_docs_scale_says(lake: "
         if number % 60 == 30:
             lake.spark.sql(f"ALTER TABLE lake.{LABELS} CREATE BRANCH {dead}")
         if number % 7 == 6:
-            merchants = lake.spark.range(0, 50, 1, 1).selectExpr(
-                "concat('m', id) AS counterparty_id",
-                "'sparkov' AS source_system",
-                "'merchant' AS counterparty_type",
-                "CAST(NULL AS string) AS merchant_category",
-                "TIMESTAMP'2024-01-01 00:00:00' AS first_event_at",
-                f"TIMESTAMP'2024-01-01 00:00:00' + INTERVAL {number} DAY AS last_event_at",
-            )
-            lake.commit(MERCHANTS, merchants)
+            lake.commit(MERCHANTS, lake.merchants(number))
             # Fourteen days ago, by this line's clock.
             since = lake.contents(LABELS).committed_at(published[-15]) if number > 13 else None
             for table in (LABELS, MERCHANTS):

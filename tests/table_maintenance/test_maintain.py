@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 
-LABELS = "processed.labels"
+LABELS, MERCHANTS = "processed.labels", "processed.merchants"
 
 
 def test_a_dry_run_changes_nothing_and_says_what_maintenance_then_does(lake: "Lake") -> None:
@@ -74,6 +74,23 @@ def test_small_files_of_a_partition_are_joined_and_the_note_of_the_run_stays(lak
     assert lake.rows() == rows
     # By its note, an old window that is prepared again does not take late rows back.
     assert note_of(lake.spark, LABELS, "main") == "made from 7"
+
+
+def test_maintenance_compacts_merged_rows_and_removes_their_delete_files(lake: "Lake") -> None:
+    """Slow: three merges, then Iceberg's procedures."""
+    for number in range(3):
+        lake.commit(MERCHANTS, lake.merchants(number))
+    rows = lake.rows(MERCHANTS)
+    assert len(rows) == 50
+    before = lake.contents(MERCHANTS)
+    assert len(before.files(before.branches["main"])) == 3 + 2, "files of rows and of deletes"
+
+    done = lake.maintain(MERCHANTS)
+
+    held = lake.contents(MERCHANTS)
+    assert (done.compacted_files, len(held.files(held.branches["main"]))) == (3, 1)
+    assert lake.rows(MERCHANTS) == rows
+    assert lake.maintain(MERCHANTS).compacted_files == 0
 
 
 def test_what_a_model_was_trained_on_outlives_expiry(lake: "Lake") -> None:

@@ -26,12 +26,11 @@ from contracts.stage_results import (
     TrainResult,
 )
 from contracts.stages import Layer
-from contracts.tables import TABLES, Table
+from contracts.tables import TABLES, Table, zone
 from contracts.windows import Window
 from tests.stage_results import result_of
 from tests.warehouses import Warehouses
 from warehouse import load, model_registry_export, scores, transform
-from warehouse.migrate import RECORDS
 
 _SCORES = TABLES["staging.scores"]
 _DRIFT = TABLES["staging.feature_drift"]
@@ -119,6 +118,10 @@ class Lake:
             if name != "processed.labels" or not self._is_unlabelled(source, number)
         ]
 
+    def instants(self, source: str) -> list[datetime]:
+        """Return the last instant of each day of a source."""
+        return [datetime.combine(day, time(23), UTC) for owner, day in self.rows if owner == source]
+
     def _is_unlabelled(self, source: str, number: int) -> bool:
         return source in self.unlabelled and number % self.unlabelled[source] == 0
 
@@ -164,7 +167,14 @@ class Lake:
             snapshots[name] = self.write(
                 name,
                 [
-                    payment_row(TABLES[name], since, 1, source_system=source, **{party: value})
+                    payment_row(
+                        TABLES[name],
+                        since,
+                        1,
+                        source_system=source,
+                        last_event_at=max(self.instants(source)),
+                        **{party: value},
+                    )
                     for source, since in firsts.items()
                     for value in parties[party]
                 ],
@@ -354,7 +364,7 @@ def loader(warehouse: Settings) -> Iterator[psycopg.Connection]:
             " where (relkind = 'r' or relkind = 'p' and relname ~ '__[0-9a-f]{8}$')"
             " and relnamespace = 'staging'::regnamespace order by relispartition desc, relkind desc"
         ).fetchall()
-        keep = {table.name for table in RECORDS}
+        keep = {table.name for table in zone("staging") if table.partition_by is None}
         for (name,) in leaves:
             verb = "truncate" if name in keep else "drop table"
             connection.execute(f"{verb} {name}".encode())

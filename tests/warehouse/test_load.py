@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +37,7 @@ def _rows(connection: psycopg.Connection, name: str) -> list[tuple[Any, ...]]:
 
 
 def loaded_tables() -> tuple[Table, ...]:
-    """Return the tables of STAGING that are filled by attaching partitions."""
+    """Return the tables of STAGING that loads fill."""
     return tuple(table for table in zone("staging") if table not in RECORDS)
 
 
@@ -282,7 +282,42 @@ def test_a_window_of_repeats_only_touches_no_day(
     )
     load.swap(dsn, staged)
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (0,)
-    assert loader.execute("select count(*) from staging.customers").fetchone() == (5,)
+    assert loader.execute("select count(*) from staging.customers").fetchone() == (0,)
+
+
+def test_a_load_copies_the_parties_of_its_days_and_keeps_the_others(
+    lake: Any, dsn: str, loader: psycopg.Connection
+) -> None:
+    table, day = TABLES["processed.customers"], date(2024, 5, 1)
+    load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
+    # Of 200 customers in the lake, two pay on the day.
+    last = {"customer 1": 5, "new": 5}
+    names = [f"old {number}" for number in range(198)]
+    rows = [
+        payment_row(
+            table,
+            day,
+            1,
+            customer_id=name,
+            region="moved" if name in last else "same",
+            last_event_at=datetime(2024, 5, last.get(name, 1), 23, 30, tzinfo=UTC),
+        )
+        for name in (*names, *last)
+    ]
+    processed, prepared = lake.publish(_DAY)
+    snapshots = {**processed.snapshots, table.name: lake.write(table.name, rows)}
+
+    staged = load.stage(
+        lake.catalog, dsn, replace(processed, snapshots=snapshots), prepared, "load 2"
+    )
+
+    assert staged.tables["staging.customers"].rows == 2
+    load.swap(dsn, staged)
+    query = "select customer_id, region from staging.customers order by 1"
+    assert dict(loader.execute(query).fetchall()) == {
+        **{f"customer {number}": "text" for number in (0, 2, 3, 4)},
+        **dict.fromkeys(last, "moved"),
+    }
 
 
 def test_a_snapshot_that_is_gone_is_named(lake: Any, dsn: str) -> None:

@@ -113,6 +113,40 @@ def test_a_quarantine_of_an_earlier_version_is_partitioned_and_keeps_its_rows(
         ]
 
 
+def test_parties_of_an_earlier_version_keep_their_rows_without_a_partition(
+    new_warehouse: Callable[[], Settings],
+) -> None:
+    settings = new_warehouse()
+    customers, merchants = TABLES["staging.customers"], TABLES["staging.merchants"]
+    with _as(settings, "loader") as loader:
+        for table in (customers, merchants):
+            loader.execute(
+                f"drop table {table.name};"
+                f" create table {table.name} ({to_postgres.columns(table)})"
+                " partition by list (source_system)".encode()
+            )
+        # What was never loaded has no partition.
+        loader.execute(
+            "create table staging.customers_all partition of staging.customers"
+            " (primary key (source_system, customer_id)) default with (autovacuum_enabled = off);"
+            " insert into staging.customers values"
+            " ('c', 's', null, null, null, null, now(), now())"
+        )
+
+        migrate(settings)
+        migrate(settings)
+
+        assert loader.execute("select customer_id from staging.customers").fetchall() == [("c",)]
+        assert loader.execute("select count(*) from staging.merchants").fetchone() == (0,)
+        found = loader.execute(
+            "select c.relname, c.relkind::text, c.reloptions,"
+            " (select count(*) from pg_index i where i.indrelid = c.oid and i.indisprimary)"
+            " from pg_class c"
+            " where c.relname ~ '^(customers|merchants)' and c.relkind in ('r', 'p') order by 1"
+        ).fetchall()
+        assert found == [("customers", "r", None, 1), ("merchants", "r", None, 1)]
+
+
 def test_a_table_that_differs_from_its_declaration_is_named(warehouse: Settings) -> None:
     with _as(warehouse, "loader") as loader:
         loader.execute("alter table staging.labels rename column scenario to story")

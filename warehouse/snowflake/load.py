@@ -7,9 +7,7 @@ had written yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from contracts.render import to_arrow
@@ -17,8 +15,8 @@ from contracts.settings import Settings
 from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
-from lake.dates import date_ranges
-from warehouse import load_plan, partition_exchange, reconcile
+from lake.dates import rows_on
+from warehouse import load_plan, merge_by_key, partition_exchange, reconcile
 from warehouse.errors import says_what_is_away
 from warehouse.load_plan import LoadError
 from warehouse.snowflake.files import fill
@@ -34,7 +32,6 @@ _DRIFT: Final = TABLES["staging.feature_drift"]
 LOADED: Final = (*(TABLES[name] for name in load_plan.SOURCES), _SCORES, _DRIFT)
 """Tables of STAGING that are written here; what runs record is copied by `records`."""
 
-_WHOLE: Final = "all"
 _S = TypeVar("_S", LoadResult, ScoreResult)
 
 
@@ -86,9 +83,10 @@ def _require_unique(session: Session, table: Table, name: str) -> None:
 
 
 def swap(settings: Settings, staged: LoadResult) -> LoadResult:
-    """Take every staged table and day in one transaction; running it again changes nothing.
+    """Take every staged day in one transaction; running it again changes nothing.
 
-    A day that a later snapshot has filled meanwhile is left alone.
+    Tables without dates are merged by key. A day that a later snapshot has filled meanwhile is left
+    alone.
 
     Raises:
         ConservationError: when the balances do not hold.
@@ -114,34 +112,29 @@ def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
     held = dict(
         session.rows(f"select day, sequence from {ORIGINS} where table_name = '{table.name}'")  # noqa: S608
     )
-    days = load_plan.days(table, staged)
+    days = staged.tables[table.name].dates
+    if table.partition_by is None:
+        if session.exists(twin):
+            for statement in merge_by_key.merge(table, twin):
+                session.run(statement)
+        return
     if not session.exists(twin):
-        if any(held.get(_named(day), -1) < sequence for day in days):
+        if any(held.get(str(day), -1) < sequence for day in days):
             raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
         return
-    taken = [day for day in days if held.get(_named(day), -1) <= sequence]
+    taken = [day for day in days if held.get(str(day), -1) <= sequence]
     if not taken:
         return
-    which = _of_days(table, taken)
-    names = ", ".join(f"'{_named(day)}'" for day in taken)
+    which = rows_on(table, taken)
+    names = ", ".join(f"'{day}'" for day in taken)
     origins = ", ".join(
-        f"('{table.name}', '{_named(day)}', '{run}', {snapshot}, {sequence}, current_timestamp())"
+        f"('{table.name}', '{day}', '{run}', {snapshot}, {sequence}, current_timestamp())"
         for day in taken
     )
     session.run(f"delete from {table.name} where {which}")  # noqa: S608 - our own names, as below
     session.run(f"{_into(table)} from {twin} where {which}")
     session.run(f"delete from {ORIGINS} where table_name = '{table.name}' and day in ({names})")  # noqa: S608
     session.run(f"insert into {ORIGINS} values {origins}")  # noqa: S608
-
-
-def _named(day: date | None) -> str:
-    return _WHOLE if day is None else day.isoformat()
-
-
-def _of_days(table: Table, days: Sequence[date | None]) -> str:
-    column = table.partition_by
-    ranges = date_ranges(day for day in days if day is not None)
-    return " or ".join(f"{column} between '{a}' and '{b}'" for a, b in ranges) or "true"
 
 
 @says_what_is_away

@@ -15,7 +15,7 @@ from warehouse.snowflake.files import STAGE
 from warehouse.snowflake.session import Session, connect
 
 ORIGINS: Final = "staging.loaded_days"
-"""From which snapshot the rows of each table and day are; a day is `all` where there are none."""
+"""From which snapshot the rows of each table and day are."""
 
 
 _NAME: Final = "split_part(raw_object, '/', 3)"

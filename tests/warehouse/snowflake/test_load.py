@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from contracts.render import to_arrow
+from contracts.render import to_arrow, to_snowflake
 from contracts.results import ConservationError
 from contracts.settings import Settings
 from contracts.stage_results import LoadResult, ScoreResult
@@ -16,7 +16,9 @@ from contracts.tables import TABLES
 from lake import read as lake_reader
 from tests.stage_results import result_of
 from tests.warehouse.conftest import payment_row
+from tests.warehouse.test_merge_by_key import MERCHANTS, VERSIONS, rows_of
 from warehouse import load_plan
+from warehouse.merge_by_key import merge
 from warehouse.partition_exchange import token
 from warehouse.snowflake import files, load
 from warehouse.snowflake.migrate import ORIGINS, migrate
@@ -198,7 +200,7 @@ def test_a_window_of_repeats_only_touches_no_day(lake: Any, where: Settings) -> 
     processed, prepared = lake.publish(_DAY)
     no_dates = (replace(processed, dates=()), replace(prepared, dates=()))
     load.swap(where, load.stage(lake.catalog, where, *no_dates, "load 1"))
-    assert (_count(where), _count(where, "customers")) == (0, 5)
+    assert (_count(where), _count(where, "customers")) == (0, 0)
 
 
 def test_scores_are_added_once_and_drift_is_the_latest(where: Settings, payment_rows: Any) -> None:
@@ -248,3 +250,27 @@ def test_a_quarantine_of_an_earlier_version_gets_its_dates_of_delivery(where: Se
         migrate(where)
         found = session.rows("select raw_object, delivered_date::text from staging.quarantine")
     assert dict(found) == names
+
+
+def test_the_last_version_of_a_party_wins_in_any_order(where: Settings) -> None:
+    names = ", ".join(MERCHANTS.column_names)
+    with connect(where, "loader") as session:
+        session.run(f"create table staging.given ({to_snowflake.columns(MERCHANTS)})")
+        for order in (VERSIONS, VERSIONS[::-1], [*VERSIONS[2:], *VERSIONS[:2]]):
+            session.run("delete from staging.merchants")
+            for version in order:
+                row = rows_of(version)
+                values = ", ".join(
+                    "null" if row[name] is None else f"'{row[name]}'"
+                    for name in MERCHANTS.column_names
+                )
+                session.run("delete from staging.given")
+                session.run(f"insert into staging.given ({names}) values ({values})")
+                for statement in merge(MERCHANTS, "staging.given"):
+                    session.run(statement)
+            found = session.rows(
+                "select merchant_category, first_event_at::date::text, last_event_at::date::text"
+                " from staging.merchants"
+            )
+            assert found == [(None, "2024-05-01", "2024-05-03")]
+        session.run("drop table staging.given")

@@ -104,7 +104,7 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     stays = refused(2, ["negative_amount", "unknown_code"], "-5.00", "USD")
     unread = refused(3, ["unreadable_amount"], None, None)
     other = refused(4, ["future_time"], "9.99", "EUR", source_system="shop")
-    late = refused(5, ["future_time"], "1.00", "USD", first_seen_at=_at(2))
+    late = refused(5, ["future_time"], "1.00", "USD", delivered_date=date(2024, 5, 2))
     made.lake.refused = [mends, stays, unread, other]
     _judge(made, "raw", f"sparkov@{_FIRST}", _at(1), False, True, False)
     _judge(made, "raw", f"sparkov@{_FIRST}", _at(1, 13), True, False, True, True)

@@ -27,7 +27,7 @@ final as (
         amount as refused_amount,
         currency,
         first_seen_at,
-        {{ delivered_date('raw_object', 'first_seen_at') }} as delivered_date,
+        delivered_date,
         redrive_count,
         redrive_run_id,
         case

@@ -16,6 +16,7 @@ from contracts.windows import Window
 from expectations import gates
 from expectations.scores import read_beside
 from lake.catalog import open_catalog
+from lake.publish import discard, publish
 from ml.jobs.score import score
 from sources.discover import deliveries
 from sources.land import land
@@ -23,7 +24,6 @@ from sources.manifest import Manifest, named
 from sources.store import s3_client
 from spark.jobs.prepare import prepare
 from spark.jobs.process import process
-from spark.jobs.publish import discard, publish
 from spark.session import session
 from warehouse import ledger, load, scores, transform
 

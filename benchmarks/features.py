@@ -36,11 +36,10 @@ from contracts.render.to_iceberg import create_table
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
-from spark.conform import conform
+from lake.frames import ONE_FILE_AT_A_TIME, conform
 from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_rows
 from spark.session import session
-from spark.tables import ONE_FILE_AT_A_TIME
 
 _NAMESPACE: Final = "benchmark"
 _TABLES: Final = ("processed.transactions", "processed.labels", "sandbox.features")

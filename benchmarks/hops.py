@@ -149,7 +149,7 @@ class Copies:
             shutil.copy2(self.delivered / self.file(self.day).name, self.file(self.day))
 
     def _raw_then_processed(self) -> Stop | None:
-        from spark.jobs.publish import discard
+        from lake.publish import discard
 
         s3, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
         files = deliveries(self.day, self.settings.data_dir, self.settings.deliveries)
@@ -218,7 +218,7 @@ class Copies:
 
     def sandbox(self, change: Change, table: str = "features") -> Stop | None:
         """Give gate sandbox the day's features, or its masked sample, with a fault."""
-        from spark.jobs.read import audit_frame
+        from lake.frames import audit_frame
 
         prepared = self.done[Stage.PREPARE]
         name = f"sandbox.{table}"
@@ -249,7 +249,7 @@ class Copies:
     def to_staging(self) -> None:
         """Publish the day in the lake and copy it into shadow tables of STAGING."""
         from lake.catalog import open_catalog
-        from spark.jobs.publish import publish
+        from lake.publish import publish
         from warehouse import load
 
         for stage in (Stage.PROCESS, Stage.PREPARE):

@@ -32,13 +32,13 @@ from benchmarks.rounds import cpu_seconds, service_pids
 from contracts.settings import REPO, Settings, load_settings
 from contracts.windows import Window
 from lake.catalog import open_catalog
+from lake.publish import Audited, discard
 from sources.discover import Delivery
 from sources.land import land
 from sources.manifest import named
 from sources.store import s3_client
 from spark.jobs.prepare import prepare
 from spark.jobs.process import process
-from spark.jobs.publish import Audited, discard
 from spark.session import session
 
 PAGE: Final = REPO / "docs" / "scale.md"

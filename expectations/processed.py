@@ -70,7 +70,7 @@ def processed_frames(spark: Any, processed: ProcessResult) -> dict[str, Any]:
     from pyspark.sql import functions as F
 
     from lake.dates import date_ranges
-    from spark.jobs.read import audit_frame
+    from lake.frames import audit_frame
 
     window = processed.window
     compared = {*processed.dates, *window.dates()}

@@ -73,7 +73,7 @@ def sandbox_frames(spark: Any, prepared: PrepareResult) -> dict[str, Any]:
     Processed is read at the snapshot that the run read, which may be later than that of its window,
     because Sandbox never returns to an earlier snapshot.
     """
-    from spark.jobs.read import audit_frame
+    from lake.frames import audit_frame
 
     frames = {n: audit_frame(spark, prepared, f"sandbox.{n}") for n in SANDBOX_TABLES}
     return {**frames, "transactions": audit_frame(spark, prepared, "processed.transactions")}

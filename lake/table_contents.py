@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from lake.branches import MAIN
+
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-MAIN: Final = "main"
 _BRANCH: Final = "branch"
 # Share of the target size below which Iceberg's compaction considers a file small.
 _SMALL: Final = 0.75

@@ -1,18 +1,16 @@
 """The Spark session of a job, and the error when its driver is lost."""
 
 import re
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from pyspark.sql import SparkSession
 
 from contracts.settings import Settings
 from spark.conf import lake_conf
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 # The client raises different errors, depending on its first call to the restarted server.
 _LOST: Final = re.compile(
     r"NO_ACTIVE_SESSION|INVALID_HANDLE\.SESSION_|server side session identifier"
@@ -78,23 +76,19 @@ def _reached(address: str) -> SparkSession:
     return spark
 
 
-def says_when_lost(job: Callable[_P, _T]) -> Callable[_P, _T]:
+@contextmanager
+def driver_loss_explained() -> Iterator[None]:
     """Replace client errors after the loss of the driver by an error with a clear message.
 
     Raises:
-        DriverLostError: from the decorated job, when the driver was killed or restarted.
+        DriverLostError: from the block, when the driver was killed or restarted.
     """
-
-    @wraps(job)
-    def translated(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        try:
-            return job(*args, **kwargs)
-        except Exception as error:
-            if not _LOST.search(str(error)):
-                raise
-            raise DriverLostError(
-                f"Spark's driver was lost while {job.__name__} ran, and nothing half written was"
-                " published: run the task again once `make status` shows spark as ready."
-            ) from error
-
-    return translated
+    try:
+        yield
+    except Exception as error:
+        if not _LOST.search(str(error)):
+            raise
+        raise DriverLostError(
+            "Spark's driver was lost during the job, and nothing half written was published: run"
+            " the task again once `make status` shows spark as ready."
+        ) from error

@@ -14,16 +14,17 @@ from tollgate_airflow.task_metrics import with_spark
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark.jobs.publish import Audited
+    from lake.publish import Audited
 
 
 @contextmanager
 def session() -> Iterator[SparkSession]:
     """Open a session of the configured Spark for one task, and release it afterwards."""
+    from spark.session import driver_loss_explained
     from spark.session import session as open_session
 
     settings = get_settings()
-    with with_spark(settings):
+    with driver_loss_explained(), with_spark(settings):
         spark = open_session(settings)
         try:
             yield spark
@@ -33,7 +34,7 @@ def session() -> Iterator[SparkSession]:
 
 def publish(run: Run, audited: Audited) -> None:
     """Fast-forward `main` to the audit branch and record the published snapshots."""
-    from spark.jobs.publish import publish as fast_forward
+    from lake.publish import publish as fast_forward
 
     with session() as spark:
         handover.record(run, fast_forward(spark, audited))
@@ -41,6 +42,6 @@ def publish(run: Run, audited: Audited) -> None:
 
 def discard(spark: SparkSession, audited: Audited) -> None:
     """Drop the audit branch of a run whose gate closed."""
-    from spark.jobs.publish import discard as drop
+    from lake.publish import discard as drop
 
     drop(spark, audited)

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from contracts.results import Balance
 from contracts.tables import TABLES
 from lake.dates import date_ranges
+from lake.frames import merge, read, within, write
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
-from spark.tables import merge, read, within, write
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
 from spark.transforms.labels import truth_labels

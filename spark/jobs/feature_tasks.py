@@ -25,7 +25,7 @@ from contracts.render.to_iceberg import qualified
 from contracts.settings import load_settings
 from contracts.tables import TABLES
 from lake.dates import date_ranges
-from spark.tables import read, within
+from lake.frames import read, within
 from spark.transforms.features import OUT, Filled, computed, inputs, known_frauds, schema
 from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
 

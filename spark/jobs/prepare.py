@@ -12,27 +12,17 @@ from pyspark.sql import functions as F
 from contracts.features import LOOKBACK_DAYS
 from contracts.results import Balance
 from contracts.stage_results import PrepareResult, ProcessResult
+from lake.branches import ancestors, branch_name, open_branch, references
 from lake.dates import date_ranges
+from lake.frames import note_of, read, within, write
+from lake.tables import ensure_tables
 from spark.jobs.column_coverage import columns_filled
 from spark.jobs.feature_tasks import Held, feature_rows
-from spark.session import says_when_lost
-from spark.tables import (
-    ancestors,
-    branch_name,
-    ensure_tables,
-    note_of,
-    open_branch,
-    read,
-    references,
-    within,
-    write,
-)
 from spark.transforms.mask import masked_sample
 
 _TRANSACTIONS: Final = "processed.transactions"
 
 
-@says_when_lost
 def prepare(spark: SparkSession, processed: ProcessResult, *, run_id: str) -> PrepareResult:
     """Compute the features that a processed window changes, onto the audit branch of the run.
 

@@ -12,17 +12,17 @@ from pyspark.sql import functions as F
 from contracts.results import ConservationError
 from contracts.stage_results import ProcessResult
 from contracts.windows import Window
+from lake.branches import branch_name, open_branch, references
+from lake.frames import read
+from lake.tables import ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, judge, load, on_disk, reasons, write_batch
-from spark.session import says_when_lost
-from spark.tables import branch_name, ensure_tables, open_branch, read, references
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
 from spark.transforms.quarantine import rules, with_history
 
 
-@says_when_lost
 def process(
     spark: SparkSession,
     manifests: Sequence[Manifest],

@@ -14,13 +14,14 @@ from contracts.reasons import RejectReason
 from contracts.results import Balance, ConservationError
 from contracts.stage_results import ProcessResult, RedrivenResult, RedriveResult
 from contracts.windows import Window
+from lake.branches import MAIN, branch_name, open_branch, references
+from lake.frames import read
+from lake.tables import ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import FLOWS, balance_currency, judge, on_disk, typed, write_batch
 from spark.jobs.raw import read_raw
-from spark.session import says_when_lost
-from spark.tables import MAIN, branch_name, ensure_tables, open_branch, read, references
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
 from spark.transforms.quarantine import HISTORY, rules
 
@@ -76,7 +77,6 @@ class _Judged:
     groups: tuple[Row, ...]
 
 
-@says_when_lost
 def rehearse(
     spark: SparkSession,
     processed: ProcessResult,
@@ -94,7 +94,6 @@ def rehearse(
         return _outcomes(judged.groups)
 
 
-@says_when_lost
 def redrive(
     spark: SparkSession,
     processed: ProcessResult,

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS
 from contracts.reasons import DESCRIPTIONS, RejectReason
+from lake.tables import delivered_date
 from sources.declaration import Source
 from sources.rules import MAPPED_COLUMNS
 
@@ -39,20 +40,6 @@ def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
         .withColumn("redrive_count", F.coalesce("redrive_count", F.lit(0).cast("bigint")))
         .withColumn("delivered_date", F.coalesce("delivered_date", date_of_new))
     )
-
-
-def delivered_date(raw_object: Column, landed_at: Column) -> Column:
-    """Return the last date in the name of a delivery, else the UTC date of its landing.
-
-    It equals `RawObject.delivered_date`. The key of a Raw object has the name as its third part.
-
-    >>> row = spark.sql("SELECT 's/transactions/2024-05-01/0a.csv' raw_object, now() landed_at")
-    >>> row.select(delivered_date(F.col("raw_object"), F.col("landed_at"))).first()[0]
-    datetime.date(2024, 5, 1)
-    """
-    dated = F.right(F.split_part(raw_object, F.lit("/"), F.lit(3)), F.lit(10))
-    is_dated = dated.rlike(r"^\d{4}-\d{2}-\d{2}$")
-    return F.coalesce(F.when(is_dated, dated.try_cast("date")), F.to_date(landed_at))
 
 
 def rules(source: Source) -> Column:

@@ -65,9 +65,9 @@ class Instance:
 
     def run(self, spark: "SparkSession", around: Callable[[Callable[[], StageResult]], Any]) -> Any:
         """Take the window through process and prepare, each started by `around`; return tables."""
+        from lake.publish import publish
         from spark.jobs.prepare import prepare
         from spark.jobs.process import process
-        from spark.jobs.publish import publish
 
         self.empty(spark)
         bucket, key = self.settings.s3.raw_bucket, self.settings.pseudonym_key_file

@@ -85,9 +85,9 @@ def line(
     spark: Any, spark_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:
     """Take a day up to its audit branches."""
+    from lake.publish import discard
     from spark.jobs.prepare import prepare
     from spark.jobs.process import process
-    from spark.jobs.publish import discard
 
     settings, bucket = spark_settings, spark_settings.s3.raw_bucket
     client = s3_client(settings, "lander")

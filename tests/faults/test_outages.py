@@ -70,7 +70,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
 ) -> None:
     """Slow: the driver starts again, and its first job runs before Java has compiled anything."""
     from spark.jobs import batch
-    from spark.session import DriverLostError
+    from spark.session import DriverLostError, driver_loss_explained
 
     line.run(DAY, Stage.LAND)
     before = line.published()
@@ -84,7 +84,8 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
 
     with monkeypatch.context() as patch:
         patch.setattr(batch, "write", write_and_kill)
-        with pytest.raises(DriverLostError, match=r"lost while process ran.*run the task again"):
+        lost = pytest.raises(DriverLostError, match=r"lost during the job.*run the task again")
+        with lost, driver_loss_explained():
             line.run(DAY, Stage.PROCESS)
     line.await_restart("spark", *killed)
     assert line.published() == before
@@ -187,7 +188,7 @@ def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
 @pytest.mark.soak
 def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
     """Slow: the stage runs four times."""
-    from spark.jobs.publish import PublishConflictError, publish
+    from lake.publish import PublishConflictError, publish
     from spark.session import session
 
     line.run(DAY, Stage.LAND, Stage.PROCESS)

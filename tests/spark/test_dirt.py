@@ -93,7 +93,7 @@ class Processed:
 
 
 def processed(line: "Line", manifest: Manifest, run_id: str) -> Processed:
-    from spark.jobs.publish import publish
+    from lake.publish import publish
 
     return Processed(manifest, publish(line.spark, line.process(manifest, run_id)))
 
@@ -205,7 +205,7 @@ def test_rows_of_a_mended_mapping_move_and_their_money_is_restated(
 
     Slow: process, rehearsal and redrive of a window.
     """
-    from spark.jobs.publish import publish
+    from lake.publish import publish
     from spark.jobs.redrive import redrive, rehearse
 
     monkeypatch.setitem(registry.SOURCES, "corner_shop", declared(line, {}))

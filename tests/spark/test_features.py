@@ -234,7 +234,7 @@ def test_a_day_by_itself_has_the_same_bits_as_in_the_whole_history(
     frames: Frames, whole: pd.DataFrame, day: date
 ) -> None:
     from lake.dates import date_ranges
-    from spark.tables import within
+    from lake.frames import within
 
     needed = within("event_date", date_ranges([day], before=LOOKBACK_DAYS))
     alone = computed(*(frame.filter(needed) for frame in frames))

@@ -100,7 +100,7 @@ def test_a_day_by_itself_has_the_same_bits_as_in_the_whole_history(
     spark: "SparkSession", day: str
 ) -> None:
     from contracts.tables import TABLES
-    from spark.conform import conform
+    from lake.frames import conform
 
     first = pd.Timestamp(day) - pd.Timedelta(days=LOOKBACK_DAYS)
     table = TABLES["sandbox.features"]

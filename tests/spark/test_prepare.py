@@ -35,8 +35,8 @@ Prepared = tuple[ProcessResult, PrepareResult]
 
 
 def through(line: "Line", window: str) -> Prepared:
+    from lake.publish import publish
     from spark.jobs.prepare import prepare
-    from spark.jobs.publish import publish
 
     processed = publish(line.spark, line.process(line.land_sample(window), f"process {window}"))
     prepared = prepare(line.spark, processed, run_id=f"prepare {window}")
@@ -80,7 +80,7 @@ def test_only_what_changed_is_computed_and_processed_snapshots_go_on(day: Prepar
 
 
 def test_day_by_day_gives_the_bits_of_the_whole(line: "Line", day: Prepared) -> None:
-    from spark.conform import conform
+    from lake.frames import conform
     from spark.jobs.column_coverage import columns_filled
     from tests.spark.whole_features import features
 
@@ -159,7 +159,7 @@ def test_where_rows_were_deleted_spark_reads_what_is_left(
     line: "Line", day: Prepared, by_keys: list[int]
 ) -> None:
     """Slow: computes the features of all seventeen days again."""
-    from spark.tables import drop_branch, open_branch, references
+    from lake.branches import drop_branch, open_branch, references
 
     _, prepared = day
     mode = "TBLPROPERTIES ('write.delete.mode'"
@@ -232,8 +232,8 @@ def test_tokens_are_keyed_by_this_installation(line: "Line", day: Prepared) -> N
 def test_an_old_window_prepared_again_takes_nothing_back(
     line: "Line", history: Prepared, day: Prepared
 ) -> None:
+    from lake.publish import publish
     from spark.jobs.prepare import prepare
-    from spark.jobs.publish import publish
 
     def rows() -> pd.DataFrame:
         frame = line.spark.table("lake.sandbox.features").toPandas()

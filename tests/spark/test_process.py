@@ -65,7 +65,7 @@ def content(line: "Line") -> dict[str, str]:
 
 
 def published(line: "Line", result: ProcessResult) -> ProcessResult:
-    from spark.jobs.publish import publish
+    from lake.publish import publish
 
     return publish(line.spark, result)
 
@@ -106,7 +106,7 @@ def test_every_row_and_cent_is_accounted_for(story: Story) -> None:
 
 
 def test_an_audit_branch_is_not_seen_until_it_is_published(line: "Line", story: Story) -> None:
-    from spark.jobs.read import audit_frame
+    from lake.frames import audit_frame
 
     assert all(line.spark.table(f"lake.{name}").isEmpty() for name in PROCESSED)
     assert audit_frame(line.spark, story.audited, "processed.transactions").count() == 3
@@ -183,7 +183,7 @@ def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
     line: "Line", story: Story
 ) -> None:
     """Slow: runs the job twice."""
-    from spark.jobs.publish import PublishConflictError
+    from lake.publish import PublishConflictError
 
     before = content(line)
     one = line.process(story.first, "one")
@@ -200,7 +200,7 @@ def test_the_same_window_twice_at_once_is_published_once_and_gives_the_same(
 
 def test_a_refused_run_leaves_no_branch(line: "Line", story: Story) -> None:
     """Slow: runs the job once more."""
-    from spark.jobs.publish import discard
+    from lake.publish import discard
 
     before = content(line)
     # It lost against another run above; running it again replaces its branch.

@@ -81,7 +81,7 @@ def redrive(line: "Line", story: Story, run_id: str, *reasons: str) -> RedrivenR
 
 
 def published(line: "Line", audited: RedrivenResult) -> RedrivenResult:
-    from spark.jobs.publish import publish
+    from lake.publish import publish
 
     return publish(line.spark, audited)
 

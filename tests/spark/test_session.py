@@ -26,8 +26,8 @@ QUICK = "--driver-memory 1g --driver-java-options -XX:TieredStopAtLevel=1 pyspar
 def test_a_killed_driver_changes_nothing_and_a_re_run_finishes(
     line: "Line", tmp_path: Path
 ) -> None:
+    from lake.publish import publish
     from spark.jobs.batch import load
-    from spark.jobs.publish import publish
 
     manifest = line.land_sample(WINDOW)
     # The first window publishes, so that the killed run has something to spoil.

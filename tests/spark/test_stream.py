@@ -98,7 +98,7 @@ def reckoned(arrivals: Arrivals) -> Expected:
 
 
 def processed(line: "Line", manifest: Manifest, run_id: str) -> ProcessResult:
-    from spark.jobs.publish import publish
+    from lake.publish import publish
 
     return publish(line.spark, line.process(manifest, run_id))
 
@@ -107,8 +107,8 @@ def uncontested(line: "Line", result: ProcessResult) -> dict[str, list[str]]:
     """Return what must not depend on the order, without where and when a row arrived."""
     from pyspark.sql import functions as F
 
+    from lake.frames import audit_frame
     from spark.jobs.prepare import prepare
-    from spark.jobs.read import audit_frame
 
     everything = replace(result, dates=(date(2019, 1, 1),))
     prepared = prepare(line.spark, everything, run_id="features")

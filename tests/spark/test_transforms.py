@@ -34,7 +34,8 @@ def _in_session(spark: "SparkSession") -> None:
     [
         module.name
         for module in pkgutil.walk_packages(spark.transforms.__path__, "spark.transforms.")
-    ],
+    ]
+    + ["lake.tables"],
 )
 def test_the_examples_in_the_docstrings_run(name: str, request: pytest.FixtureRequest) -> None:
     module = importlib.import_module(name)
@@ -309,7 +310,7 @@ def test_the_date_of_a_delivery_is_in_its_name_or_that_of_its_landing(
 ) -> None:
     from pyspark.sql import functions as F
 
-    from spark.transforms.quarantine import delivered_date
+    from lake.tables import delivered_date
 
     landed_at = datetime(2024, 6, 1, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
     landed = RawObject(f"s/transactions/{name}/0a.csv", name, 1, "0a", landed_at)
@@ -364,7 +365,7 @@ def test_parties_without_a_payment_in_the_batch_are_not_returned(spark: "SparkSe
 
 
 def test_every_column_that_a_frame_lacks_is_named(spark: "SparkSession") -> None:
-    from spark.conform import FrameError, conform
+    from lake.frames import FrameError, conform
 
     frame = spark.createDataFrame([("m", 1)], "counterparty_id string, first_event_at int")
 

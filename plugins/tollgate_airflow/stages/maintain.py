@@ -32,8 +32,8 @@ def is_quiet(context: Any) -> bool:
 def maintain(context: Any) -> list[dict[str, Any]]:
     """Maintain the tables as the parameters say; return the changes of each table."""
     from lake.catalog import open_catalog
-    from spark.jobs.table_maintenance import Limits
-    from spark.jobs.table_maintenance import maintain as maintain_tables
+    from lake.maintenance import Limits
+    from lake.maintenance import maintain as maintain_tables
     from warehouse.ledger import snapshots_in_use
 
     params, now = context["params"], datetime.now(UTC)

@@ -10,13 +10,13 @@ import pytest
 
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
+from lake.maintenance import MaintainedTable
 from lake.read import SnapshotMissing, read_dates
 from lake.tags import model_tag, tag_snapshots
 from sources.store import s3_client
-from spark.jobs.table_maintenance import MaintainedTable
 
 if TYPE_CHECKING:
-    from tests.table_maintenance.conftest import Lake
+    from tests.lake.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 
@@ -57,7 +57,7 @@ def _bytes(folder: Path) -> int:
 
 
 def test_small_files_of_a_partition_are_joined_and_the_note_of_the_run_stays(lake: "Lake") -> None:
-    from spark.tables import note_of
+    from lake.frames import note_of
 
     lake.day(0)
     lake.day(1, note="made from 7")
@@ -87,8 +87,8 @@ def test_maintenance_compacts_merged_rows_and_removes_their_delete_files(lake: "
 
     done = lake.maintain(MERCHANTS)
 
-    held = lake.contents(MERCHANTS)
-    assert (done.compacted_files, len(held.files(held.branches["main"]))) == (3, 1)
+    contents = lake.contents(MERCHANTS)
+    assert (done.compacted_files, len(contents.files(contents.branches["main"]))) == (3, 1)
     assert lake.rows(MERCHANTS) == rows
     assert lake.maintain(MERCHANTS).compacted_files == 0
 
@@ -126,7 +126,8 @@ def test_what_a_window_in_flight_reads_is_kept_with_all_that_came_after(lake: "L
 
 
 def test_a_branch_in_work_is_awaited_and_a_dead_one_goes(lake: "Lake") -> None:
-    from spark.tables import open_branch, write
+    from lake.branches import open_branch
+    from lake.frames import write
 
     lake.day()
     lake.cut(LABELS, 3)

@@ -37,7 +37,8 @@ def labels(line: "Line", *given: tuple[str | None, int]) -> Any:
 @pytest.fixture
 def branch(line: "Line") -> str:
     """Open an empty branch."""
-    from spark.tables import ensure_tables, open_branch
+    from lake.branches import open_branch
+    from lake.tables import ensure_tables
 
     open_branch(line.spark, ensure_tables(line.spark, "processed"), BRANCH)
     return BRANCH
@@ -45,24 +46,24 @@ def branch(line: "Line") -> str:
 
 def folders(line: "Line", table: str) -> list[str]:
     """Return the folder of each file of the table on the branch."""
-    from spark.tables import read
+    from lake.frames import read
 
     files = read(line.spark, table, BRANCH).selectExpr("input_file_name() AS file").distinct()
     return sorted(row["file"].split("/")[-2] for row in files.collect())
 
 
-def held(line: "Line", table: str = LABELS) -> list[dict[str, Any]]:
-    from spark.tables import read
+def rows_of(line: "Line", table: str = LABELS) -> list[dict[str, Any]]:
+    from lake.frames import read
 
     rows = read(line.spark, table, BRANCH).collect()
     return sorted((row.asDict() for row in rows), key=lambda row: row["event_id"])
 
 
 def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", branch: str) -> None:
-    from spark.tables import write
+    from lake.frames import write
 
     write(labels(line, ("b", 2), ("a", 1), ("c", 2)), LABELS, branch)
-    first = held(line)
+    first = rows_of(line)
     assert [(row["event_id"], row["event_date"].day) for row in first] == [
         ("a", 1),
         ("b", 2),
@@ -70,39 +71,39 @@ def test_a_day_is_a_file_and_only_the_days_written_are_replaced(line: "Line", br
     ]
     write(labels(line, ("d", 2), ("e", 3)), LABELS, branch)
 
-    assert [row["event_id"] for row in held(line)] == ["a", "d", "e"]
-    assert held(line)[0] == first[0]
+    assert [row["event_id"] for row in rows_of(line)] == ["a", "d", "e"]
+    assert rows_of(line)[0] == first[0]
     assert utc(first[0]["known_at"]) == datetime(2024, 5, 9, 12, 30, 15, 123456, tzinfo=UTC)
     assert folders(line, LABELS) == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
 
 
 def test_rows_of_a_date_from_many_tasks_are_one_file(line: "Line", branch: str) -> None:
-    from spark.tables import write
+    from lake.frames import write
 
     given = labels(line, *((f"{day}_{number}", day) for number in range(50) for day in (1, 2, 3)))
     write(given.repartition(7), LABELS, branch)
 
     assert folders(line, LABELS) == [f"event_date=2024-05-0{day}" for day in (1, 2, 3)]
-    assert len(held(line)) == 150
+    assert len(rows_of(line)) == 150
 
 
 def test_a_date_to_replace_that_has_no_rows_is_empty_then(line: "Line", branch: str) -> None:
-    from spark.tables import write
+    from lake.frames import write
 
     write(labels(line, ("a", 1), ("b", 2), ("c", 3), ("d", 5)), LABELS, branch)
 
     write(labels(line, ("e", 2)), LABELS, branch, [MAY[1], MAY[2], MAY[4]])
-    assert [row["event_id"] for row in held(line)] == ["c", "d", "e"]
+    assert [row["event_id"] for row in rows_of(line)] == ["c", "d", "e"]
 
     write(labels(line, ("e", 2)).limit(0), LABELS, branch, [MAY[2], MAY[3]])
-    assert [row["event_id"] for row in held(line)] == ["d"]
+    assert [row["event_id"] for row in rows_of(line)] == ["d"]
 
 
 def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> None:
     from pyspark.sql import functions as F
 
     from lake.catalog import open_catalog
-    from spark.tables import write
+    from lake.frames import write
 
     rows = labels(line, ("a", 1), ("b", 3))
     write(rows.withColumn("event_date", F.lit(date(2024, 5, 1))), LABELS, branch)
@@ -123,19 +124,18 @@ def test_a_file_tells_which_deliveries_it_holds(line: "Line", branch: str) -> No
 
 
 def test_a_write_that_fails_leaves_the_branch_as_it_was(line: "Line", branch: str) -> None:
-    from spark.tables import write
+    from lake.frames import write
 
     write(labels(line, ("a", 1)), LABELS, branch)
 
     with pytest.raises(Exception, match=r"NOT_NULL_ASSERT_VIOLATION(?s:.*)event_id"):
         write(labels(line, ("b", 2), (None, 1)), LABELS, branch, [MAY[1], MAY[2]])
 
-    assert [row["event_id"] for row in held(line)] == ["a"]
+    assert [row["event_id"] for row in rows_of(line)] == ["a"]
 
 
 def test_rows_without_a_declared_column_are_refused(line: "Line", branch: str) -> None:
-    from spark.conform import FrameError
-    from spark.tables import write
+    from lake.frames import FrameError, write
 
     lacking = labels(line, ("a", 1)).drop("known_at", "scenario")
 
@@ -144,7 +144,7 @@ def test_rows_without_a_declared_column_are_refused(line: "Line", branch: str) -
 
 
 def test_a_note_is_that_of_the_newest_write_that_has_one(line: "Line", branch: str) -> None:
-    from spark.tables import note_of, write
+    from lake.frames import note_of, write
 
     assert note_of(line.spark, LABELS, branch) is None
     write(labels(line, ("a", 1)), LABELS, branch, note='{"made of": "Raw, A-Z"}')
@@ -155,7 +155,8 @@ def test_a_note_is_that_of_the_newest_write_that_has_one(line: "Line", branch: s
 
 def test_branches_written_at_once_each_get_their_rows(line: "Line", branch: str) -> None:
     from contracts.tables import zone
-    from spark.tables import drop_branch, open_branch, read, write
+    from lake.branches import drop_branch, open_branch
+    from lake.frames import read, write
 
     branches = [f"{branch}_{number}" for number in range(4)]
     for name in branches:
@@ -177,7 +178,7 @@ def test_rows_are_merged_by_key_and_only_those_that_differ_are_written(
 ) -> None:
     from contracts.render.to_spark import dtypes
     from lake.catalog import open_catalog
-    from spark.tables import merge, read
+    from lake.frames import merge, read
 
     declared = TABLES["processed.merchants"]
     columns = ", ".join(f"{name} {kind}" for name, kind in dtypes(declared))

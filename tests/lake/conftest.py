@@ -11,8 +11,8 @@ import pytest
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from lake.catalog import open_catalog
+from lake.maintenance import Limits, MaintainedTable, maintain
 from lake.table_contents import TableContents, table_contents
-from spark.jobs.table_maintenance import Limits, MaintainedTable, maintain
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -38,7 +38,8 @@ class Lake:
     def commit(self, table: str, rows: "DataFrame", note: str | None = None) -> int:
         """Write rows through an audit branch and publish it; return the snapshot."""
         from contracts.render.to_iceberg import create_table
-        from spark.tables import MAIN, alter, drop_branch, merge, open_branch, write
+        from lake.branches import MAIN, alter, drop_branch, open_branch
+        from lake.frames import merge, write
 
         self.spark.sql(create_table(TABLES[table]))
         open_branch(self.spark, [TABLES[table]], "audit_run")

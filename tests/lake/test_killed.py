@@ -9,12 +9,12 @@ import pytest
 
 from contracts.settings import Settings
 from embedded import platform
+from lake import maintenance as jobs
 from lake.catalog import open_catalog
-from spark.jobs import table_maintenance as jobs
-from spark.session import DriverLostError, session
+from spark.session import DriverLostError, driver_loss_explained, session
 
 if TYPE_CHECKING:
-    from tests.table_maintenance.conftest import Lake
+    from tests.lake.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak]
 
@@ -41,7 +41,7 @@ def test_maintenance_killed_half_way_leaves_the_tables_right(
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "_call", call_and_kill)
-        with pytest.raises(DriverLostError):
+        with pytest.raises(DriverLostError), driver_loss_explained():
             lake.maintain(LABELS)
     left = lake.contents(LABELS)
     assert left.table.metadata_location != begun, "it had not begun"
@@ -57,9 +57,9 @@ def test_maintenance_killed_half_way_leaves_the_tables_right(
     healed.maintain(LABELS)
 
     assert healed.rows() == rows
-    held = healed.contents(LABELS)
-    assert len(held.snapshots) == 1
-    assert [len(files) for files in held.per_partition.values()] == [1, 1, 1]
+    contents = healed.contents(LABELS)
+    assert len(contents.snapshots) == 1
+    assert [len(files) for files in contents.per_partition.values()] == [1, 1, 1]
     healed.empty()
     healed.spark.stop()
     catalog.close()

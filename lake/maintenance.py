@@ -1,8 +1,8 @@
 """Keep the lake's tables small: compaction, manifests, snapshots, leftover branches and files.
 
-Each step commits whole or not at all, and no step changes a row: after a kill the tables are right,
-and the next run does what was left. It writes to main, so it is called while no run is publishing;
-a table with an audit branch in work keeps its files as they are until the next time.
+Each step commits completely or not at all, and no step changes a row: after a kill the tables are
+correct, and the next run does the rest. Maintenance writes to main, so it runs while no run
+publishes. The files of a table with an audit branch in use are not compacted until the next run.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pyspark.sql import Row, SparkSession
 
 from contracts.render.to_iceberg import CATALOG
 from contracts.tables import TABLES, Table, zone
+from lake.branches import drop_branch
 from lake.table_contents import table_contents
-from spark.session import says_when_lost
-from spark.tables import drop_branch
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
 _AUDIT: Final = "audit_"
 _COMPACTION: Final = "'min-input-files', '2', 'remove-dangling-deletes', 'true'"
 _MANIFESTS: Final = 20
-"""A table with more manifests than this has them rewritten: planning a read opens each of them."""
+"""The manifests of a table with more of them are rewritten, because planning a read opens each."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is kept: instants in UTC, and how many of main's newest snapshots at least."""
+    """What is kept: times in UTC, and the least number of main's newest snapshots."""
 
     snapshots_since: datetime
     snapshots_at_least: int
@@ -41,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class MaintainedTable:
-    """What was done to a table, or would be: counts and bytes."""
+    """What maintenance did to a table, or would do: counts and bytes."""
 
     table: str
     dropped_branches: tuple[str, ...] = ()
@@ -62,7 +61,6 @@ class MaintainedTable:
         }
 
 
-@says_when_lost
 def maintain(
     spark: SparkSession,
     catalog: Catalog,
@@ -72,15 +70,15 @@ def maintain(
     dry_run: bool,
     tables: Iterable[str] | None = None,
 ) -> list[MaintainedTable]:
-    """Maintain tables of the lake, one after the other; all of them when none is named.
+    """Maintain tables of the lake, one after the other; by default all of them.
 
     Args:
         spark: a session that may write the lake.
-        catalog: the same lake, for reading what is there.
+        catalog: the same lake, to read its metadata.
         limits: what is kept.
-        in_use: snapshots by table that a run still has to read. They, and all that came after
-            them, are kept: a later run asks what a snapshot was made from.
-        dry_run: change nothing, say what would be done.
+        in_use: snapshots by table that a run still has to read. They and all later snapshots are
+            kept, because a later run reads the ancestors of a snapshot.
+        dry_run: change nothing, return what would be done.
         tables: names, as `processed.labels`.
     """
     known = [table.name for of_zone in ("processed", "sandbox") for table in zone(of_zone)]
@@ -99,14 +97,16 @@ def _maintain(
     in_use: set[int],
     dry_run: bool,
 ) -> MaintainedTable:
-    held = table_contents(catalog, table.name)
-    audits = {name: at for name, at in held.branches.items() if name.startswith(_AUDIT)}
+    contents = table_contents(catalog, table.name)
+    audits = {name: at for name, at in contents.branches.items() if name.startswith(_AUDIT)}
     leftovers = tuple(
-        sorted(n for n, at in audits.items() if held.committed_at(at) < limits.branches_since)
+        sorted(n for n, at in audits.items() if contents.committed_at(at) < limits.branches_since)
     )
     awaited = tuple(sorted(set(audits) - set(leftovers)))
-    small_files, small_bytes = (0, 0) if awaited else held.compactable
-    manifests = held.manifest_count if not awaited and held.manifest_count > _MANIFESTS else 0
+    small_files, small_bytes = (0, 0) if awaited else contents.compactable
+    manifests = (
+        contents.manifest_count if not awaited and contents.manifest_count > _MANIFESTS else 0
+    )
     if not dry_run:
         for branch in leftovers:
             drop_branch(spark, [table], branch)
@@ -114,11 +114,11 @@ def _maintain(
             _call(spark, table, "rewrite_data_files", f"options => map({_COMPACTION})")
         if manifests:
             _call(spark, table, "rewrite_manifests")
-        held = table_contents(catalog, table.name)
+        contents = table_contents(catalog, table.name)
 
-    since = min([limits.snapshots_since, *held.commit_times(in_use)])
-    expired = held.expirable(since, limits.snapshots_at_least, without=leftovers)
-    expired_bytes = held.only_in(expired)
+    since = min([limits.snapshots_since, *contents.commit_times(in_use)])
+    expired = contents.expirable(since, limits.snapshots_at_least, without=leftovers)
+    expired_bytes = contents.only_in(expired)
     if expired and not dry_run:
         _call(
             spark,
@@ -127,7 +127,7 @@ def _maintain(
             f"older_than => {_instant(since)}, retain_last => {limits.snapshots_at_least}",
         )
     orphans = _orphans(spark, table, limits.orphans_since, dry_run=True)
-    orphan_bytes = held.sizes(orphans)
+    orphan_bytes = contents.sizes(orphans)
     if orphans and not dry_run:
         _orphans(spark, table, limits.orphans_since, dry_run=False)
     return MaintainedTable(
@@ -145,17 +145,17 @@ def _maintain(
 
 
 def _orphans(spark: SparkSession, table: Table, since: datetime, *, dry_run: bool) -> list[str]:
-    """Return the files in the table's folder that no snapshot or metadata names, removed or not.
+    """Return the files of the table's folder that no snapshot names; remove them unless `dry_run`.
 
     Raises:
         IllegalArgumentException: from Spark, when `since` is less than a day ago and something
-            would be removed: a run in work has files that no snapshot names yet.
+            would be removed: a run in progress has files that no snapshot names yet.
     """
     rows = _call(
         spark,
         table,
         "remove_orphan_files",
-        # Hadoop's own listing knows no scheme s3; the table's FileIO does.
+        # Hadoop's listing does not support the scheme s3; the table's FileIO does.
         f"older_than => {_instant(since)}, dry_run => {str(dry_run).lower()},"
         " prefix_listing => true",
     )

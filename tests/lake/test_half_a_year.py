@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.table_maintenance.conftest import Lake
+    from tests.lake.conftest import Lake
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(1800)]
 
@@ -45,17 +45,17 @@ def test_after_180_daily_runs_the_tables_are_as_small_as_docs_scale_says(lake: "
                 )
 
     for table, partitions in ((LABELS, 180), (MERCHANTS, 1)):
-        held, folder = lake.contents(table), lake.folder(table)
-        assert len(held.per_partition) == partitions
+        contents, folder = lake.contents(table), lake.folder(table)
+        assert len(contents.per_partition) == partitions
         found = {
-            "files a partition": max(map(len, held.per_partition.values())),
-            "snapshots": len(held.snapshots),
-            "branches": len(held.branches),
-            "manifests": held.manifest_count,
+            "files a partition": max(map(len, contents.per_partition.values())),
+            "snapshots": len(contents.snapshots),
+            "branches": len(contents.branches),
+            "manifests": contents.manifest_count,
             "metadata files": len(list((folder / "metadata").glob("*.metadata.json"))),
             "other metadata": len(list((folder / "metadata").glob("*.avro"))),
             "outdated data files": len(list((folder / "data").rglob("*.parquet")))
-            - sum(map(len, held.per_partition.values())),
+            - sum(map(len, contents.per_partition.values())),
         }
         over = {
             name: value for name, value in found.items() if value > MOST_AFTER_MAINTENANCE[name]

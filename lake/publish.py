@@ -10,8 +10,7 @@ from contracts.render.to_iceberg import CATALOG, qualified
 from contracts.stage_results import PrepareResult, ProcessResult
 from contracts.stages import Stage
 from contracts.tables import Table, zone
-from spark.session import says_when_lost
-from spark.tables import MAIN, alter, ancestors, drop_branch, references
+from lake.branches import MAIN, alter, ancestors, drop_branch, references
 
 _ZONE: Final = {Stage.PROCESS: "processed", Stage.PREPARE: "sandbox"}
 
@@ -23,36 +22,35 @@ class PublishConflictError(RuntimeError):
     """Raised when another run has published meanwhile: run the stage again, then its gate."""
 
 
-@says_when_lost
 def publish(spark: SparkSession, audited: _A) -> _A:
     """Fast-forward main of the stage's tables to the audited snapshots and drop the branch.
 
-    May run again after a kill: a table whose main holds the snapshot already is left as it is.
+    It can run again after a kill: a table whose main has the snapshot already does not change.
 
     Raises:
-        PublishConflictError: when main of a table has moved since the branch was opened; nothing
-            is published unless that happens in the very moment between looking and moving.
+        PublishConflictError: when main of a table has moved since the branch was opened. Nothing
+            is published, unless main moves between this check and the fast-forward.
     """
     tables = zone(_ZONE[audited.stage])
     branch = audited.branch
     if branch is None:
         return audited
-    held = references(spark, tables)
-    ends = {t.name: (audited.snapshots[t.name], held[t.name].get(MAIN)) for t in tables}
+    heads = references(spark, tables)
+    ends = {t.name: (audited.snapshots[t.name], heads[t.name].get(MAIN)) for t in tables}
     asked = [(name, at) for name, pair in ends.items() for at in pair if at is not None]
-    lines = ancestors(spark, list(ends), asked)
+    lineage = ancestors(spark, list(ends), asked)
     waiting = []
     for table in tables:
         snapshot, main = ends[table.name]
-        if main is not None and snapshot in lines[table.name, main]:
+        if main is not None and snapshot in lineage[table.name, main]:
             continue
-        is_ahead = main is None or main in lines[table.name, snapshot]
-        if held[table.name].get(branch) != snapshot or not is_ahead:
+        is_ahead = main is None or main in lineage[table.name, snapshot]
+        if heads[table.name].get(branch) != snapshot or not is_ahead:
             raise _conflict(table, audited)
         waiting.append(table)
     with ThreadPoolExecutor(len(tables)) as pool:
         list(pool.map(lambda table: _forward(spark, table, branch, audited), waiting))
-    drop_branch(spark, [table for table in tables if branch in held[table.name]], branch)
+    drop_branch(spark, [table for table in tables if branch in heads[table.name]], branch)
     return replace(audited, branch=None)
 
 

@@ -13,7 +13,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack]
 def test_a_branch_of_a_killed_run_is_replaced_in_tables_that_were_never_published(
     line: "Line",
 ) -> None:
-    from spark.tables import ensure_tables, merge, open_branch, read
+    from lake.branches import open_branch
+    from lake.frames import merge, read
+    from lake.tables import ensure_tables
 
     tables = ensure_tables(line.spark, "processed")
     open_branch(line.spark, tables, "audit_killed")
@@ -33,7 +35,7 @@ def test_a_branch_of_a_killed_run_is_replaced_in_tables_that_were_never_publishe
 
 
 def test_parties_of_an_earlier_version_are_merged_as_new_ones_are(line: "Line") -> None:
-    from spark.tables import ensure_tables
+    from lake.tables import ensure_tables
 
     name, mode = "lake.processed.customers", "write.merge.mode"
     ensure_tables(line.spark, "processed")

@@ -1,0 +1,59 @@
+"""Lake tables: created from the contracts, and upgraded from those of an earlier version."""
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.render.to_iceberg import create_table, properties, qualified, set_properties
+from contracts.tables import TABLES, Table, zone
+from lake.branches import alter, in_parallel
+from lake.frames import conform
+
+_QUARANTINE = TABLES["processed.quarantine"]
+
+
+def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
+    """Create the tables of a zone that do not exist, upgrade those that do, and return them all."""
+    tables = zone(of_zone)
+    existing = {row["tableName"] for row in spark.sql(f"SHOW TABLES IN lake.{of_zone}").collect()}
+    in_parallel(spark, [create_table(t) for t in tables if t.short_name not in existing])
+    for table in tables:
+        if table.short_name in existing:
+            _upgrade(spark, table)
+    return tables
+
+
+def _upgrade(spark: SparkSession, table: Table) -> None:
+    """Give a table of an earlier version its merge properties, or its dates of delivery."""
+    if table == _QUARANTINE:
+        _upgrade_quarantine(spark)
+    elif table.interval:
+        rows = spark.sql(f"SHOW TBLPROPERTIES {qualified(table.name)}").collect()
+        if not properties(table).items() <= {tuple(row) for row in rows}:
+            alter(spark, set_properties(table))
+
+
+def _upgrade_quarantine(spark: SparkSession) -> None:
+    """Partition a quarantine that has no dates of delivery.
+
+    Iceberg replaces the table in one commit. Earlier snapshots stay readable.
+    """
+    name, column = qualified(_QUARANTINE.name), str(_QUARANTINE.partition_by)
+    quarantine = spark.table(name)
+    if column not in quarantine.columns:
+        date = delivered_date(F.col("raw_object"), F.col("first_seen_at"))
+        rows = conform(quarantine.withColumn(column, date), _QUARANTINE)
+        rows.writeTo(name).using("iceberg").partitionedBy(F.col(column)).createOrReplace()
+
+
+def delivered_date(raw_object: Column, landed_at: Column) -> Column:
+    """Return the last date in the name of a delivery, else the UTC date of its landing.
+
+    It equals `RawObject.delivered_date`. The key of a Raw object has the name as its third part.
+
+    >>> row = spark.sql("SELECT 's/transactions/2024-05-01/0a.csv' raw_object, now() landed_at")
+    >>> row.select(delivered_date(F.col("raw_object"), F.col("landed_at"))).first()[0]
+    datetime.date(2024, 5, 1)
+    """
+    dated = F.right(F.split_part(raw_object, F.lit("/"), F.lit(3)), F.lit(10))
+    is_dated = dated.rlike(r"^\d{4}-\d{2}-\d{2}$")
+    return F.coalesce(F.when(is_dated, dated.try_cast("date")), F.to_date(landed_at))

@@ -36,10 +36,9 @@ class Staging:
         self.loaded: dict[Key, list[Payment]] = {}
         self.published: dict[Key, list[Payment]] = {}
         with psycopg.connect(settings.warehouse.dsn("loader")) as connection:
-            for name in ("transactions", "customers", "merchants"):
-                connection.execute(
-                    f"create table staging.{name}_any partition of staging.{name} default".encode()
-                )
+            connection.execute(
+                "create table staging.transactions_any partition of staging.transactions default"
+            )
 
     def load(self, source: str, day: date, payments: Iterable[Payment]) -> None:
         """Replace a day of a source; a payment is told by what makes it different from others."""

@@ -1,4 +1,4 @@
-"""What `process` and `redrive` share: rows of Raw judged, counted, and written to a branch."""
+"""Steps of `process` and `redrive`: decide on rows of Raw, count them, write them to a branch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,13 +28,13 @@ from spark.transforms.pseudonymise import pads, pseudonymise
 from spark.transforms.validate import validate
 
 FLOWS: Final = {ACCEPTED: "out", QUARANTINED: "quarantined", DUPLICATE: "duplicate"}
-"""The flow of a balance into which a verdict leads."""
+"""The flow of a balance that counts the rows of a verdict."""
 _REPEAT_DAYS: Final = 31
-"""How far from a batch's dates a repeat of its payments is looked for: the cost stays bounded."""
+"""Repeats are detected within this many days of a batch, so that the cost is bounded."""
 _KNOWN: Final = ("source_system", "event_id", "content_hash", "raw_object", "raw_position")
 _PAYMENT: Final = ("source_system", "event_id")
 _FEW: Final = 50_000
-"""Payments that stand twice are brought together by their ids, up to so many."""
+"""Up to this many repeated payments are joined by broadcast."""
 _WRITES_AT_ONCE: Final = 3
 
 
@@ -45,38 +45,38 @@ def load(
     raw_bucket: str,
     key_file: Path,
 ) -> DataFrame:
-    """Return the batch: canonical rows with their refusals, no direct identifier left."""
+    """Return the batch: canonical rows with their reasons, without direct identifiers."""
     return typed(spark, source, read_raw(spark, source, manifests, raw_bucket), key_file)
 
 
 def typed(spark: SparkSession, source: Source, rows: DataFrame, key_file: Path) -> DataFrame:
-    """Judge mapped rows of Raw; no direct identifier is left in what is returned."""
+    """Validate mapped rows of Raw, and return them without direct identifiers."""
     key = spark.read.format("binaryFile").load(key_file.absolute().as_uri())
     return coarsen(pseudonymise(validate(rows, source), pads(key)))
 
 
 @contextmanager
 def on_disk(frame: DataFrame) -> Iterator[DataFrame]:
-    """Keep rows that are read several times, and let go of them however that ends.
+    """Persist a frame that is read several times, until the block ends.
 
-    Not in memory: a block that is evicted while another thread reads it fails the job. What is not
-    let go of, the server would keep beyond the session.
+    The frame is on disk: in memory, a block that is evicted while another thread reads it fails the
+    job. The server would keep it after the end of the session.
     """
-    held = frame.persist(StorageLevel.DISK_ONLY)
+    persisted = frame.persist(StorageLevel.DISK_ONLY)
     try:
-        yield held
+        yield persisted
     finally:
-        held.unpersist()
+        persisted.unpersist()
 
 
-def judge(
+def with_verdicts(
     spark: SparkSession, batch: DataFrame, version: str | int, own: Sequence[str] = ()
 ) -> DataFrame:
-    """Return the batch with its verdicts, given what `version` of the transactions holds.
+    """Return the batch with a verdict for each row, given the transactions at `version`.
 
-    `own` are the Raw objects that the batch holds whole: what was known from them is the batch.
-    Nearly every payment stands once and is judged where it stands; only those that stand twice,
-    in the batch or in it and in the table, are brought together and put in order.
+    `own` are the Raw objects that are completely in the batch: known payments of these objects are
+    ignored. Only payments that occur more than once, in the batch or in the batch and the table,
+    are shuffled and ordered.
     """
     days = [row[0] for row in batch.select("event_date").distinct().collect() if row[0]]
     nearby = within("event_date", date_ranges(days, _REPEAT_DAYS, _REPEAT_DAYS))
@@ -102,16 +102,16 @@ def judge(
 
 
 def balance_currency(currency: Column) -> Column:
-    """Return the currency under which a row is counted: XXX for one that nobody knows."""
+    """Return the currency that a row is counted under: XXX for an unknown one."""
     is_known = F.coalesce(currency.isin(*sorted(ISO_4217)), F.lit(False))
     return F.when(is_known, currency).otherwise(UNKNOWN_CURRENCY)
 
 
-def counted(judged: DataFrame) -> list[Row]:
+def counted(decided: DataFrame) -> list[Row]:
     """Return rows and money of the batch by currency, verdict, date and reasons."""
     reasons = F.when(F.col("verdict") == QUARANTINED, F.concat_ws(",", "reasons"))
     rows: list[Row] = (
-        judged.groupBy(
+        decided.groupBy(
             "source_system",
             balance_currency(F.col("currency")).alias("balance_currency"),
             "verdict",
@@ -125,7 +125,7 @@ def counted(judged: DataFrame) -> list[Row]:
 
 
 def balances(groups: Sequence[Row]) -> tuple[Balance, ...]:
-    """Return what went in and where it went, by source system and currency."""
+    """Return the flows of rows and money by source system and currency."""
     kept: dict[tuple[str, str], dict[str, Any]] = {}
     for row in groups:
         sums = kept.setdefault(
@@ -174,7 +174,7 @@ def write_batch(
         write(both, table, branch, dates)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:
-        # What stands in the table by now costs no second reading of Raw.
+        # The table has these payments already, so Raw is not read again.
         written = read(spark, "processed.transactions", branch).filter(
             within("event_date", date_ranges(touched)) & (F.col("source_system") == source.name)
         )

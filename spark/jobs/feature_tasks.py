@@ -1,9 +1,9 @@
-"""How the features of a window are divided among tasks.
+"""Division of the features of a window among tasks.
 
-By dates, when a task can hold the dates that it computes and the look-back before them: each reads
-the files of its dates itself, no row is moved between tasks, and the price is that a look-back is
-read by two. By keys, when a task cannot: rows move to the task of their customer and then to that
-of their counterparty.
+Features are divided by dates if a task has memory for its dates and the look-back before them.
+Each task reads the files of its dates. No row moves between tasks, but two tasks read a look-back.
+Otherwise they are divided by keys: rows move to the task of their customer and then to the task of
+their counterparty.
 """
 
 import json
@@ -36,9 +36,9 @@ Batches = Iterator["pa.RecordBatch"]
 _WORTH_A_PART: Final = 500_000
 """Rows that one task computes in about a second."""
 _PARTS_A_TASK: Final = 2
-"""A task takes its parts one after the other, so that it holds less at once."""
+"""A task computes its parts one after the other, which takes less memory."""
 _MOST_ROWS: Final = 6_000_000
-"""Rows that one task may hold: about 0.6 GB for each million."""
+"""Rows in the memory of one task: about 0.6 GB for each million."""
 _ROWS_BY_KEY: Final = 1_000_000
 _LABELS: Final = ("source_system", "event_id", "is_fraud", "known_at")
 _REPEATED: Final = {
@@ -52,11 +52,11 @@ _REPEATED: Final = {
     "country",
     "device_id",
 }
-"""Texts that stand in many rows of a day."""
+"""Texts that occur in many rows of a day."""
 
 
 @dataclass(frozen=True)
-class Held:
+class TableAt:
     """A table of the lake at a snapshot."""
 
     table: str
@@ -65,27 +65,27 @@ class Held:
 
 def feature_rows(
     spark: SparkSession,
-    held: tuple[Held, Held],
+    read_from: tuple[TableAt, TableAt],
     filled: Filled,
     days: Mapping[date, int],
     most_rows: int = _MOST_ROWS,
 ) -> DataFrame:
     """Return the features of `days` (rows of each), computed by tasks from all payments.
 
-    `held` are the payments and their labels. What makes a task hold more than `most_rows` rows is
-    divided by keys.
+    `read_from` are the payments and their labels. If a task by dates would have more than
+    `most_rows` rows, the features are divided by keys.
     """
-    transactions, labels = held
+    transactions, labels = read_from
     total = sum(days.values())
     look_back = ceil(total / max(len(days), 1) * LOOKBACK_DAYS)
     count = max(ceil(total / _WORTH_A_PART), 1)
     if count > 1:
         count = min(count, _PARTS_A_TASK * _at_once(spark))
     if total / count + look_back <= most_rows:
-        parts = _parts(spark, cut(days, count), held)
+        parts = _parts(spark, cut(days, count), read_from)
         if parts is not None:
             step = partial(_from_files, filled=filled)
-            return _told(spark, parts).mapInArrow(step, schema(OUT))
+            return _as_rows(spark, parts).mapInArrow(step, schema(OUT))
     needed = within("event_date", date_ranges(days, before=LOOKBACK_DAYS))
     payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
     rows = payments.select(
@@ -99,9 +99,9 @@ def feature_rows(
 
 
 def cut(days: Mapping[date, int], count: int) -> list[list[date]]:
-    """Divide dates into at most `count` runs, so that the largest has few rows to read.
+    """Divide dates into at most `count` runs, and minimise the rows that the largest run reads.
 
-    A run reads the look-back before its first date too, as far as that is among `days`.
+    A run also reads the look-back before its first date, as far as it is in `days`.
 
     >>> [len(part) for part in cut({date(2024, 5, 1) + timedelta(n): 10 for n in range(120)}, 2)]
     [79, 41]
@@ -117,13 +117,13 @@ def cut(days: Mapping[date, int], count: int) -> list[list[date]]:
 
 
 def _runs(days: Mapping[date, int], most: int) -> list[list[date]]:
-    """Divide dates into runs that read at most so many rows, where one date allows it."""
+    """Divide dates into runs that read at most `most` rows, or a single date with more."""
     runs: list[list[date]] = []
     rows = most + 1
     for day in sorted(days):
         if rows + days[day] > most:
             first = day - timedelta(LOOKBACK_DAYS)
-            rows = sum(held for other, held in days.items() if first <= other < day)
+            rows = sum(count for other, count in days.items() if first <= other < day)
             runs.append([])
         runs[-1].append(day)
         rows += days[day]
@@ -131,28 +131,28 @@ def _runs(days: Mapping[date, int], most: int) -> list[list[date]]:
 
 
 def _at_once(spark: SparkSession) -> int:
-    """Return how many tasks the session runs at once, as it divides a range of numbers."""
+    """Return the number of parallel tasks: the partitions into which Spark divides a range."""
     numbers = spark.range(1024).select(F.spark_partition_id().alias("task"))
     return int(numbers.distinct().count())
 
 
-def _told(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
-    """Return a frame that tells its tasks their parts, as JSON."""
-    # Spark divides what a client sends among as many tasks as it runs at once.
+def _as_rows(spark: SparkSession, parts: Sequence[dict[str, Any]]) -> DataFrame:
+    """Return a frame with a part in each row, as JSON."""
+    # Spark divides local rows among its parallel tasks.
     return spark.createDataFrame([(json.dumps(part),) for part in parts], "part string")
 
 
 def _parts(
-    spark: SparkSession, runs: Sequence[Sequence[date]], held: tuple[Held, Held]
+    spark: SparkSession, runs: Sequence[Sequence[date]], read_from: tuple[TableAt, TableAt]
 ) -> list[dict[str, Any]] | None:
-    """Return, for each run of dates, those and the files of theirs and of their look-back.
+    """Return the dates of each run, and the files of these dates and of their look-back.
 
-    None where rows of a file were deleted since, which only Spark knows to leave out.
+    Returns None if a table has delete files, which Spark reads and Arrow does not.
     """
     query = " UNION ALL ".join(
         f"SELECT '{one.table}' AS table, content, partition.event_date AS event_date, file_path"  # noqa: S608 - our own names
         f" FROM {qualified(one.table)}.files VERSION AS OF {one.snapshot_id}"
-        for one in held
+        for one in read_from
     )
     wanted = within("event_date", date_ranges(chain(*runs), before=LOOKBACK_DAYS))
     files = spark.sql(query).filter(wanted).collect()
@@ -162,7 +162,7 @@ def _parts(
     for run in runs:
         part: dict[str, Any] = {"days": [day.isoformat() for day in run]}
         ranges = date_ranges(run, before=LOOKBACK_DAYS)
-        for name, one in zip(("transactions", "labels"), held, strict=True):
+        for name, one in zip(("transactions", "labels"), read_from, strict=True):
             part[name] = [
                 file["file_path"]
                 for file in files
@@ -174,29 +174,29 @@ def _parts(
 
 
 def _from_files(batches: Batches, *, filled: Filled) -> Batches:
-    """Compute the features of each part; runs beside Spark's executor."""
+    """Compute the features of each part, in a Python worker."""
     import pyarrow as pa
 
     from lake.store import open_store
 
-    # By the task's own settings, so that no key stands in a plan.
+    # The worker reads its own settings, so that no key is in a query plan.
     store = open_store(load_settings(), "processor")
     for batch in batches:
-        for told in batch["part"].to_pylist():
-            part = json.loads(told)
+        for text in batch["part"].to_pylist():
+            part = json.loads(text)
             rows = _read(store, part["transactions"], "processed.transactions", inputs(filled))
             days = pa.array([date.fromisoformat(day) for day in part["days"]], pa.date32())
             rows = rows.append_column("is_wanted", pc.is_in(rows["event_date"], days))
             yield from computed(rows, filled, _frauds(store, part["labels"]))
             del rows
-    # Spark keeps the process for the next task: what this one needed should not stay with it.
+    # Spark keeps the worker for the next task, so return the memory of this one.
     pa.default_memory_pool().release_unused()
 
 
 def _read(
     store: Any, paths: Sequence[str], table: str, names: Sequence[str], only: Any = None
 ) -> "pa.Table":
-    """Return columns of data files; texts that repeat as dictionaries."""
+    """Return columns of data files; columns of repeated texts are dictionaries."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 
@@ -217,7 +217,7 @@ def _read(
 
 
 def _frauds(store: Any, paths: Sequence[str]) -> "pa.Table":
-    """Return what `known_frauds` does, from data files."""
+    """Return the same rows as `known_frauds`, from data files."""
     import pyarrow as pa
     import pyarrow.dataset as ds
 

@@ -17,22 +17,22 @@ from lake.dates import date_ranges
 from lake.frames import note_of, read, within, write
 from lake.tables import ensure_tables
 from spark.jobs.column_coverage import columns_filled
-from spark.jobs.feature_tasks import Held, feature_rows
+from spark.jobs.feature_tasks import TableAt, feature_rows
 from spark.transforms.mask import masked_sample
 
 _TRANSACTIONS: Final = "processed.transactions"
 
 
 def prepare(spark: SparkSession, processed: ProcessResult, *, run_id: str) -> PrepareResult:
-    """Compute the features that a processed window changes, onto the audit branch of the run.
+    """Compute the features that a processed window changes, on the audit branch of the run.
 
-    A payment on day t enters features up to t + `LOOKBACK_DAYS`, so those days are computed anew
-    where they exist, each from the `LOOKBACK_DAYS` before it. Processed is read at the snapshots
-    of `processed`, or at later ones when Sandbox was made from those already, so that an old
-    window prepared again takes nothing back. The result carries them on for the load.
+    A payment on day t changes features up to t + `LOOKBACK_DAYS`. The existing days of this range
+    are computed again, each from the `LOOKBACK_DAYS` before it. Processed is read at the snapshots
+    of `processed`, or at those that Sandbox was computed from if they are later, so that an old
+    window does not undo later ones. The result names these snapshots for the load.
 
     Raises:
-        ConservationError: when a payment has no features, or features no payment.
+        ConservationError: when payments and features do not match.
     """
     tables = ensure_tables(spark, "sandbox")
     branch = branch_name(run_id)
@@ -47,10 +47,10 @@ def prepare(spark: SparkSession, processed: ProcessResult, *, run_id: str) -> Pr
     # A date of the window may have lost its payments.
     dates = sorted({*days, *processed.dates})
     if dates:
-        labels = Held("processed.labels", inputs["processed.labels"])
-        held = (Held(_TRANSACTIONS, inputs[_TRANSACTIONS]), labels)
+        labels = TableAt("processed.labels", inputs["processed.labels"])
+        read_from = (TableAt(_TRANSACTIONS, inputs[_TRANSACTIONS]), labels)
         filled = {name: columns_filled(name) for name in {system for system, _, _ in came_in}}
-        features = feature_rows(spark, held, filled, days)
+        features = feature_rows(spark, read_from, filled, days)
         note = json.dumps(inputs)
         sample = masked_sample(transactions.filter(within("event_date", date_ranges(dates))))
         with ThreadPoolExecutor(len(tables)) as pool:
@@ -75,7 +75,7 @@ def prepare(spark: SparkSession, processed: ProcessResult, *, run_id: str) -> Pr
 
 
 def _inputs(spark: SparkSession, given: dict[str, int], branch: str) -> dict[str, int]:
-    """Return the snapshots of Processed to read: those given, or those Sandbox is ahead with."""
+    """Return the snapshots of Processed to read: `given`, or later ones that Sandbox read."""
     note = note_of(spark, "sandbox.features", branch)
     if note is None:
         return given

@@ -18,7 +18,7 @@ from lake.tables import ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
-from spark.jobs.batch import balances, counted, judge, load, on_disk, reasons, write_batch
+from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
 from spark.transforms.quarantine import rules, with_history
 
@@ -34,29 +34,29 @@ def process(
 ) -> ProcessResult:
     """Process the landed objects of a window onto the audit branch of the run.
 
-    Main is not touched: `publish` moves it after the gate. Running it again, also after a kill,
-    replaces the branch.
+    Main does not change: `publish` moves it after the gate. Another run replaces the branch, also
+    after a kill.
 
     Raises:
-        RawUnfitError: when an object cannot be read or has not the declared columns.
-        ConservationError: when rows or money are lost on the way.
+        RawUnfitError: when an object cannot be read or lacks declared columns.
+        ConservationError: when rows or money are lost.
     """
     source = declared(manifests[0].source)
     tables = ensure_tables(spark, "processed")
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    # Parquet is read again by each write, only the columns that it needs: cheaper than to keep all.
+    # Each write reads Parquet again: reading its columns costs less than persisting all of them.
     batch = load(spark, source, manifests, raw_bucket, key_file)
     is_text = any(not key.endswith(".parquet") for key in _objects(manifests))
     with on_disk(batch) if is_text else nullcontext(batch) as rows:
         groups, touched, delivered = _write(spark, source, rows, manifests, window, branch)
-    held = references(spark, tables)
+    heads = references(spark, tables)
     return ProcessResult(
         window=window,
         run_id=run_id,
         dates=touched,
-        snapshots={name: branches[branch] for name, branches in held.items()},
+        snapshots={name: branches[branch] for name, branches in heads.items()},
         branch=branch,
         balances=balances(groups),
         manifests=tuple(manifest.key for manifest in manifests),
@@ -73,19 +73,21 @@ def _write(
     window: Window,
     branch: str,
 ) -> tuple[list[Row], tuple[date, ...], tuple[date, ...]]:
-    """Write the batch onto the branch, in place of the rows there that come from its objects.
+    """Write the batch to the branch, and replace the rows of the same objects.
 
     Returns the counts of its groups, the dates that it touches, and the dates of its deliveries.
     """
     objects = _objects(manifests)
-    judged = judge(spark, batch, branch, own=objects)
-    groups = counted(judged)
+    decided = with_verdicts(spark, batch, branch, own=objects)
+    groups = counted(decided)
     _check_arrived(groups, manifests)
     is_foreign = ~F.col("raw_object").isin(objects)
     accepted_dates = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
-    # A mapping that has changed may lead payments to other dates than they stand on.
-    stood = read(spark, "processed.transactions", branch).filter(~is_foreign).select("event_date")
-    touched = tuple(sorted(accepted_dates | {row[0] for row in stood.distinct().collect()}))
+    # A changed mapping may move payments to other dates.
+    dates_of = (
+        read(spark, "processed.transactions", branch).filter(~is_foreign).select("event_date")
+    )
+    touched = tuple(sorted(accepted_dates | {row[0] for row in dates_of.distinct().collect()}))
 
     def kept(table: str) -> DataFrame:
         return read(spark, table, branch).filter(is_foreign)
@@ -96,9 +98,9 @@ def _write(
     delivered = tuple(sorted(dates | dates_before))
     refused = None
     if reasons(groups) or dates_before:
-        refused = with_history(judged.filter(F.col("verdict") == QUARANTINED), before)
+        refused = with_history(decided.filter(F.col("verdict") == QUARANTINED), before)
         refused = refused.withColumns({"window_key": F.lit(window.key), "rules": rules(source)})
-    accepted = judged.filter(F.col("verdict") == ACCEPTED)
+    accepted = decided.filter(F.col("verdict") == ACCEPTED)
     write_batch(
         spark,
         source,
@@ -113,25 +115,25 @@ def _write(
 
 
 def _objects(manifests: Sequence[Manifest]) -> list[str]:
-    return sorted({held.key for manifest in manifests for held in manifest.objects})
+    return sorted({landed.key for manifest in manifests for landed in manifest.objects})
 
 
 def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:
-    """Prove that the rows and the money that were read are those that landed."""
-    objects = {held.key: held for manifest in manifests for held in manifest.objects}.values()
+    """Check that the rows and the money that were read are those that landed."""
+    objects = {one.key: one for manifest in manifests for one in manifest.objects}.values()
     landed: dict[str, tuple[int, Decimal]] = {}
-    found: dict[str, tuple[int, Decimal]] = {}
-    for held in objects:
-        for currency, rows in held.row_counts.items():
-            _count(landed, currency, rows, held.amounts[currency])
+    read_back: dict[str, tuple[int, Decimal]] = {}
+    for one in objects:
+        for currency, rows in one.row_counts.items():
+            _count(landed, currency, rows, one.amounts[currency])
     for row in groups:
-        _count(found, row["balance_currency"], row["row_count"], row["total"] or Decimal(0))
-    for currency in sorted(landed.keys() | found.keys()):
-        there, here = landed.get(currency, (0, 0)), found.get(currency, (0, 0))
+        _count(read_back, row["balance_currency"], row["row_count"], row["total"] or Decimal(0))
+    for currency in sorted(landed.keys() | read_back.keys()):
+        there, here = landed.get(currency, (0, 0)), read_back.get(currency, (0, 0))
         if there != here:
             raise ConservationError(
                 f"process read {here[0]} rows and {here[1]} of money in {currency} from Raw,"
-                f" where the manifests hold {there[0]} and {there[1]}. If the source's mapping has"
+                f" but {there[0]} rows and {there[1]} landed. If the mapping of the source has"
                 " changed since, land the window again."
             )
 

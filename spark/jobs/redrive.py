@@ -1,4 +1,4 @@
-"""Try quarantined rows again, from Raw, by the rules and the mapping of today."""
+"""Process quarantined rows again from Raw, by the current rules and mapping."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ from lake.tables import ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
-from spark.jobs.batch import FLOWS, balance_currency, judge, on_disk, typed, write_batch
+from spark.jobs.batch import FLOWS, balance_currency, on_disk, typed, with_verdicts, write_batch
 from spark.jobs.raw import read_raw
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
 from spark.transforms.quarantine import HISTORY, rules
@@ -30,19 +30,19 @@ _QUARANTINE: Final = "processed.quarantine"
 
 
 class NothingToRedriveError(LookupError):
-    """Raised when no row of the window is in quarantine for one of the reasons asked for."""
+    """Raised when no row of the window is in quarantine for one of the requested reasons."""
 
 
 class QuarantineMovedError(RuntimeError):
-    """Raised when the quarantine of a window is not what its last run says."""
+    """Raised when the quarantine of a window differs from the result of its last run."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of the quarantined rows that share reasons, currency and verdict.
+    """The outcome of the quarantined rows that share reasons, currency and verdict.
 
     `reasons` and `amount` are those in quarantine, `reasons_now` and `amount_now` those by the
-    rules of today; a row that can pass has no reason now.
+    current rules. A row that passes has no reason now.
     """
 
     reasons: tuple[str, ...]
@@ -69,8 +69,8 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """The selected rows, judged again, with what the quarantine holds of them as `was`."""
+class _Retried:
+    """The selected rows with new verdicts, and with their columns in the quarantine as `was`."""
 
     source: Source
     rows: DataFrame
@@ -90,8 +90,8 @@ def rehearse(
 
     Raises: as `redrive`.
     """
-    with _judged(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file) as judged:
-        return _outcomes(judged.groups)
+    with _retry(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file) as retried:
+        return _outcomes(retried.groups)
 
 
 def redrive(
@@ -104,33 +104,35 @@ def redrive(
     raw_bucket: str,
     key_file: Path,
 ) -> RedrivenResult:
-    """Take the quarantined rows of a window that pass now onto the audit branch of the run.
+    """Write the quarantined rows of a window that pass now to the audit branch of the run.
 
-    `processed` is the last result of the stage process over the window and `manifests` are those it
-    has read: only what they hold is tried, if one of its reasons is in `reasons`, or all when that
-    is empty. What fails again stays, with its history and one try more.
+    `processed` is the last result of the stage process for the window, and `manifests` are those
+    that it read. Their quarantined rows with a reason in `reasons` are processed again, or all if
+    `reasons` is empty. A row that fails again stays in quarantine, with its history and one redrive
+    more.
 
-    Returns the result of the stage process as it is with these rows: the next stages read it as
-    they would the result of a whole run. Its `redrive` is the result of the redrive itself, over
-    the rows that it tried.
+    Returns the result of the stage process with these rows, which the next stages read like the
+    result of a complete run. Its `redrive` is the result of the redrive, for the selected rows.
 
     Raises:
         NothingToRedriveError: when no row is selected.
-        QuarantineMovedError: when the quarantine holds other rows of the window than `processed`
-            says; processing the window again heals it.
-        RawUnfitError: when an object cannot be read by the layout of today.
-        ConservationError: when rows or money are lost on the way.
+        QuarantineMovedError: when the quarantine has other rows of the window than `processed`:
+            process the window again.
+        RawUnfitError: when an object does not match its declared layout.
+        ConservationError: when rows or money are lost.
     """
     tables = ensure_tables(spark, "processed")
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    with _judged(spark, processed, manifests, reasons, branch, raw_bucket, key_file) as judged:
-        accepted = judged.rows.filter(F.col("verdict") == ACCEPTED)
-        touched = sorted({row["event_date"] for row in judged.groups if row["verdict"] == ACCEPTED})
+    with _retry(spark, processed, manifests, reasons, branch, raw_bucket, key_file) as retried:
+        accepted = retried.rows.filter(F.col("verdict") == ACCEPTED)
+        touched = sorted(
+            {row["event_date"] for row in retried.groups if row["verdict"] == ACCEPTED}
+        )
 
         def kept(table: str) -> DataFrame:
-            key, rows = list(_PLACE), judged.rows
+            key, rows = list(_PLACE), retried.rows
             if table != _QUARANTINE:
                 # A killed run may have published some of these payments.
                 key, rows = ["source_system", "event_id", "raw_object"], accepted
@@ -138,39 +140,39 @@ def redrive(
 
         write_batch(
             spark,
-            judged.source,
+            retried.source,
             accepted,
             touched,
             branch,
             kept=kept,
-            refused=_refused(judged, processed.window, run_id),
+            refused=_refused(retried, processed.window, run_id),
             delivered=processed.delivered_dates,
         )
-    held = references(spark, tables)
+    heads = references(spark, tables)
     moved = RedriveResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(touched),
-        balances=_moved(judged.groups),
+        balances=_moved(retried.groups),
         asked_for=tuple(sorted(reasons)),
-        outcomes=tuple(str(outcome) for outcome in _outcomes(judged.groups)),
+        outcomes=tuple(str(outcome) for outcome in _outcomes(retried.groups)),
     ).check()
     return RedrivenResult(
         window=processed.window,
         run_id=run_id,
         dates=tuple(sorted({*processed.dates, *touched})),
-        snapshots={name: branches[branch] for name, branches in held.items()},
+        snapshots={name: branches[branch] for name, branches in heads.items()},
         branch=branch,
-        balances=_restated(processed.balances, judged.groups),
+        balances=_restated(processed.balances, retried.groups),
         manifests=processed.manifests,
-        reasons=_reasons_after(processed.reasons, judged.groups),
+        reasons=_reasons_after(processed.reasons, retried.groups),
         delivered_dates=processed.delivered_dates,
         redrive=moved,
     ).check()
 
 
 @contextmanager
-def _judged(
+def _retry(
     spark: SparkSession,
     processed: ProcessResult,
     manifests: Sequence[Manifest],
@@ -178,13 +180,13 @@ def _judged(
     version: str,
     raw_bucket: str,
     key_file: Path,
-) -> Iterator[_Judged]:
-    """Read the selected rows from Raw and judge them beside what is known by now."""
+) -> Iterator[_Retried]:
+    """Read the selected rows from Raw and decide on them, given the current payments."""
     asked = sorted({str(RejectReason(reason)) for reason in reasons})
-    keys = sorted({held.key for manifest in manifests for held in manifest.objects})
-    held = read(spark, _QUARANTINE, version).filter(F.col("raw_object").isin(keys))
+    keys = sorted({landed.key for manifest in manifests for landed in manifest.objects})
+    quarantine = read(spark, _QUARANTINE, version).filter(F.col("raw_object").isin(keys))
     wanted = F.lit(True) if not asked else F.arrays_overlap("reasons", F.lit(asked))
-    _check_held(held, processed)
+    _check_quarantine(quarantine, processed)
     was = F.struct(
         F.concat_ws(",", "reasons").alias("reasons"),
         balance_currency(F.col("currency")).alias("currency"),
@@ -192,7 +194,7 @@ def _judged(
         *HISTORY,
     )
     with ExitStack() as stack:
-        selected = held.filter(wanted).select(*_PLACE, was.alias("was"))
+        selected = quarantine.filter(wanted).select(*_PLACE, was.alias("was"))
         selected = stack.enter_context(on_disk(selected))
         objects = {row[0] for row in selected.select("raw_object").distinct().collect()}
         if not objects:
@@ -206,71 +208,71 @@ def _judged(
         batch = typed(spark, source, rows, key_file)
         batch = batch.join(F.broadcast(selected), list(_PLACE), "inner")
         batch = stack.enter_context(on_disk(batch))
-        judged = stack.enter_context(on_disk(judge(spark, batch, version)))
-        groups = _counted(judged)
-        found, expected = sum(row["row_count"] for row in groups), selected.count()
-        if found != expected:
+        retried = stack.enter_context(on_disk(with_verdicts(spark, batch, version)))
+        groups = _counted(retried)
+        count, expected = sum(row["row_count"] for row in groups), selected.count()
+        if count != expected:
             raise ConservationError(
-                f"redrive read {found} of {expected} quarantined rows from Raw."
+                f"redrive read {count} of {expected} quarantined rows from Raw."
             )
-        yield _Judged(source, judged, groups)
+        yield _Retried(source, retried, groups)
 
 
-def _check_held(held: DataFrame, processed: ProcessResult) -> None:
-    """Prove that the quarantine of the window is what the ledger says of it.
+def _check_quarantine(quarantine: DataFrame, processed: ProcessResult) -> None:
+    """Check that the quarantine of the window matches the ledger.
 
     Raises:
-        QuarantineMovedError: when it is not.
+        QuarantineMovedError: when it does not.
     """
     sums = (
-        held.groupBy("source_system", balance_currency(F.col("currency")).alias("currency"))
+        quarantine.groupBy("source_system", balance_currency(F.col("currency")).alias("currency"))
         .agg(F.count(F.lit(1)).alias("rows"), F.sum("amount").alias("amount"))
         .collect()
     )
-    found = {(r["source_system"], r["currency"]): (r["rows"], r["amount"] or 0) for r in sums}
-    told = {
+    stored = {(r["source_system"], r["currency"]): (r["rows"], r["amount"] or 0) for r in sums}
+    recorded = {
         (b.source_system, b.currency): (b.rows_quarantined, b.amount_quarantined)
         for b in processed.balances
         if b.rows_quarantined
     }
-    if found != told:
-        rows = [sum(rows for rows, _ in sides.values()) for sides in (found, told)]
+    if stored != recorded:
+        rows = [sum(rows for rows, _ in sides.values()) for sides in (stored, recorded)]
         raise QuarantineMovedError(
-            f"the quarantine holds {rows[0]} rows of the window {processed.window.key}, where its"
-            f" last run says {rows[1]}, or other money: another run has handled its objects since."
-            " Run process_transactions for the window, then redrive what it leaves."
+            f"the quarantine has {rows[0]} rows of the window {processed.window.key}, but its last"
+            f" run recorded {rows[1]}, or another amount: another run has processed its objects"
+            " since. Run process_transactions for the window, then redrive_quarantine."
         )
 
 
 def _only(manifests: Sequence[Manifest], objects: set[str]) -> list[Manifest]:
-    """Return the manifests with these objects alone."""
+    """Return the manifests with these objects only."""
     kept = (
-        replace(manifest, objects=tuple(held for held in manifest.objects if held.key in objects))
+        replace(manifest, objects=tuple(one for one in manifest.objects if one.key in objects))
         for manifest in manifests
     )
     return [manifest for manifest in kept if manifest.objects]
 
 
-def _refused(judged: _Judged, window: Window, run_id: str) -> DataFrame:
+def _refused(retried: _Retried, window: Window, run_id: str) -> DataFrame:
     """Return the selected rows that fail again, with one redrive more."""
-    # A run that is tried again has counted already.
+    # An earlier attempt of this run has counted already.
     is_counted = F.coalesce(F.col("redrive_run_id") == run_id, F.lit(False))
-    failed = judged.rows.filter(F.col("verdict") == QUARANTINED)
+    failed = retried.rows.filter(F.col("verdict") == QUARANTINED)
     failed = failed.withColumns({name: F.col(f"was.{name}") for name in HISTORY})
     return failed.withColumns(
         {
             "window_key": F.lit(window.key),
-            "rules": rules(judged.source),
+            "rules": rules(retried.source),
             "redrive_count": F.col("redrive_count") + F.when(is_counted, 0).otherwise(1),
             "redrive_run_id": F.lit(run_id),
         }
     )
 
 
-def _counted(judged: DataFrame) -> tuple[Row, ...]:
-    """Return rows and money by what the quarantine says and what is said now."""
+def _counted(decided: DataFrame) -> tuple[Row, ...]:
+    """Return rows and money by reasons and currency, in quarantine and now."""
     now = F.when(F.col("verdict") == QUARANTINED, F.concat_ws(",", "reasons")).otherwise("")
-    groups = judged.groupBy(
+    groups = decided.groupBy(
         "source_system",
         F.col("was.reasons").alias("reasons_before"),
         F.col("was.currency").alias("currency_before"),
@@ -318,19 +320,19 @@ def _outcomes(groups: Iterable[Row]) -> tuple[Outcome, ...]:
 
 
 def _moved(groups: Iterable[Row]) -> tuple[Balance, ...]:
-    """Return the balances of the redrive itself: in is what the quarantine held of the rows."""
-    held: dict[tuple[str, str], Balance] = {}
+    """Return the balances of the redrive. The rows and money in are those of the quarantine."""
+    selected: dict[tuple[str, str], Balance] = {}
     for row in groups:
         before = (row["source_system"], row["currency_before"])
         for flow in ("in", "quarantined"):
-            _add(held, before, flow, row["row_count"], row["amount_before"])
-    return _restated(held.values(), groups)
+            _add(selected, before, flow, row["row_count"], row["amount_before"])
+    return _restated(selected.values(), groups)
 
 
 def _restated(balances: Iterable[Balance], groups: Iterable[Row]) -> tuple[Balance, ...]:
-    """Return balances in which the rows have moved from quarantine to where they are led now.
+    """Return balances in which the rows have moved from quarantine to the flow of their verdict.
 
-    What they are worth now, more or less than in quarantine, is restated.
+    The difference between their amount now and in quarantine is in the flow `restated`.
     """
     kept = {(balance.source_system, balance.currency): balance for balance in balances}
     for row in groups:

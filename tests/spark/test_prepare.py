@@ -121,12 +121,12 @@ def by_keys(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def computed_again(line: "Line", snapshots: dict[str, int], most_rows: int) -> "DataFrame":
     """Compute the features of all days again."""
     from spark.jobs.column_coverage import columns_filled
-    from spark.jobs.feature_tasks import Held, feature_rows
+    from spark.jobs.feature_tasks import TableAt, feature_rows
 
     per_day = line.spark.table("lake.sandbox.features").groupBy("event_date").count()
     return feature_rows(
         line.spark,
-        (Held(TRANSACTIONS, snapshots[TRANSACTIONS]), Held(LABELS, snapshots[LABELS])),
+        (TableAt(TRANSACTIONS, snapshots[TRANSACTIONS]), TableAt(LABELS, snapshots[LABELS])),
         {"sparkov": columns_filled("sparkov")},
         {row["event_date"]: row["count"] for row in per_day.collect()},
         most_rows,

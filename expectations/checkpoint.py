@@ -218,7 +218,9 @@ def _batch_definition(context: Any, number: int, batch: Batch) -> Any:
 def _data_source(context: Any, batch: Batch) -> Any:
     if isinstance(batch.data, PostgresQuery):
         uri = batch.data.dsn.replace("postgresql://", "postgresql+psycopg://", 1)
-        return context.data_sources.add_postgres("postgres", connection_string=uri)
+        return context.data_sources.add_postgres(
+            "postgres", connection_string=uri, create_temp_table=True
+        )
     if batch.engine == "spark":
         # Persisting takes a job and memory; reading a wide table is faster than copying it.
         return context.data_sources.add_spark("spark", persist=False)

@@ -1,11 +1,11 @@
 """Rules of payments in Processed, STAGING and PRODUCTION."""
 
+from itertools import chain
 from typing import Final
 
-from contracts.render.to_gx import WARNING, Rule, base_rules, between, free_of, matches
+from contracts.render.to_gx import WARNING, Rule, base_rules, between, free_of, hexadecimal, matches
 from contracts.tables import Table
 
-TOKEN: Final = "^[0-9a-f]{32}$"  # noqa: S105 - a pattern
 DIRECT_IDENTIFIER: Final = (
     "(?:^|[^0-9A-Za-z])(?:[0-9]{13,19}|[0-9]{3}-[0-9]{2}-[0-9]{4})(?:[^0-9A-Za-z]|$)"
 )
@@ -14,8 +14,8 @@ TOKEN_COLUMNS: Final = ("customer_id", "instrument_id", "device_id", "ip_hash")
 
 def token_rules(table: Table) -> tuple[Rule, ...]:
     """Return the rules that no identifier of a person is left in a table."""
-    tokens = (
-        matches(name, TOKEN, "a token of 32 hexadecimal digits", "a raw identifier is none")
+    tokens = chain.from_iterable(
+        hexadecimal(name, 32, "a token, not a raw identifier")
         for name in TOKEN_COLUMNS
         if name in table.column_names
     )
@@ -39,7 +39,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
         *token_rules(table),
         matches("currency", "^[A-Z]{3}$", "three capitals", "ISO 4217"),
         matches("country", "^[A-Z]{2}$", "two capitals", "ISO 3166"),
-        matches("content_hash", "^[0-9a-f]{64}$", "64 hexadecimal digits", "a SHA-256"),
+        *hexadecimal("content_hash", 64, "a SHA-256"),
         matches(
             "region",
             "^.{1,30}$",

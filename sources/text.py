@@ -10,19 +10,29 @@ a source declares quoted line breaks (RFC 4180), records are counted instead of 
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 BATCH_ROWS = 20_000
+DEEPEST = 64
+"""Levels of JSON in a row. Python parses about a thousand, fewer where the stack is deep already:
+this limit is the same at landing and in a worker."""
+_SIGNS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+"""What shows where an element of a JSON array ends: strings, brackets and commas."""
+_START_BYTES = 4096
+_NUL_SHARE = 0.1
+"""UTF-16 of Latin text is half NUL bytes; a damaged row has a few."""
 
 
 @dataclass(frozen=True)
 class Row:
     """A row; `values` are those of the columns asked for, None where there is none.
 
-    One that is not readable has not as many fields as its header, is no JSON object, or is not in
-    UTF-8. Of a row with too few fields those before its last are kept: the last may be cut.
+    One that is not readable has not as many fields as its header, is no JSON object or nests deeper
+    than `DEEPEST`, is not in UTF-8, or escapes half of a surrogate pair. Of a row with too few
+    fields those before its last are kept: the last may be cut.
     """
 
     position: int
@@ -38,10 +48,11 @@ def columns(
     Raises:
         ValueError: saying what is wrong with the file as a whole.
     """
+    _check_encoding(body)
     if kind == "csv":
         return _header(_records(body, delimiter, quoted_line_breaks), delimiter)
     objects = _array(body) if kind == "json" else _objects(enumerate(body))
-    names = list(dict.fromkeys(name for _, values in objects for name in values or ()))
+    names = list(dict.fromkeys(name for _, _, values in objects for name in values))
     if not names:
         raise ValueError("no line of it is a JSON object")
     return names
@@ -198,51 +209,146 @@ def _at(fields: Sequence[str | None], place: int | None) -> str | None:
     return None if place is None else fields[place]
 
 
-def _json_rows(
-    objects: Iterable[tuple[int, dict[str, str | None] | None]], wanted: Sequence[str]
-) -> Iterator[Row]:
-    for position, values in objects:
-        yield Row(position, values is not None, [(values or {}).get(name) for name in wanted])
+def _check_encoding(body: BinaryIO) -> None:
+    """Refuse a file in UTF-16 or UTF-32, and one that is no text; leave `body` at its start."""
+    start = body.read(_START_BYTES)
+    body.seek(0)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it starts with the mark of UTF-16 text: write it as UTF-8")
+    if start.count(0) > _NUL_SHARE * len(start):
+        raise ValueError("it has NUL bytes, as UTF-16 text or a binary file: write UTF-8 text")
 
 
-def _array(body: BinaryIO) -> Iterator[tuple[int, dict[str, str | None] | None]]:
-    """Yield position and values of each object of a JSON array; None for what is no object."""
+_Object = tuple[int, bool, dict[str, str | None]]
+"""Position of a JSON object, whether it is readable, and its values by name."""
+
+
+def _json_rows(objects: Iterable[_Object], wanted: Sequence[str]) -> Iterator[Row]:
+    for position, is_readable, values in objects:
+        yield Row(position, is_readable, [values.get(name) for name in wanted])
+
+
+def _array(body: BinaryIO) -> Iterator[_Object]:
+    """Yield each object of a JSON array; one that is no object is not readable."""
     try:
-        array = _parsed(body.read())
+        array = body.read().decode("utf-8-sig")
+        escapes = _escapes_surrogates(array)
+        elements = _elements(array)
     except ValueError as error:
         raise ValueError("it is not one whole JSON array in UTF-8") from error
-    if not isinstance(array, list):
+    if not isinstance(elements, list):
         raise ValueError("it is not a JSON array")
-    for position, one in enumerate(array):
-        yield position, _flat(one) if isinstance(one, dict) else None
+    for position, one in enumerate(elements):
+        yield position, *_values(one, escapes)
 
 
-def _objects(
-    lines: Iterable[tuple[int, bytes]],
-) -> Iterator[tuple[int, dict[str, str | None] | None]]:
-    """Yield position and values of each line's JSON object; None for a line that is none."""
+def _elements(array: str) -> Any:
+    """Return the elements of a JSON array, None in place of one that Python cannot nest."""
+    try:
+        return _parsed(array)
+    except RecursionError:
+        return [_shallow(element) for element in _split(array)]
+
+
+def _split(array: str) -> Iterator[str]:
+    """Yield the texts of the elements of a JSON array, without recursion.
+
+    Raises:
+        ValueError: when the text is not one whole array.
+    """
+    depth, start = 0, array.find("[") + 1
+    is_array = not array[: max(start - 1, 0)].strip()
+    for sign in _SIGNS.finditer(array):
+        if sign[0] in ("[", "{"):
+            depth += 1
+        elif sign[0] in ("]", "}"):
+            depth -= 1
+        if depth == 0 or (depth == 1 and sign[0] == ","):
+            yield array[start : sign.start()]
+            start = sign.end()
+    if depth or array[start:].strip() or not is_array:
+        raise ValueError("not one whole array")
+
+
+def _shallow(text: str) -> Any:
+    try:
+        return _parsed(text)
+    except RecursionError:
+        return None
+
+
+def _objects(lines: Iterable[tuple[int, bytes]]) -> Iterator[_Object]:
+    """Yield each line's JSON object; a line that is none is not readable."""
     for position, line in lines:
         if not line.strip():
             continue
         try:
-            one = _parsed(line)
+            text = line.decode("utf-8-sig")
+            one = _shallow(text)
         except ValueError:
-            one = None
-        yield position, _flat(one) if isinstance(one, dict) else None
+            text, one = "", None
+        yield position, *_values(one, _escapes_surrogates(text))
 
 
-def _parsed(text: bytes) -> Any:
-    return json.loads(text.decode("utf-8-sig"), parse_float=str, parse_int=str, parse_constant=str)
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
 
 
-def _flat(value: dict[str, Any], before: str = "") -> dict[str, str | None]:
-    """Return the values of an object as text; those of an inner one are called `outer.inner`."""
+def _escapes_surrogates(text: str) -> bool:
+    """Return whether a text may hold half of a surrogate pair, which only an escape can write."""
+    return "\\ud" in text or "\\uD" in text
+
+
+def _values(one: Any, escapes: bool) -> tuple[bool, dict[str, str | None]]:
+    """Return whether a parsed row is readable, and its values that are text."""
+    if not isinstance(one, dict):
+        return False, {}
+    try:
+        values = _flat(one)
+    except ValueError:
+        return False, {}
+    if not escapes:
+        return True, values
+    texts = {
+        name: value if value is None or _is_text(value) else None
+        for name, value in values.items()
+        if _is_text(name)
+    }
+    return texts == values, texts
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a value can be written as UTF-8, which half of a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _flat(value: dict[str, Any], before: str = "", levels: int = DEEPEST) -> dict[str, str | None]:
+    """Return the values of an object as text; those of an inner one are called `outer.inner`.
+
+    Raises:
+        ValueError: when it nests deeper than `levels`.
+    """
+    if levels == 0:
+        raise ValueError("nests too deep")
     flat: dict[str, str | None] = {}
     for name, one in value.items():
         if isinstance(one, dict):
-            flat |= _flat(one, f"{before}{name}.")
+            flat |= _flat(one, f"{before}{name}.", levels - 1)
         elif one is None or isinstance(one, str):
             flat[before + name] = one
         else:
+            _check_depth(one, levels - 1)
             flat[before + name] = json.dumps(one)
     return flat
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise ValueError("nests too deep")
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_depth(one, levels - 1)

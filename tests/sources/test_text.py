@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import text
@@ -132,7 +132,7 @@ def test_a_mark_of_byte_order_and_another_delimiter_are_read() -> None:
     ("body", "said"),
     [
         (b"", "its first line is no header"),
-        (b"\xff\xfe,a\n", "its first line is not UTF-8 text"),
+        (b"\xfe,a\n", "its first line is not UTF-8 text"),
         (b"a,b,a\n", "its header has two columns called a"),
     ],
 )
@@ -254,3 +254,91 @@ def test_batches_hold_a_bounded_number_of_rows(monkeypatch: pytest.MonkeyPatch) 
     batches = list(text.batches(text.rows(io.BytesIO(body), "csv", ("id",)), ("id",)))
 
     assert [batch.num_rows for batch in batches] == [2, 2, 1]
+
+
+DEEP = [
+    b'{"id": %s%s}' % (opening * levels, closing * levels)
+    for levels in (text.DEEPEST, 500, 3000)
+    for opening, closing in ((b"[", b"]"), (b'{"a":[', b"]}"))
+]
+
+
+@pytest.mark.parametrize("deep", DEEP, ids=range(len(DEEP)))
+def test_a_row_that_nests_too_deep_is_refused_and_spoils_no_other(deep: bytes) -> None:
+    lines = [b'{"id": "1,]}", "amount": 2.5}', deep, b'{"id": "\\"[", "amount": 3}']
+
+    for kind, body in (("jsonl", b"\n".join(lines)), ("json", b"[" + b",".join(lines) + b"]")):
+        assert read(body, kind) == [
+            (0, True, "1,]}", "2.5"),
+            (1, False, None, None),
+            (2, True, '"[', "3"),
+        ]
+    assert text.columns(io.BytesIO(b"[" + b",".join(lines) + b"]"), "json") == ["id", "amount"]
+
+
+def test_a_row_that_nests_as_deep_as_allowed_is_read() -> None:
+    levels = text.DEEPEST - 1
+    (row,) = read(b'{"id": %s%s}' % (b"[" * levels, b"]" * levels), "jsonl")
+    assert row[:2] == (0, True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1," * 3000, b'{"a":' * 3000 + b"[]" + b"}" * 3000, b"[" * 3000]
+)
+def test_a_deep_text_that_is_no_array_is_refused_as_a_whole(body: bytes) -> None:
+    with pytest.raises(ValueError, match="not one whole JSON array"):
+        text.columns(io.BytesIO(body), "json")
+
+
+def test_half_of_a_surrogate_pair_refuses_its_row_alone() -> None:
+    lines = [
+        rb'{"id": "pizza \ud83c", "amount": 1}',
+        rb'{"id": "\ud83c\udf55", "amount": 2}',
+        rb'{"\uDC00": 1, "id": "a", "amount": 3}',
+    ]
+
+    for kind, body in (("jsonl", b"\n".join(lines)), ("json", b"[" + b",".join(lines) + b"]")):
+        assert read(body, kind) == [
+            (0, False, None, "1"),
+            (1, True, "\U0001f355", "2"),
+            (2, False, "a", "3"),
+        ]
+        assert text.columns(io.BytesIO(body), kind) == ["id", "amount"]
+        assert [
+            batch.num_rows
+            for batch in text.batches(text.rows(io.BytesIO(body), kind, ["id"]), ["id"])
+        ] == [3]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
+def test_utf_16_is_named(encoding: str, kind: str) -> None:
+    body = '[{"id": "1", "amount": "2"}]\n'.encode(encoding)
+    with pytest.raises(ValueError, match="UTF-16 text"):
+        text.columns(io.BytesIO(body), kind)
+
+
+FEW = settings(max_examples=30, deadline=None)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec=None)), inner),
+)
+
+
+@FEW
+@given(st.lists(JSON, min_size=1), st.integers(1, 1500))
+def test_any_json_is_rows_that_arrow_takes_and_lines_and_array_agree(
+    elements: list[Any], levels: int
+) -> None:
+    texts = ['{"id": 1}', *map(json.dumps, elements)]
+    texts.append('{"id": ' + "[" * levels + "]" * levels + "}")
+    lines, array = "\n".join(texts).encode(), f"[{','.join(texts)}]".encode()
+
+    found = read(lines, "jsonl")
+    assert found == read(array, "json")
+    assert [position for position, *_ in found] == list(range(len(texts)))
+    assert found[-1][1] == (levels < text.DEEPEST)
+    for body, kind in ((lines, "jsonl"), (array, "json")):
+        names = text.columns(io.BytesIO(body), kind)
+        batches = text.batches(text.rows(io.BytesIO(body), kind, names), names)
+        assert sum(batch.num_rows for batch in batches) == len(texts)

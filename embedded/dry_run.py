@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from embedded.places import java_environment, python
 from sources.errors import SourceError
 from sources.registry import declared_in, source
+from spark.conf import READER_CONF
 from spark.jobs.dry_run import dry_run, lines
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def session() -> SparkSession:
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.sql.session.timeZone", "UTC")
+        .config(map=READER_CONF)
         .config("spark.sql.shuffle.partitions", "1")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")

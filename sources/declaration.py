@@ -1,10 +1,12 @@
 """What a source system promises: its layouts, their mapping to canonical columns, its limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
+from contracts.printable import printable
+from sources.parquet_types import DeclaredType, is_accepted
 from sources.ranges import Ranges
 from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Constant, Rule, Take
 
@@ -14,11 +16,9 @@ NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?"
 An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
 """
 
-PhysicalType = Literal[
-    "string", "double", "long", "date", "timestamp", "instant", "decimal", "boolean", "other"
-]
-"""`long` is any signed whole number, `timestamp` has no zone and is read as UTC, `instant` has one;
-both in micro- or milliseconds. Text formats hold nothing but strings."""
+_MOST: Final = 12
+_LONGEST: Final = 60
+"""Most names of columns in a sentence, and most characters of one."""
 FileFormat = Literal["parquet", "csv", "jsonl", "json"]
 """As files end: a Parquet file, comma-separated text, JSON a line, one JSON array."""
 
@@ -31,7 +31,7 @@ class FileColumn:
     """
 
     name: str
-    types: tuple[PhysicalType, ...] = ("string",)
+    types: tuple[DeclaredType, ...] = ("string",)
     required: bool = True
 
 
@@ -70,27 +70,35 @@ class Version:
         """
         missing = [one.name for one in self.layout if one.required and one.name not in columns]
         strange = [
-            f"{one.name} is {columns[one.name]} instead of {' or '.join(one.types)}"
+            f"{one.name} is {printable(columns[one.name][:_LONGEST])}"
+            f" instead of {' or '.join(one.types)}"
             for one in self.layout
-            if one.name in columns and columns[one.name] not in one.types
+            if one.name in columns and not is_accepted(columns[one.name], one.types)
         ]
         extra = sorted(set(columns) - {one.name for one in self.layout})
         if not missing and not strange:
             return None
         said = []
         if missing:
-            said.append(f"missing {', '.join(missing)}")
+            said.append(f"missing {_listed(missing)}")
             if extra:
-                said.append(f"not declared {', '.join(name or 'an unnamed one' for name in extra)}")
+                said.append(f"not declared {_listed(extra)}")
         return "; ".join(said + strange)
 
     def distance(self, columns: Mapping[str, str]) -> int:
         """Return how many of the declared columns a file does not have as declared."""
         return sum(
             (one.required and one.name not in columns)
-            or (one.name in columns and columns[one.name] not in one.types)
+            or (one.name in columns and not is_accepted(columns[one.name], one.types))
             for one in self.layout
         )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names of columns as a sentence lists them; a damaged file may have any."""
+    shown = [printable(name[:_LONGEST]) or "an unnamed one" for name in names[:_MOST]]
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return f"{', '.join(shown)}{more}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Inspection of a delivered file: rows, money, columns, or the problem with it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from contracts.printable import printable
 from sources import text
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
-from sources.declaration import PhysicalType, Source, Version
+from sources.declaration import Source, Version
 from sources.money import read_cents, total
+from sources.parquet_types import name_of
 from sources.rules import Constant
 
 if TYPE_CHECKING:
@@ -70,14 +73,21 @@ def _money_columns(version: Version) -> list[str]:
 
 def _read_parquet(path: Path, source: Source) -> tuple[dict[str, str], Version | None, int, Any]:
     """Return columns, version, rows, and the columns of money of a Parquet file."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     # A truncated file has no footer; a damaged page is detected only when it is read.
     with pq.ParquetFile(path) as file:
-        columns: dict[str, str] = {one.name: _physical(one.type) for one in file.schema_arrow}
+        leaves = (file.schema.column(place) for place in range(len(file.schema)))
+        stored_as = {leaf.path: leaf.physical_type for leaf in leaves}
+        columns = {
+            one.name: name_of(one.type, stored_as.get(one.name, "")) for one in file.schema_arrow
+        }
         version = source.version_of(columns)
+        _check_names(file.schema_arrow.names, version)
         wanted = [] if version is None else _money_columns(version)
         table = file.read([name for name in wanted if name in columns])
+        table = pa.table({name: _as_written(table[name]) for name in table.column_names})
         return columns, version, file.metadata.num_rows, table
 
 
@@ -126,25 +136,30 @@ def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray
     return [str(code) for code in codes], places.astype(np.int64)
 
 
-def _physical(arrow_type: Any) -> PhysicalType:
-    from pyarrow import types
+def _as_written(column: Any) -> Any:
+    """Return floats of 32 bits as the numbers that were written, as doubles."""
+    import pyarrow as pa
 
-    if types.is_dictionary(arrow_type):
-        arrow_type = arrow_type.value_type
-    if types.is_string(arrow_type) or types.is_large_string(arrow_type):
-        return "string"
-    if types.is_float64(arrow_type):
-        return "double"
-    if types.is_signed_integer(arrow_type):
-        return "long"
-    if types.is_date32(arrow_type):
-        return "date"
-    if types.is_timestamp(arrow_type) and arrow_type.unit in ("us", "ms"):
-        return "timestamp" if arrow_type.tz is None else "instant"
-    if types.is_decimal(arrow_type):
-        return "decimal"
-    return "boolean" if types.is_boolean(arrow_type) else "other"
+    if not pa.types.is_float32(column.type):
+        return column
+    written = column.to_numpy().astype(str).astype(float)
+    return pa.chunked_array([pa.array(written, from_pandas=True)])
+
+
+def _check_names(names: Sequence[str], version: Version | None) -> None:
+    """Refuse columns that Spark cannot tell apart.
+
+    Raises:
+        ValueError: naming two of them.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"it has two columns called {twice[0]}")
+    for one in version.layout if version else ():
+        alike = [name for name in names if name.lower() == one.name.lower()]
+        if len(alike) > 1:
+            raise ValueError(f"its columns {' and '.join(alike)} differ in case only: rename one")
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:160]
+    return printable(str(error).splitlines()[0][:160])

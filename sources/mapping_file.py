@@ -20,13 +20,13 @@ from sources.declaration import (
     FileFormat,
     FixedDelay,
     Labels,
-    PhysicalType,
     Source,
     StatedTime,
     Version,
 )
 from sources.errors import MappingError
 from sources.mapping_rules import Part, WrittenRule
+from sources.parquet_types import NO_AMOUNTS, DeclaredType
 from sources.ranges import Ranges
 from sources.rules import (
     LABEL_COLUMNS,
@@ -55,7 +55,7 @@ _UNSAID: Final[Mapping[str, Rule]] = {
 
 
 class _Column(Part):
-    types: Annotated[tuple[PhysicalType, ...], Field(min_length=1)] = ("string",)
+    types: Annotated[tuple[DeclaredType, ...], Field(min_length=1)] = ("string",)
     required: bool = True
 
 
@@ -82,13 +82,22 @@ class _Version(Part):
                 problems.append(f"{name} is a time: fill it by time, steps or epoch")
             if name == "source_flags" and not isinstance(rule, Flags):
                 problems.append("source_flags is filled by flags")
-        if not isinstance(rules.get("amount"), Take | None):
-            problems.append("amount is taken from one column")
+        problems += self._amount_problem(rules.get("amount"))
         if not isinstance(rules.get("currency"), Take | Constant | None):
             problems.append("currency is taken from one column or constant")
         if problems:
             raise ValueError("; ".join(sorted(problems)))
         return self
+
+    def _amount_problem(self, rule: Rule | None) -> list[str]:
+        if not isinstance(rule, Take | None):
+            return ["amount is taken from one column"]
+        column = (self.columns.get(rule.column) if rule else None) or _Column()
+        return [
+            f"amount is taken from a column with the type {one}, which holds no money"
+            for one in column.types
+            if one in NO_AMOUNTS
+        ]
 
     def rules(self) -> dict[str, Rule]:
         """Return the rules of the file, and the default rules."""

@@ -8,6 +8,12 @@ _CATALOG = "spark.sql.catalog.lake"
 COMPILE_LONG = "-XX:-DontCompileHugeMethods"
 """By default Java interprets the long methods that Spark generates for wide rows."""
 
+READER_CONF = {
+    # Spark has no timestamps in nanoseconds, as pandas writes them, and refuses the file otherwise.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
+}
+"""What a session needs to read delivered Parquet."""
+
 
 def lake_conf(settings: Settings) -> dict[str, str]:
     """Return the configuration of a session that reads Raw and reads and writes the lake."""
@@ -34,6 +40,7 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.sources.partitionOverwriteMode": "dynamic",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        **READER_CONF,
         "spark.sql.shuffle.partitions": "4",
         # Spark checks a limit in bytes for each row; the limit in rows suffices.
         "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",

@@ -11,16 +11,10 @@ from pyspark.sql import functions as F
 
 from sources.declaration import Source, Version
 from sources.manifest import Manifest, RawObject
+from sources.parquet_types import ALWAYS_NULL, parquet_type
 from spark.jobs.raw_text import rows_of_files, rows_of_lines
 from spark.transforms.adapt import adapt
 
-_DDL: Final = {
-    "string": "string",
-    "double": "double",
-    "long": "bigint",
-    "timestamp": "timestamp_ntz",
-    "instant": "timestamp",
-}
 _TEXT_SUFFIXES: Final = ("csv", "jsonl", "json")
 _WHOLE_BYTES: Final = 4 * 2**20
 """Spark does not split a file up to this size (`spark.sql.files.openCostInBytes`)."""
@@ -64,13 +58,13 @@ def read_objects(
         RawUnfitError: when the version of an object is not declared.
     """
     versions = {one.number: one for one in source.versions}
-    layouts: dict[tuple[int, str, str, bool], list[RawObject]] = defaultdict(list)
+    layouts: dict[tuple[int, str, tuple[str, ...], bool], list[RawObject]] = defaultdict(list)
     for held in objects:
         version = _version(source, held)
         kind = held.key.rpartition(".")[2]
-        ddl = "" if kind in _TEXT_SUFFIXES else _ddl(version, held)
+        types = () if kind in _TEXT_SUFFIXES else _types(version, held)
         by_lines = _is_read_by_lines(source, kind, held)
-        layouts[version.number, kind, ddl, by_lines].append(held)
+        layouts[version.number, kind, types, by_lines].append(held)
     landed = spark.createDataFrame(
         [(held.key, held.landed_at) for held in objects],
         "raw_object string, ingested_at timestamp",
@@ -79,7 +73,7 @@ def read_objects(
     below = re.escape(root.partition(":")[2].lstrip("/"))
     key = F.regexp_extract("_metadata.file_path", rf"^\w+:/+{below}(.*)$", 1)
     frames = []
-    for (number, kind, ddl, by_lines), group in layouts.items():
+    for (number, kind, types, by_lines), group in layouts.items():
         version = versions[number]
         paths = [f"{root}{held.key}" for held in group]
         if by_lines:
@@ -87,7 +81,7 @@ def read_objects(
         elif kind in _TEXT_SUFFIXES:
             rows = rows_of_files(spark, source, version, kind, paths, key)
         else:
-            rows = _parquet_rows(spark, version, ddl, paths, key)
+            rows = _parquet_rows(spark, version, types, paths, key)
         frames.append(
             adapt(rows.join(F.broadcast(landed), on="raw_object", how="left"), source, version)
         )
@@ -114,23 +108,36 @@ def _version(source: Source, held: RawObject) -> Version:
     return version
 
 
-def _ddl(version: Version, held: RawObject) -> str:
+def _types(version: Version, held: RawObject) -> tuple[str, ...]:
+    """Return the type of each column of the layout in an object; one that it has not is text."""
     columns = held.columns or {}
-    return ", ".join(
-        f"`{column.name}` {_DDL[columns[column.name]] if column.name in columns else 'string'}"
-        for column in version.layout
-    )
+    return tuple(columns.get(column.name, "string") for column in version.layout)
 
 
 def _parquet_rows(
-    spark: SparkSession, version: Version, ddl: str, paths: list[str], key: Column
+    spark: SparkSession, version: Version, types: Sequence[str], paths: list[str], key: Column
 ) -> DataFrame:
-    """Return rows with the file's own types; a column that a file has not is null."""
+    """Return rows with the file's own types; a column that a file has not is null.
+
+    Raises:
+        RawUnfitError: when no mapping reads the type of a column.
+    """
+    fields, values = [], []
+    for column, name in zip(version.layout, types, strict=True):
+        if name == ALWAYS_NULL:
+            values.append(F.lit(None).cast("string").alias(column.name))
+            continue
+        known = parquet_type(name)
+        if known is None:
+            raise RawUnfitError(f"the column {column.name} is {name}, which no mapping reads.")
+        quoted = f"`{column.name}`"
+        fields.append(f"{quoted} {known.ddl}")
+        values.append(F.expr(known.convert.format(quoted)).alias(column.name))
     return (
-        spark.read.schema(ddl)
+        spark.read.schema(", ".join(fields))
         .parquet(*paths)
         .select(
-            *(F.col(f"`{column.name}`") for column in version.layout),
+            *values,
             key.alias("raw_object"),
             F.col("_metadata.row_index").alias("raw_position"),
             F.lit(True).alias("is_readable"),

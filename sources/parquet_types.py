@@ -31,8 +31,13 @@ class ParquetType:
     convert: str = "{}"
 
 
-_MICROS: Final = "timestamp_micros({0} div 1000 - if({0} % 1000 < 0, 1, 0))"
-"""Nanoseconds, which Spark reads as numbers, cut to the microseconds of its timestamps."""
+_OF_NANOS: Final = "timestamp_micros({0} div 1000 - if({0} % 1000 < 0, 1, 0))"
+"""Nanoseconds, which Spark has no type for, cut to the microseconds of its timestamps."""
+_MOST_MILLIS: Final = (2**63 - 1) // 1000
+_OF_MILLIS: Final = (
+    f"timestamp_millis(if({{0}} between -{_MOST_MILLIS} and {_MOST_MILLIS}, {{0}}, null))"
+)
+"""Milliseconds, read as numbers: read as timestamps, one that is out of range fails its task."""
 ALWAYS_NULL: Final = "null"
 """The type of a column in which a writer without types had no value; it may stand for any type."""
 _TYPES: Final[Mapping[str, ParquetType]] = {
@@ -45,9 +50,12 @@ _TYPES: Final[Mapping[str, ParquetType]] = {
     "boolean": ParquetType("boolean", "boolean"),
     "date": ParquetType("date", "date"),
     "timestamp": ParquetType("timestamp", "timestamp_ntz"),
-    "timestamp_ns": ParquetType("timestamp", "bigint", _MICROS),
+    "timestamp_ms": ParquetType("timestamp", "bigint", _OF_MILLIS),
+    "timestamp_ns": ParquetType("timestamp", "bigint", _OF_NANOS),
     "instant": ParquetType("instant", "timestamp"),
-    "instant_ns": ParquetType("instant", "bigint", _MICROS),
+    "instant_ms": ParquetType("instant", "bigint", _OF_MILLIS),
+    "instant_ns": ParquetType("instant", "bigint", _OF_NANOS),
+    ALWAYS_NULL: ParquetType("string", "int", "string({})"),
 }
 _DECIMAL: Final = re.compile(r"decimal\([0-9]{1,2},[0-9]{1,2}\)")
 _MOST_DIGITS: Final = 38
@@ -79,7 +87,8 @@ def name_of(arrow_type: Any, physical_type: str = "") -> str:
     if types.is_timestamp(arrow_type):
         kind = "timestamp" if arrow_type.tz is None else "instant"
         # Arrow shows the 96 bits of old writers in nanoseconds; Spark reads them as they are.
-        return f"{kind}_ns" if arrow_type.unit == "ns" and physical_type != "INT96" else kind
+        unit = "us" if physical_type == "INT96" else arrow_type.unit
+        return kind if unit == "us" else f"{kind}_{unit}"
     if types.is_decimal(arrow_type) and arrow_type.precision <= _MOST_DIGITS:
         return f"decimal({arrow_type.precision},{arrow_type.scale})"
     tests = (

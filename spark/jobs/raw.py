@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from sources.declaration import Source, Version
 from sources.manifest import Manifest, RawObject
-from sources.parquet_types import ALWAYS_NULL, parquet_type
+from sources.parquet_types import parquet_type
 from spark.jobs.raw_text import rows_of_files, rows_of_lines
 from spark.transforms.adapt import adapt
 
@@ -124,9 +124,6 @@ def _parquet_rows(
     """
     fields, values = [], []
     for column, name in zip(version.layout, types, strict=True):
-        if name == ALWAYS_NULL:
-            values.append(F.lit(None).cast("string").alias(column.name))
-            continue
         known = parquet_type(name)
         if known is None:
             raise RawUnfitError(f"the column {column.name} is {name}, which no mapping reads.")

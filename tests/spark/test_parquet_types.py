@@ -112,6 +112,18 @@ READ: dict[str, tuple[pa.Array, list[str | None]]] = {
         pa.array([-1, None], pa.timestamp("ns")),
         ["1969-12-31 23:59:59.999999", None],
     ),
+    "timestamp_ms": (
+        pa.array([-(2**63), 2**63 - 1, -1, None], pa.timestamp("ms")),
+        [None, None, "1969-12-31 23:59:59.999", None],
+    ),
+    "timestamp_far": (
+        pa.array([2**63 - 1, None], pa.timestamp("us")),
+        ["+294247-01-10 04:00:54.775807", None],
+    ),
+    "date_far": (
+        pa.array([2**31 - 1, None], pa.int32()).cast(pa.date32()),
+        ["+5881580-07-11", None],
+    ),
     "instant_ns": (
         pa.array([2**63 - 1, None], pa.timestamp("ns", "Asia/Tokyo")),
         ["2262-04-11 23:47:16.854775", None],

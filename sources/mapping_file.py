@@ -3,16 +3,26 @@
 docs/sources.md describes the format. All mistakes of a file are reported together.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from contracts.columns import COLUMNS
+from contracts.printable import printable
 from sources.currencies import ISO_4217
 from sources.declaration import (
     BECOMES,
@@ -25,7 +35,7 @@ from sources.declaration import (
     Version,
 )
 from sources.errors import MappingError
-from sources.mapping_rules import Part, WrittenRule
+from sources.mapping_rules import NOT_EMPTY, Part, WrittenRule
 from sources.parquet_types import NO_AMOUNTS, DeclaredType
 from sources.ranges import Ranges
 from sources.rules import (
@@ -55,14 +65,14 @@ _UNSAID: Final[Mapping[str, Rule]] = {
 
 
 class _Column(Part):
-    types: Annotated[tuple[DeclaredType, ...], Field(min_length=1)] = ("string",)
+    types: Annotated[tuple[DeclaredType, ...], NOT_EMPTY] = ("string",)
     required: bool = True
 
 
 class _Version(Part):
     number: int = Field(ge=1)
     description: str = "As declared."
-    columns: dict[str, _Column | None] = Field(min_length=1)
+    columns: Annotated[dict[str, _Column | None], NOT_EMPTY]
     mapping: dict[str, WrittenRule]
 
     @model_validator(mode="after")
@@ -72,16 +82,12 @@ class _Version(Part):
             f"{name} is not a column that a mapping fills" for name in rules.keys() - _MAPPED
         ]
         problems += [f"nothing fills {name}" for name in NEEDED_COLUMNS if name not in rules]
+        problems += _name_problems(tuple(self.columns))
         for name, rule in rules.items():
             absent = columns_of(rule) - self.columns.keys()
             problems += [f"{name} reads {one}, which columns does not list" for one in absent]
             problems += _constant_problem(name, rule)
-            if name in ("event_at", "label_known_at") and not isinstance(
-                rule, Instant | Steps | Epoch
-            ):
-                problems.append(f"{name} is a time: fill it by time, steps or epoch")
-            if name == "source_flags" and not isinstance(rule, Flags):
-                problems.append("source_flags is filled by flags")
+            problems += _kind_problem(name, rule)
         problems += self._amount_problem(rules.get("amount"))
         if not isinstance(rules.get("currency"), Take | Constant | None):
             problems.append("currency is taken from one column or constant")
@@ -120,6 +126,54 @@ class _Version(Part):
 
 
 _MAPPED: Final = frozenset(MAPPED_COLUMNS)
+_MOST_DAYS: Final = 3_660
+"""A delay is at most ten years."""
+
+
+_KINDS: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
+    **dict.fromkeys(
+        ("event_at", "label_known_at"),
+        ((Instant, Steps, Epoch), "is a time: fill it by time, steps or epoch"),
+    ),
+    "source_flags": ((Flags,), "is filled by flags"),
+}
+"""Rules that alone fill a column, and how to say so."""
+_SPECIAL: Final = (Instant, Steps, Epoch, Flags, RowNumber)
+"""Rules whose values are no text."""
+
+
+def _kind_problem(name: str, rule: Rule) -> list[str]:
+    """Say that a rule cannot fill a column, since it makes values of another type."""
+    kinds, text = _KINDS.get(name, ((), ""))
+    if kinds:
+        return [] if isinstance(rule, kinds) else [f"{name} {text}"]
+    if isinstance(rule, RowNumber) and name == "source_sequence":
+        return []
+    if isinstance(rule, _SPECIAL):
+        return [f"{name} is no time, no list of flags and no position: fill it by another rule"]
+    return []
+
+
+_TAKEN: Final = frozenset({"raw_object", "raw_position", "ingested_at", "is_readable", "_metadata"})
+"""Names of columns that the reader of Raw adds to those of a file."""
+
+
+def _name_problems(names: Sequence[str]) -> list[str]:
+    """Say which names of columns Spark cannot tell apart or quote."""
+    problems = []
+    for name in names:
+        if "`" in name or not name.strip() or not name.isprintable():
+            problems.append(
+                f"the column {name!r} is called by nothing, or has a backtick or a control"
+                " character in its name: ask for another name"
+            )
+        elif name.lower() in _TAKEN:
+            problems.append(f"the column {name} has a name that the reader uses: ask for another")
+    lower = Counter(name.lower() for name in names)
+    for one in sorted(name for name, count in lower.items() if count > 1):
+        alike = " and ".join(name for name in names if name.lower() == one)
+        problems.append(f"the columns {alike} differ in case only: ask for other names")
+    return problems
 
 
 def _constant_problem(name: str, rule: Rule) -> list[str]:
@@ -134,7 +188,7 @@ def _constant_problem(name: str, rule: Rule) -> list[str]:
 
 
 class _Labels(Part):
-    after_days: int | None = Field(None, ge=0)
+    after_days: int | None = Field(None, ge=0, le=_MOST_DAYS)
     stated: Literal[True] | None = None
 
     @model_validator(mode="after")
@@ -152,21 +206,35 @@ class _RowsPerDay(Part):
     fewest: int = Field(ge=0)
     most: int = Field(ge=1)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.fewest > self.most:
+            raise ValueError("fewest is more than most")
+        return self
+
+
+def _check_delimiter(sign: str) -> str:
+    if sign in '"\r\n' or (sign != "\t" and not sign.isprintable()):
+        raise ValueError("a delimiter is no quote, line break or control character but tab")
+    return sign
+
 
 class _File(Part):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     description: str = Field(min_length=1)
-    formats: tuple[FileFormat, ...] = Field(min_length=1)
+    formats: Annotated[tuple[FileFormat, ...], NOT_EMPTY]
     delivers: Literal["daily", "whole"] = "daily"
-    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[
+        str, StringConstraints(min_length=1, max_length=1), AfterValidator(_check_delimiter)
+    ] = ","
     quoted_line_breaks: bool = False
     absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
     rows_per_day: _RowsPerDay
-    freshness_days: int = Field(2, ge=0)
+    freshness_days: int = Field(2, ge=0, le=_MOST_DAYS)
     labels: _Labels | None = None
     codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ranges: dict[str, Any] = Field(default_factory=dict)
-    versions: tuple[_Version, ...] = Field(min_length=1)
+    versions: Annotated[tuple[_Version, ...], NOT_EMPTY]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -176,6 +244,7 @@ class _File(Part):
         ]
         known = {one.name for one in fields(Ranges)}
         problems += [f"ranges has no {name}" for name in self.ranges.keys() - known]
+        problems += self._range_problems()
         if self.quoted_line_breaks and "csv" not in self.formats:
             problems.append("quoted_line_breaks is for csv, which formats does not list")
         numbers = [one.number for one in self.versions]
@@ -215,6 +284,13 @@ class _File(Part):
             ranges=self._ranges(),
         )
 
+    def _range_problems(self) -> list[str]:
+        try:
+            TypeAdapter(Ranges).validate_python(self.ranges)
+        except ValidationError as error:
+            return [f"ranges.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        return []
+
     def _ranges(self) -> Ranges:
         """Return the ranges; those that the file does not narrow have the widest limits."""
         filled = {name for one in self.versions for name in one.rules()}
@@ -227,10 +303,7 @@ class _File(Part):
                 if COLUMNS[BECOMES.get(name, name)].nullable
             },
         }
-        ranges = {**unsaid, **self.ranges}
-        ranges["sometimes_null"] = frozenset(ranges["sometimes_null"])
-        lists = {name: tuple(one) for name, one in ranges.items() if isinstance(one, list)}
-        return Ranges(**{**ranges, **lists})
+        return TypeAdapter(Ranges).validate_python({**unsaid, **self.ranges})
 
 
 def read(path: Path) -> Source:
@@ -240,12 +313,12 @@ def read(path: Path) -> Source:
         MappingError: with one line for each mistake.
     """
     try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # YAML 1.2, in which NO is a text and no key stands twice.
+        written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MappingError(f"{path.name} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split())
-        raise MappingError(f"{path.name} is not valid YAML: {text[:200]}.") from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise MappingError(f"{path.name} is not valid YAML: {_yaml_mistake(error)}.") from error
     if not isinstance(written, dict):
         raise MappingError(f"{path.name} is not a YAML mapping: start it with name: {path.stem}.")
     try:
@@ -260,6 +333,12 @@ def read(path: Path) -> Source:
     return file.source()
 
 
+def _yaml_mistake(error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    return printable(" ".join(str(error).split())[:200])
+
+
 def _mistakes(error: ValidationError) -> str:
     lines = []
     for one in error.errors(include_url=False, include_input=False):
@@ -267,6 +346,8 @@ def _mistakes(error: ValidationError) -> str:
         if place[2:3] == ["mapping"]:
             del place[4:5]  # the name of the rule class, which is not a position in the file
         text = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "string_type":
+            text += ": write it in quotes"
         where = ".".join(map(str, place))
         lines.append(f"- {where}: {text}" if where else f"- {text}")
     return "\n".join(lines)

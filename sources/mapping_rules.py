@@ -3,7 +3,16 @@
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    Tag,
+    model_validator,
+)
 
 from contracts.columns import PRECISIONS
 from sources.rules import (
@@ -23,7 +32,10 @@ from sources.rules import (
     Take,
     TimePattern,
 )
+from sources.time_patterns import pattern_problem
 
+_MOST_SECONDS: Final = 366 * 86_400
+"""A step of a counted time is at most a year."""
 _NAMED_PATTERNS: Final = {"iso": ISO_TIME, "spreadsheet": SPREADSHEET_TIME}
 
 
@@ -31,6 +43,17 @@ class Part(BaseModel):
     """A part of a mapping file, which refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _check_some(items: Any) -> Any:
+    # Not by min_length, of which pydantic says that it is missed when an item has a mistake.
+    if not items:
+        raise ValueError("lists nothing")
+    return items
+
+
+NOT_EMPTY: Final = AfterValidator(_check_some)
+"""For a list or mapping of at least one item."""
 
 
 class _Take(Part):
@@ -42,22 +65,31 @@ class _Take(Part):
 
 
 class _Constant(Part):
-    constant: str | int
+    constant: str | StrictInt
 
     def rule(self) -> Rule:
-        return Constant(self.constant)
+        return Constant(str(self.constant))
 
 
 class _Join(Part):
-    join: tuple[str, ...] = Field(min_length=1)
+    join: Annotated[tuple[str, ...], NOT_EMPTY]
     separator: str = ", "
 
     def rule(self) -> Rule:
         return Joined(self.join, self.separator)
 
 
+def _check_pattern(pattern: str) -> str:
+    if problem := pattern_problem(pattern):
+        raise ValueError(problem)
+    return pattern
+
+
+_JavaPattern = Annotated[str, AfterValidator(_check_pattern)]
+
+
 class _Pattern(Part):
-    pattern: str = Field(min_length=1)
+    pattern: _JavaPattern
     precision: str = "second"
 
     @model_validator(mode="after")
@@ -68,8 +100,15 @@ class _Pattern(Part):
 
 
 class _Time(Part):
-    time: str | tuple[str, ...]
-    patterns: tuple[str | _Pattern, ...] = ("iso",)
+    time: str | Annotated[tuple[str, ...], NOT_EMPTY]
+    patterns: Annotated[tuple[str | _Pattern, ...], NOT_EMPTY] = ("iso",)
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        for one in self.patterns:
+            if isinstance(one, str) and one not in _NAMED_PATTERNS:
+                _check_pattern(one)
+        return self
 
     def rule(self) -> Instant:
         columns = (self.time,) if isinstance(self.time, str) else self.time
@@ -85,7 +124,7 @@ class _Time(Part):
 class _Steps(Part):
     steps: str
     base: date
-    seconds: int = Field(ge=1)
+    seconds: int = Field(ge=1, le=_MOST_SECONDS)
 
     def rule(self) -> Rule:
         return Steps(self.steps, self.base, self.seconds)

@@ -90,6 +90,28 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"formats": ["xlsx"]}, "formats.0: Input should be"),
         ({"formats": ["jsonl"], "quoted_line_breaks": True}, "quoted_line_breaks is for csv"),
         ({"absurd_amount": -1}, "absurd_amount: Input should be greater than 0"),
+        ({"mapping": {"event_at": {"time": "paid", "patterns": ["YYYY"]}}}, "the year is y"),
+        ({"mapping": {"event_at": {"time": "paid", "patterns": []}}}, "patterns: lists nothing"),
+        ({"mapping": {"event_at": {"time": "paid", "patterns": [{"pattern": "%Y"}]}}},
+         "in Python's letters"),
+        ({"columns": {"a`b": None}}, "the column 'a`b' is called by nothing, or has a backtick"),
+        ({"columns": {" ": None}}, "the column ' ' is called by nothing"),
+        ({"columns": {"Total": None}}, "the columns total and Total differ in case only"),
+        ({"columns": {"Raw_Object": None}}, "has a name that the reader uses"),
+        ({"columns": {"total": {"types": ["boolean"]}}},
+         "amount is taken from a column with the type boolean, which holds no money"),
+        ({"columns": {"total": {"types": ["other"]}}}, "Input should be 'string', 'long'"),
+        ({"mapping": {"customer_id": {"flags": {"shelf": "x"}}}}, "fill it by another rule"),
+        ({"mapping": {"event_id": {"row_number": True}}}, "fill it by another rule"),
+        ({"mapping": {"country": {"constant": False}}}, "write it in quotes"),
+        ({"mapping": {"country": {"constant": 1.5}}}, "write it in quotes"),
+        ({"mapping": {"event_at": {"steps": "paid", "base": "2024-01-01", "seconds": 10**30}}},
+         "should be less than or equal to"),
+        ({"delimiter": '"'}, "a delimiter is no quote"),
+        ({"delimiter": "\n"}, "a delimiter is no quote"),
+        ({"ranges": {"late_share": "much"}}, "ranges.late_share: Input should be a valid number"),
+        ({"rows_per_day": {"fewest": 9, "most": 8}}, "fewest is more than most"),
+        ({"versions": []}, "versions: lists nothing"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(
@@ -98,6 +120,23 @@ def test_a_mistake_is_named_with_its_place(
     with pytest.raises(MappingError) as error:
         read(written(tmp_path, **changes))
     assert said in str(error.value)
+
+
+def test_a_mistake_in_a_version_brings_no_false_one(tmp_path: Path) -> None:
+    with pytest.raises(MappingError) as error:
+        read(written(tmp_path, mapping={"channel": {"constant": "x"}}))
+    assert str(error.value).count("\n- ") == 1
+
+
+@pytest.mark.parametrize(
+    ("yaml_text", "value"), [("NO", "NO"), ("yes", "yes"), ("12:30", "12:30"), ("7", "7")]
+)
+def test_a_plain_scalar_is_the_text_that_yaml_1_2_says(
+    yaml_text: str, value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / EXAMPLE.name
+    path.write_text(EXAMPLE.read_text().replace("{constant: DE}", f"{{constant: {yaml_text}}}"))
+    assert read(path).versions[0].mapping["country"] == Constant(value)
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
@@ -115,6 +154,9 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         ("name: [", "is not valid YAML"),
         ("just text", "is not a YAML mapping"),
         ("{}", "has mistakes"),
+        (EXAMPLE.read_text() + "name: corner_shop\n", 'found duplicate key "name"'),
+        ("[" * 3000, "is not valid YAML"),
+        ("a: \x00", "is not valid YAML"),
         (EXAMPLE.read_text().replace("name: corner_shop", "name: other_shop", 1),
          "call the file other_shop.yaml"),
     ],

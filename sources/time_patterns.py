@@ -1,0 +1,79 @@
+"""Patterns of java.time for times in text, as Spark reads them, checked without Java."""
+
+import re
+from collections.abc import Container
+from typing import Final
+
+_LETTERS: Final[dict[str, Container[int]]] = {
+    **dict.fromkeys("dHhKkms", range(1, 3)),
+    **dict.fromkeys("MLGz", range(1, 5)),
+    **dict.fromkeys("XxZ", range(1, 6)),
+    "y": range(1, 11),
+    "D": range(1, 4),
+    "S": range(1, 10),
+    "a": range(1, 2),
+    "O": (1, 4),
+    "V": (2,),
+}
+"""How often each letter may stand: what java.time allows and Spark does not refuse for parsing."""
+_HINTS: Final = {
+    "Y": "the year is y",
+    "T": "write 'T' in quotes",
+    "f": "fractions of a second are S",
+    "n": "fractions of a second are S",
+    "p": "AM or PM is a",
+    "P": "AM or PM is a",
+    "A": "AM or PM is a",
+    "t": "AM or PM is a",
+    "i": "the minute is m",
+    "I": "the minute is m",
+}
+_TOKEN: Final = re.compile(
+    r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL
+)
+_MEANT: Final = "the letters of java.time are as in yyyy-MM-dd HH:mm:ss"
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """Say why no time can be read by a pattern, or None.
+
+    >>> pattern_problem("dd.MM.yyyy HH:mm") is None
+    True
+    >>> pattern_problem("%Y-%m-%d")
+    "the pattern '%Y-%m-%d' is in Python's letters: the letters of java.time are as in \
+yyyy-MM-dd HH:mm:ss"
+    """
+    if "%" in pattern:
+        return f"the pattern {pattern!r} is in Python's letters: {_MEANT}"
+    problem = _mistake(pattern)
+    return problem and f"the pattern {pattern!r} {problem}; {_MEANT}"
+
+
+def _mistake(pattern: str) -> str | None:
+    letters, depth = set[str](), 0
+    for token in _TOKEN.finditer(pattern):
+        if run := token["letters"]:
+            letter = run[0]
+            letters.add(letter)
+            if letter not in _LETTERS:
+                return f"has {run}, which is read as no time: {_HINTS.get(letter, 'leave it out')}"
+            if len(run) not in _LETTERS[letter]:
+                return f"has {run}, which is {len(run)} times {letter}"
+        elif token["quoted"] is not None:
+            if "S" in token["quoted"]:  # Spark looks for fractions in quotes as well.
+                return "has an S in quotes"
+        elif token["other"] in "{}#'":
+            return f"has the character {token['other']}, which has no meaning there"
+        depth += {"[": 1, "]": -1}.get(token["other"] or "", 0)
+        if depth < 0:
+            break
+    if depth:
+        return "has a bracket without its other one"
+    has_month = bool(letters & {"M", "L"})
+    if has_month and "D" in letters:
+        return "has a month and D, the day of the year: the day of the month is d"
+    if not ("y" in letters and ("D" in letters or ("d" in letters and has_month))):
+        return "lacks the year y, the month M or the day d"
+    if letters & {"h", "K"} and "a" not in letters:
+        return "counts hours to 12 (h) without AM or PM (a): write HH"
+    return None

@@ -1,0 +1,56 @@
+import pytest
+
+from sources.registry import SOURCES
+from sources.rules import Instant
+from sources.time_patterns import pattern_problem
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("%Y-%m-%d %H:%M:%S", "is in Python's letters"),
+        ("YYYY-MM-DD HH:mm:ss", "has YYYY, which is read as no time: the year is y"),
+        ("yyyy-MM-DD", "the day of the month is d"),
+        ("yyyy-mm-dd HH:mm:ss", "lacks the year y, the month M or the day d"),
+        ("yyyy-MM-dd hh:mm:ss", "write HH"),
+        ("yyyy-MM-ddTHH:mm:ss", "write 'T' in quotes"),
+        ("HH:mm", "lacks the year"),
+        ("yyyy-MM-ddd", "has ddd, which is 3 times d"),
+        ("yyyy-MM-dd [HH", "a bracket without its other one"),
+        ("yyyy-MM-dd HH]", "a bracket without its other one"),
+        ("yyyy-MM-dd 'at HH", "the character '"),
+        ("yyyy-MM-dd {HH}", "the character {"),
+        ("EEE dd MMM yyyy", "has EEE, which is read as no time"),
+        ("", "lacks the year"),
+    ],
+)
+def test_a_pattern_that_reads_no_time_is_named_with_the_right_letters(
+    pattern: str, said: str
+) -> None:
+    problem = str(pattern_problem(pattern))
+    assert problem.startswith(f"the pattern {pattern!r} ")
+    assert said in problem
+    assert problem.endswith("the letters of java.time are as in yyyy-MM-dd HH:mm:ss")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("yyyy-MM-dd HH:mm:ss", "dd.MM.yyyy", "M/d/yy h:mm a", "yyyyMMddHHmmssSSS", "yyyy-DDD"),
+        *("dd MMM yyyy HH:mm:ss Z", "yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", "yyyy-MM-dd HH:mm:ss VV"),
+    ],
+)
+def test_a_pattern_of_java_time_is_accepted(pattern: str) -> None:
+    assert pattern_problem(pattern) is None
+
+
+def test_the_patterns_of_our_sources_are_accepted() -> None:
+    rules = [
+        rule
+        for source in SOURCES.values()
+        for version in source.versions
+        for rule in version.mapping.values()
+    ]
+    patterns = {one.pattern for rule in rules if isinstance(rule, Instant) for one in rule.patterns}
+    assert patterns
+    assert {pattern_problem(one) for one in patterns} == {None}

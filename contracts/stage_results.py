@@ -91,7 +91,11 @@ class StageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class LandResult(StageResult):
-    """Files of a window in Raw, and the manifest that lists them."""
+    """Files of a window in Raw, and the manifest that lists them.
+
+    `not_taken` says which files beside the deliveries are none; a window is `closed` when it has no
+    rows and its source declares that.
+    """
 
     stage = Stage.LAND
 
@@ -101,6 +105,8 @@ class LandResult(StageResult):
     new_objects: int
     bytes: int
     problems: tuple[str, ...]
+    not_taken: tuple[str, ...] = ()
+    closed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Comparison of a delivery with earlier deliveries of its source, from their manifests only."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +46,7 @@ def sent_before(earlier: "Iterable[Manifest]") -> dict[str, set[str]]:
     """Return the names of earlier deliveries of each content, by its SHA-256."""
     names: dict[str, set[str]] = {}
     for manifest in earlier:
-        for item in manifest.objects:
+        for item in filter(lambda item: item.rows, manifest.objects):
             names.setdefault(item.sha256, set()).add(item.name)
     return names
 
@@ -60,21 +61,23 @@ def profile_batch(
     """Return the days of a window and the earlier days, by rows, mean amount and currencies."""
     import pandas as pd
 
-    objects: dict[date, RawObject] = {}
+    days: dict[date, Manifest] = {}
     for manifest in (*earlier, *manifests):
+        parts: dict[date, list[RawObject]] = {}
         for item in manifest.objects:
             day = day_of(item)
             if day is not None and (manifest.window == window.key) == (day in window):
-                objects[day] = item
+                parts.setdefault(day, []).append(item)
+        days |= {day: replace(manifest, objects=tuple(items)) for day, items in parts.items()}
     daily = [
         {
             "source_system": source.name,
             "event_date": day,
-            "rows": float(item.rows),
-            "mean_amount": float(sum(item.amounts.values())) / item.rows,
+            "rows": float(delivered.rows),
+            "mean_amount": float(sum(delivered.amounts.values())) / delivered.rows,
         }
-        for day, item in objects.items()
-        if item.rows
+        for day, delivered in days.items()
+        if delivered.rows
     ]
     cells = [
         {
@@ -84,8 +87,8 @@ def profile_batch(
             "value": currency,
             "rows": rows,
         }
-        for day, item in objects.items()
-        for currency, rows in item.row_counts.items()
+        for day, delivered in days.items()
+        for currency, rows in delivered.row_counts.items()
     ]
     frame = compared(
         pd.DataFrame(daily, columns=_DAILY),
@@ -107,8 +110,8 @@ def profile_batch(
 
 
 def day_of(item: "RawObject") -> date | None:
-    """Return the business date that names a delivery, or None."""
+    """Return the business date that names a delivery or its folder of parts, or None."""
     try:
-        return date.fromisoformat(PurePosixPath(item.name).stem)
+        return date.fromisoformat(PurePosixPath(PurePosixPath(item.name).parts[0]).stem)
     except ValueError:
         return None

@@ -18,6 +18,7 @@ from sources.registry import find
 from sources.store import explained
 
 if TYPE_CHECKING:
+    from sources.declaration import Source
     from sources.manifest import Manifest, RawObject
 
 _TABLE: Final = "raw.transactions"
@@ -61,10 +62,11 @@ def gate_raw(
             "sha256_stored": sha256,
             "sent_before_as": ", ".join(sorted(names_before.get(item.sha256, set()) - {item.name}))
             or None,
+            "content": item.sha256 if item.rows else None,
             "rows": item.rows,
             "problem": item.problem,
             "layout_problem": _layout_problem(manifest, item),
-            "schema_version": item.schema_version,
+            "schema_version": item.schema_version or 0,
             "schema_version_declared": _declared_version(manifest, item),
         }
         for (manifest, item), (size, sha256) in zip(pairs, stored, strict=True)
@@ -72,6 +74,7 @@ def gate_raw(
     columns = ["source", "name", "key", "bytes", "bytes_stored", "sha256", "sha256_stored"]
     columns += [
         "sent_before_as",
+        "content",
         "rows",
         "problem",
         "layout_problem",
@@ -81,7 +84,7 @@ def gate_raw(
     about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
-        ("objects", objects, columns, raw.object_rules(), ("name",)),
+        ("objects", objects, columns, raw.object_rules(_is_closed(window)), ("name",)),
         ("days", _days(manifests, window), _DAY, raw.day_rules(), ("date", "rows")),
     )
     batches = [
@@ -125,16 +128,16 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
     return source.layout_problem(item.columns)
 
 
-def _declared_version(manifest: "Manifest", item: "RawObject") -> int | None:
-    """Return the version that the columns of an object match in the current declaration."""
+def _declared_version(manifest: "Manifest", item: "RawObject") -> int:
+    """Return the version that the columns of an object match in the current declaration, or 0."""
     source = find(manifest.source)
     version = source.version_of(item.columns or {}) if source is not None else None
-    return None if version is None else version.number
+    return 0 if version is None else version.number
 
 
 _ABOUT: Final = [
     *("source", "yes", "source_known", "window", "window_asked"),
-    *("landed_after_window", "landed_before_now", "landed_fresh"),
+    *("landed_after_window", "landed_before_now", "landed_fresh", "not_taken"),
 ]
 
 
@@ -156,10 +159,11 @@ def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any
         "landed_after_window": answer(manifest.landed_at >= over),
         "landed_before_now": answer(manifest.landed_at <= now),
         "landed_fresh": answer(manifest.landed_at <= over + late),
+        "not_taken": "; ".join(manifest.not_taken) or None,
     }
 
 
-_DAY: Final = ["source", "date", "rows", "rows_missing", "rows_excess"]
+_DAY: Final = ["source", "date", "rows", "rows_missing", "rows_excess", "rows_of_closed_day"]
 
 
 def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any]]:
@@ -172,9 +176,10 @@ def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any
         source = find(manifest.source)
         if source is None:
             continue
-        fewest, most = source.rows_per_day
-        if not any(day_of(item) for item in manifest.objects):
-            days.append(_off(manifest.source, window.span, manifest.rows, fewest, most, window))
+        closed = [day for day in window.dates() if source.is_closed(day)]
+        open_days = len(window) - len(closed)
+        if manifest.objects and not any(day_of(item) for item in manifest.objects):
+            days.append(_off(source, window.span, manifest.rows, open_days, len(window)))
             continue
         rows = dict.fromkeys(window.dates(), 0)
         for item in manifest.objects:
@@ -182,21 +187,28 @@ def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any
             if day in rows:
                 rows[day] += item.rows or 0
         days += [
-            _off(manifest.source, day.isoformat(), count, fewest, most)
+            _off(source, day.isoformat(), count, int(day not in closed))
             for day, count in rows.items()
         ]
     return days
 
 
 def _off(
-    source: str, dates: str, rows: int, fewest: int, most: int, window: Window | None = None
+    source: "Source", dates: str, rows: int, open_days: int, most_days: int = 1
 ) -> dict[str, Any]:
     """Return the rows of a day or window, and their deviation from the declared range."""
-    days = 1 if window is None else len(window)
+    fewest, most = source.rows_per_day
     return {
-        "source": source,
+        "source": source.name,
         "date": dates,
         "rows": rows,
-        "rows_missing": max(fewest * days - rows, 0),
-        "rows_excess": max(rows - most * days, 0),
+        "rows_missing": max(fewest * open_days - rows, 0),
+        "rows_excess": max(rows - most * most_days, 0),
+        "rows_of_closed_day": 0 if open_days else rows,
     }
+
+
+def _is_closed(window: Window) -> bool:
+    """Return whether each day of a window is closed, so that nothing need have landed."""
+    source = find(window.source)
+    return source is not None and all(map(source.is_closed, window.dates()))

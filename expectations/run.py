@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contracts.printable import printable
 from contracts.render.to_gx import Rule
 from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
@@ -42,7 +43,7 @@ def _check(batch: Batch, rule: Rule, item: Any) -> CheckResult:
         severity=rule.severity,
         passed=bool(item.success),
         column=rule.column,
-        observed="as expected" if item.success else _observed(batch, rule, item),
+        observed="as expected" if item.success else printable(_observed(batch, rule, item)),
         expected=rule.expected,
         reason=rule.reason,
     )

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from contracts.printable import printable
 from sources.parquet_types import DeclaredType, is_accepted
@@ -135,6 +136,7 @@ class StatedTime:
 
 Labels = LabelDelay | FixedDelay | StatedTime
 WEEK_SECONDS: Final = 7 * 86_400
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,12 @@ class Source:
     - `labels`: how labels become known; None when the source states none.
     - `quoted_line_breaks`: a quoted field of its CSV files may span lines, as RFC 4180 allows; such
       a file is read by one task.
+    - `part_files`: a folder of files may stand for a file of the same name.
     - `codes`: closed lists of this source, by mapped column.
     - `rows_per_day`: fewest and most rows of a day that is whole.
     - `freshness_days`: days after its window by which a delivery should have come.
+    - `closed_days`: weekdays, as sunday, and dates on which the source has no payments: a file may
+      be absent or empty. With a fewest of 0 rows a day, any file may be empty.
     """
 
     name: str
@@ -162,6 +167,8 @@ class Source:
     delivers: Literal["daily", "whole"] = "daily"
     delimiter: str = ","
     quoted_line_breaks: bool = False
+    part_files: bool = False
+    closed_days: tuple[str, ...] = ()
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=Ranges)
 
@@ -169,6 +176,17 @@ class Source:
     def suffixes(self) -> tuple[str, ...]:
         """Return how the source's files end."""
         return tuple(f".{kind}" for kind in self.formats)
+
+    def is_closed(self, day: date) -> bool:
+        """Return whether the source has no payments on a day."""
+        return (
+            get_args(Weekday)[day.weekday()] in self.closed_days
+            or day.isoformat() in self.closed_days
+        )
+
+    def reads_whole(self, kind: str) -> bool:
+        """Return whether one task reads a file of this format, since its rows may span lines."""
+        return kind == "json" or (kind == "csv" and self.quoted_line_breaks)
 
     @property
     def may_leave_empty(self) -> frozenset[str]:

@@ -40,8 +40,11 @@ class Finding:
     problem: str | None = None
 
 
-def inspect(path: Path, source: Source) -> Finding:
-    """Read a delivered file once and return its content. Never raises on bad content."""
+def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Finding:
+    """Read a delivered file once and return its content. Never raises on bad content.
+
+    A file without rows, or without a byte, is no problem if it `may_be_empty`.
+    """
     import pyarrow as pa
 
     with path.open("rb") as file:
@@ -51,18 +54,32 @@ def inspect(path: Path, source: Source) -> Finding:
     size = path.stat().st_size
     if start == _POINTER:
         return Finding(size, sha256, problem="holds a Git-LFS pointer instead of the data")
-    kind = path.suffix.removeprefix(".")
+    if size == 0 and may_be_empty:
+        return Finding(size, sha256, rows=0)
+    kind = path.suffix.lower().removeprefix(".")
+    if source.reads_whole(kind) and size > text.LARGEST_WHOLE:
+        return Finding(size, sha256, problem=_too_large(kind, size))
     read = _read_parquet if kind == "parquet" else _read_text
     try:
         columns, version, rows, table = read(path, source)
     except (pa.ArrowException, OSError, ValueError) as error:
         name = {"parquet": "Parquet", "csv": "CSV"}.get(kind, "JSON")
         return Finding(size, sha256, problem=f"cannot be read as {name} ({_first_line(error)})")
-    problem = source.layout_problem(columns) or ("holds no rows" if rows == 0 else None)
+    empty = "holds no rows" if rows == 0 and not may_be_empty else None
+    problem = source.layout_problem(columns) or empty
     if version is None:
         return Finding(size, sha256, rows, columns=columns, problem=problem)
     row_counts, amounts = _by_currency(version, table, rows, source.absurd_amount)
     return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, problem)
+
+
+def _too_large(kind: str, size: int) -> str:
+    what = "a JSON array" if kind == "json" else "CSV with quoted line breaks"
+    return (
+        f"has {size / 2**20:.1f} MiB, and one task reads {what} whole, up to"
+        f" {text.LARGEST_WHOLE / 2**20:g} MiB: deliver {'JSON lines' if kind == 'json' else 'rows'}"
+        f"{'' if kind == 'json' else ' that span no lines'}, or smaller files"
+    )
 
 
 def _money_columns(version: Version) -> list[str]:
@@ -95,7 +112,7 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
     """Return columns, version, rows, and the columns of money of a text file."""
     import pyarrow as pa
 
-    kind = path.suffix.removeprefix(".")
+    kind = path.suffix.lower().removeprefix(".")
     with path.open("rb") as body:
         form = (source.delimiter, source.quoted_line_breaks)
         columns = dict.fromkeys(text.columns(body, kind, *form), "string")

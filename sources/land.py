@@ -2,7 +2,8 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -33,11 +34,13 @@ def land(
     deliveries: list[Delivery],
     *,
     run_id: str,
+    not_taken: tuple[str, ...] = (),
 ) -> LandResult:
     """Put each delivered file into Raw under a key with its hash, then write the manifest.
 
     Objects are created and never replaced, so landing twice adds nothing, and concurrent landings
-    give the same result. An unreadable file is landed too; the manifest records the problem.
+    give the same result. An unreadable file is landed too; the manifest records the problem, and
+    the sentences `not_taken` about files that are not landed.
 
     Raises:
         StoreRefusedError: when the key is wrong.
@@ -49,8 +52,13 @@ def land(
         landed = list(
             pool.map(lambda delivery: _put(s3_client, bucket, system, delivery, now), deliveries)
         )
-    objects = tuple(raw_object for raw_object, _ in landed)
-    manifest = _record(s3_client, bucket, system, window, objects, now)
+    # Spark writes a part without rows for a task without rows.
+    objects = tuple(
+        raw_object
+        for delivery, (raw_object, _) in zip(deliveries, landed, strict=True)
+        if raw_object.rows != 0 or not delivery.part_of
+    )
+    manifest = _record(s3_client, bucket, system, window, objects, not_taken, now)
     return LandResult(
         window=window,
         run_id=run_id,
@@ -62,6 +70,8 @@ def land(
         new_objects=sum(is_new for _, is_new in landed),
         bytes=sum(held.bytes for held in objects),
         problems=manifest.problems,
+        not_taken=not_taken,
+        closed=manifest.rows == 0 and not manifest.problems,
     ).check()
 
 
@@ -86,9 +96,9 @@ def _put(
     s3_client: Any, bucket: str, system: Source, delivery: Delivery, now: datetime
 ) -> tuple[RawObject, bool]:
     """Create the object of a file unless it exists, and return whether it was created."""
-    finding = inspect(delivery.path, system)
+    finding = inspect(delivery.path, system, may_be_empty=_may_be_empty(system, delivery))
     folder = _UNSAFE.sub("-", delivery.stem)
-    key = f"{system.name}/transactions/{folder}/{finding.sha256[:16]}{delivery.path.suffix}"
+    key = f"{system.name}/transactions/{folder}/{finding.sha256[:16]}.{delivery.kind}"
     landed_at = now
     with delivery.path.open("rb") as body:
         is_new = _create(
@@ -103,7 +113,7 @@ def _put(
         landed_at = datetime.fromisoformat(metadata[_LANDED_AT])
     raw_object = RawObject(
         key=key,
-        name=delivery.path.name,
+        name=delivery.name,
         bytes=finding.bytes,
         sha256=finding.sha256,
         landed_at=landed_at,
@@ -115,6 +125,15 @@ def _put(
         problem=finding.problem,
     )
     return raw_object, is_new
+
+
+def _may_be_empty(system: Source, delivery: Delivery) -> bool:
+    """Return whether a file may have no rows: one of a closed day, or one part of several."""
+    if system.rows_per_day[0] == 0 or delivery.part_of:
+        return True
+    with suppress(ValueError):
+        return system.is_closed(date.fromisoformat(delivery.stem))
+    return False
 
 
 def _create(s3_client: Any, bucket: str, key: str, body: Any, **options: Any) -> bool:
@@ -134,12 +153,13 @@ def _record(
     system: Source,
     window: Window,
     objects: tuple[RawObject, ...],
+    not_taken: tuple[str, ...],
     now: datetime,
 ) -> Manifest:
-    """Write the manifest unless the latest one lists the same objects; retry after a lost race."""
+    """Write the manifest unless the latest one says the same; retry after a lost race."""
     while True:
         latest = find_latest(s3_client, bucket, window)
-        if latest is not None and latest.objects == objects:
+        if latest is not None and (latest.objects, latest.not_taken) == (objects, not_taken):
             return latest
         manifest = Manifest(
             source=system.name,
@@ -147,6 +167,7 @@ def _record(
             sequence=latest.sequence + 1 if latest else 1,
             landed_at=now,
             objects=objects,
+            not_taken=not_taken,
         )
         with explained(bucket):
             if _create(s3_client, bucket, manifest.key, manifest.to_json()):

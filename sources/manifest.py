@@ -47,13 +47,17 @@ class RawObject:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The objects of a window, in the order of their names."""
+    """The objects of a window, in the order of their names.
+
+    `not_taken` has a sentence for each file that lay beside the deliveries and is none.
+    """
 
     source: str
     window: str
     sequence: int
     landed_at: datetime
     objects: tuple[RawObject, ...]
+    not_taken: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -110,7 +114,8 @@ class Manifest:
             for raw_object in plain["objects"]
         )
         landed_at = datetime.fromisoformat(plain["landed_at"])
-        return cls(**{**plain, "landed_at": landed_at, "objects": objects})
+        not_taken = tuple(plain.get("not_taken", ()))
+        return cls(**{**plain, "landed_at": landed_at, "objects": objects, "not_taken": not_taken})
 
 
 def _plain(value: Any) -> str:

@@ -6,6 +6,7 @@ docs/sources.md describes the format. All mistakes of a file are reported togeth
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -33,6 +34,7 @@ from sources.declaration import (
     Source,
     StatedTime,
     Version,
+    Weekday,
 )
 from sources.errors import MappingError
 from sources.mapping_rules import NOT_EMPTY, Part, WrittenRule
@@ -228,6 +230,8 @@ class _File(Part):
         str, StringConstraints(min_length=1, max_length=1), AfterValidator(_check_delimiter)
     ] = ","
     quoted_line_breaks: bool = False
+    part_files: bool = False
+    closed_days: tuple[Weekday | date, ...] = ()
     absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
     rows_per_day: _RowsPerDay
     freshness_days: int = Field(2, ge=0, le=_MOST_DAYS)
@@ -280,6 +284,8 @@ class _File(Part):
             delivers=self.delivers,
             delimiter=self.delimiter,
             quoted_line_breaks=self.quoted_line_breaks,
+            part_files=self.part_files,
+            closed_days=tuple(map(str, self.closed_days)),
             codes=self.codes,
             ranges=self._ranges(),
         )

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 BATCH_ROWS = 20_000
+LARGEST_WHOLE = 64 * 2**20
+"""Most bytes of a file that one task reads whole: the heap of 1 GB of the embedded Spark does not
+hold twice as many (docs/decisions/0010)."""
 DEEPEST = 64
 """Levels of JSON in a row. Python parses about a thousand, fewer where the stack is deep already:
 this limit is the same at landing and in a worker."""

@@ -8,7 +8,7 @@ _LETTERS: Final[dict[str, Container[int]]] = {
     **dict.fromkeys("dHhKkms", range(1, 3)),
     **dict.fromkeys("MLGz", range(1, 5)),
     **dict.fromkeys("XxZ", range(1, 6)),
-    "y": range(1, 11),
+    "y": range(1, 7),
     "D": range(1, 4),
     "S": range(1, 10),
     "a": range(1, 2),
@@ -28,9 +28,7 @@ _HINTS: Final = {
     "i": "the minute is m",
     "I": "the minute is m",
 }
-_TOKEN: Final = re.compile(
-    r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL
-)
+_TOKEN: Final = re.compile(r"'[^']*'|(?P<letters>([A-Za-z])\2*)|(?P<other>.)", re.DOTALL)
 _MEANT: Final = "the letters of java.time are as in yyyy-MM-dd HH:mm:ss"
 
 
@@ -59,10 +57,7 @@ def _mistake(pattern: str) -> str | None:
                 return f"has {run}, which is read as no time: {_HINTS.get(letter, 'leave it out')}"
             if len(run) not in _LETTERS[letter]:
                 return f"has {run}, which is {len(run)} times {letter}"
-        elif token["quoted"] is not None:
-            if "S" in token["quoted"]:  # Spark looks for fractions in quotes as well.
-                return "has an S in quotes"
-        elif token["other"] in "{}#'":
+        elif token["other"] and token["other"] in "{}#'":
             return f"has the character {token['other']}, which has no meaning there"
         depth += {"[": 1, "]": -1}.get(token["other"] or "", 0)
         if depth < 0:

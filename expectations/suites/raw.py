@@ -4,8 +4,9 @@ from contracts.render.to_gx import WARNING, Rule, equal, not_empty
 from expectations.suites.comparisons import zero
 
 
-def object_rules() -> tuple[Rule, ...]:
+def object_rules(may_be_empty: bool = False) -> tuple[Rule, ...]:
     """Return the rules on the objects of a manifest, compared with the store."""
+    some = () if may_be_empty else (not_empty("a window without objects did not arrive"),)
     return (
         equal("bytes_stored", "bytes", "Raw keeps objects unchanged"),
         equal("sha256_stored", "sha256", "Raw keeps objects unchanged"),
@@ -30,7 +31,7 @@ def object_rules() -> tuple[Rule, ...]:
             "unique",
             "new content",
             "two days with the same bytes: a source sent an old day again",
-            "sha256",
+            "content",
         ),
         Rule(
             "ExpectColumnValuesToBeNull",
@@ -40,15 +41,19 @@ def object_rules() -> tuple[Rule, ...]:
             "sent_before_as",
         ),
         Rule("ExpectColumnValuesToBeUnique", "unique", "listed once", "a manifest is a set", "key"),
-        not_empty("a window without objects did not arrive"),
+        *some,
     )
 
 
 def day_rules() -> tuple[Rule, ...]:
     """Return the rules on the days of a window."""
     return (
-        zero("rows_missing", "the source declares the fewest rows that a whole day has"),
+        zero(
+            "rows_missing",
+            "the source declares the fewest rows that a whole day has; a closed day has none",
+        ),
         zero("rows_excess", "the source declares the most rows that a day has"),
+        zero("rows_of_closed_day", "the source declares the days on which it is closed", WARNING),
     )
 
 
@@ -63,6 +68,14 @@ def manifest_rules() -> tuple[Rule, ...]:
             "landed_fresh",
             "yes",
             "the source declares how late a window may come; history is loaded late on purpose",
+            WARNING,
+        ),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
+            "every file taken",
+            "a file beside the deliveries may be one that was named or packed wrongly",
+            "not_taken",
             WARNING,
         ),
         not_empty(),

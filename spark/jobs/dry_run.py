@@ -72,7 +72,7 @@ def dry_run(
     for path in files:
         if not path.is_file():
             raise SourceError(f"There is no file {path}.")
-        if path.suffix not in source.suffixes:
+        if path.suffix.lower() not in source.suffixes:
             ends = " or ".join(source.suffixes)
             raise SourceError(f"{path.name} is no delivery of {source.name}: those end in {ends}.")
     findings = tuple((path.name, inspect(path, source)) for path in files)
@@ -92,7 +92,7 @@ def _laid_out(
 ) -> Iterator[RawObject]:
     """Link each file under a plain name and describe it as a manifest would."""
     for number, (path, (name, found)) in enumerate(zip(files, findings, strict=True)):
-        key = f"{number}-{found.sha256[:16]}{path.suffix}"
+        key = f"{number}-{found.sha256[:16]}{path.suffix.lower()}"
         (folder / key).symlink_to(path.resolve())
         yield RawObject(
             key=key,

@@ -32,13 +32,13 @@ def read_raw(
     Raises:
         RawUnfitError: when gate raw would have refused an object.
     """
-    objects = {held.key: held for manifest in manifests for held in manifest.objects}
+    objects = {held.key: held for manifest in manifests for held in manifest.objects if held.rows}
     unfit = [problem for manifest in manifests for problem in manifest.problems]
     if unfit or not objects:
         more = f" and {len(unfit) - 3} more" if len(unfit) > 3 else ""
         raise RawUnfitError(
             f"Raw of {source.name} cannot be processed: "
-            f"{'; '.join(unfit[:3]) or 'the manifest lists no object'}{more}."
+            f"{'; '.join(unfit[:3]) or 'the manifest lists no row'}{more}."
         )
     return read_objects(spark, source, tuple(objects.values()), f"s3a://{bucket}/")
 
@@ -94,8 +94,8 @@ def _is_read_by_lines(source: Source, kind: str, held: RawObject) -> bool:
     Not where a row may span lines; and a file that Spark would not split needs no count of the
     lines of its blocks.
     """
-    is_a_line_a_row = kind == "jsonl" or (kind == "csv" and not source.quoted_line_breaks)
-    return is_a_line_a_row and held.bytes > _WHOLE_BYTES
+    is_text = kind in _TEXT_SUFFIXES
+    return is_text and not source.reads_whole(kind) and held.bytes > _WHOLE_BYTES
 
 
 def _version(source: Source, held: RawObject) -> Version:

@@ -92,7 +92,12 @@ def test_the_fields_of_a_stage_lie_apart_in_the_plain_form() -> None:
                 **{"amount_duplicate": "0.00", "rows_restated": 0, "amount_restated": "0.00"},
             }
         ],
-        "details": {**_LANDED, "problems": ["a.csv: a Git-LFS pointer"]},
+        "details": {
+            **_LANDED,
+            "problems": ["a.csv: a Git-LFS pointer"],
+            "not_taken": [],
+            "closed": False,
+        },
     }
 
 

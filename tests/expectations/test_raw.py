@@ -12,6 +12,7 @@ from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.windows import Window
 from expectations.gates import gate_raw
+from sources import registry
 from sources.discover import deliveries
 from sources.land import land
 from sources.manifest import Manifest, RawObject, find_latest
@@ -103,7 +104,7 @@ def _renamed_column(manifest: Manifest) -> Manifest:
         (_objects(lambda held: held[1:]), "days.rows_missing.between"),
         (_objects(lambda held: (*held, held[0])), "objects.key.unique"),
         (_objects(lambda held: (held[0], replace(held[0], name=held[1].name), held[2])),
-         "objects.sha256.unique"),
+         "objects.content.unique"),
         (_objects(lambda _: ()), "objects.table.not_empty"),
         (lambda m: replace(m, source="nobody"), "manifests.source_known.equals_yes"),
         (lambda m: replace(m, window="2024-07-01"), "manifests.window.equals_window_asked"),
@@ -143,6 +144,72 @@ def test_the_clock_decides_what_is_late_and_what_is_too_early(
 def test_an_empty_window_closes_the_gate(store: Store, landed: Manifest) -> None:
     empty = replace(landed, objects=())
     assert not store.gate(empty).passed
+
+
+def test_a_file_that_was_not_taken_is_named_and_closes_no_gate(
+    store: Store, landed: Manifest
+) -> None:
+    result = store.gate(replace(landed, not_taken=("a.zip is an archive", "b\x00 is a folder")))
+    assert result.passed
+    (named,) = [check for check in result.checks if "not_taken" in check.name]
+    assert (named.passed, named.severity) == (False, "warning")
+    assert "a.zip is an archive; b\\x00 is a folder" in str(named.observed)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sparkov be closed on the second day of the window."""
+    source = replace(registry.source("sparkov"), closed_days=("2024-07-02",))
+    monkeypatch.setattr("expectations.raw.find", lambda name: source)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_closed_day_may_be_absent_or_empty(store: Store, landed: Manifest) -> None:
+    first, second, third = landed.objects
+    nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    key = f"sparkov/transactions/2024-07-02/{nothing[:16]}.csv"
+    store.client.put_object(Bucket=store.bucket, Key=key, Body=b"")
+    empty = replace(
+        second,
+        key=key,
+        name="2024-07-02.csv",
+        bytes=0,
+        sha256=nothing,
+        rows=0,
+        schema_version=None,
+        columns=None,
+        row_counts={},
+        amounts={},
+    )
+    for objects in ((first, third), (first, empty, third)):
+        assert _closed_by(store.gate(replace(landed, objects=objects))) == set()
+    assert "transactions.days.rows_missing.between" in _closed_by(
+        store.gate(replace(landed, objects=(first, empty)))
+    )
+    day = Window.parse("sparkov@2024-07-02")
+    for objects in ((), (empty,)):
+        manifest = replace(landed, window=day.key, objects=objects)
+        assert _closed_by(store.gate(manifest, day)) == set()
+
+
+@pytest.mark.usefixtures("closed")
+def test_rows_of_a_closed_day_are_warned_of(store: Store, landed: Manifest) -> None:
+    result = store.gate(landed)
+    assert result.passed
+    (warned,) = [check for check in result.checks if "rows_of_closed_day" in check.name]
+    assert not warned.passed
+    assert "date=2024-07-02" in str(warned.observed)
+
+
+def test_parts_of_a_day_are_counted_together(store: Store, landed: Manifest) -> None:
+    first, *others = landed.objects
+    parts = [
+        replace(first, name=f"2024-07-01/part-{number}.parquet", rows=rows, sha256=str(number))
+        for number, rows in enumerate((first.rows - 1, 1))
+    ]
+    manifest = replace(landed, objects=(*parts, *others))
+    closed = _closed_by(store.gate(manifest))
+    assert not any("days" in name or "profile" in name for name in closed)
 
 
 @pytest.fixture(scope="module")

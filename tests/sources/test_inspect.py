@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sources import text
 from sources.declaration import NUMBER
 from sources.inspect import Finding, inspect
 from sources.money import read_cents, total
@@ -141,3 +143,82 @@ def test_a_sum_beyond_64_bits_is_exact() -> None:
 )
 def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], amount: str) -> None:
     assert sum_amounts(pa.chunked_array([pa.array(values)]), Decimal(100_000)) == Decimal(amount)
+
+
+AWS = source("aws_fraud")
+BINARY = b"PK\x03\x04\x14\x00\x00\x00\x08,a\x00b,\x1bc\n" * 30
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "EVENT_ID,ENTITY_ID\n1,2\n".encode("utf-16"), "the mark of UTF-16 text"),
+        ("a.csv", "EVENT_ID,ENTITY_ID\n1,2\n".encode("utf-16-be"), "as UTF-16 text"),
+        ("a.csv", "naïve;straße\n".encode("latin-1"), "its first line is not UTF-8 text"),
+        ("a.csv", BINARY, "NUL bytes"),
+        ("a.CSV", b"a\x00,\x1b[2J,\xed\xa0\x80\n", "not UTF-8"),
+        ("a.CSV", b"a\x00bcdefghijklmnop,\x1b[2J\n", r"not declared \x1b[2J, a\x00bcd"),
+    ],
+)
+def test_bytes_that_are_no_text_are_a_printable_sentence(
+    name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    problem = str(inspect(path, AWS).problem)
+    assert said in problem
+    assert problem.isprintable()
+    assert len(problem) < 1000
+
+
+def test_a_file_of_many_undeclared_columns_is_a_short_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"{'x' * 1000}{n}" for n in range(1000)))
+    problem = str(inspect(path, AWS).problem)
+    assert problem.endswith("and 988 more")
+    assert len(problem) < 2500
+
+
+@pytest.mark.parametrize(
+    ("kind", "quoted", "said"),
+    [
+        ("json", False, "one task reads a JSON array whole, up to 1 MiB: deliver JSON lines"),
+        ("csv", True, "one task reads CSV with quoted line breaks whole, up to 1 MiB"),
+        ("csv", False, None),
+        ("jsonl", False, None),
+    ],
+)
+def test_a_file_that_one_task_cannot_read_whole_is_refused(
+    kind: str, quoted: bool, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert text.LARGEST_WHOLE == 64 * 2**20
+    monkeypatch.setattr(text, "LARGEST_WHOLE", 2**20)
+    large = replace(AWS, formats=("csv", "jsonl", "json"), quoted_line_breaks=quoted)
+    path = tmp_path / f"a.{kind}"
+    path.write_text("x" * (2**20 + 1))
+
+    problem = str(inspect(path, large).problem)
+    if said is None:
+        assert "one task" not in problem
+    else:
+        assert said in problem
+        path.write_text("x" * 2**20)
+        assert "one task" not in str(inspect(path, large).problem)
+
+
+@pytest.mark.parametrize("content", [b"", b"header", None])
+def test_an_empty_file_is_sound_where_a_day_may_be_empty(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    name = "2024-05-01.parquet" if content is None else "2024-05-01.csv"
+    path = tmp_path / name
+    frame = pd.read_parquet(DAY).head(0)
+    if content is None:
+        pq.write_table(pq.read_table(DAY).slice(0, 0), path)
+    else:
+        path.write_text(frame.to_csv(index=False) if content else "")
+
+    empty = inspect(path, SPARKOV, may_be_empty=True)
+    assert (empty.rows, empty.problem, empty.amounts) == (0, None, {})
+    assert inspect(path, SPARKOV).problem is not None

@@ -1,5 +1,6 @@
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 from contracts.settings import Settings
 from contracts.stage_results import LandResult
 from contracts.windows import Window
+from sources import registry
 from sources.discover import Delivery
 from sources.errors import StoreRefusedError, StoreUnreachableError
 from sources.land import land
@@ -173,3 +175,60 @@ def test_a_store_that_is_down_is_one_clear_sentence(
 
 def test_a_window_never_landed_has_no_manifest(s3: Settings, window: Window) -> None:
     assert find_latest(s3_client(s3, "lander"), s3.s3.raw_bucket, window) is None
+
+
+def test_what_was_not_taken_is_in_the_manifest_and_the_result(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    files = delivery(tmp_path, window)
+    land(window, client, bucket, files, run_id="r1")
+
+    result = land(window, client, bucket, files, run_id="r2", not_taken=("a.zip is an archive",))
+
+    manifest = find_latest(client, bucket, window)
+    assert (result.new_objects, result.sequence) == (0, 2)
+    assert result.not_taken == manifest.not_taken == ("a.zip is an archive",)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert LandResult.from_dict(result.to_dict()) == result
+    assert not result.closed
+
+
+def test_part_files_land_under_the_date_of_their_folder(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    frame = pd.read_parquet(DAY).head(6)
+    frame = frame.assign(trans_num=[uuid4().hex for _ in range(6)])
+    folder = tmp_path / f"{window.span}.parquet"
+    folder.mkdir()
+    for number, rows in enumerate((frame[:2], frame[2:], frame[:0], frame[:0])):
+        rows.astype(frame.dtypes).to_parquet(folder / f"part-{number}.parquet", index=False)
+    parts = [Delivery(path, folder.name) for path in sorted(folder.iterdir())]
+
+    result = land(window, client, bucket, parts, run_id="r1")
+
+    manifest = find_latest(client, bucket, window)
+    assert result.problems == ()
+    assert [(one.name, one.rows) for one in manifest.objects] == [
+        (f"{folder.name}/part-0.parquet", 2),
+        (f"{folder.name}/part-1.parquet", 4),
+    ]
+    for one in manifest.objects:
+        assert one.key.startswith(f"sparkov/transactions/{window.span}/")
+        assert one.delivered_date == window.start
+
+
+def test_a_closed_window_lands_without_a_row(
+    s3: Settings, tmp_path: Path, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    empty = delivery(tmp_path, window, b"")
+    assert land(window, client, bucket, empty, run_id="r1").problems
+
+    closed = replace(registry.source("sparkov"), closed_days=(window.span,))
+    monkeypatch.setattr("sources.land.declared", lambda name: closed)
+    for files in (empty, []):
+        result = land(window, client, bucket, files, run_id="r2")
+        assert (result.problems, result.closed, result.objects) == ((), True, len(files))
+        assert LandResult.from_dict(result.to_dict()) == result

@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"ranges": {"late_share": "much"}}, "ranges.late_share: Input should be a valid number"),
         ({"rows_per_day": {"fewest": 9, "most": 8}}, "fewest is more than most"),
         ({"versions": []}, "versions: lists nothing"),
+        ({"closed_days": ["sonntag"]}, "closed_days.0"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_place(
@@ -120,6 +122,14 @@ def test_a_mistake_is_named_with_its_place(
     with pytest.raises(MappingError) as error:
         read(written(tmp_path, **changes))
     assert said in str(error.value)
+
+
+def test_closed_days_and_part_files_are_declared(tmp_path: Path) -> None:
+    shop = read(written(tmp_path, closed_days=["sunday", date(2024, 12, 25)], part_files=True))
+
+    assert shop.part_files
+    closed = [day for day in range(20, 31) if shop.is_closed(date(2024, 12, day))]
+    assert closed == [22, 25, 29]
 
 
 def test_a_mistake_in_a_version_brings_no_false_one(tmp_path: Path) -> None:

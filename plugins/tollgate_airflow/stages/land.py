@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from contracts.settings import get_settings
 from contracts.stage_results import LandResult
@@ -11,11 +14,13 @@ from tollgate_airflow import connections, gates, handover, raw
 from tollgate_airflow.failures import guarded
 from tollgate_airflow.runs import Run
 
+_log = logging.getLogger(__name__)
+
 
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Land the deliveries of the window; return the result of the stage."""
-    from sources.discover import deliveries
+    from sources.discover import deliveries, not_taken
     from sources.land import land
 
     settings = get_settings()
@@ -26,13 +31,19 @@ def write(context: Any) -> dict[str, Any]:
         settings.s3.raw_bucket,
         deliveries(run.window, settings.data_dir, settings.deliveries),
         run_id=run.run_id,
+        not_taken=not_taken(run.window, settings.data_dir, settings.deliveries),
     )
+    for sentence in result.not_taken:
+        _log.warning("not taken: %s", sentence)
     return result.to_dict()
 
 
 @guarded
 def gate(context: Any, landed: dict[str, Any]) -> str:
-    """Check the landed objects; record the landing and return the window for the next stage."""
+    """Check the landed objects; record the landing and return the window for the next stage.
+
+    A closed window has nothing for the next stage: the task is skipped, and no asset is updated.
+    """
     from expectations.gates import gate_raw
 
     settings = get_settings()
@@ -42,4 +53,9 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     landed_now = raw.manifests(s3, result)
     gates.judge(gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir))
     handover.record(run, result)
+    if result.closed:
+        raise AirflowSkipException(
+            f"{run.window.key} is closed: the source declares days without payments, and delivered"
+            " none. No later stage runs."
+        )
     return run.window.key

@@ -288,7 +288,7 @@ def _window_days(daily: Any, window: Window, source: Source) -> Any:
             "source_system": source.name,
             "event_date": day,
             "rows": int(held.get(day, 0)),
-            "rows_missing": max(fewest - int(held.get(day, 0)), 0),
+            "rows_missing": 0 if source.is_closed(day) else max(fewest - int(held.get(day, 0)), 0),
             "rows_excess": max(int(held.get(day, 0)) - most, 0),
         }
         for day in window.dates()

@@ -65,6 +65,8 @@ def gate_raw(
             "content": item.sha256 if item.rows else None,
             "rows": item.rows,
             "problem": item.problem,
+            "beyond_window": _beyond(item, window, manifest),
+            "rows_beyond": item.rows_beyond,
             "layout_problem": _layout_problem(manifest, item),
             "schema_version": item.schema_version or 0,
             "schema_version_declared": _declared_version(manifest, item),
@@ -77,6 +79,8 @@ def gate_raw(
         "content",
         "rows",
         "problem",
+        "beyond_window",
+        "rows_beyond",
         "layout_problem",
         "schema_version",
         "schema_version_declared",
@@ -119,6 +123,20 @@ def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
         digest.update(chunk)
         size += len(chunk)
     return size, digest.hexdigest()
+
+
+def _beyond(item: "RawObject", window: Window, manifest: "Manifest") -> str | None:
+    """Say that more rows of a whole file lie beyond the window than its source may bring late."""
+    source = find(manifest.source)
+    if source is None or item.rows_beyond <= source.ranges.late_share * (item.rows or 0):
+        return None
+    span = (
+        item.first_day if item.first_day == item.last_day else f"{item.first_day}--{item.last_day}"
+    )
+    return (
+        f"{item.rows_beyond} of {item.rows} rows are dated outside the window {window.span}:"
+        f" the file has {item.first_day} to {item.last_day}, so land the window {span}"
+    )
 
 
 def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:

@@ -1,8 +1,9 @@
 """Inspection of a delivered file: rows, money, columns, or the problem with it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,9 +14,10 @@ from contracts.printable import printable
 from sources import text
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source, Version
+from sources.event_dates import days_of
 from sources.money import read_cents, total
 from sources.parquet_types import name_of
-from sources.rules import Constant
+from sources.rules import Constant, Rule, columns_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +29,8 @@ _POINTER: Final = b"version https://git-lfs"
 class Finding:
     """Content of a file; `problem` is the reason why it cannot be processed.
 
-    Rows and money are counted by currency, under XXX if the currency is unknown.
+    Rows and money are counted by currency, under XXX if the currency is unknown. `days` counts the
+    rows of a whole file by their dates, where they are understood (`sources/event_dates.py`).
     """
 
     bytes: int
@@ -37,6 +40,7 @@ class Finding:
     row_counts: dict[str, int] = field(default_factory=dict)
     amounts: dict[str, Decimal] = field(default_factory=dict)
     columns: dict[str, str] | None = None
+    days: Mapping[date, int] = field(default_factory=dict)
     problem: str | None = None
 
 
@@ -70,7 +74,10 @@ def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Findin
     if version is None:
         return Finding(size, sha256, rows, columns=columns, problem=problem)
     row_counts, amounts = _by_currency(version, table, rows, source.absurd_amount)
-    return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, problem)
+    days: Mapping[date, int] = {}
+    if source.delivers == "whole" and rows and problem is None:
+        days = days_of(version.mapping["event_at"], table)
+    return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, days, problem)
 
 
 def _too_large(kind: str, size: int) -> str:
@@ -82,14 +89,18 @@ def _too_large(kind: str, size: int) -> str:
     )
 
 
-def _money_columns(version: Version) -> list[str]:
-    currency = version.currency
-    extra = [] if isinstance(currency, Constant) else [currency.column]
-    return [version.amount_column, *extra]
+def _columns_to_count(source: Source, version: Version | None) -> list[str]:
+    """Return the columns of money and, for a whole file, those of the time."""
+    if version is None:
+        return []
+    rules: list[Rule] = [version.currency]
+    if source.delivers == "whole":
+        rules.append(version.mapping["event_at"])
+    return list(dict.fromkeys([version.amount_column, *(n for r in rules for n in columns_of(r))]))
 
 
 def _read_parquet(path: Path, source: Source) -> tuple[dict[str, str], Version | None, int, Any]:
-    """Return columns, version, rows, and the columns of money of a Parquet file."""
+    """Return columns, version, rows, and the columns that are counted of a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -102,14 +113,14 @@ def _read_parquet(path: Path, source: Source) -> tuple[dict[str, str], Version |
         }
         version = source.version_of(columns)
         _check_names(file.schema_arrow.names, version)
-        wanted = [] if version is None else _money_columns(version)
+        wanted = _columns_to_count(source, version)
         table = file.read([name for name in wanted if name in columns])
         table = pa.table({name: _as_written(table[name]) for name in table.column_names})
         return columns, version, file.metadata.num_rows, table
 
 
 def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | None, int, Any]:
-    """Return columns, version, rows, and the columns of money of a text file."""
+    """Return columns, version, rows, and the columns that are counted of a text file."""
     import pyarrow as pa
 
     kind = path.suffix.lower().removeprefix(".")
@@ -117,7 +128,7 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
         form = (source.delimiter, source.quoted_line_breaks)
         columns = dict.fromkeys(text.columns(body, kind, *form), "string")
         version = source.version_of(columns)
-        wanted = [] if version is None else _money_columns(version)
+        wanted = _columns_to_count(source, version)
         body.seek(0)
         read = list(text.batches(text.rows(body, kind, wanted, *form), wanted))
     rows = sum(batch.num_rows for batch in read)

@@ -3,7 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,7 +15,8 @@ from contracts.windows import Window
 from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.discover import Delivery
-from sources.inspect import inspect
+from sources.event_dates import is_zoned
+from sources.inspect import Finding, inspect
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared
 from sources.store import error_code, explained
@@ -50,7 +51,9 @@ def land(
     now = datetime.now(UTC)
     with explained(bucket), ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         landed = list(
-            pool.map(lambda delivery: _put(s3_client, bucket, system, delivery, now), deliveries)
+            pool.map(
+                lambda delivery: _put(s3_client, bucket, system, window, delivery, now), deliveries
+            )
         )
     # Spark writes a part without rows for a task without rows.
     objects = tuple(
@@ -93,7 +96,12 @@ def _balances(manifest: Manifest) -> tuple[Balance, ...]:
 
 
 def _put(
-    s3_client: Any, bucket: str, system: Source, delivery: Delivery, now: datetime
+    s3_client: Any,
+    bucket: str,
+    system: Source,
+    window: Window,
+    delivery: Delivery,
+    now: datetime,
 ) -> tuple[RawObject, bool]:
     """Create the object of a file unless it exists, and return whether it was created."""
     finding = inspect(delivery.path, system, may_be_empty=_may_be_empty(system, delivery))
@@ -123,8 +131,26 @@ def _put(
         amounts=finding.amounts,
         columns=finding.columns,
         problem=finding.problem,
+        rows_beyond=_rows_beyond(system, finding, window),
+        first_day=min(finding.days).isoformat() if finding.days else None,
+        last_day=max(finding.days).isoformat() if finding.days else None,
     )
     return raw_object, is_new
+
+
+def _rows_beyond(system: Source, finding: Finding, window: Window) -> int:
+    """Return how many rows of a whole file are dated outside a window, by their written dates.
+
+    A written date differs by up to a day from that of the instant where the text has a zone.
+    """
+    version = system.version(finding.version)
+    is_exact = version is None or not is_zoned(version.mapping["event_at"])
+    near = timedelta(days=0 if is_exact else 1)
+    return sum(
+        rows
+        for day, rows in finding.days.items()
+        if not (window.start <= day + near and day - near <= window.end)
+    )
 
 
 def _may_be_empty(system: Source, delivery: Delivery) -> bool:

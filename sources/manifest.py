@@ -20,7 +20,8 @@ class RawObject:
     """An object of Raw. If it is unreadable, `rows` is None and `problem` is the reason.
 
     `schema_version` is the declared version that its columns match. Readable rows and money are
-    counted by currency, under XXX if the currency is unknown.
+    counted by currency, under XXX if the currency is unknown. `rows_beyond` are those of a whole
+    file that are dated outside its window, and `first_day` and `last_day` the dates of its rows.
     """
 
     key: str
@@ -34,6 +35,9 @@ class RawObject:
     amounts: dict[str, Decimal] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     problem: str | None = None
+    rows_beyond: int = 0
+    first_day: str | None = None
+    last_day: str | None = None
 
     @property
     def delivered_date(self) -> date:

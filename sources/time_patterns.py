@@ -29,6 +29,24 @@ _HINTS: Final = {
     "I": "the minute is m",
 }
 _TOKEN: Final = re.compile(r"'[^']*'|(?P<letters>([A-Za-z])\2*)|(?P<other>.)", re.DOTALL)
+_ZONES: Final = frozenset("XxZzVO")
+_FIELDS: Final = {
+    **dict.fromkeys("HhKkms", r"\d{1,2}"),
+    **dict.fromkeys(_ZONES, r"[-+:\w/]+"),
+    "S": r"\d+",
+    "a": r"[\w.]+",
+    "G": r"\w+",
+    "d": r"(?P<d>\d{1,2})",
+    "dd": r"(?P<d>\d{2})",
+    **dict.fromkeys(("M", "L"), r"(?P<m>\d{1,2})"),
+    **dict.fromkeys(("MM", "LL"), r"(?P<m>\d{2})"),
+    **dict.fromkeys(("MMM", "MMMM", "LLL", "LLLL"), r"(?P<m>[a-z]+)\.?"),
+    "y": r"(?P<y>\d+)",
+    "yy": r"(?P<y>\d{2})",
+    "yyyy": r"(?P<y>\d{4})",
+    **dict.fromkeys(("HH", "hh", "KK", "kk", "mm", "ss"), r"\d{2}"),
+}
+"""Regular expressions of RE2 for letters; of a run of others its first letter counts."""
 _MEANT: Final = "the letters of java.time are as in yyyy-MM-dd HH:mm:ss"
 
 
@@ -72,3 +90,30 @@ def _mistake(pattern: str) -> str | None:
     if letters & {"h", "K"} and "a" not in letters:
         return "counts hours to 12 (h) without AM or PM (a): write HH"
     return None
+
+
+def has_zone(pattern: str) -> bool:
+    """Return whether a time that is written by a pattern has its own zone."""
+    return any(bool(set(one["letters"] or "") & _ZONES) for one in _TOKEN.finditer(pattern))
+
+
+def date_expression(pattern: str) -> str | None:
+    r"""Return the regular expression of times that a pattern reads, with the groups y, m and d.
+
+    None for a pattern with the day of the year, or that names a part of the date twice.
+
+    >>> date_expression("d/M/yy[ HH]")
+    '(?i)^(?P<d>\\d{1,2})/(?P<m>\\d{1,2})/(?P<y>\\d{2})(?:\\ \\d{2})?$'
+    """
+    parts = []
+    for token in _TOKEN.finditer(pattern):
+        text = token[0]
+        if run := token["letters"]:
+            parts.append(_FIELDS.get(run) or _FIELDS.get(run[0], ""))
+        elif text in "[]":
+            parts.append("(?:" if text == "[" else ")?")
+        else:
+            parts.append(re.escape(text.replace("''", "'") if text == "''" else text.strip("'")))
+    expression = "".join(parts)
+    is_whole = all(expression.count(f"(?P<{name}>") == 1 for name in "ymd")
+    return f"(?i)^{expression}$" if is_whole else None

@@ -20,6 +20,14 @@ def object_rules(may_be_empty: bool = False) -> tuple[Rule, ...]:
         Rule(
             "ExpectColumnValuesToBeNull",
             "none",
+            "rows of the window",
+            "a whole file is landed by a window that covers it",
+            "beyond_window",
+        ),
+        zero("rows_beyond", "rows dated outside the window are processed on their dates", WARNING),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
             "the declared layout",
             "sources/ declares the columns and types of each file",
             "layout_problem",

@@ -156,6 +156,24 @@ def test_a_file_that_was_not_taken_is_named_and_closes_no_gate(
     assert "a.zip is an archive; b\\x00 is a folder" in str(named.observed)
 
 
+@pytest.mark.parametrize(("rows", "closes"), [(5, False), (90, True)])
+def test_a_whole_file_beyond_its_window_is_named(
+    store: Store, landed: Manifest, rows: int, closes: bool
+) -> None:
+    first, *others = landed.objects
+    beyond = replace(first, rows_beyond=rows, first_day="2024-06-30", last_day="2024-07-03")
+    result = store.gate(replace(landed, objects=(beyond, *others)))
+
+    (warned,) = [check for check in result.checks if "rows_beyond" in check.name]
+    assert not warned.passed
+    (named,) = [check for check in result.checks if "beyond_window" in check.name]
+    assert named.passed is not closes
+    if closes:
+        said = f"{rows} of {first.rows} rows are dated outside the window {WINDOW.span}"
+        assert said in str(named.observed)
+        assert "so land the window 2024-06-30--2024-07-03" in str(named.observed)
+
+
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sparkov be closed on the second day of the window."""

@@ -22,6 +22,8 @@ as `2024-05-01--2024-08-29`.
 - `gate_raw`: the delivery is invalid (a truncated file, a renamed column, too few rows). No later
   stage runs. The message names the report. Ask the source for a new delivery, then land the window
   again. Raw keeps the refused objects as evidence.
+- `gate_raw` is skipped: the source declares the days of the window as closed and delivered no
+  payment. There is nothing to do.
 """
 
 from typing import Any

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -284,3 +285,57 @@ def test_a_file_without_a_value_in_any_column_is_read(
     assert [row["event_id"] for row in rows_of(spark, tmp_path, SOURCE, [one]).collect()] == [
         None
     ] * 2
+
+
+EXTREMES = {
+    "int64": (pa.int64(), [0, -1, 2**63 - 1, -(2**63), 1714557600]),
+    "uint64": (pa.uint64(), [0, 2**64 - 1]),
+    "float": (pa.float32(), [0.0, -0.0, 3e38, 1e-40, float("nan"), float("-inf"), 12.34]),
+    "double": (pa.float64(), [0.0, 1e300, 5e-324, float("nan"), float("inf"), 135000000.02]),
+    "decimal": (pa.decimal128(38, 2), [D("0.00"), D(10) ** 35, D("-12.34")]),
+    "fine": (pa.decimal128(38, 38), [D("0"), D("0.005")]),
+    "boolean": (pa.bool_(), [True, False]),
+    "date": (pa.date32(), [date(1, 1, 1), date(9999, 12, 31)]),
+    "ms": (pa.timestamp("ms"), [2**62, -(2**63), 0]),
+    "us": (pa.timestamp("us"), [2**63 - 1, -(2**63), 0]),
+    "ns": (pa.timestamp("ns", "UTC"), [2**63 - 1, -(2**63), 0]),
+    "string": (
+        pa.string(),
+        ["", " ", "1.0", "9999-12-31 00:00:00", "x" * 5000, "e1\x00", "é\u200b"],
+    ),
+    "null": (pa.null(), [None]),
+}
+
+
+def test_whatever_a_file_holds_each_row_is_judged_and_its_money_counted(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    """Each column of each file has one of the types above, with its extremes and nulls."""
+    from pyspark.sql import functions as F
+
+    from spark.transforms.validate import validate
+
+    anything = declared(id=ALL, time=ALL, customer=ALL, amount=MONEY, label=ALL, x=ALL)
+    random = Random(16)
+    objects = []
+    for number in range(30):
+        columns = {}
+        for name in ("id", "time", "customer", "amount", "label", "x"):
+            kind, values = EXTREMES[random.choice(sorted(EXTREMES))]
+            columns[name] = pa.array(random.choices([*values, None], k=20), kind)
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table(columns), path)
+        objects.append(landed(path, anything))
+    sound = [one for one in objects if one.problem is None]
+    assert 10 < len(sound) < 30, "some amounts are of a type that holds no money"
+
+    judged = validate(rows_of(spark, tmp_path, anything, sound), anything)
+    totals = judged.groupBy("raw_object").agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.coalesce(F.sum("amount"), F.lit(0)).alias("total"),
+        F.sum(F.octet_length(F.to_json(F.struct("*")))),
+    )
+
+    assert {one["raw_object"]: (one["rows"], one["total"]) for one in totals.collect()} == {
+        one.key: (20, one.amounts["EUR"]) for one in sound
+    }

@@ -21,6 +21,7 @@ from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
 from lake.dates import rows_on
 from sources.registry import source as declared
+from warehouse import staging_sums, transform
 from warehouse.load_plan import SOURCES
 
 AUDIT_SCHEMA: Final = "production_audit"
@@ -78,23 +79,31 @@ def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) ->
 def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
     """Check the built marts in the audit schema against STAGING, for the dates of the build.
 
-    A build fills the slices of the window's source alone.
+    A build fills the slices of the window's source alone. The facts are compared with what the
+    build read in STAGING, which later windows may have changed since.
+
+    Raises:
+        BuildFailed: when another build has replaced this one.
     """
     import psycopg
 
     dates = list(built.dates)
     source = declared(built.window.source)
-    given = {"dates": dates, "source": source.name}
+    given = {"dates": dates, "source": source.name, "run_id": built.run_id}
     is_expected = bool(dates)
     batches: list[Batch] = []
     with psycopg.connect(dsn) as connection:
-        for mart, staging, measure in production.FACTS:
+        transform.require_waiting(connection, built.layer, built)
+        for mart, staging, measure in staging_sums.FACTS:
             measures = ("rows", measure, "content")
             groups = ("event_date", "source_system")
-            columns = TABLES[staging].column_names
+            audited, columns = f"{AUDIT_SCHEMA}.{mart}", TABLES[staging].column_names
             before, after = (
-                _query(connection, production.fact_sums(relation, measure, columns), given)
-                for relation in (staging, f"{AUDIT_SCHEMA}.{mart}")
+                _query(connection, query, given)
+                for query in (
+                    staging_sums.recorded(mart, measure),
+                    staging_sums.fact_sums(audited, measure, columns),
+                )
             )
             batches.append(
                 Batch(

@@ -17,6 +17,8 @@ from contracts.stages import Layer
 
 PROJECT: Final = REPO / "dbt_project"
 _MESSAGE: Final = 300
+LOCK: Final = "hashtext('tollgate dbt')"
+"""The advisory lock of a dbt that runs; a load waits for it, so that no build reads two states."""
 _IS_ALONE: Final[ContextVar[bool]] = ContextVar("_IS_ALONE", default=False)
 
 
@@ -157,7 +159,7 @@ def alone(settings: Settings) -> Iterator[None]:
         return
     login = settings.warehouse.dsn("transformer")
     with psycopg.connect(login, autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('tollgate dbt'))")
+        connection.execute(f"select pg_advisory_lock({LOCK})".encode())
         token = _IS_ALONE.set(True)
         try:
             yield

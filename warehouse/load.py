@@ -17,7 +17,14 @@ from contracts.render import to_postgres
 from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
-from warehouse import binary_copy, load_plan, merge_by_key, partition_exchange, reconcile
+from warehouse import (
+    binary_copy,
+    dbt_runner,
+    load_plan,
+    merge_by_key,
+    partition_exchange,
+    reconcile,
+)
 from warehouse.errors import says_what_is_away
 from warehouse.load_plan import LoadError
 
@@ -161,7 +168,8 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
     """Attach every staged day in one transaction; running it again changes nothing.
 
     Tables without dates are merged by key. A day that a later snapshot has filled meanwhile is left
-    alone. A reader that holds a table longer than the lock timeout makes the swap step back and try
+    alone. The swap waits while dbt runs, whose models all have to read the same STAGING. A reader
+    that holds a table longer than the lock timeout makes the swap step back and try
     again, for a minute.
 
     Raises:
@@ -175,6 +183,7 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
         connection.execute(f"select {_alone(partition_exchange.token(staged.run_id))}".encode())
         for name in names:
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
+        connection.execute(f"select pg_advisory_xact_lock({dbt_runner.LOCK})".encode())
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
         # The parents alone: readers pass through them, and a lock a day would cost with history.
         parents = ", ".join(f"only {name}" for name in names)

@@ -15,7 +15,7 @@ from contracts import model_tables
 from contracts.render import to_postgres
 from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES, Table, zone
-from warehouse import schema_check
+from warehouse import schema_check, staging_sums
 
 LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
@@ -101,6 +101,7 @@ def migrate(settings: Settings) -> None:
         owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
         _require_schema(owner, "production_audit")
         owner.execute(LAYER_STATE.encode())
+        owner.execute(staging_sums.TABLE.encode())
         for shown in ("production", "production_as_known"):
             _require_schema(owner, shown)
             for grant in (

@@ -19,7 +19,7 @@ from contracts.stage_results import BuildResult
 from contracts.stages import Layer
 from contracts.windows import Window
 from lake.dates import date_ranges
-from warehouse import dbt_runner
+from warehouse import dbt_runner, staging_sums
 from warehouse.dbt_runner import BuildFailed
 from warehouse.schema_check import outdated
 
@@ -102,18 +102,24 @@ def build_slices(
         from warehouse.snowflake.records import copy_records
 
         copy_records(settings)
-    nodes = dbt_runner.run(
-        settings,
-        layer,
-        ["build", "--exclude-resource-type", "unit_test"],
-        variables,
-        ["--select", *selected(layer)],
-    )
+    # No window is swapped into STAGING while dbt holds its lock: the sums are of what it reads.
+    with dbt_runner.alone(settings):
+        nodes = dbt_runner.run(
+            settings,
+            layer,
+            ["build", "--exclude-resource-type", "unit_test"],
+            variables,
+            ["--select", *selected(layer)],
+        )
+        balances: tuple[Balance, ...] = ()
+        if layer == "core":
+            balances = _balances(settings, window.source, days)
+            _record_sums(settings, window.source, run_id, days)
     return BuildResult(
         window=window,
         run_id=run_id,
         dates=days,
-        balances=_balances(settings, window.source, days) if layer == "core" else (),
+        balances=balances,
         layer=layer,
         as_of=knowledge.as_of,
         models=sum(node.startswith("model.") for node in nodes),
@@ -135,7 +141,7 @@ def publish(settings: Settings, built: BuildResult) -> None:
         psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as connection,
     ):
         layer = _held(settings, built.layer)
-        _require_still_there(connection, layer, built)
+        require_waiting(connection, layer, built)
         dbt_runner.operation(settings, "publish", built.layer, built.variables)
         connection.execute(
             "insert into production_audit.layer_state as held"
@@ -277,8 +283,12 @@ def _require_this_version(settings: Settings) -> None:
         )
 
 
-def _require_still_there(connection: psycopg.Connection, layer: str, built: BuildResult) -> None:
-    """Refuse to publish what waits no more: the audited slices would be those of before."""
+def require_waiting(connection: psycopg.Connection, layer: str, built: BuildResult) -> None:
+    """Refuse to judge or publish what waits no more: the audited slices would be those of before.
+
+    Raises:
+        BuildFailed: when another build or a rebuild has replaced it.
+    """
     held = connection.execute(
         "select run_id from production_audit.layer_state where layer = %s and source_system = %s",
         (layer, built.window.source),
@@ -355,6 +365,12 @@ def _balances(settings: Settings, source: str, days: tuple[date, ...]) -> tuple[
         Balance(s, c, rows_in, rows_out, amount_in=amount_in, amount_out=amount_out)
         for (s, c), (rows_in, rows_out, amount_in, amount_out) in sorted(totals.items())
     )
+
+
+def _record_sums(settings: Settings, source: str, run_id: str, days: tuple[date, ...]) -> None:
+    if settings.warehouse.kind == "postgres":
+        with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
+            staging_sums.record(connection, run_id, source, days)
 
 
 def _answers(settings: Settings, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:

@@ -1,6 +1,5 @@
 """Rules of PRODUCTION: marts reconcile with STAGING, and each key of a fact has its dimension."""
 
-from collections.abc import Iterable
 from typing import Final
 
 from contracts.render.to_gx import WARNING, Rule, equal, not_empty
@@ -17,12 +16,6 @@ MARTS: Final = (
     "production.rpt_fraud_overview",
     "production.rpt_fraud_patterns",
 )
-FACTS: Final = (
-    ("fct_transactions", "staging.transactions", "amount"),
-    ("fct_fraud_labels", "staging.labels", "is_fraud"),
-)
-"""Each fact, its origin, and the measure that must agree."""
-
 ORPHANS: Final = """
 select
     count(*) filter (where c.customer_id is null) as without_customer,
@@ -94,20 +87,6 @@ select
 from facts as f full join report as r using (event_date, source_system, currency)
 order by 1, 2, 3
 """  # noqa: S608 - our names
-
-
-def fact_sums(relation: str, measure: str, columns: Iterable[str]) -> str:
-    """Return the query of rows, measure and content of a relation by day and source.
-
-    The content is a sum over 36 bits of a hash of each row: rows in any order.
-    """
-    total = f"{measure}::int" if measure.startswith("is_") else measure
-    content = f"sum(hash_record_extended(row({', '.join(columns)}), 0) >> 28)"
-    return (
-        f"select event_date, source_system, count(*) as rows, sum({total}) as {measure},"  # noqa: S608
-        f" {content} as content from {relation}"
-        " where event_date = any(%(dates)s) and source_system = %(source)s group by 1, 2"
-    )
 
 
 def strays(dimension: str, origin: str, key: str) -> str:

@@ -11,7 +11,6 @@ from contracts.render import to_postgres
 from contracts.render.to_gx import WARNING
 from contracts.stage_results import BuildResult
 from contracts.tables import TABLES
-from expectations.gates import gate_production
 from expectations.suites import production
 from tests.stage_results import result_of
 from warehouse.load import swap
@@ -150,7 +149,7 @@ def test_faults_in_the_marts_close_the_gate(marts: Any) -> None:
 
 def test_a_build_without_dates_passes(marts: Any) -> None:
     built = result_of(BuildResult, "sparkov@2024-07-01", "build_gates")
-    result = gate_production(marts.dsn("transformer"), built, marts.state_dir)
+    result = marts.production_of(built)
     assert marts.closed_by(result) == set()
 
 

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from contracts.windows import Window
+
+_NAMED: Final = 3
+"""Failed checks that the message of a gate names."""
 
 
 class ConservationError(RuntimeError):
@@ -76,7 +80,10 @@ class TaskAttempt:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of a gate."""
+    """One check of a gate.
+
+    `sentence` says on its own what was observed and expected, where such a sentence exists.
+    """
 
     name: str
     table: str
@@ -86,6 +93,11 @@ class CheckResult:
     observed: str | None = None
     expected: str | None = None
     reason: str | None = None
+    sentence: str | None = None
+
+    def __str__(self) -> str:
+        said = self.sentence or f"observed {self.observed}, expected {self.expected}"
+        return f"{self.name} on {self.table}: {said}"
 
 
 class GateFailed(RuntimeError):
@@ -113,17 +125,15 @@ class GateResult:
         """Let the line go on only when the gate passed.
 
         Raises:
-            GateFailed: in one sentence, with the failed checks and where the report is.
+            GateFailed: with the first failed checks, those with a sentence before the others, and
+                where the report is.
         """
         if self.passed:
             return
         failed = [c for c in self.checks if not c.passed and c.severity == "critical"]
-        what = "; ".join(
-            f"{c.name} on {c.table}{'.' + c.column if c.column else ''}"
-            f" (observed {c.observed}, expected {c.expected})"
-            for c in failed[:5]
-        )
-        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        failed.sort(key=lambda check: check.sentence is None)
+        what = "; ".join(map(str, failed[:_NAMED]))
+        more = f"; and {len(failed) - _NAMED} more checks" if len(failed) > _NAMED else ""
         raise GateFailed(
             f"gate {self.gate} closed on window {self.window.key}:"
             f" {what or 'it ran no check'}{more}. Report: {self.report or 'staging.gate_results'}."

@@ -36,7 +36,8 @@ class Batch:
 
     `data` is a pandas frame, a Spark frame or a `PostgresQuery`. `label` names the columns that
     identify a row in a report, such as the business date. `part` names the comparison of a summary
-    frame; it is empty for the rows of the table.
+    frame; it is empty for the rows of the table. `sentences` say what a failed rule means, by the
+    short name of the rule.
     """
 
     table: str
@@ -44,6 +45,7 @@ class Batch:
     rules: tuple[Rule, ...]
     label: tuple[str, ...] = ()
     part: str = ""
+    sentences: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> str:

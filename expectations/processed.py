@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts.render.to_gx import shown
 from contracts.results import GateResult
 from contracts.stage_results import ProcessResult
 from contracts.stages import Gate
@@ -129,6 +130,7 @@ def judge_processed(
             comparisons.balance_rules(source.ranges),
             ("source_system", "currency"),
             part="balances",
+            sentences=_refusals(refused, processed, source),
         ),
         Batch(_TRANSACTIONS, _shares(by_day), days.processed_rules(source, wrote), _LABEL, "days"),
         *day_profile.batches(_TRANSACTIONS, profile.result(), source, processed.dates),
@@ -175,6 +177,32 @@ def _in_quarantine(refused: Any) -> _Quarantined:
             known = row["currency"] if row["currency"] in ISO_4217 else UNKNOWN_CURRENCY
             amounts[row["source_system"], known] += row["amount"]
     return _Quarantined(counted, amounts)
+
+
+def _refusals(refused: Any, processed: ProcessResult, source: Source) -> dict[str, str]:
+    """Return what the rules on the share of refused rows mean, by their short names.
+
+    The main reason is the most frequent one, with the first row that it refused.
+    """
+    from pyspark.sql import functions as F
+
+    rows_in = sum(balance.rows_in for balance in processed.balances)
+    share = sum(balance.rows_quarantined for balance in processed.balances) / max(rows_in, 1)
+    limits = {
+        "declared": source.ranges.quarantined_share,
+        "plausible": source.ranges.usual_quarantined_share,
+    }
+    if not processed.reasons or share <= min(limits.values()):
+        return {}
+    reason, count = max(processed.reasons.items(), key=lambda counted: counted[1])
+    place = ("raw_object", "raw_position")
+    first = refused.where(F.array_contains("reasons", reason)).orderBy(*place).select(*place).head()
+    where = f", first in row {first['raw_position']} of {first['raw_object']}" if first else ""
+    return {
+        rule: f"{100 * share:.1f} % of {rows_in} rows refused,"
+        f" limit {shown('quarantined_share', limit)}: {count} {reason}{where}"
+        for rule, limit in limits.items()
+    }
 
 
 def _balances(

@@ -4,13 +4,13 @@ Great Expectations evaluates each rule. Its results are stored as files, from wh
 `expectations/docs.py` renders pages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from contracts.printable import printable
-from contracts.render.to_gx import Rule
+from contracts.render.to_gx import Rule, shown
 from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
 from contracts.windows import Window
@@ -46,6 +46,7 @@ def _check(batch: Batch, rule: Rule, item: Any) -> CheckResult:
         observed="as expected" if item.success else printable(_observed(batch, rule, item)),
         expected=rule.expected,
         reason=rule.reason,
+        sentence=None if item.success else batch.sentences.get(rule.what),
     )
 
 
@@ -58,14 +59,30 @@ def _observed(batch: Batch, rule: Rule, item: Any) -> str:
         text = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows"
         if rule.private:
             return text
-        examples = result.get("partial_unexpected_index_list") or [
-            value for value in result.get("partial_unexpected_list", ()) if value is not None
-        ]
+        examples = _examples(rule, result)
         quoted = ", ".join(_text(example, batch.label) for example in examples[:QUOTED])
+        if quoted and result.get("element_count") == 1:
+            return quoted
         return f"{text}, such as {quoted}" if quoted else text
     if "column_list" in item.expectation_config.kwargs and "observed_value" in result:
         return _columns(item.expectation_config.kwargs["column_list"], result["observed_value"])
     return str(result.get("observed_value", "a failure"))
+
+
+def _examples(rule: Rule, result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return unexpected rows with their label columns or, without a label, unexpected values."""
+    rows = result.get("partial_unexpected_index_list") or ()
+    # Without a label, Great Expectations gives the positions of the rows in the frame.
+    if labelled := [row for row in rows if isinstance(row, dict)]:
+        return labelled
+    names = [rule.arguments[n] for n in ("column_A", "column_B") if n in rule.arguments]
+    examples: list[Mapping[str, Any]] = []
+    for value in result.get("partial_unexpected_list", ()):
+        if names and isinstance(value, list | tuple):
+            examples.append(dict(zip(names, value, strict=True)))
+        elif value is not None and rule.column:
+            examples.append({rule.column: value})
+    return examples
 
 
 def _columns(declared: Sequence[str], stored: Sequence[str]) -> str:
@@ -78,9 +95,7 @@ def _columns(declared: Sequence[str], stored: Sequence[str]) -> str:
     return "; ".join(differences) or f"in another order: {', '.join(stored)}"
 
 
-def _text(value: Any, first: Sequence[str]) -> str:
-    """Return an unexpected value as text, or an unexpected row with its label columns first."""
-    if not isinstance(value, dict):
-        return str(value)
-    order = [*(n for n in first if n in value), *(n for n in value if n not in first)]
-    return " ".join(f"{name}={value[name]}" for name in order)
+def _text(row: Mapping[str, Any], first: Sequence[str]) -> str:
+    """Return an unexpected row as text, with its label columns first."""
+    order = [*(n for n in first if n in row), *(n for n in row if n not in first)]
+    return " ".join(f"{name}={shown(name, row[name])}" for name in order)

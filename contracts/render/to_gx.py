@@ -113,6 +113,17 @@ def _key_rule(table: Table) -> Rule:
     )
 
 
+def shown(column: str | None, value: Any) -> str:
+    """Return a value of a column as text: a share in percent.
+
+    >>> shown("late_share", 0.05), shown("late_share", 0.1512), shown("rows", 0)
+    ('5 %', '15.1 %', '0')
+    """
+    if isinstance(value, float | int) and column is not None and column.endswith("_share"):
+        return f"{round(100 * value, 1):g} %"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def between(
     column: str,
     minimum: float | None,
@@ -125,9 +136,9 @@ def between(
 
     `what` distinguishes several ranges of one column, such as the possible and the plausible range.
     """
-    exactly = f"exactly {minimum:g}" if minimum is not None and minimum == maximum else ""
-    low = "" if minimum is None else f"at least {minimum:g}"
-    high = "" if maximum is None else f"at most {maximum:g}"
+    exactly = f"exactly {shown(column, minimum)}" if minimum == maximum else ""
+    low = "" if minimum is None else f"at least {shown(column, minimum)}"
+    high = "" if maximum is None else f"at most {shown(column, maximum)}"
     return Rule(
         "ExpectColumnValuesToBeBetween",
         what,

@@ -1,5 +1,6 @@
 """Judging a batch: what closes a gate, what is said, and what is kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -68,6 +69,41 @@ def test_a_closed_gate_says_what_was_seen_where_and_why(tmp_path: Path) -> None:
     assert "transactions.rows.equals_rows_before" in str(failed.value)
     assert "1 of 3 rows, such as event_id=b rows=0 rows_before=6" in str(failed.value)
     assert str(tmp_path) in str(failed.value)
+
+
+def test_what_was_seen_has_the_name_of_its_column_and_shares_are_percentages(
+    tmp_path: Path,
+) -> None:
+    """Without a label, Great Expectations would give the positions of the rows: 0."""
+    share = between("late_share", 0, 0.05, "late", what="late")
+    pair = equal("rows", "rows_before", "same")
+    one = pd.DataFrame({"late_share": [0.1512], "rows": [4], "rows_before": [5]})
+    result = _judge(tmp_path, Batch("processed.transactions", one, (share, pair)))
+    assert [(check.observed, check.expected) for check in result.checks] == [
+        ("late_share=15.1 %", "at least 0 % and at most 5 %"),
+        ("rows=4 rows_before=5", "equal to rows_before"),
+    ]
+    two = pd.concat([one, one])
+    result = _judge(tmp_path, Batch("processed.transactions", two, (share,)))
+    assert result.checks[0].observed == "2 of 2 rows, such as late_share=15.1 %, late_share=15.1 %"
+
+
+def test_a_sentence_stands_in_place_of_what_was_seen_and_comes_first(tmp_path: Path) -> None:
+    frame = FRAME.assign(rows=[5, 0, 7])
+    batch = Batch(
+        "processed.transactions",
+        frame,
+        (equal("rows", "rows_before", "same"), HOURS),
+        sentences={"between": "15.0 % of 200 rows refused, limit 5 %"},
+    )
+    result = _judge(tmp_path, replace(batch, data=frame.assign(hour_of_day=99)))
+    with pytest.raises(GateFailed) as failed:
+        result.require()
+    said = str(failed.value).partition(": ")[2]
+    assert said.startswith(
+        "transactions.hour_of_day.between on processed.transactions:"
+        " 15.0 % of 200 rows refused, limit 5 %; transactions.rows.equals_rows_before"
+    )
 
 
 def test_a_raw_identifier_closes_the_gate_and_is_quoted_nowhere(tmp_path: Path) -> None:

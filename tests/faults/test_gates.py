@@ -119,7 +119,8 @@ def test_gate_processed_on_a_delivery_of_too_many_bad_rows(line: "Watched") -> N
 
     line.deliver(DAY.span, tenth_negative)
 
-    refused(line, Gate.PROCESSED, "quarantined_share", Stage.LAND, Stage.PROCESS)
+    share = "10.0 % of 50 rows refused, limit 5 %: 5 negative_amount, first in row 0 of sparkov/"
+    refused(line, Gate.PROCESSED, share, Stage.LAND, Stage.PROCESS)
 
     line.deliver(DAY.span)
     line.run(DAY, Stage.LAND)

@@ -38,6 +38,9 @@ class Feature:
 CUSTOMER_WINDOW_DAYS: Final = (1, 7, 30)
 MERCHANT_WINDOW_DAYS: Final = (1, 7, 30)
 PAYEE_WINDOW_DAYS: Final = (1, 7)
+TRAINING_DAYS: Final = 365
+"""Days of features that training reads: each season once. Older frauds follow other patterns."""
+
 LABEL_DELAY_DAYS: Final = 7
 """Days after which a fraud is known, as in the handbook."""
 HISTORY_DAYS: Final = max(CUSTOMER_WINDOW_DAYS)

@@ -14,11 +14,11 @@ registered as challenger, and becomes the champion of the source if it passes th
 **Source**: each source has a separate model and champion. Features that are null in all training
 rows are excluded from the model, and the run lists them.
 
-**Window**: training uses the data that was known at the end of the window. The default is the last
-date of the source with features.
+**Window**: training uses the data of 365 days up to the end of the window that was known then. The
+default is the last date of the source with features.
 
-**Run it again**: safe; each run registers a new version, and the champion changes only if the gate
-passes.
+**Run it again**: safe; each new run registers a version, a retry or cleared run continues its own.
+The champion changes only if the gate passes, after the evidence is recorded.
 
 **When it fails**
 - `train` with *not enough history*: land more days first (34 days and 20 known frauds at least).

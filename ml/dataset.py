@@ -81,9 +81,11 @@ def read_features(
     return read_dates(catalog, FEATURES_TABLE, snapshot, dates, source).read_all().sort_by(_ORDER)
 
 
-def read_labels(catalog: Catalog, snapshot: int, source: str) -> pa.Table:
-    """Return the labels of a source at a snapshot."""
-    return read_dates(catalog, LABELS_TABLE, snapshot, None, source).read_all()
+def read_labels(
+    catalog: Catalog, snapshot: int, source: str, dates: Sequence[date] | None = None
+) -> pa.Table:
+    """Return the labels of a source at a snapshot, for payments of `dates` or all."""
+    return read_dates(catalog, LABELS_TABLE, snapshot, dates, source).read_all()
 
 
 def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:

@@ -1,4 +1,4 @@
-"""Log a training run to MLflow and register its model; `promote` moves the alias."""
+"""Log a training run to MLflow and register its model once; `promote` moves the alias."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ def record(
 ) -> tuple[str, int]:
     """Log the run, its candidates as nested runs, and register the source's model as challenger.
 
+    A retry of the run continues what it began, if it learnt from the same snapshots: its MLflow run
+    and its version, so that no retry registers another one.
+
     The server checks the password at each request, so requests are combined: the model is logged
     before the metrics (otherwise MLflow fetches each metric to copy it to the model), and files as
     one folder.
@@ -75,9 +78,10 @@ def record(
     }
     tags = {"run_id": run_id, "code_version": code_version(), **common}
     experiment = mlflow.set_experiment(name).experiment_id
-    with mlflow.start_run(run_name=run_id, tags=tags) as run:
+    begun = _begun(client, experiment, tags)
+    with mlflow.start_run(run_id=begun, run_name=run_id, tags=tags) as run:
         parent = run.info.run_id
-        version = _log_model(trained, name)
+        version = _registered(client, name, begun) or _log_model(trained, name)
         mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
         mlflow.log_metrics(headline(trained))
         with tempfile.TemporaryDirectory() as folder:
@@ -88,8 +92,25 @@ def record(
     return parent, version
 
 
+def _begun(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> str | None:
+    """Return the MLflow run that an earlier attempt with the same tags began, if any."""
+    query = f"tags.run_id = '{tags['run_id']}'"
+    for run in client.search_runs([experiment], query, order_by=["attributes.start_time"]):
+        if all(run.data.tags.get(name) == value for name, value in tags.items()):
+            return str(run.info.run_id)
+    return None
+
+
+def _registered(client: MlflowClient, name: str, begun: str | None) -> int | None:
+    """Return the version of a model that an MLflow run has registered, if any."""
+    if begun is None:
+        return None
+    versions = client.search_model_versions(f"run_id = '{begun}'")
+    return max((int(held.version) for held in versions if held.name == name), default=None)
+
+
 def promote(client: MlflowClient, source: str, version: int) -> None:
-    """Make a version the champion of the source; the job calls this after the gate has passed."""
+    """Make a version the champion of the source, after its evidence is recorded."""
     name = tracking.model_name(source)
     client.set_registered_model_alias(name, tracking.CHAMPION, str(version))
 
@@ -152,7 +173,10 @@ def _log_candidates(
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
     from mlflow.utils.time import get_current_time_millis
 
+    logged = client.search_runs([experiment], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
     for name, trial in trained.trials.items():
+        if name in {run.data.tags.get("candidate") for run in logged}:
+            continue
         run = client.create_run(
             experiment,
             tags={MLFLOW_PARENT_RUN_ID: parent, "candidate": name},

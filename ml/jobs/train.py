@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import TYPE_CHECKING
 
-from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
+from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES, TRAINING_DAYS
 from contracts.results import GateResult
 from contracts.stage_results import CandidateFigures, TrainResult
 from ml.errors import NoChampion, NotEnoughHistory
@@ -30,6 +30,16 @@ def as_of_window_end(window: Window) -> datetime:
     return datetime.combine(window.end + timedelta(days=1), clock.min, tzinfo=UTC)
 
 
+def training_dates(as_of: datetime) -> list[date]:
+    """Return the business dates that training reads: `TRAINING_DAYS` before `as_of`.
+
+    >>> dates = training_dates(datetime(2024, 3, 1, tzinfo=UTC))
+    >>> len(dates), str(dates[0]), str(dates[-1])
+    (365, '2023-03-02', '2024-02-29')
+    """
+    return [as_of.date() - timedelta(days=n) for n in range(TRAINING_DAYS, 0, -1)]
+
+
 def train(
     settings: Settings,
     catalog: Catalog,
@@ -39,10 +49,12 @@ def train(
     window: Window,
     run_id: str,
 ) -> tuple[TrainResult, GateResult]:
-    """Train on all features of the window's source before `as_of`, with the labels known by then.
+    """Train on the features of the window's source before `as_of`, with the labels known by then.
 
-    A closed gate is no failure: the challenger stays registered, the champion stays champion, and
-    the returned gate says why.
+    The alias of the champion does not move: `register.promote` moves it, after the caller has
+    recorded the evidence. A closed gate is no failure: the challenger stays registered, the
+    champion stays champion, and the returned gate says why. A retry of a run registers no second
+    version.
 
     Args:
         settings: where MLflow is.
@@ -66,9 +78,10 @@ def train(
         table: dataset.snapshot_of(catalog, table, snapshots)
         for table in (dataset.FEATURES_TABLE, dataset.LABELS_TABLE)
     }
+    dates = training_dates(as_of)
     data = dataset.labelled(
-        dataset.read_features(catalog, read[dataset.FEATURES_TABLE], window.source),
-        dataset.read_labels(catalog, read[dataset.LABELS_TABLE], window.source),
+        dataset.read_features(catalog, read[dataset.FEATURES_TABLE], window.source, dates),
+        dataset.read_labels(catalog, read[dataset.LABELS_TABLE], window.source, dates),
         as_of,
     )
     client = tracking.connect(settings)
@@ -89,8 +102,6 @@ def train(
     trained_at = datetime.now(UTC)
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
     gate = judge(evidence, window=window, run_id=run_id, report=report)
-    if gate.passed:
-        register.promote(client, window.source, version)
     promoted_at = datetime.now(UTC) if gate.passed else None
     result = TrainResult(
         window=window,

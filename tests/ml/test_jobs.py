@@ -18,7 +18,7 @@ from contracts.stage_results import ScoreResult, TrainResult
 from contracts.tables import TABLES
 from contracts.windows import Window
 from expectations.gates import gate_scores
-from ml import tracking
+from ml import register, tracking
 from ml.jobs.score import NoChampion, score
 from ml.jobs.train import as_of_window_end, train
 
@@ -45,7 +45,8 @@ class Site:
     def train(
         self, snapshots: dict[str, int], run_id: str, window: Window = HISTORY
     ) -> tuple[TrainResult, GateResult]:
-        return train(
+        """Train, and promote what passes, as the stage does after it has recorded the evidence."""
+        result, gate = train(
             self.settings,
             self.lake.catalog,
             as_of=as_of_window_end(window),
@@ -53,6 +54,10 @@ class Site:
             window=window,
             run_id=run_id,
         )
+        if result.promoted:
+            client = tracking.connect(self.settings)
+            register.promote(client, window.source, result.model_version)
+        return result, gate
 
     def score(
         self, snapshots: dict[str, int], window: Window = DAY
@@ -83,7 +88,7 @@ def site(mlflow: Settings, lake: Any) -> Site:
 
 
 def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[..., World]) -> None:
-    """Slow: trains three times, each with three candidates and their plots."""
+    """Slow: trains four times, each with three candidates and their plots."""
     snapshots = site.lake.publish(world)
     with pytest.raises(NoChampion, match="run the DAG train_fraud_model"):
         site.score(snapshots)
@@ -117,6 +122,11 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     assert (site.alias("challenger"), site.alias("champion")) == (2, 1)
     assert closed.report is not None
     assert refused.mlflow_run_id in closed.report
+
+    # A retry of the run continues it.
+    retried, _ = site.train(useless, "train_2")
+    assert (retried.model_version, retried.mlflow_run_id) == (2, refused.mlflow_run_id)
+    recorded_in_mlflow(site, retried)
 
     # The same data again: the same model to the last bit, and no worse than the champion.
     repeated, _ = site.train(snapshots, "train_3")
@@ -178,11 +188,11 @@ def recorded_in_mlflow(site: Site, result: TrainResult) -> None:
     children = client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     )
-    assert {child.data.tags["candidate"] for child in children} == {
-        "logistic_regression",
+    assert sorted(child.data.tags["candidate"] for child in children) == [
         "boosted_trees",
         "isolation_forest",
-    }
+        "logistic_regression",
+    ]
 
 
 def check_drift(drift: pa.Table, trained: TrainResult, rows: int) -> None:

@@ -21,10 +21,12 @@ from tollgate_airflow.task_metrics import belongs_to
 def write(context: Any) -> dict[str, Any]:
     """Train and register a model, and promote it if it passes the model gate; return its result.
 
+    The alias of the champion moves last, so that no model scores without its evidence on record.
     Without a window, training uses data up to the last date of the source with features.
     """
     from lake.catalog import open_catalog
     from lake.tags import model_tag, tag_snapshots
+    from ml import register, tracking
     from ml.dataset import FEATURES_TABLE, last_day, snapshot_of
     from ml.jobs.train import as_of_window_end, train
     from warehouse.ledger import record_gate
@@ -56,6 +58,8 @@ def write(context: Any) -> dict[str, Any]:
     record_gate(connections.warehouse("loader"), judged)
     record_model(connections.warehouse("loader"), result)
     handover.record(run, result)
+    if result.promoted:
+        register.promote(tracking.connect(settings), run.window.source, result.model_version)
     return result.to_dict()
 
 

@@ -15,6 +15,14 @@ tasks as (
     select * from {{ ref('fct_run_tasks') }}
 ),
 
+-- A redrive also restates the totals of its window under the stage process:
+-- these rows have counted when they were processed.
+redrives as (
+    select distinct run_id
+    from runs
+    where stage = 'redrive'
+),
+
 -- A run stands in the fact once for each of its currencies.
 single_runs as (
     select
@@ -27,6 +35,9 @@ single_runs as (
         duration_seconds,
         sum(rows_out) as rows_out
     from runs
+    where
+        stage = 'redrive'
+        or run_id not in (select redrives.run_id from redrives)
     group by
         run_id, stage, window_key, finished_date, finished_at, duration_seconds
 ),

@@ -11,7 +11,7 @@ from typing import Any
 from contracts.results import GateResult
 from contracts.settings import Settings
 from contracts.stage_results import LandResult, StageResult
-from contracts.stages import Stage
+from contracts.stages import WINDOW_STAGES, Stage
 from contracts.windows import Window
 from expectations import gates
 from expectations.scores import read_beside
@@ -30,8 +30,6 @@ from warehouse import ledger, load, scores, transform
 Done = dict[Stage, Any]
 """The result of each stage that a window has passed, of the stage's own class."""
 
-STAGES = (Stage.LAND, Stage.PROCESS, Stage.PREPARE, Stage.LOAD, Stage.BUILD, Stage.SCORE)
-
 
 @dataclass
 class DirectLine:
@@ -48,7 +46,7 @@ class DirectLine:
         """
         self.seconds = {}
         done: Done = {}
-        for stage in STAGES if with_scores else STAGES[:-1]:
+        for stage in WINDOW_STAGES if with_scores else WINDOW_STAGES[:-1]:
             self.stage(stage, window, done)
         return done
 

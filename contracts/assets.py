@@ -16,10 +16,30 @@ DAG_OF_STAGE: Final[dict[Stage, str]] = {
 }
 """The DAG of each stage, in flow order."""
 
-MAINTENANCE_DAG: Final = "maintain_tables"
-"""A DAG outside of the pipeline, which does not process windows."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), MAINTENANCE_DAG)
+def landing_dag(source: str, default: str) -> str:
+    """Return the DAG that lands a source by schedule or backfill; one for each source.
+
+    Airflow backfills a date of a DAG once, so two sources of a date need two DAGs. The DAG of the
+    default source lands windows of any source when it is triggered manually.
+    """
+    main = DAG_OF_STAGE[Stage.LAND]
+    return main if source == default else f"{main}_{source}"
+
+
+def stage_of(dag_id: str) -> Stage | None:
+    """Return the stage that a DAG runs, None for a DAG outside of the pipeline."""
+    stages = {name: stage for stage, name in DAG_OF_STAGE.items()}
+    main = DAG_OF_STAGE[Stage.LAND]
+    return Stage.LAND if dag_id.startswith(f"{main}_") else stages.get(dag_id)
+
+
+MAINTENANCE_DAG: Final = "maintain_tables"
+WATCH_DAG: Final = "watch_windows"
+OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
+"""DAGs outside of the pipeline, which do not process windows."""
+
+DAGS: Final = (*DAG_OF_STAGE.values(), *OPERATIONS_DAGS)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"

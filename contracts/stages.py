@@ -1,7 +1,7 @@
 """The stages of the line and the gates between them, in flow order."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 
 class Stage(StrEnum):
@@ -16,6 +16,12 @@ class Stage(StrEnum):
     SCORE = "score"
     REDRIVE = "redrive"
 
+
+WINDOW_STAGES: Final = (
+    *(Stage.LAND, Stage.PROCESS, Stage.PREPARE),
+    *(Stage.LOAD, Stage.BUILD, Stage.SCORE),
+)
+"""The stages that a window passes, in order."""
 
 Layer = Literal["core", "scores", "models", "operations"]
 """Stages outside of the way of a window from Raw to PRODUCTION."""

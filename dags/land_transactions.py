@@ -13,6 +13,10 @@ and writes a manifest with the bytes, rows and SHA-256 of each object.
 **Run it manually**: *Trigger*, choose the source, enter the window: `2024-05-01`, or a range
 as `2024-05-01--2024-08-29`.
 
+**Sources**: each source has a DAG with this schedule, `land_transactions_<source>`; that of the
+default source is `land_transactions`, which also lands windows of other sources manually. Backfill
+the dates of a source with its DAG: Airflow backfills a date of a DAG once.
+
 **Run it again**: safe; landing the same delivery twice adds nothing.
 
 **When it fails**
@@ -30,40 +34,44 @@ from typing import Any
 
 from airflow.sdk import DAG, CronPartitionTimetable, task
 
-from contracts.assets import DAG_OF_STAGE, RAW
+from contracts.assets import RAW, landing_dag
 from contracts.stages import Stage
+from sources.registry import DEFAULT_SOURCE, names
 from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_params
 
-with DAG(
-    DAG_OF_STAGE[Stage.LAND],
-    description="Copy the deliveries of a window into Raw, unchanged",
-    doc_md=__doc__,
-    schedule=CronPartitionTimetable(
-        "0 0 * * *",
-        timezone="UTC",
-        key_format="%Y-%m-%d",
-        run_offset=-1,
-        run_immediately=NEXT_TIME,
-    ),
-    params=window_params("Business dates to land"),
-    tags=tags(Stage.LAND, "raw"),
-    **DAG_OPTIONS,
-):
 
-    @task
-    def land(**context: Any) -> dict[str, Any]:
-        """Write the objects and the manifest of the window to Raw."""
-        from tollgate_airflow.stages import land as stage
+@task
+def land(**context: Any) -> dict[str, Any]:
+    """Write the objects and the manifest of the window to Raw."""
+    from tollgate_airflow.stages import land as stage
 
-        return stage.write(context)
+    return stage.write(context)
 
-    @task(outlets=[ASSET[RAW]])
-    def gate_raw(landed: dict[str, Any], **context: Any) -> str:
-        """Check that the delivery is complete; trigger Processed."""
-        from tollgate_airflow.stages import land as stage
 
-        window = stage.gate(context, landed)
-        context["outlet_events"][ASSET[RAW]].add_partitions(window)
-        return window
+@task(outlets=[ASSET[RAW]])
+def gate_raw(landed: dict[str, Any], **context: Any) -> str:
+    """Check that the delivery is complete; trigger Processed."""
+    from tollgate_airflow.stages import land as stage
 
-    gate_raw(land())
+    window = stage.gate(context, landed)
+    context["outlet_events"][ASSET[RAW]].add_partitions(window)
+    return window
+
+
+for source in names():
+    with DAG(
+        landing_dag(source, DEFAULT_SOURCE),
+        description=f"Copy the deliveries of {source} into Raw, unchanged",
+        doc_md=__doc__,
+        schedule=CronPartitionTimetable(
+            "0 0 * * *",
+            timezone="UTC",
+            key_format="%Y-%m-%d",
+            run_offset=-1,
+            run_immediately=NEXT_TIME,
+        ),
+        params=window_params("Business dates to land", source),
+        tags=tags(Stage.LAND, "raw"),
+        **DAG_OPTIONS,
+    ):
+        gate_raw(land())

@@ -88,6 +88,20 @@ class AirflowClient:
         """Pause or unpause a DAG."""
         self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
 
+    def is_paused(self, dag_id: str) -> bool:
+        """Return whether a DAG is paused."""
+        return bool(self._send("GET", f"/api/v2/dags/{dag_id}").json()["is_paused"])
+
+    def active_windows(self, dag_id: str) -> set[str]:
+        """Return the keys of the windows for which a DAG has a queued or running run."""
+        options = {"state": ["queued", "running"]}
+        answer = self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=options)
+        keys = set()
+        for plain in answer.json()["dag_runs"]:
+            conf = plain["conf"] or {}
+            keys.add(plain["partition_key"] or f"{conf.get('source')}@{conf.get('window')}")
+        return keys
+
     def known_dags(self) -> set[str]:
         """Return the DAGs that Airflow has parsed."""
         return {dag["dag_id"] for dag in self._send("GET", "/api/v2/dags").json()["dags"]}

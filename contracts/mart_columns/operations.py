@@ -3,6 +3,7 @@
 from typing import Final
 
 from contracts.column import Column, LogicalType, PersonalData
+from contracts.stages import WINDOW_STAGES
 
 _T = LogicalType
 REDRIVE_OUTCOMES: Final = ("waiting", "refused_again")
@@ -43,6 +44,30 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("failed_info_count", _T.LONG, "Checks with severity info that failed.", minimum=0),
     Column("first_checked_at", _T.TIMESTAMP, "When the gate ran first."),
     Column("last_checked_at", _T.TIMESTAMP, "When the gate ran last."),
+    # --- windows ---------------------------------------------------------------------------
+    *(
+        Column(
+            f"{stage}_finished_at",
+            _T.TIMESTAMP,
+            f"When the stage {stage} finished last for the window; null before.",
+            nullable=True,
+        )
+        for stage in WINDOW_STAGES
+    ),
+    Column(
+        "next_stage",
+        _T.STRING,
+        "Stage that the window waits for: the first that has not finished since the stage before;"
+        " null when all have.",
+        nullable=True,
+        allowed=tuple(map(str, WINDOW_STAGES[1:])),
+    ),
+    Column(
+        "waiting_since_at",
+        _T.TIMESTAMP,
+        "When the stage before the next one finished; null when the window waits for none.",
+        nullable=True,
+    ),
     # --- runs ------------------------------------------------------------------------------
     Column("finished_date", _T.DATE, "UTC date of the finish."),
     Column(

@@ -12,6 +12,7 @@ from contracts.lake_tables import (
     RUN_TASK_GRAIN,
     RUN_TASK_KEY,
 )
+from contracts.stages import WINDOW_STAGES
 from contracts.table import Table
 
 TABLES: Final = (
@@ -111,6 +112,18 @@ TABLES: Final = (
             "finished_date",
         ),
         also_nullable=RESOURCES,
+    ),
+    Table(
+        "production.rpt_window_stages",
+        "window",
+        ("window_key",),
+        (
+            "window_key",
+            "source_system",
+            *(f"{stage}_finished_at" for stage in WINDOW_STAGES),
+            "next_stage",
+            "waiting_since_at",
+        ),
     ),
     Table(
         "production.fct_run_tasks",

@@ -27,6 +27,8 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | a task failed with a connection error | Airflow retries it; if all retries fail, *Clear* the task when the service is available |
 | a gate closed | downstream stores are unchanged; read its report in *Data docs*, fix the cause, *Clear* the run from its first task |
 | a window must be processed again | trigger `land_transactions` with it; every stage may run twice |
+| a window was landed and is not in PRODUCTION | `make catch-up DRY=1` lists the windows that wait between two DAGs, `make catch-up` triggers the next DAG of each |
+| dates of a source must be backfilled | `airflow backfill create --dag-id land_transactions_<source>` (`land_transactions` for the default source); dates that ran before need `--reprocess-behavior completed` |
 | the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
 | a chart reports a missing column or table | PRODUCTION is older than the dashboards: run `python -m expectations.full_refresh`, then reload |
 | after an update, the columns of marts differ from their declaration | wait until no run is active, then run `python -m expectations.full_refresh` (`--dry-run` shows the changes) |

@@ -9,8 +9,10 @@ from typing import Self
 
 from airflow.sdk import Context
 
+from contracts.assets import landing_dag
 from contracts.stages import Stage
 from contracts.windows import Window, WindowError
+from sources.registry import DEFAULT_SOURCE
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Run:
                 f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
                 " for example to 2024-03-01, or trigger it with a partition key."
             )
+        if stage is Stage.LAND and not context["params"].get("window"):
+            _require_own_schedule(dag_run.dag_id, window.source)
         return cls(
             stage=stage,
             window=window,
@@ -55,6 +59,16 @@ def window_key(context: Context) -> str | None:
     params = context["params"]
     key: str | None = params.get("window") or context["dag_run"].partition_key
     return f"{params['source']}@{key}" if key and "@" not in key else key
+
+
+def _require_own_schedule(dag_id: str, source: str) -> None:
+    """Refuse a schedule or backfill of one source in the DAG of another.
+
+    Airflow would skip the dates that the DAG has run for the other source without a word.
+    """
+    own = landing_dag(source, DEFAULT_SOURCE)
+    if dag_id != own:
+        raise WindowError(f"{dag_id} does not backfill {source}: backfill it with the DAG {own}.")
 
 
 def _run_id(stage: Stage, window: Window, airflow_run_id: str) -> str:

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
 
 from airflow.sdk import Context, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from contracts.assets import DAG_OF_STAGE
+from contracts.assets import stage_of
 from contracts.results import TaskAttempt
 from contracts.settings import Settings
 from tollgate_airflow import connections
@@ -21,7 +20,6 @@ from tollgate_airflow.runs import Run, window_key
 from tollgate_airflow.usage import Meter, ServerUsage, watched
 
 _log = logging.getLogger(__name__)
-_STAGES: Final = {dag_id: stage for stage, dag_id in DAG_OF_STAGE.items()}
 
 
 @dataclass
@@ -91,7 +89,7 @@ def _begin() -> _Attempt | None:
     except RuntimeError:  # not called in a task
         return None
     try:
-        stage = _STAGES.get(context["ti"].dag_id)
+        stage = stage_of(context["ti"].dag_id)
         if stage is None:
             return None
         run = Run.of(stage, context) if window_key(context) else None

@@ -56,13 +56,16 @@ def after(asset: str) -> PartitionedAssetTimetable:
     return PartitionedAssetTimetable(assets=ASSET[asset])
 
 
-def window_params(dates: str) -> dict[str, Param]:
-    """Return the parameters for the window of a run without a partition key."""
+def window_params(dates: str, source: str = DEFAULT_SOURCE) -> dict[str, Param]:
+    """Return the parameters for the window of a run without a partition key.
+
+    A DAG of a source other than the default one takes windows of this source only.
+    """
     return {
         "source": Param(
-            DEFAULT_SOURCE,
+            source,
             type="string",
-            enum=names(),
+            enum=names() if source == DEFAULT_SOURCE else [source],
             title="Source",
             description="Source system of the window; ignored if the partition key names one.",
         ),

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from contracts.assets import DAG_OF_STAGE, DAGS, MAINTENANCE_DAG
+from contracts.assets import DAG_OF_STAGE, DAGS, OPERATIONS_DAGS, landing_dag, stage_of
 from contracts.stages import Gate, Stage
+from sources.registry import DEFAULT_SOURCE, names
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parent.parent
 FILES = sorted((REPO / "dags").glob("*.py"))
 GRAPH = HERE / "graph.txt"
+LANDING = {landing_dag(source, DEFAULT_SOURCE) for source in names()}
 MANUAL = ("**When", "**Run it again**", "**When it fails**")
 
 pytestmark = pytest.mark.airflow
@@ -77,9 +79,21 @@ def as_text(dags: dict[str, dict[str, Any]]) -> str:
 
 
 def test_each_file_holds_the_dag_of_its_name(parsed: dict[str, dict[str, Any]]) -> None:
-    assert {file: list(found["dags"]) for file, found in parsed.items()} == {
-        dag_id: [dag_id] for dag_id in DAGS
+    assert {file: set(found["dags"]) for file, found in parsed.items()} == {
+        dag_id: LANDING if dag_id == DAG_OF_STAGE[Stage.LAND] else {dag_id} for dag_id in DAGS
     }
+
+
+def test_each_source_has_a_schedule_that_can_be_backfilled(
+    dags: dict[str, dict[str, Any]],
+) -> None:
+    """Airflow runs a partition of a DAG once: sources that share a DAG would share their dates."""
+    assert len(LANDING) == len(names())
+    first = dags[DAG_OF_STAGE[Stage.LAND]]
+    for dag_id in LANDING:
+        assert stage_of(dag_id) is Stage.LAND
+        assert dags[dag_id]["schedule"] == first["schedule"] == "0 0 * * * (CronPartitionTimetable)"
+        assert dags[dag_id]["tasks"] == first["tasks"]
 
 
 def test_no_file_has_an_import_error(parsed: dict[str, dict[str, Any]]) -> None:
@@ -134,7 +148,7 @@ def test_every_dag_carries_its_manual(dags: dict[str, dict[str, Any]]) -> None:
 
 def test_every_parameter_is_typed_and_described(dags: dict[str, dict[str, Any]]) -> None:
     for dag_id, dag in dags.items():
-        assert ("window" in dag["params"]) == (dag_id != MAINTENANCE_DAG)
+        assert ("window" in dag["params"]) == (dag_id not in OPERATIONS_DAGS)
         for param in dag["params"].values():
             assert param["typed"]
             assert param["description"].endswith(".")

@@ -14,17 +14,23 @@ pytestmark = pytest.mark.airflow
 STARTED = datetime(2024, 9, 1, 12, tzinfo=UTC)
 
 
-def context(partition_key: str | None, window: str | None, run_id: str = "manual__1") -> Any:
+def context(
+    partition_key: str | None,
+    window: str | None,
+    run_id: str = "manual__1",
+    dag_id: str = "process_transactions",
+    source: str = "sparkov",
+) -> Any:
     """Return what a run is read from."""
     return {
         "dag_run": SimpleNamespace(
-            dag_id="process_transactions",
+            dag_id=dag_id,
             run_id=run_id,
             partition_key=partition_key,
             start_date=STARTED,
             triggering_user_name="operator",
         ),
-        "params": {"source": "sparkov", "window": window},
+        "params": {"source": source, "window": window},
     }
 
 
@@ -38,8 +44,24 @@ def test_the_partition_key_names_the_window() -> None:
 def test_the_key_of_a_schedule_takes_its_source_from_the_parameter() -> None:
     from tollgate_airflow.runs import Run
 
-    run = Run.of(Stage.LAND, context("2024-05-01", None))
-    assert run.window == Window.of("sparkov", "2024-05-01")
+    day = "2024-05-01"
+    for dag_id, source in (
+        ("land_transactions", "sparkov"),
+        ("land_transactions_handbook", "handbook"),
+    ):
+        run = Run.of(Stage.LAND, context(day, None, dag_id=dag_id, source=source))
+        assert run.window == Window.of(source, day)
+
+
+def test_a_backfill_of_a_source_in_the_dag_of_another_is_refused() -> None:
+    """Airflow would skip the dates that this DAG has run for its own source."""
+    from tollgate_airflow.runs import Run
+
+    given: Any = {"dag_id": "land_transactions", "source": "handbook"}
+    with pytest.raises(WindowError, match="with the DAG land_transactions_handbook"):
+        Run.of(Stage.LAND, context("2024-05-01", None, **given))
+    by_hand = Run.of(Stage.LAND, context(None, "2024-05-01", **given))
+    assert by_hand.window.key == "handbook@2024-05-01"
 
 
 def test_a_window_asked_for_by_hand_wins() -> None:

@@ -14,6 +14,7 @@ from contracts.tables import TABLES
 from contracts.windows import Window
 from tests.stage_results import result_of
 from warehouse import dbt_runner, ledger, transform
+from warehouse.waiting import waiting_windows
 
 pytestmark = pytest.mark.postgres
 _FIRST, _NEXT, _SHOP = "2024-05-01", "2024-05-02", "shop@2024-05-01"
@@ -26,6 +27,7 @@ _MARTS = (
     "fct_runs",
     "fct_run_tasks",
     "rpt_platform_health",
+    "rpt_window_stages",
 )
 _QUARANTINE = TABLES["processed.quarantine"]
 
@@ -202,6 +204,20 @@ def test_health_is_told_by_stage_source_and_date(line: Any) -> None:
         ("sparkov", date(2024, 5, 2), 0, 0, 2, 1, 2.5, 100.0, None, None, None),
         ("sparkov", date(2024, 5, 5), 1, 500_000, 1, 0, 1.25, 100.0, 60.0, 2.5, 3),
         ("sparkov", date(2024, 5, 6), 1, 500_000, 1, 0, 1.25, 100.0, 60.0, 2.5, 4),
+    ]
+
+
+def test_the_windows_that_wait_are_those_of_the_command(line: Any) -> None:
+    told = _ask(
+        line,
+        "select window_key, next_stage, waiting_since_at from production.rpt_window_stages"
+        " where next_stage is not null order by waiting_since_at, window_key",
+    )
+    waiting = waiting_windows(line.loader)
+    assert told == [(one.window.key, one.stage, one.since) for one in waiting]
+    assert [row[:2] for row in told] == [
+        (f"sparkov@{_NEXT}", "build"),
+        (f"sparkov@{_FIRST}", "build"),
     ]
 
 

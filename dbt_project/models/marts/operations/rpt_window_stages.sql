@@ -1,0 +1,119 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="replace_changed",
+        on_schema_change="fail",
+        incremental_predicates=["true"],
+    )
+}}
+
+with runs as (
+    select * from {{ ref('stg_platform__runs') }}
+),
+
+models as (
+    select * from {{ ref('stg_model__versions') }}
+),
+
+-- Windows of sources: results of the platform itself have no source.
+times as (
+    select
+        window_key,
+        {{ source_of_window('window_key') }} as source_system,
+        max(case when stage = 'land' then finished_at end)
+            as land_finished_at,
+        max(case when stage = 'process' then finished_at end)
+            as process_finished_at,
+        max(case when stage = 'prepare' then finished_at end)
+            as prepare_finished_at,
+        max(case when stage = 'load' then finished_at end)
+            as load_finished_at,
+        max(case when stage = 'build' then finished_at end)
+            as build_finished_at,
+        max(case when stage = 'score' then finished_at end)
+            as score_finished_at
+    from runs
+    where
+        window_key like '%@%'
+        and stage in ('land', 'process', 'prepare', 'load', 'build', 'score')
+    group by window_key
+),
+
+champions as (
+    select
+        source_system,
+        min(promoted_at) as first_promoted_at
+    from models
+    group by source_system
+),
+
+-- Scores are expected of windows that were built since there is a champion.
+judged as (
+    select
+        times.*,
+        coalesce(champions.first_promoted_at <= times.build_finished_at, false)
+            as has_champion
+    from times
+    left join champions on times.source_system = champions.source_system
+),
+
+waiting as (
+    select
+        *,
+        case
+            when
+                coalesce(
+                    process_finished_at < land_finished_at,
+                    land_finished_at is not null
+                )
+                then 'process'
+            when
+                coalesce(
+                    prepare_finished_at < process_finished_at,
+                    process_finished_at is not null
+                )
+                then 'prepare'
+            when
+                coalesce(
+                    load_finished_at < prepare_finished_at,
+                    prepare_finished_at is not null
+                )
+                then 'load'
+            when
+                coalesce(
+                    build_finished_at < load_finished_at,
+                    load_finished_at is not null
+                )
+                then 'build'
+            when
+                coalesce(
+                    score_finished_at < build_finished_at,
+                    build_finished_at is not null
+                ) and has_champion
+                then 'score'
+        end as next_stage
+    from judged
+),
+
+final as (
+    select
+        window_key,
+        source_system,
+        land_finished_at,
+        process_finished_at,
+        prepare_finished_at,
+        load_finished_at,
+        build_finished_at,
+        score_finished_at,
+        next_stage,
+        case next_stage
+            when 'process' then land_finished_at
+            when 'prepare' then process_finished_at
+            when 'load' then prepare_finished_at
+            when 'build' then load_finished_at
+            when 'score' then build_finished_at
+        end as waiting_since_at
+    from waiting
+)
+
+select * from final

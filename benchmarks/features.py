@@ -38,7 +38,7 @@ from contracts.tables import TABLES
 from lake.catalog import open_catalog
 from lake.frames import ONE_FILE_AT_A_TIME, conform
 from spark.jobs.column_coverage import columns_filled
-from spark.jobs.feature_tasks import Held, feature_rows
+from spark.jobs.feature_tasks import TableAt, feature_rows
 from spark.session import session
 
 _NAMESPACE: Final = "benchmark"
@@ -154,9 +154,9 @@ def _put(rows: DataFrame, table: str) -> None:
     writer.options(**ONE_FILE_AT_A_TIME).overwritePartitions()
 
 
-def _held(catalog: Catalog, table: str) -> Held:
+def _held(catalog: Catalog, table: str) -> TableAt:
     at = catalog.load_table(_named(table)).metadata.current_snapshot_id
-    return Held(_named(table), at or 0)
+    return TableAt(_named(table), at or 0)
 
 
 def _days(spark: SparkSession) -> dict[date, int]:

@@ -73,10 +73,10 @@ def _examples(rule: Rule, result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return unexpected rows with their label columns or, without a label, unexpected values."""
     rows = result.get("partial_unexpected_index_list") or ()
     # Without a label, Great Expectations gives the positions of the rows in the frame.
-    if labelled := [row for row in rows if isinstance(row, dict)]:
-        return labelled
+    examples: list[Mapping[str, Any]] = [row for row in rows if isinstance(row, dict)]
+    if examples:
+        return examples
     names = [rule.arguments[n] for n in ("column_A", "column_B") if n in rule.arguments]
-    examples: list[Mapping[str, Any]] = []
     for value in result.get("partial_unexpected_list", ()):
         if names and isinstance(value, list | tuple):
             examples.append(dict(zip(names, value, strict=True)))

@@ -62,6 +62,8 @@ def _about(declared: Source) -> list[str]:
         f"{declared.name}: {declared.description}",
         f"  delivers {declared.delivers} files ending in {' or '.join(declared.suffixes)}",
         *(["  a quoted field may span lines"] if declared.quoted_line_breaks else []),
+        *(["  a folder of files may stand for a file"] if declared.part_files else []),
+        *([f"  closed on {', '.join(declared.closed_days)}"] if declared.closed_days else []),
         f"  labels: {labels}",
         *(
             f"  version {one.number}: {len(one.layout)} columns; {one.description}"

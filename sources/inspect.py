@@ -131,7 +131,17 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
         wanted = _columns_to_count(source, version)
         body.seek(0)
         read = list(text.batches(text.rows(body, kind, wanted, *form), wanted))
-    rows = sum(batch.num_rows for batch in read)
+        rows = sum(batch.num_rows for batch in read)
+        unreadable = rows - sum(batch["is_readable"].true_count for batch in read)
+        most = source.ranges.quarantined_share * rows
+        if unreadable > most:
+            body.seek(0)
+            count, first = text.undecodable(body)
+            if count > most:
+                raise ValueError(
+                    f"{count} of its lines, the first of them line {first}, are not UTF-8 text:"
+                    " write it as UTF-8"
+                )
     return columns, version, rows, pa.Table.from_batches(read) if read else None
 
 

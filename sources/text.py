@@ -222,6 +222,20 @@ def _check_encoding(body: BinaryIO) -> None:
         raise ValueError("it has NUL bytes, as UTF-16 text or a binary file: write UTF-8 text")
 
 
+def undecodable(body: BinaryIO) -> tuple[int, int]:
+    """Return how many lines of a file are not UTF-8, and the number of the first, from 1."""
+    lines = [number for number, line in enumerate(body, 1) if not _is_utf_8(line)]
+    return len(lines), lines[0] if lines else 0
+
+
+def _is_utf_8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 _Object = tuple[int, bool, dict[str, str | None]]
 """Position of a JSON object, whether it is readable, and its values by name."""
 

@@ -146,6 +146,7 @@ def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], amoun
 
 
 AWS = source("aws_fraud")
+(AWS_FILE,) = (DATA.parents[1] / "aws_fraud/transactions").glob("*.csv")
 BINARY = b"PK\x03\x04\x14\x00\x00\x00\x08,a\x00b,\x1bc\n" * 30
 
 
@@ -170,6 +171,26 @@ def test_bytes_that_are_no_text_are_a_printable_sentence(
     assert said in problem
     assert problem.isprintable()
     assert len(problem) < 1000
+
+
+@pytest.mark.parametrize(("words", "is_refused"), [(30, True), (1, False)])
+def test_rows_in_another_encoding_are_a_sentence_unless_they_are_few(
+    words: int, is_refused: bool, tmp_path: Path
+) -> None:
+    header = next(iter(AWS_FILE.open())).strip()
+    line = ",".join("x" for _ in header.split(","))
+    plain, accented = f"{line}\n".encode(), f"caf\xe9{line}\n".encode("latin-1")
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"{header}\n".encode() + plain * (100 - words) + accented * words)
+
+    problem = inspect(path, AWS).problem
+    if is_refused:
+        assert problem == (
+            f"cannot be read as CSV ({words} of its lines, the first of them line"
+            f" {102 - words}, are not UTF-8 text: write it as UTF-8)"
+        )
+    else:
+        assert problem is None
 
 
 def test_a_file_of_many_undeclared_columns_is_a_short_sentence(tmp_path: Path) -> None:

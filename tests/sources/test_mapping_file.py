@@ -124,8 +124,16 @@ def test_a_mistake_is_named_with_its_place(
     assert said in str(error.value)
 
 
-def test_closed_days_and_part_files_are_declared(tmp_path: Path) -> None:
-    shop = read(written(tmp_path, closed_days=["sunday", date(2024, 12, 25)], part_files=True))
+def test_closed_days_and_part_files_are_declared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, closed_days=["sunday", date(2024, 12, 25)], part_files=True)
+    shop = read(path)
+
+    assert command.main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "a folder of files may stand for a file" in said
+    assert "closed on sunday, 2024-12-25" in said
 
     assert shop.part_files
     closed = [day for day in range(20, 31) if shop.is_closed(date(2024, 12, day))]

@@ -10,9 +10,13 @@ class RejectReason(StrEnum):
     MISSING_EVENT_ID = "missing_event_id"
     MISSING_CUSTOMER = "missing_customer"
     DAMAGED_IDENTIFIER = "damaged_identifier"
+    UNPRINTABLE_TEXT = "unprintable_text"
+    OVERLONG_TEXT = "overlong_text"
     UNREADABLE_TIME = "unreadable_time"
+    IMPLAUSIBLE_TIME = "implausible_time"
     FUTURE_TIME = "future_time"
     UNREADABLE_AMOUNT = "unreadable_amount"
+    EXCESS_DECIMALS = "excess_decimals"
     NEGATIVE_AMOUNT = "negative_amount"
     ABSURD_AMOUNT = "absurd_amount"
     UNKNOWN_CURRENCY = "unknown_currency"
@@ -26,9 +30,14 @@ DESCRIPTIONS: dict[RejectReason, str] = {
     RejectReason.MISSING_EVENT_ID: "the row has no payment identifier",
     RejectReason.MISSING_CUSTOMER: "the row has no payer",
     RejectReason.DAMAGED_IDENTIFIER: "an identifier was rounded by a spreadsheet, as 4.78E+18",
+    RejectReason.UNPRINTABLE_TEXT: "a text has a control character, as NUL, or is not UTF-8",
+    RejectReason.OVERLONG_TEXT: "a text is longer than any of its kind may be",
     RejectReason.UNREADABLE_TIME: "the time of the payment is missing or cannot be read",
+    RejectReason.IMPLAUSIBLE_TIME: "the payment is dated outside the declared range of the source",
     RejectReason.FUTURE_TIME: "the payment is dated after the delivery that holds it",
-    RejectReason.UNREADABLE_AMOUNT: "the amount is missing, not a number, or finer than a cent",
+    RejectReason.UNREADABLE_AMOUNT: "the amount is missing or not a number",
+    RejectReason.EXCESS_DECIMALS: "the amount has more decimals than its currency, or than the two"
+    " that are stored",
     RejectReason.NEGATIVE_AMOUNT: "the amount is below zero",
     RejectReason.ABSURD_AMOUNT: "the amount is above the declared limit of the source",
     RejectReason.UNKNOWN_CURRENCY: "the currency is not an ISO 4217 code",

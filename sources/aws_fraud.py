@@ -77,6 +77,8 @@ AWS_FRAUD: Final = Source(
     ),
     # The largest amount of the sample is 6,217.26, over all currencies.
     absurd_amount=Decimal("100000.00"),
+    # Its amounts are made up, with two decimals in each currency, as 7.53 CLP.
+    checks_minor_units=False,
     labels=StatedTime(),
     codes={"merchant_category": CATEGORIES},
     # The sample's 120 days hold from 3 to 29 payments.

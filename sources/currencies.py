@@ -23,3 +23,27 @@ _WITHDRAWN: Final = frozenset(
 ISO_4217: Final = _IN_USE | _WITHDRAWN
 UNKNOWN_CURRENCY: Final = "XXX"
 """Code under which amounts with an unknown currency are counted."""
+
+_NO_DECIMALS: Final = frozenset(
+    """
+    BEF BIF BYR CLP DJF ESP GNF GRD ISK ITL JPY KMF KRW LUF MGF PTE PYG ROL RWF TRL UGX VND VUV XAF
+    XOF XPF
+    """.split()  # noqa: SIM905 - as above
+)
+_THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_USUAL_DIGITS: Final = 2
+
+
+def minor_unit_digits(currency: str) -> int:
+    """Return the decimals of a currency: those of its minor unit, two for one that is unknown.
+
+    >>> [minor_unit_digits(code) for code in ("JPY", "EUR", "KWD", "XXX")]
+    [0, 2, 3, 2]
+    """
+    if currency in _NO_DECIMALS:
+        return 0
+    return 3 if currency in _THREE_DECIMALS else _USUAL_DIGITS
+
+
+UNDIVIDED: Final = tuple(sorted(code for code in ISO_4217 if minor_unit_digits(code) == 0))
+"""Currencies without a minor unit. Of all others the storage has two decimals."""

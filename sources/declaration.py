@@ -7,15 +7,10 @@ from decimal import Decimal
 from typing import Final, Literal, get_args
 
 from contracts.printable import printable
+from contracts.values import PLAUSIBLE_DATES
 from sources.parquet_types import DeclaredType, is_accepted
 from sources.ranges import Ranges
 from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Constant, Rule, Take
-
-NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?"
-"""A whole text that every engine reads as the same number; each anchors it in its own way.
-
-An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
-"""
 
 _MOST: Final = 12
 _LONGEST: Final = 60
@@ -154,6 +149,8 @@ class Source:
     - `freshness_days`: days after its window by which a delivery should have come.
     - `closed_days`: weekdays, as sunday, and dates on which the source has no payments: a file may
       be absent or empty. With a fewest of 0 rows a day, any file may be empty.
+    - `checks_minor_units`: an amount with more decimals than its currency has is refused.
+    - `plausible_dates`: first and last date that a payment, or the time of a label, may have.
     """
 
     name: str
@@ -170,6 +167,8 @@ class Source:
     part_files: bool = False
     closed_days: tuple[str, ...] = ()
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checks_minor_units: bool = True
+    plausible_dates: tuple[date, date] = PLAUSIBLE_DATES
     ranges: Ranges = field(default_factory=Ranges)
 
     @property

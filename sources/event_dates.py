@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from sources.declaration import NUMBER
+from contracts.values import NUMBER
 from sources.rules import Epoch, Instant, Rule, Steps, columns_of
 from sources.time_patterns import date_expression, has_zone
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from contracts.printable import printable
+from contracts.values import canonical
 from sources import text
-from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
+from sources.currencies import ISO_4217, UNDIVIDED, UNKNOWN_CURRENCY
 from sources.declaration import Source, Version
 from sources.event_dates import days_of
 from sources.money import read_cents, total
@@ -73,7 +74,7 @@ def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Findin
     problem = source.layout_problem(columns) or empty
     if version is None:
         return Finding(size, sha256, rows, columns=columns, problem=problem)
-    row_counts, amounts = _by_currency(version, table, rows, source.absurd_amount)
+    row_counts, amounts = _by_currency(source, version, table, rows)
     days: Mapping[date, int] = {}
     if source.delivers == "whole" and rows and problem is None:
         days = days_of(version.mapping["event_at"], table)
@@ -146,17 +147,19 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
 
 
 def _by_currency(
-    version: Version, table: Any, rows: int, absurd: Decimal
+    source: Source, version: Version, table: Any, rows: int
 ) -> tuple[dict[str, int], dict[str, Decimal]]:
     """Count rows and sum money by currency."""
     rule = version.currency
     if rows == 0:
         return {}, {}
-    cents = read_cents(table.column(version.amount_column), absurd)
+    values = table.column(version.amount_column)
+    undivided = UNDIVIDED if source.checks_minor_units else ()
     if isinstance(rule, Constant):
         currency = str(rule.value)
-        return {currency: rows}, {currency: total(cents)}
+        return {currency: rows}, {currency: total(read_cents(values, currency in undivided))}
     codes, places = _currencies(table, rule.column, rows)
+    cents = read_cents(values, np.isin(codes, undivided)[places])
     counts = np.bincount(places, minlength=len(codes))
     return (
         {code: int(count) for code, count in zip(codes, counts, strict=True)},
@@ -168,10 +171,15 @@ def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray
     """Return the distinct currencies, and for each row the index of its currency."""
     if column not in table.column_names:
         return [UNKNOWN_CURRENCY], np.zeros(rows, dtype=np.int64)
-    written = (str(one or "").strip(" ") for one in table.column(column).to_pylist())
-    known = [code if code in ISO_4217 else UNKNOWN_CURRENCY for code in written]
-    codes, places = np.unique(np.array(known), return_inverse=True)
-    return [str(code) for code in codes], places.astype(np.int64)
+
+    def known(code: str) -> str:
+        return code if code in ISO_4217 else UNKNOWN_CURRENCY
+
+    values = table.column(column).to_pylist()
+    canonical_of = {value: canonical(str(value or "")).upper() for value in set(values)}
+    codes = sorted({known(code) for code in canonical_of.values()})
+    places = {value: codes.index(known(code)) for value, code in canonical_of.items()}
+    return codes, np.array([places[value] for value in values], dtype=np.int64)
 
 
 def _as_written(column: Any) -> Any:

@@ -24,6 +24,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from contracts.columns import COLUMNS
 from contracts.printable import printable
+from contracts.values import PLAUSIBLE_DATES, POSSIBLE_DATES, VALUES, canonical, flaw
 from sources.currencies import ISO_4217
 from sources.declaration import (
     BECOMES,
@@ -93,6 +94,11 @@ class _Version(Part):
         problems += self._amount_problem(rules.get("amount"))
         if not isinstance(rules.get("currency"), Take | Constant | None):
             problems.append("currency is taken from one column or constant")
+        problems += [
+            f"{name} is taken as it stands, without strip_prefix"
+            for name, rule in rules.items()
+            if name in ("amount", "currency") and isinstance(rule, Take) and rule.strip_prefix
+        ]
         if problems:
             raise ValueError("; ".join(sorted(problems)))
         return self
@@ -179,8 +185,16 @@ def _name_problems(names: Sequence[str]) -> list[str]:
 
 
 def _constant_problem(name: str, rule: Rule) -> list[str]:
-    if not isinstance(rule, Constant):
+    if not isinstance(rule, Constant) or name not in _MAPPED:
         return []
+    text = str(rule.value)
+    if why := flaw(text, VALUES[name]):
+        return [f"the constant of {name} {why}"]
+    if canonical(text) != text or not text:
+        return [
+            f"the constant of {name} has blanks or characters that are not displayed, or is empty:"
+            f" {printable(text)!r}"
+        ]
     if name == "currency" and rule.value not in ISO_4217:
         return [f"currency {rule.value} is not in ISO 4217; write XXX when there is none"]
     allowed = COLUMNS[name].allowed if name in COLUMNS else None
@@ -221,6 +235,18 @@ def _check_delimiter(sign: str) -> str:
     return sign
 
 
+class _Dates(Part):
+    first: date = PLAUSIBLE_DATES[0]
+    last: date = PLAUSIBLE_DATES[1]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        first, last = POSSIBLE_DATES
+        if not first <= self.first <= self.last <= last:
+            raise ValueError(f"plausible dates are from {first} to {last}, the first one first")
+        return self
+
+
 class _File(Part):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     description: str = Field(min_length=1)
@@ -235,6 +261,7 @@ class _File(Part):
     absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
     rows_per_day: _RowsPerDay
     freshness_days: int = Field(2, ge=0, le=_MOST_DAYS)
+    plausible_dates: _Dates = _Dates()
     labels: _Labels | None = None
     codes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ranges: dict[str, Any] = Field(default_factory=dict)
@@ -287,6 +314,7 @@ class _File(Part):
             part_files=self.part_files,
             closed_days=tuple(map(str, self.closed_days)),
             codes=self.codes,
+            plausible_dates=(self.plausible_dates.first, self.plausible_dates.last),
             ranges=self._ranges(),
         )
 

@@ -24,7 +24,14 @@ from spark.transforms.pseudonymise import pads, pseudonymise
 from spark.transforms.validate import validate
 
 _HIDDEN: Final = {PersonalData.DIRECT, PersonalData.ONLINE}
-_NOT_SHOWN: Final = {"source_system", "content_hash", "raw_object", "reasons", "ingested_at"}
+_NOT_SHOWN: Final = {
+    "source_system",
+    "content_hash",
+    "raw_object",
+    "reasons",
+    "rules",
+    "ingested_at",
+}
 
 
 @dataclass(frozen=True)

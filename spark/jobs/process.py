@@ -20,7 +20,7 @@ from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
-from spark.transforms.quarantine import rules, with_history
+from spark.transforms.quarantine import with_history
 
 
 def process(
@@ -99,7 +99,7 @@ def _write(
     refused = None
     if reasons(groups) or dates_before:
         refused = with_history(decided.filter(F.col("verdict") == QUARANTINED), before)
-        refused = refused.withColumns({"window_key": F.lit(window.key), "rules": rules(source)})
+        refused = refused.withColumn("window_key", F.lit(window.key))
     accepted = decided.filter(F.col("verdict") == ACCEPTED)
     write_batch(
         spark,

@@ -23,7 +23,7 @@ from sources.registry import source as declared
 from spark.jobs.batch import FLOWS, balance_currency, on_disk, typed, with_verdicts, write_batch
 from spark.jobs.raw import read_raw
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
-from spark.transforms.quarantine import HISTORY, rules
+from spark.transforms.quarantine import HISTORY
 
 _PLACE: Final = ("raw_object", "raw_position")
 _QUARANTINE: Final = "processed.quarantine"
@@ -262,7 +262,6 @@ def _refused(retried: _Retried, window: Window, run_id: str) -> DataFrame:
     return failed.withColumns(
         {
             "window_key": F.lit(window.key),
-            "rules": rules(retried.source),
             "redrive_count": F.col("redrive_count") + F.when(is_counted, 0).otherwise(1),
             "redrive_run_id": F.lit(run_id),
         }

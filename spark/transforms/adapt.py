@@ -6,7 +6,8 @@ from datetime import UTC, datetime, time
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sources.declaration import NUMBER, Source, Version
+from contracts.values import NUMBER, VALUES, ValueClass
+from sources.declaration import Source, Version
 from sources.rules import (
     MAPPED_COLUMNS,
     ByAffix,
@@ -24,22 +25,14 @@ from sources.rules import (
     Take,
     TimePattern,
 )
+from spark.transforms.amounts import in_currency, of_double, of_text
+from spark.transforms.text import text
 
-_DOUBLES = frozenset(
-    {
-        "amount",
-        "transaction_lat",
-        "transaction_lon",
-        "home_lat",
-        "home_lon",
-        "payer_balance_before",
-        "payer_balance_after",
-        "payee_balance_before",
-        "payee_balance_after",
-    }
-)
+_MONEY = frozenset(name for name, one in VALUES.items() if one is ValueClass.MONEY)
+_PLACES = frozenset(name for name, one in VALUES.items() if one is ValueClass.PLACE)
 _OTHER_TYPES = {
-    **dict.fromkeys(_DOUBLES, "double"),
+    **dict.fromkeys(_MONEY, "decimal(18,2)"),
+    **dict.fromkeys(_PLACES, "double"),
     "source_sequence": "bigint",
     "event_at": "timestamp",
     "label_known_at": "timestamp",
@@ -56,14 +49,9 @@ _FAR_SECONDS = 10**12
 """Limit of counted times in seconds; larger ones are invalid and would overflow."""
 
 
-def text(value: Column) -> Column:
-    """Return a text without surrounding blanks; an empty text is null.
-
-    >>> spark.range(1).select(text(F.lit("  a ")).alias("a"), text(F.lit(" ")).alias("b")).first()
-    Row(a='a', b=None)
-    """
-    trimmed = F.trim(value.cast("string"))
-    return F.when(trimmed != "", trimmed)
+def _written(name: str) -> Column:
+    """Return the value of a file column as text; `adapt` has made it canonical."""
+    return F.col(f"`{name}`").cast("string")
 
 
 def number(value: Column) -> Column:
@@ -73,7 +61,7 @@ def number(value: Column) -> Column:
 .first()
     Row(a=8.5, b=nan)
     """
-    written = text(value)
+    written = value.cast("string")
     is_number = written.rlike(rf"\A({NUMBER})\z")
     return F.when(is_number, written.try_cast("double")).when(
         written.isNotNull(), F.lit(float("nan"))
@@ -97,7 +85,8 @@ def counted_instant(count: Column, base_seconds: int, numerator: int, denominato
     Row(at='1970-01-01 02:00:00')
     """
     whole = count.try_cast("bigint")
-    is_near = F.abs(whole) < F.lit(_FAR_SECONDS * denominator // numerator)
+    limit = _FAR_SECONDS * denominator // numerator
+    is_near = whole.between(F.lit(-limit), F.lit(limit))
     micros = F.when(is_near, whole) * F.lit(_SECOND * numerator // denominator)
     return F.timestamp_micros(micros + F.lit(base_seconds * _SECOND))
 
@@ -117,7 +106,7 @@ def is_rounded(balance: Column) -> Column:
 
 
 def _read_time(rule: Instant, pattern: TimePattern) -> Column:
-    both = F.concat_ws(" ", *(text(F.col(f"`{name}`")) for name in rule.columns))
+    both = F.concat_ws(" ", *(_written(name) for name in rule.columns))
     return F.try_to_timestamp(both, F.lit(pattern.pattern))
 
 
@@ -141,7 +130,7 @@ def _precision(rule: Instant, types: Mapping[str, str]) -> Column:
 
 def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
     single_flags = [
-        F.when(F.lower(text(F.col(f"`{name}`"))).isin(*_SET), F.lit(flag))
+        F.when(F.lower(_written(name)).isin(*_SET), F.lit(flag))
         for name, flag in rule.columns.items()
     ]
     if rule.rounded:
@@ -149,7 +138,7 @@ def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
         single_flags.append(F.when(F.greatest(*rounded), F.lit("rounded_balance")))
     flags = F.array(*single_flags) if single_flags else F.array().cast("array<string>")
     for name in rule.lists:
-        listed = text(F.col(f"`{name}`"))
+        listed = _written(name)
         as_json = F.from_json(listed, "array<string>")
         parts = F.when(listed.startswith("["), as_json).otherwise(F.split(listed, r"\s*,\s*"))
         flags = F.concat(flags, F.coalesce(parts, F.array().cast("array<string>")))
@@ -163,8 +152,38 @@ def _double(column: str, types: Mapping[str, str]) -> Column:
     return number(F.col(f"`{column}`"))
 
 
-def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
+def _joined(rule: Joined, is_identifier: bool) -> Column:
+    """Return the parts as one text, null without a part.
+
+    An identifier keeps empty parts, and escapes the separator in a part, so that two lists of parts
+    never give the same one.
+    """
+    parts = [_written(name) for name in rule.columns]
+    is_there = F.coalesce(*parts).isNotNull()
+    if is_identifier:
+        separator, escape = F.lit(rule.separator), F.lit("\\")
+        for mark in (escape, separator) if rule.separator else ():
+            parts = [F.replace(part, mark, F.concat(escape, mark)) for part in parts]
+        parts = [F.coalesce(part, F.lit("")) for part in parts]
+    return F.when(is_there, F.concat_ws(rule.separator, *parts))
+
+
+def _place(rule: Rule, types: Mapping[str, str]) -> Column:
+    if isinstance(rule, Take) and not rule.strip_prefix:
+        return _double(rule.column, types)
+    return number(value_of(rule, types))
+
+
+def _money(rule: Rule, types: Mapping[str, str]) -> tuple[Column, Column]:
+    if isinstance(rule, Take) and types[rule.column] == "double" and not rule.strip_prefix:
+        return of_double(F.col(f"`{rule.column}`"))
+    return of_text(value_of(rule, types).cast("string"))
+
+
+def value_of(rule: Rule, types: Mapping[str, str], is_identifier: bool = False) -> Column:
     """Return the column expression of a mapping rule; `types` are the types of the file's columns.
+
+    Text of the file is canonical (`spark.transforms.text.text`).
 
     >>> from sources.rules import ByAffix
     >>> rule = ByAffix("category", suffixes={"_net": "web"}, otherwise="pos")
@@ -174,27 +193,27 @@ def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
     """
     match rule:
         case Take(column, strip_prefix=""):
-            return text(F.col(f"`{column}`"))
+            return _written(column)
         case Take(column, strip_prefix=prefix):
-            value = text(F.col(f"`{column}`"))
-            return F.when(
-                value.startswith(prefix), value.substr(F.lit(len(prefix) + 1), F.length(value))
-            ).otherwise(value)
+            value = _written(column)
+            rest = F.trim(value.substr(F.lit(len(prefix) + 1), F.length(value)))
+            is_prefixed = value.startswith(prefix)
+            return F.when(is_prefixed & (rest == ""), None).when(is_prefixed, rest).otherwise(value)
         case Constant(value):
             return F.lit(value)
-        case Joined(columns, separator):
-            return F.concat_ws(separator, *(text(F.col(f"`{name}`")) for name in columns))
+        case Joined():
+            return _joined(rule, is_identifier)
         case Instant():
             return _instant(rule, types)
         case Precision(instant):
             return _precision(instant, types)
         case Steps(column, base, seconds):
             start = int(datetime.combine(base, time(), UTC).timestamp())
-            return counted_instant(text(F.col(f"`{column}`")), start, seconds, 1)
+            return counted_instant(_written(column), start, seconds, 1)
         case Epoch(column, per_second):
-            return counted_instant(text(F.col(f"`{column}`")), 0, 1, per_second)
+            return counted_instant(_written(column), 0, 1, per_second)
         case ByAffix(column, otherwise, prefixes, suffixes):
-            value = text(F.col(f"`{column}`"))
+            value = _written(column)
             chosen = F.lit(otherwise)
             for suffix, code in suffixes.items():
                 chosen = F.when(value.endswith(suffix), F.lit(code)).otherwise(chosen)
@@ -202,7 +221,7 @@ def value_of(rule: Rule, types: Mapping[str, str]) -> Column:
                 chosen = F.when(value.startswith(prefix), F.lit(code)).otherwise(chosen)
             return F.when(value.isNotNull(), chosen).otherwise(F.lit("unknown"))
         case Coded(column, codes, missing):
-            value = F.lower(text(F.col(f"`{column}`")))
+            value = F.lower(_written(column))
             chosen = value
             for written, meaning in codes.items():
                 code = F.lit(meaning).cast("string")
@@ -221,8 +240,9 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
 
     `df` has the columns of the layout `version`, as text or in the types of the file, and
     raw_object, raw_position, ingested_at and is_readable. This step validates nothing: an
-    unreadable time is null, an unreadable number NaN. An unreadable sequence number is replaced by
-    the position of the row.
+    unreadable time is null, an unreadable coordinate NaN. `amount_flaw` is the reason why an amount
+    is null. A sequence number that is unreadable or
+    negative is replaced by the position of the row.
 
     >>> from sources.handbook import HANDBOOK
     >>> file = spark.sql(
@@ -232,24 +252,41 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
     ... )
     >>> row = adapt(file, HANDBOOK, HANDBOOK.versions[0]).first()
     >>> row.event_id, row.amount, row.currency, row.country
-    ('7', 8.5, 'EUR', None)
+    ('7', Decimal('8.50'), 'EUR', None)
     """
     types = dict(df.dtypes)
-    mapped = []
+    read = df.select(
+        *(
+            text(F.col(f"`{name}`")).alias(name)
+            if types[name] == "string" and name not in _LINEAGE
+            else F.col(f"`{name}`")
+            for name in df.columns
+        )
+    )
+    mapping = version.mapping
+    currency = F.upper(value_of(mapping["currency"], types))
+    amount, flaw = _money(mapping["amount"], types)
+    if source.checks_minor_units:
+        amount, flaw = in_currency(amount, flaw, currency)
+    own = {"amount": amount, "currency": currency}
+    mapped = [flaw.alias("amount_flaw")]
     for name in MAPPED_COLUMNS:
-        rule = version.mapping.get(name)
-        if rule is None:
+        rule = mapping.get(name)
+        if name in own:
+            column = own[name]
+        elif rule is None:
             column = F.lit(None).cast(_OTHER_TYPES.get(name, "string"))
-        elif isinstance(rule, Take) and name in _DOUBLES and not rule.strip_prefix:
-            column = _double(rule.column, types)
-        elif name in _DOUBLES:
-            column = number(value_of(rule, types))
+        elif name in _MONEY:
+            column, _ = _money(rule, types)
+        elif name in _PLACES:
+            column = _place(rule, types)
         elif name == "source_sequence":
-            column = F.coalesce(value_of(rule, types).try_cast("bigint"), F.col("raw_position"))
+            count = value_of(rule, types).try_cast("bigint")
+            column = F.when(count >= 0, count).otherwise(F.col("raw_position"))
         else:
-            column = value_of(rule, types)
+            column = value_of(rule, types, VALUES[name] is ValueClass.IDENTIFIER)
         mapped.append(column.alias(name))
-    return df.select(
+    return read.select(
         F.lit(source.name).alias("source_system"),
         F.lit(version.number).alias("schema_version"),
         *mapped,

@@ -3,6 +3,8 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark.transforms.text import is_unprintable
+
 _REGION_LETTERS = 30
 """Maximum length of the name of a state or province; addresses are longer."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
@@ -16,7 +18,7 @@ def region(location_text: Column) -> Column:
     """
     last = F.trim(F.substring_index(location_text, ",", -1))
     has_region = location_text.contains(",") & F.length(last).between(1, _REGION_LETTERS)
-    return F.when(has_region, last)
+    return F.when(has_region & ~is_unprintable(last), last)
 
 
 def coarsen(df: DataFrame) -> DataFrame:

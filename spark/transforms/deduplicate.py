@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from contracts.reasons import RejectReason
+from contracts.reasons import DESCRIPTIONS, RejectReason
 
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
@@ -25,8 +25,10 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
     ...     [("e1", "same", 0), ("e1", "same", 1), ("e1", "other", 2)],
     ...     "event_id string, content_hash string, raw_position long",
     ... ).selectExpr("*", "'shop' source_system", "'day.csv' raw_object", "now() ingested_at")
-    >>> batch = batch.withColumn("reasons", F.array().cast("array<string>"))
-    >>> verdicts = deduplicate(batch, known=batch.drop("ingested_at", "reasons").limit(0))
+    >>> none = F.array().cast("array<string>")
+    >>> batch = batch.withColumns({"reasons": none, "rules": none})
+    >>> known = batch.drop("ingested_at", "reasons", "rules").limit(0)
+    >>> verdicts = deduplicate(batch, known)
     >>> [row.verdict for row in verdicts.sort("raw_position").collect()]
     ['accepted', 'duplicate', 'quarantined']
     """
@@ -49,12 +51,18 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
         .when(is_same, DUPLICATE)
         .otherwise(QUARANTINED)
     )
-    conflict = F.array(F.lit(str(RejectReason.CONFLICTING_DUPLICATE)))
+    reason = RejectReason.CONFLICTING_DUPLICATE
+    conflict = {"reasons": str(reason), "rules": DESCRIPTIONS[reason]}
     is_conflict = F.col("is_valid") & (F.col("verdict") == QUARANTINED)
     return (
         both.withColumn("first", first)
         .withColumn("verdict", verdict)
-        .withColumn("reasons", F.when(is_conflict, conflict).otherwise(F.col("reasons")))
+        .withColumns(
+            {
+                name: F.when(is_conflict, F.array(F.lit(one))).otherwise(F.col(name))
+                for name, one in conflict.items()
+            }
+        )
         .filter(~F.col("is_known"))
         .drop("is_known", "is_valid", "first")
     )

@@ -93,6 +93,7 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         "raw_position",
         "ingested_at",
         "reasons",
+        "rules",
     )
     content = F.to_json(F.struct(*(name for name in df.columns if name not in not_content)))
     keyed = df.crossJoin(F.broadcast(key_pads))

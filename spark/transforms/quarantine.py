@@ -1,21 +1,14 @@
-"""Columns of quarantined rows: the broken rules and the history of redrives."""
+"""Columns of quarantined rows: the date of delivery and the history of redrives."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from contracts.columns import COLUMNS
-from contracts.reasons import DESCRIPTIONS, RejectReason
 from lake.tables import delivered_date
-from sources.declaration import Source
-from sources.rules import MAPPED_COLUMNS
 
 HISTORY: Final = ("first_seen_at", "redrive_count", "redrive_run_id", "delivered_date")
 """Columns that a refused row keeps when a redrive refuses it again."""
-_CODED: Final = tuple(n for n in MAPPED_COLUMNS if n in COLUMNS and COLUMNS[n].allowed)
-_PLACES: Final = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 _HELD: Final = ("raw_object", "raw_position", *HISTORY)
 
 
@@ -40,55 +33,3 @@ def with_history(refused: DataFrame, held: DataFrame) -> DataFrame:
         .withColumn("redrive_count", F.coalesce("redrive_count", F.lit(0).cast("bigint")))
         .withColumn("delivered_date", F.coalesce("delivered_date", date_of_new))
     )
-
-
-def rules(source: Source) -> Column:
-    """Return, for each reason of a refused row, the rule that it broke, with its limit or columns.
-
-    The text has no value of the row, because values may be personal.
-
-    >>> from sources.handbook import HANDBOOK
-    >>> nulls = {name: F.lit(None).cast("string") for name in MAPPED_COLUMNS}
-    >>> row = spark.sql("SELECT array('absurd_amount') reasons").withColumns(nulls)
-    >>> row.select(rules(HANDBOOK)).first()[0]
-    ['the amount is above the declared limit of the source: 10000.00']
-    """
-    about = _about(source)
-    texts = F.create_map(
-        *(
-            part
-            for reason, rule in DESCRIPTIONS.items()
-            for part in (
-                F.lit(str(reason)),
-                F.concat_ws(": ", F.lit(rule), about.get(reason, F.lit(None))),
-            )
-        )
-    )
-    return F.transform("reasons", lambda reason: texts[reason])
-
-
-def _about(source: Source) -> Mapping[RejectReason, Column]:
-    codes: dict[str, tuple[str, ...]] = {name: COLUMNS[name].allowed or () for name in _CODED}
-    codes |= source.codes
-    strange = {
-        name: ~F.coalesce(F.col(name).isin(*allowed), F.lit(name not in _CODED))
-        for name, allowed in codes.items()
-    }
-    strange["country"] = F.coalesce(~F.col("country").rlike("^[A-Z]{2}$"), F.lit(False))
-    away = {
-        name: ~F.coalesce(
-            F.col(name).between(COLUMNS[name].minimum, COLUMNS[name].maximum), F.lit(True)
-        )
-        for name in _PLACES
-    }
-    return {
-        RejectReason.ABSURD_AMOUNT: F.lit(str(source.absurd_amount)),
-        RejectReason.IMPOSSIBLE_PLACE: _named(away),
-        RejectReason.UNKNOWN_CODE: _named(strange),
-    }
-
-
-def _named(conditions: Mapping[str, Column]) -> Column:
-    """Return the names of the columns whose condition is true, or null."""
-    names = F.concat_ws(", ", *(F.when(holds, F.lit(name)) for name, holds in conditions.items()))
-    return F.when(names != "", names)

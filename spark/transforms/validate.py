@@ -1,16 +1,18 @@
 """Validation of mapped rows: cast values, and list the reasons to refuse a row."""
 
-from decimal import Decimal
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS
-from contracts.reasons import RejectReason
+from contracts.reasons import DESCRIPTIONS, RejectReason
+from contracts.values import LONGEST, VALUES, ValueClass
 from sources.currencies import ISO_4217
 from sources.declaration import Source
+from sources.rules import Constant
+from spark.transforms.text import escaped, is_overlong, is_unprintable
 
-_MONEY = "decimal(18,2)"
 _CODED = (
     "event_at_precision",
     "counterparty_type",
@@ -21,47 +23,9 @@ _CODED = (
 _IDENTIFIERS = ("event_id", "customer_id", "instrument_id", "counterparty_id")
 _ROUNDED = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"
 """A long number as a spreadsheet writes it, rounded to at most fifteen digits."""
+_BETWEEN = "\n"
+"""What separates rules, which no rule has."""
 _PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
-_BALANCES = tuple(
-    f"{party}_balance_{moment}" for party in ("payer", "payee") for moment in ("before", "after")
-)
-
-
-def is_whole_cents(amount: Column) -> Column:
-    """Return whether a double is a whole number of cents, up to the error of its binary form.
-
-    >>> frame = spark.createDataFrame([(84.37,), (0.005,)], "amount double")
-    >>> [row[0] for row in frame.select(is_whole_cents(F.col("amount"))).collect()]
-    [True, False]
-    """
-    # Not round, which converts a double to a decimal.
-    return F.abs(amount * 100 - F.rint(amount * 100)) < 1e-6
-
-
-def is_unreadable_amount(amount: Column, absurd: Decimal) -> Column:
-    """Return whether an amount is missing, not a number, or finer than a cent.
-
-    An amount above `absurd` is readable: a double cannot represent its cents, and the row is
-    refused for its amount.
-
-    >>> frame = spark.createDataFrame([(8.5,), (0.005,), (None,)], "amount double")
-    >>> unreadable = is_unreadable_amount(F.col("amount"), absurd=Decimal(100))
-    >>> [row[0] for row in frame.select(unreadable).collect()]
-    [False, True, True]
-    """
-    is_number = amount.isNotNull() & ~F.isnan(amount)
-    is_fine = (F.abs(amount) > float(absurd)) | is_whole_cents(amount)
-    return ~F.coalesce(is_number & is_fine, F.lit(False))
-
-
-def money(amount: Column) -> Column:
-    """Return a double as decimal(18,2), half up; null when it does not fit.
-
-    >>> spark.range(1).select(money(F.lit(84.37)).alias("amount")).first()
-    Row(amount=Decimal('84.37'))
-    """
-    is_number = amount.isNotNull() & ~F.isnan(amount) & (F.abs(amount) < 1e16)
-    return F.when(is_number, amount).try_cast(_MONEY)
 
 
 def is_off_the_globe(place: Column, name: str) -> Column:
@@ -76,73 +40,147 @@ def is_off_the_globe(place: Column, name: str) -> Column:
 
 
 def refusals(source: Source) -> dict[RejectReason, Column]:
-    """Return, for each reason, the condition on mapped rows that it refuses.
+    """Return, for each reason, the rule that a mapped row breaks, null for a row that keeps it.
+
+    The rule is a text with its limit or its columns. It has no value of the row, because values may
+    be personal.
 
     >>> from sources.handbook import HANDBOOK
     >>> payment = spark.sql("SELECT string(NULL) event_id")
     >>> payment.select(refusals(HANDBOOK)[RejectReason.MISSING_EVENT_ID]).first()[0]
-    True
+    'the row has no payment identifier'
     """
     amount = F.col("amount")
-    unreadable = is_unreadable_amount(amount, source.absurd_amount)
+    is_absurd = F.abs(amount) > F.lit(source.absurd_amount)
     codes = {**{name: COLUMNS[name].allowed or () for name in _CODED}, **source.codes}
-    off_the_globe = F.lit(False)
-    for name in _PLACES:
-        off_the_globe = off_the_globe | is_off_the_globe(F.col(name), name)
-    unknown_code = F.lit(False)
-    for name, allowed in codes.items():
-        is_unknown = ~F.col(name).isin(*allowed)
-        is_missing = F.col(name).isNull() & F.lit(name in _CODED)
-        unknown_code = unknown_code | F.coalesce(is_unknown, F.lit(False)) | is_missing
+    unknown_code = {
+        name: ~F.coalesce(F.col(name).isin(*allowed), F.lit(name not in _CODED))
+        for name, allowed in codes.items()
+    }
+    unknown_code["country"] = ~F.coalesce(F.col("country").rlike("^[A-Z]{2}$"), F.lit(True))
     # A thousand card numbers round to 4.78E+18, so the payer is unknown.
-    is_damaged = F.lit(False)
-    for name in _IDENTIFIERS:
-        is_damaged = is_damaged | F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False))
-    unknown_code = unknown_code | F.coalesce(~F.col("country").rlike("^[A-Z]{2}$"), F.lit(False))
-    return {
+    damaged = {name: F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False)) for name in _IDENTIFIERS}
+    texts = _texts(source)
+    first, last = source.plausible_dates
+    is_currency = F.coalesce(F.col("currency").isin(*sorted(ISO_4217)), F.lit(False))
+    about = {
         RejectReason.MISSING_EVENT_ID: F.col("event_id").isNull(),
         RejectReason.MISSING_CUSTOMER: F.col("customer_id").isNull(),
-        RejectReason.DAMAGED_IDENTIFIER: is_damaged,
+        RejectReason.DAMAGED_IDENTIFIER: damaged,
+        RejectReason.UNPRINTABLE_TEXT: {
+            n: is_unprintable(value) for n, (value, _) in texts.items()
+        },
+        RejectReason.OVERLONG_TEXT: {
+            f"{name} (at most {longest} characters)": is_overlong(value, longest)
+            for name, (value, longest) in texts.items()
+        },
         RejectReason.UNREADABLE_TIME: F.col("event_at").isNull(),
+        RejectReason.IMPLAUSIBLE_TIME: {f"{first} to {last}": ~_is_plausible("event_at", source)},
         RejectReason.FUTURE_TIME: F.col("event_at") > F.col("ingested_at"),
-        RejectReason.UNREADABLE_AMOUNT: unreadable,
-        RejectReason.NEGATIVE_AMOUNT: ~unreadable & (amount < 0),
-        RejectReason.ABSURD_AMOUNT: ~unreadable & (F.abs(amount) > float(source.absurd_amount)),
-        RejectReason.UNKNOWN_CURRENCY: ~F.coalesce(
-            F.col("currency").isin(*sorted(ISO_4217)), F.lit(False)
-        ),
-        RejectReason.IMPOSSIBLE_PLACE: off_the_globe,
+        RejectReason.UNREADABLE_AMOUNT: _is_flawed(RejectReason.UNREADABLE_AMOUNT),
+        RejectReason.EXCESS_DECIMALS: _is_flawed(RejectReason.EXCESS_DECIMALS),
+        RejectReason.NEGATIVE_AMOUNT: amount < 0,
+        RejectReason.ABSURD_AMOUNT: {
+            str(source.absurd_amount): _is_flawed(RejectReason.ABSURD_AMOUNT) | is_absurd
+        },
+        RejectReason.UNKNOWN_CURRENCY: ~is_currency,
+        RejectReason.IMPOSSIBLE_PLACE: {
+            name: is_off_the_globe(F.col(name), name) for name in _PLACES
+        },
         RejectReason.UNKNOWN_CODE: unknown_code,
     }
+    return {reason: _broken(DESCRIPTIONS[reason], what) for reason, what in about.items()}
+
+
+def _is_plausible(name: str, source: Source) -> Column:
+    """Return whether the date of a time is in the declared range of the source; true for null."""
+    return F.coalesce(F.to_date(name).between(*map(F.lit, source.plausible_dates)), F.lit(True))
+
+
+def _is_flawed(reason: RejectReason) -> Column:
+    """Return whether reading the amount has given a reason to refuse it."""
+    return F.coalesce(F.col("amount_flaw") == str(reason), F.lit(False))
+
+
+def _broken(rule: str, about: Column | Mapping[str, Column]) -> Column:
+    """Return the text of a rule where its condition is true, or those of what it is about."""
+    if not isinstance(about, Mapping):
+        return F.when(about, F.lit(rule))
+    names = F.concat_ws(
+        ", ", *(F.when(is_broken, F.lit(name)) for name, is_broken in about.items())
+    )
+    return F.when(names != "", F.concat(F.lit(f"{rule}: "), names))
+
+
+def _texts(source: Source) -> dict[str, tuple[Column, int]]:
+    """Return each text column that has values of a file, as text, and its most characters."""
+    texts = {}
+    for name, value_class in VALUES.items():
+        rules = [version.mapping.get(name) for version in source.versions]
+        if value_class in LONGEST and not all(isinstance(one, Constant | None) for one in rules):
+            is_list = value_class is ValueClass.LIST
+            value = F.array_join(name, ",") if is_list else F.col(name)
+            texts[name] = (value, LONGEST[value_class])
+    return texts
 
 
 def validate(df: DataFrame, source: Source) -> DataFrame:
-    """Cast money and dates, and add `reasons`, which is empty for a valid row.
+    """Add `event_date`, null for a refused row, and `reasons` and `rules`, empty for a valid one.
 
-    Every row is kept. The reasons are in the order of `RejectReason`. An unreadable row has no
-    other reason than that.
+    Every row is kept. The reasons are in the order of `RejectReason`, and each has its rule
+    (`refusals`). An unreadable row has no other reason than that. The text of a row that is refused
+    for it, or is unreadable, is escaped, so that every store takes it. A time that is not plausible
+    is null.
 
     >>> from sources.handbook import HANDBOOK
     >>> from sources.rules import MAPPED_COLUMNS
-    >>> row = spark.sql("SELECT -5D amount, 'EUR' currency, now() ingested_at, true is_readable")
-    >>> missing = {name: F.lit(None).cast("string") for name in MAPPED_COLUMNS}
+    >>> row = spark.sql("SELECT -5BD amount, 'EUR' currency, now() ingested_at, true is_readable")
+    >>> missing = {name: F.lit(None).cast("string") for name in (*MAPPED_COLUMNS, "amount_flaw")}
     >>> missing = {name: null for name, null in missing.items() if name not in row.columns}
-    >>> validate(row.withColumns(missing), HANDBOOK).first().reasons[:4]
+    >>> judged = validate(row.withColumns(missing), HANDBOOK).first()
+    >>> judged.reasons[:4]
     ['missing_event_id', 'missing_customer', 'unreadable_time', 'negative_amount']
+    >>> judged.rules[3]
+    'the amount is below zero'
     """
-    triggered = [
-        F.when(condition, F.lit(str(reason))) for reason, condition in refusals(source).items()
-    ]
+    broken = {reason: f"broken_{reason}" for reason in refusals(source)}
+    judged = df.withColumns({broken[reason]: rule for reason, rule in refusals(source).items()})
     # Not array_compact, with which Spark interprets each condition instead of compiling it.
-    codes = F.concat_ws(",", *triggered)
-    codes = F.when(F.col("is_readable"), codes).otherwise(str(RejectReason.UNREADABLE_ROW))
-    none = F.array().cast("array<string>")
-    unreadable = is_unreadable_amount(F.col("amount"), source.absurd_amount)
-    return df.withColumns(
+    codes = F.concat_ws(
+        ",", *(F.when(F.col(name).isNotNull(), str(reason)) for reason, name in broken.items())
+    )
+    rules = F.concat_ws(_BETWEEN, *broken.values())
+    unreadable_row = RejectReason.UNREADABLE_ROW
+    is_unfit = (
+        ~F.col("is_readable")
+        | F.col(broken[RejectReason.UNPRINTABLE_TEXT]).isNotNull()
+        | F.col(broken[RejectReason.OVERLONG_TEXT]).isNotNull()
+    )
+    texts = {
+        name: F.when(
+            is_unfit,
+            F.lit(None) if VALUES[name] is ValueClass.LIST else escaped(F.col(name), longest),
+        ).otherwise(F.col(name))
+        for name, (_, longest) in _texts(source).items()
+    }
+    return judged.withColumns(
         {
-            "reasons": F.when(codes == "", none).otherwise(F.split(codes, ",")),
-            "amount": F.when(~unreadable, money(F.col("amount"))),
-            **{name: money(F.col(name)) for name in _BALANCES},
-            "event_date": F.to_date("event_at"),
+            "reasons": _split(codes, ",", str(unreadable_row)),
+            "rules": _split(rules, _BETWEEN, DESCRIPTIONS[unreadable_row]),
+            # Not of a refused row: a date that stands for none, as 9999-12-31, has no neighbours.
+            "event_date": F.when(F.col("is_readable") & (codes == ""), F.to_date("event_at")),
+            **{
+                name: F.when(_is_plausible(name, source), F.col(name))
+                for name in ("event_at", "label_known_at")
+            },
+            **texts,
         }
-    ).drop("is_readable")
+    ).drop("is_readable", "amount_flaw", *broken.values())
+
+
+def _split(joined: Column, between: str, of_unreadable: str) -> Column:
+    """Return a joined list as an array; that of an unreadable row has one element."""
+    parts = F.when(joined == "", F.array().cast("array<string>")).otherwise(
+        F.split(joined, between)
+    )
+    return F.when(F.col("is_readable"), parts).otherwise(F.array(F.lit(of_unreadable)))

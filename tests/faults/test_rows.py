@@ -1,5 +1,6 @@
 """Bad rows among good ones: each is set aside with its reason, the others arrive untouched."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -30,14 +31,20 @@ BAD: list[tuple[RejectReason, dict[str, Any]]] = [
     (RejectReason.MISSING_CUSTOMER, {"acct_num": " "}),
     (RejectReason.UNREADABLE_TIME, {"trans_time": "25:61:00"}),
     (RejectReason.FUTURE_TIME, {"trans_date": "2093-01-01"}),
-    (RejectReason.UNREADABLE_AMOUNT, {"amt": 1.005}),
+    (RejectReason.UNREADABLE_AMOUNT, {"amt": None}),
     (RejectReason.NEGATIVE_AMOUNT, {"amt": -12.5}),
     (RejectReason.ABSURD_AMOUNT, {"amt": 250_000.0}),
-    (RejectReason.UNKNOWN_CURRENCY, {"currency": "usd"}),
+    (RejectReason.UNKNOWN_CURRENCY, {"currency": "U$D"}),
     (RejectReason.UNKNOWN_CURRENCY, {"currency": None}),
     (RejectReason.IMPOSSIBLE_PLACE, {"merch_lat": 91.0}),
     (RejectReason.UNKNOWN_CODE, {"category": "time_travel"}),
     (RejectReason.DAMAGED_IDENTIFIER, {"cc_num": "4.77948E+18"}),
+    (RejectReason.EXCESS_DECIMALS, {"amt": 1.005}),
+    (RejectReason.UNPRINTABLE_TEXT, {"trans_num": "e1\x00"}),
+    (RejectReason.UNPRINTABLE_TEXT, {"merchant": "fraud_m\x00"}),
+    (RejectReason.OVERLONG_TEXT, {"trans_num": secrets.token_hex(2_000)}),
+    (RejectReason.IMPLAUSIBLE_TIME, {"trans_date": "0001-01-01"}),
+    (RejectReason.IMPLAUSIBLE_TIME, {"trans_date": "1970-01-01"}),
 ]
 
 
@@ -92,7 +99,7 @@ def delivered(new_line: Callable[[], "Watched"]) -> Any:
 
 def cents(amounts: pd.Series) -> Decimal:
     """Sum money as decimals: 1.005 is no amount, and counts as nothing."""
-    read = [Decimal(str(amount)) for amount in amounts]
+    read = [Decimal(str(amount)) for amount in amounts.dropna()]
     return sum((one for one in read if one == round(one, 2)), Decimal("0.00"))
 
 

@@ -1,8 +1,11 @@
+import json
 import re
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.values import NUMBER
 from sources import text
-from sources.declaration import NUMBER
 from sources.inspect import Finding, inspect
 from sources.money import read_cents, total
 from sources.registry import source
@@ -82,54 +85,63 @@ def test_a_file_without_rows_is_found_empty(tmp_path: Path) -> None:
     assert inspect(path, SPARKOV).problem == "holds no rows"
 
 
-def slowly(values: pa.ChunkedArray, absurd: Decimal) -> Decimal:
+def slowly(values: pa.ChunkedArray) -> Decimal:
     """Sum money by the rule as it is said, a value at a time."""
     cents = 0
     for value in values.to_pylist():
-        if not re.fullmatch(NUMBER, str(value).strip(" ")):
-            continue
-        amount = float(value)
-        if abs(amount) >= 1e16:
-            continue
-        nearest = Decimal(repr(amount)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
-        if abs(amount) > absurd or abs(amount * 100 - float(nearest * 100)) < 1e-6:
-            cents += int(nearest * 100)
+        if isinstance(value, float):
+            if not abs(value) < 1e16:
+                continue
+            nearest = Decimal(repr(value)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+            error = abs(value * 100 - round(value * 100))
+            cents += int(nearest * 100) if error <= max(1e-6, abs(value) * 100 * 2**-51) else 0
+        elif re.fullmatch(NUMBER, str(value).strip(" ")):
+            number = Fraction(Decimal(str(value).strip(" "))) * 100
+            cents += int(number) if number.denominator == 1 and abs(number) < 10**18 else 0
     return Decimal(cents).scaleb(-2)
 
 
-def sum_amounts(values: pa.ChunkedArray, absurd: Decimal) -> Decimal:
-    return total(read_cents(values, absurd))
+def sum_amounts(values: pa.ChunkedArray) -> Decimal:
+    return total(read_cents(values))
 
 
 CENTS = st.integers(-(10**19), 10**19).map(lambda cents: cents / 100)
 FINER = st.integers(-(10**8), 10**8).map(lambda mills: mills / 1000)
 DOUBLES = st.one_of(st.none(), CENTS, FINER, st.floats())
 WRITTEN = st.from_regex(rf"\A *({NUMBER}) *\Z").filter(lambda text: len(text) < 30)
-TEXTS = st.one_of(st.none(), DOUBLES.map(str), WRITTEN, st.text(max_size=8), st.just("1\n"))
-LIMITS = st.sampled_from([Decimal("0.01"), Decimal(10_000), Decimal(10**9), Decimal(10**17)])
+PLAIN = st.decimals(allow_nan=False, allow_infinity=False, places=2).map(lambda one: f"{one:f}")
+TEXTS = st.one_of(
+    st.none(), DOUBLES.map(str), WRITTEN, PLAIN, st.text("0123456789.+-eE ", max_size=9)
+)
 
 
-@given(st.lists(DOUBLES), LIMITS)
-def test_doubles_are_summed_as_one_by_one(values: list[float | None], absurd: Decimal) -> None:
+@given(st.lists(DOUBLES))
+def test_doubles_are_summed_as_one_by_one(values: list[float | None]) -> None:
     column = pa.chunked_array([pa.array(values, pa.float64())])
-    assert sum_amounts(column, absurd) == slowly(column, absurd)
+    assert sum_amounts(column) == slowly(column)
 
 
-@given(st.lists(TEXTS), LIMITS)
-def test_texts_are_summed_as_one_by_one(values: list[str | None], absurd: Decimal) -> None:
+@given(st.lists(TEXTS))
+def test_texts_are_summed_as_one_by_one(values: list[str | None]) -> None:
     column = pa.chunked_array([pa.array(values, pa.string())])
-    assert sum_amounts(column, absurd) == slowly(column, absurd)
+    assert sum_amounts(column) == slowly(column)
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)), LIMITS)
-def test_whole_numbers_are_summed_as_one_by_one(values: list[int], absurd: Decimal) -> None:
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_whole_numbers_are_summed_as_one_by_one(values: list[int]) -> None:
     column = pa.chunked_array([pa.array(values, pa.int64())])
-    assert sum_amounts(column, absurd) == slowly(column, absurd)
+    assert sum_amounts(column) == slowly(column)
+
+
+@given(st.lists(st.decimals(-(10**20), 10**20, allow_nan=False, places=4)))
+def test_decimals_are_summed_as_one_by_one(values: list[Decimal]) -> None:
+    column = pa.chunked_array([pa.array(values, pa.decimal128(38, 4))])
+    assert sum_amounts(column) == slowly(column)
 
 
 def test_a_sum_beyond_64_bits_is_exact() -> None:
     column = pa.chunked_array([pa.array([9_999_999_999_999_998.0] * 3_000)])
-    assert sum_amounts(column, Decimal(10**17)) == 3_000 * Decimal(9_999_999_999_999_998)
+    assert sum_amounts(column) == 3_000 * Decimal(9_999_999_999_999_998)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +150,33 @@ def test_a_sum_beyond_64_bits_is_exact() -> None:
         ([1.1, 2.2], "3.30"),
         ([None, float("nan"), float("inf"), 0.005], "0.00"),
         ([-5.25, 1e30, 9e15], "8999999999999994.75"),
-        (["12.50", " 1 ", "12,5", "1_0", "nan", "", "1e2"], "113.50"),
+        ([135_000_000.02, 169_999_999.99, 0.1 + 0.2], "305000000.31"),
+        (["135000000.02", "0.30000000000000004", "9999999999999999.99"], "10000000135000000.01"),
+        (["12.50", " 1 ", "12,5", "1_0", "nan", "", "1e2", "\t5\u00a0"], "118.50"),
     ],
 )
 def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], amount: str) -> None:
-    assert sum_amounts(pa.chunked_array([pa.array(values)]), Decimal(100_000)) == Decimal(amount)
+    assert sum_amounts(pa.chunked_array([pa.array(values)])) == Decimal(amount)
+
+
+def test_a_currency_without_a_minor_unit_has_whole_amounts() -> None:
+    values = pa.chunked_array([pa.array(["500", "500.50", "500.00", "0.50"])])
+    is_undivided = np.array([True, True, True, False])
+
+    assert read_cents(values, is_undivided).tolist() == [50_000, 0, 50_000, 50]
+
+
+def test_currencies_are_read_in_one_form(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    codes = ["EUR", "eur", "\u00a0EUR\t", "JPY", "EURO", None]
+    rows = [{"transaction_id": n, "amount": "1.50", "currency": c} for n, c in enumerate(codes)]
+    given = {"customer_id": "c", "timestamp": "2024-05-01T00:00:00"}
+    path.write_text("".join(json.dumps({**given, **row}) + "\n" for row in rows))
+
+    found = inspect(path, source("card_feed"))
+
+    assert found.row_counts == {"EUR": 3, "JPY": 1, "XXX": 2}
+    assert found.amounts == {"EUR": Decimal("4.50"), "JPY": Decimal(0), "XXX": Decimal("3.00")}
 
 
 AWS = source("aws_fraud")

@@ -179,7 +179,7 @@ R-1;01.03.2024 09:12:44;L-77;Obst;12.50;EUR;EC;no
 R-2;01.03.2024 09:15;L-78;Buch;30.00;EURO;bar;
 R-3;2024-03-01 09:31:02;L-79;garden;7.25;EUR;EC;no
 R-4;01.03.2024 10:02:10;L-77;food;2,50;EURO;EC;yes
-R-5;01.03.2024 10:03:10;L-77;food;9.999;EUR;EC;yes
+R-5;01.03.2024 10:03:10;L-77;food;9,999;EUR;EC;yes
 """
 MENDED = {
     "currency: {take: currency}": "currency: {constant: EUR}",

@@ -84,8 +84,9 @@ def rows_of(spark: "SparkSession", name: str, folder: Path) -> tuple[Any, list[d
     rows = []
     for row in valid.orderBy("raw_position").collect():
         values = {name: plain(value) for name, value in row.asDict().items() if value is not None}
-        for lineage in ("raw_object", "ingested_at", "event_date", "is_fraud", "label_known_at"):
-            values.pop(lineage, None)
+        for name in ("raw_object", "ingested_at", "event_date", "is_fraud", "label_known_at"):
+            values.pop(name, None)
+        assert len(values.pop("rules")) == len(values["reasons"])
         assert values.pop("schema_version") == case["version"]
         assert values.pop("source_system") == system.name
         # Delays that are drawn from the event's key have a test of their own.

@@ -14,6 +14,7 @@ from contracts.reasons import RejectReason
 from contracts.tables import TABLES
 from sources.declaration import FixedDelay
 from sources.manifest import RawObject
+from sources.rules import Joined
 from sources.sparkov import SPARKOV
 from tests.spark.sparkov_rows import LANDED, V1, raw, validated
 from tests.spark.times import utc
@@ -65,7 +66,7 @@ def test_golden_row_of_the_adapter(spark: "SparkSession", row: dict[str, Any]) -
         "transaction_type": "purchase",
         "channel": "pos",
         "payment_method": "card",
-        "amount": 84.37,
+        "amount": Decimal("84.37"),
         "currency": "USD",
         "country": "US",
         "location_text": "Miami, FL",
@@ -109,6 +110,9 @@ REFUSED: list[tuple[dict[str, Any], list[RejectReason]]] = [
     ({"trans_date": "13/1/19", "trans_time": "0:10"}, [R.UNREADABLE_TIME]),
     ({"trans_time": None}, [R.UNREADABLE_TIME]),
     ({"trans_date": "2019-02-30"}, [R.UNREADABLE_TIME]),
+    ({"trans_date": "1999-12-31"}, [R.IMPLAUSIBLE_TIME]),
+    ({"trans_date": "0001-01-01"}, [R.IMPLAUSIBLE_TIME]),
+    ({"trans_date": "9999-12-31"}, [R.IMPLAUSIBLE_TIME, R.FUTURE_TIME]),
     ({"trans_date": "2019-01-06", "trans_time": "03:00:00"}, []),
     ({"trans_date": "2019-01-06", "trans_time": "03:00:01"}, [R.FUTURE_TIME]),
     ({"acct_num": "7.895E+11"}, [R.DAMAGED_IDENTIFIER]),
@@ -117,7 +121,19 @@ REFUSED: list[tuple[dict[str, Any], list[RejectReason]]] = [
     ({"amt": None}, [R.UNREADABLE_AMOUNT]),
     ({"amt": "12,50"}, [R.UNREADABLE_AMOUNT]),
     ({"amt": "NaN"}, [R.UNREADABLE_AMOUNT]),
-    ({"amt": 0.005}, [R.UNREADABLE_AMOUNT]),
+    ({"amt": 0.005}, [R.EXCESS_DECIMALS]),
+    ({"amt": "1.50000000001"}, [R.EXCESS_DECIMALS]),
+    ({"amt": "1.500"}, []),
+    ({"amt": "10.00\u00a0"}, []),
+    ({"amt": "(12.50)"}, [R.UNREADABLE_AMOUNT]),
+    ({"trans_num": "e\x00"}, [R.UNPRINTABLE_TEXT]),
+    ({"merchant": "m\x9b"}, [R.UNPRINTABLE_TEXT]),
+    ({"merchant": "\tm\n"}, []),
+    ({"category": "\x07"}, [R.UNPRINTABLE_TEXT, R.UNKNOWN_CODE]),
+    ({"city": "\x07"}, []),
+    ({"trans_num": "é" * 256}, []),
+    ({"trans_num": "é" * 257}, [R.OVERLONG_TEXT]),
+    ({"trans_num": "x" * 4000}, [R.OVERLONG_TEXT]),
     ({"amt": "1e400"}, [R.ABSURD_AMOUNT]),
     ({"amt": -0.01}, [R.NEGATIVE_AMOUNT]),
     ({"amt": 100000.01}, [R.ABSURD_AMOUNT]),
@@ -142,6 +158,23 @@ def test_each_reason_refuses_its_row_and_no_other(
         str(changes): one["reasons"] for (changes, _), one in zip(REFUSED, judged, strict=True)
     }
     assert found == {str(changes): [str(r) for r in reasons] for changes, reasons in REFUSED}
+
+
+def test_two_lists_of_parts_never_join_to_one_identifier(spark: "SparkSession") -> None:
+    from spark.transforms.adapt import value_of
+
+    parts = [("a", None), (None, "a"), ("a-", "b"), ("a", "-b"), ("a\\", "b"), ("a\\-b", None)]
+    frame = spark.createDataFrame([*parts, (None, None)], "x string, y string")
+    types = dict(frame.dtypes)
+    rule = Joined(("x", "y"), "-")
+
+    rows = frame.select(value_of(rule, types, is_identifier=True), value_of(rule, types)).collect()
+
+    identifiers = [row[0] for row in rows]
+    assert identifiers[:2] == ["a-", "-a"]
+    assert len(set(identifiers)) == len(rows)
+    assert rows[-1][:] == (None, None)
+    assert rows[0][1] == "a", "the parts of an address may be absent"
 
 
 @pytest.mark.parametrize("currency", ["usd", "EURO", None, "ZZZ"])
@@ -170,7 +203,7 @@ def test_every_reason_has_a_test_that_names_it() -> None:
 def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
     spark: "SparkSession", row: dict[str, Any]
 ) -> None:
-    amounts = [84.37, 0.1 + 0.2, "19.999", 1e15, "1e400", -5.5]
+    amounts = [84.37, "0.30000000000000004", "135000000.02", 1e15, "1e400", -5.5]
     rows = [{**row, "amt": amount} for amount in amounts]
 
     judged = validated(spark, rows).orderBy("raw_position")
@@ -178,8 +211,8 @@ def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
     assert dict(judged.dtypes)["amount"] == "decimal(18,2)"
     assert [one["amount"] for one in judged.collect()] == [
         Decimal("84.37"),
-        Decimal("0.30"),
         None,
+        Decimal("135000000.02"),
         Decimal("1000000000000000.00"),
         None,
         Decimal("-5.50"),
@@ -256,7 +289,7 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
     from spark.transforms.deduplicate import deduplicate
 
     def batch_row(event: str, content: str, position: int, reasons: list[str]) -> tuple[Any, ...]:
-        return ("s", event, content, "new", position, LANDED, reasons)
+        return ("s", event, content, "new", position, LANDED, reasons, [])
 
     batch = spark.createDataFrame(
         [
@@ -270,7 +303,7 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
             batch_row("a", "1", 7, ["negative_amount"]),
         ],
         "source_system string, event_id string, content_hash string, raw_object string,"
-        " raw_position bigint, ingested_at timestamp, reasons array<string>",
+        " raw_position bigint, ingested_at timestamp, reasons array<string>, rules array<string>",
     )
     known = spark.createDataFrame(
         [("s", "b", "1", "old", 0), ("s", "c", "1", "old", 1), ("s", "d", "1", "new", 6)],

@@ -1,0 +1,122 @@
+"""What a value may be, by the class of its column.
+
+Landing, Spark and `sources check` read these rules. Text is made canonical first: characters that
+are not displayed are removed, blanks of any kind become a plain one, blanks at the ends are
+removed, and the rest is put into Unicode NFC. A text that then has a control character or is too
+long is refused. Patterns are written for Python's `re` and for java.util.regex alike.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+
+class ValueClass(StrEnum):
+    """Class of a mapped column, which decides how its values are read and what is refused."""
+
+    IDENTIFIER = "identifier"
+    CODE = "code"
+    NAME = "name"
+    LIST = "list of codes"
+    ADDRESS = "address, of which only the region is stored"
+    MONEY = "money"
+    PLACE = "coordinate"
+    TIME = "time"
+    POSITION = "position"
+
+
+CONTROL: Final = "[\x00-\x1f\x7f-\x9f]"
+"""Control characters, C0 and C1. Postgres stores no text with the first, NUL."""
+NOT_DISPLAYED: Final = (
+    "[\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Format characters and others that are not displayed: Unicode's Default_Ignorable_Code_Point, and
+the marks of interlinear annotations."""
+SEPARATOR: Final = "[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Unicode's space and line separators, except the plain blank."""
+ENDS: Final = "\t\n\v\f\r \x85"
+"""Blanks that are removed at the ends of a text, whose separators are plain blanks by then."""
+
+LONGEST: Final[Mapping[ValueClass, int]] = {
+    ValueClass.IDENTIFIER: 256,
+    ValueClass.CODE: 64,
+    ValueClass.NAME: 256,
+    ValueClass.LIST: 1_024,
+}
+"""Most characters of a text. Postgres' index rows have at most 2,704 bytes: two identifiers of four
+bytes a character fit into a key, with the codes and names beside them."""
+
+NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?"
+"""A whole text that every engine reads as the same number; each anchors it differently.
+
+An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
+"""
+MONEY_WHOLE_DIGITS: Final = 16
+MONEY_DECIMALS: Final = 2
+"""Digits of an amount that decimal(18,2) stores. Amounts are exact decimals: one with more decimals
+than these, or than the minor unit of its currency, is refused and not rounded."""
+
+PLAUSIBLE_DATES: Final = (date(2000, 1, 1), date(2099, 12, 31))
+"""First and last date of a payment, for a source that declares none: neither a clock that starts in
+1970 nor a date that stands for none, as 9999-12-31."""
+POSSIBLE_DATES: Final = (date(1900, 1, 1), date(2199, 12, 31))
+"""First and last date that a source may declare. The first version of a party starts in 1900."""
+
+VALUES: Final[Mapping[str, ValueClass]] = {
+    **dict.fromkeys(
+        ("event_id", "customer_id", "instrument_id", "counterparty_id", "device_id", "ip_hash"),
+        ValueClass.IDENTIFIER,
+    ),
+    **dict.fromkeys(
+        (
+            *("event_at_precision", "counterparty_type", "transaction_type", "channel"),
+            *("payment_method", "currency", "country", "is_fraud", "scenario"),
+        ),
+        ValueClass.CODE,
+    ),
+    "merchant_category": ValueClass.NAME,
+    "source_flags": ValueClass.LIST,
+    "location_text": ValueClass.ADDRESS,
+    "source_sequence": ValueClass.POSITION,
+    **dict.fromkeys(("event_at", "label_known_at"), ValueClass.TIME),
+    **dict.fromkeys(
+        ("transaction_lat", "transaction_lon", "home_lat", "home_lon"), ValueClass.PLACE
+    ),
+    **dict.fromkeys(
+        (
+            *("amount", "payer_balance_before", "payer_balance_after"),
+            *("payee_balance_before", "payee_balance_after"),
+        ),
+        ValueClass.MONEY,
+    ),
+}
+"""The class of each column that a mapping may fill."""
+
+
+def canonical(text: str) -> str:
+    r"""Return the one form of a text under which it identifies something.
+
+    >>> canonical("\u00a0Cafe\u0301\u200b ") == "Caf\u00e9"
+    True
+    """
+    displayed = re.sub(NOT_DISPLAYED, "", text)
+    return unicodedata.normalize("NFC", re.sub(SEPARATOR, " ", displayed).strip(ENDS))
+
+
+def flaw(text: str, value_class: ValueClass) -> str | None:
+    r"""Return why a text is no value of its class, or None.
+
+    >>> flaw("e1\x00", ValueClass.IDENTIFIER)
+    'has the control character U+0000'
+    """
+    if control := re.search(CONTROL, text):
+        return f"has the control character U+{ord(control[0]):04X}"
+    longest = LONGEST.get(value_class)
+    if longest is not None and len(text) > longest:
+        return f"is longer than the {longest} characters of a {value_class}"
+    return None

@@ -21,7 +21,6 @@ from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
 from lake.dates import rows_on
 from sources.registry import source as declared
-from warehouse import staging_sums, transform
 from warehouse.load_plan import SOURCES
 
 AUDIT_SCHEMA: Final = "production_audit"
@@ -86,6 +85,8 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
         BuildFailed: when another build has replaced this one.
     """
     import psycopg
+
+    from warehouse import staging_sums, transform
 
     dates = list(built.dates)
     source = declared(built.window.source)

@@ -35,7 +35,7 @@ def test_what_the_job_wrote_passes(line: Line) -> None:
             ],
             {
                 "transactions.currency.form",
-                "transactions.customer_id.form",
+                "transactions.customer_id.length",
                 "transactions.days.precise_places.between",
                 "transactions.days.payments_without_customer.between",
                 "transactions.days.labels_known_too_early.between",

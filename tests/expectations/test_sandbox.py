@@ -56,7 +56,7 @@ def test_the_sandbox_is_judged_against_the_processed_snapshot_it_was_made_from(l
                 "features.customer_transaction_count_7d.between",
                 "features.customer_transaction_count_7d.not_below_customer_transaction_count_1d",
                 "features.home_distance_km.on_earth",
-                "features.customer_id.form",
+                "features.customer_id.length",
             },
         ),
         (

@@ -52,7 +52,7 @@ def test_faults_in_staging_close_the_gate(spoiled: Any) -> None:
         "transactions.lake.amount.equals_amount_before",
         "labels.lake.is_fraud.equals_is_fraud_before",
         "features.lake.amount.equals_amount_before",
-        "customers.customer_id.form",
+        "customers.customer_id.length",
         *(f"{name}.lake.content.equals_content_before" for name in ("transactions", "customers")),
     } == spoiled.closed_by(result)
     (lost,) = [c for c in result.checks if c.name == "transactions.lake.rows.equals_rows_before"]

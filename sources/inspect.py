@@ -23,6 +23,8 @@ from sources.rules import Constant, Rule, columns_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FEW_LINES: Final = 20
+"""Lines that are not UTF-8 in a sound file, at most: these are damaged, more are an encoding."""
 _POINTER: Final = b"version https://git-lfs"
 
 
@@ -138,7 +140,7 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
         if unreadable > most:
             body.seek(0)
             count, first = text.undecodable(body)
-            if count > most:
+            if count > max(most, _FEW_LINES):
                 raise ValueError(
                     f"{count} of its lines, the first of them line {first}, are not UTF-8 text:"
                     " write it as UTF-8"

@@ -207,7 +207,7 @@ def test_bytes_that_are_no_text_are_a_printable_sentence(
     assert len(problem) < 1000
 
 
-@pytest.mark.parametrize(("words", "is_refused"), [(30, True), (1, False)])
+@pytest.mark.parametrize(("words", "is_refused"), [(30, True), (20, False)])
 def test_rows_in_another_encoding_are_a_sentence_unless_they_are_few(
     words: int, is_refused: bool, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from sources import text
 from sources.currencies import ISO_4217, UNDIVIDED, UNKNOWN_CURRENCY
 from sources.declaration import Source, Version
 from sources.event_dates import days_of
-from sources.money import read_cents, total
+from sources.money import as_text, read_cents, total
 from sources.parquet_types import name_of
 from sources.rules import Constant, Rule, columns_of
 
@@ -177,8 +177,8 @@ def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray
     def known(code: str) -> str:
         return code if code in ISO_4217 else UNKNOWN_CURRENCY
 
-    values = table.column(column).to_pylist()
-    canonical_of = {value: canonical(str(value or "")).upper() for value in set(values)}
+    values = as_text(table.column(column)).to_pylist()
+    canonical_of = {value: canonical(value or "").upper() for value in set(values)}
     codes = sorted({known(code) for code in canonical_of.values()})
     places = {value: codes.index(known(code)) for value, code in canonical_of.items()}
     return codes, np.array([places[value] for value in values], dtype=np.int64)

@@ -26,6 +26,24 @@ def total(cents: "NDArray[np.int64]") -> Decimal:
     return Decimal(int(high.sum()) * _HALF + int(low.sum())).scaleb(-MONEY_DECIMALS)
 
 
+def as_text(values: Any) -> Any:
+    """Return an Arrow column as text; bytes that are not UTF-8 become a replacement character.
+
+    A writer of Parquet may call any bytes a text.
+    """
+    import pyarrow as pa
+
+    texts = values.cast(pa.string())
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        written = texts.cast(pa.binary()).to_pylist()
+        return pa.chunked_array(
+            [[None if one is None else one.decode(errors="replace") for one in written]]
+        )
+    return texts
+
+
 def read_cents(
     values: Any, is_undivided: "NDArray[np.bool_] | bool" = False
 ) -> "NDArray[np.int64]":
@@ -62,7 +80,7 @@ def _of_texts(values: Any) -> "NDArray[np.int64]":
     import pyarrow as pa
     from pyarrow import compute
 
-    written = compute.utf8_trim(values.cast(pa.string()), " ")
+    written = compute.utf8_trim(as_text(values), " ")
     matches = compute.fill_null(compute.match_substring_regex(written, _PLAIN), False)
     is_plain = np.asarray(matches.to_numpy(zero_copy_only=False), dtype=bool)
     cents = np.zeros(len(values), dtype=np.int64)

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS, PersonalData
+from contracts.printable import printable
 from contracts.reasons import DESCRIPTIONS, RejectReason
 from sources.declaration import Source
 from sources.errors import SourceError
@@ -200,7 +201,7 @@ def lines(report: Report) -> Iterator[str]:
         yield ""
         yield f"row {number}"
         width = max(map(len, row))
-        yield from (f"  {name:<{width}}  {value}" for name, value in row.items())
+        yield from (f"  {name:<{width}}  {printable(str(value))}" for name, value in row.items())
     yield ""
     yield (
         f"{report.accepted} rows would pass ({report.labels} of them with a label),"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contracts.values import NUMBER
 from sources import text
 from sources.inspect import Finding, inspect
-from sources.money import read_cents, total
+from sources.money import as_text, read_cents, total
 from sources.registry import source
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
@@ -177,6 +177,15 @@ def test_currencies_are_read_in_one_form(tmp_path: Path) -> None:
 
     assert found.row_counts == {"EUR": 3, "JPY": 1, "XXX": 2}
     assert found.amounts == {"EUR": Decimal("4.50"), "JPY": Decimal(0), "XXX": Decimal("3.00")}
+
+
+def test_bytes_that_are_no_text_are_neither_money_nor_a_currency() -> None:
+    values = pa.chunked_array(
+        [pa.array([b"1.50", b"1.\xff50", None], pa.binary()).view(pa.string())]
+    )
+
+    assert read_cents(values).tolist() == [150, 0, 0]
+    assert as_text(values).to_pylist() == ["1.50", "1.\ufffd50", None]
 
 
 AWS = source("aws_fraud")

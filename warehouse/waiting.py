@@ -40,14 +40,17 @@ class WaitingWindow:
 def waiting_windows(dsn: str) -> list[WaitingWindow]:
     """Return the windows that wait, the one that waits longest first.
 
-    A window that passed a stage again waits again for the next one. Scores are expected of windows
+    A window that passed a stage again waits again for the next one. A closed window, which landed
+    without rows, waits for none. Scores are expected of windows
     that were built since their source has a champion.
     """
     with psycopg.connect(dsn) as connection:
         finished: dict[str, dict[Stage, datetime]] = {}
         for key, stage, at in connection.execute(
             "select window_key, stage, max(finished_at) from staging.run_ledger"
-            " where stage = any(%s) and window_key like '%%@%%' group by window_key, stage",
+            " where stage = any(%s) and window_key like '%%@%%' and (stage <> 'land' or run_id in"
+            " (select run_id from staging.run_balances where rows_out > 0))"
+            " group by window_key, stage",
             ([str(stage) for stage in WINDOW_STAGES],),
         ):
             finished.setdefault(key, {})[Stage(stage)] = at

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from contracts.assets import DAG_OF_STAGE
+from contracts.results import Balance
 from contracts.settings import Settings
 from contracts.stage_results import (
     BuildResult,
@@ -28,8 +29,10 @@ pytestmark = pytest.mark.postgres
 _NOON = datetime(2024, 5, 9, 12, tzinfo=UTC)
 _DAY, _SHOP = "sparkov@2024-05-01", "handbook@2024-05-01--2024-05-02"
 _LANDED = {
-    "manifest": "m", "sequence": 1, "objects": 1, "new_objects": 1, "bytes": 1, "problems": ()
+    "manifest": "m", "sequence": 1, "objects": 1, "new_objects": 1, "bytes": 1, "problems": (),
+    "balances": (Balance("sparkov", "USD", rows_in=2, rows_out=2),),
 }  # fmt: skip
+_CLOSED = {**_LANDED, "balances": (Balance("sparkov", "XXX", rows_in=0, rows_out=0),)}
 _KINDS: dict[Stage, type[StageResult]] = {
     Stage.LAND: LandResult,
     Stage.PROCESS: ProcessResult,
@@ -52,8 +55,10 @@ def dsn(warehouse: Settings) -> Iterator[str]:
         )
 
 
-def _finish(dsn: str, window: str, stage: Stage, minutes: int) -> None:
-    given: dict[str, Any] = _LANDED if stage is Stage.LAND else {}
+def _finish(
+    dsn: str, window: str, stage: Stage, minutes: int, landed: dict[str, Any] = _LANDED
+) -> None:
+    given: dict[str, Any] = landed if stage is Stage.LAND else {}
     at = _NOON + timedelta(minutes=minutes)
     result = result_of(_KINDS[stage], window, f"{stage} {window} {minutes}", **given)
     ledger.record(dsn, result, at, at)
@@ -95,6 +100,13 @@ def test_a_window_that_landed_again_waits_again(dsn: str) -> None:
     for number, stage in enumerate((Stage.PREPARE, Stage.LOAD, Stage.BUILD)):
         _finish(dsn, _DAY, stage, 62 + number)
     assert _waiting(dsn) == []
+
+
+def test_a_closed_window_waits_for_no_stage_until_it_has_rows(dsn: str) -> None:
+    _finish(dsn, _DAY, Stage.LAND, 0, _CLOSED)
+    assert _waiting(dsn) == []
+    _finish(dsn, _DAY, Stage.LAND, 1)
+    assert _waiting(dsn) == [(_DAY, Stage.PROCESS)]
 
 
 def test_windows_come_with_the_longest_wait_first(dsn: str) -> None:

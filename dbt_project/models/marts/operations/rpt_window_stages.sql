@@ -15,6 +15,28 @@ models as (
     select * from {{ ref('stg_model__versions') }}
 ),
 
+balances as (
+    select * from {{ ref('stg_platform__balances') }}
+),
+
+-- A closed window lands without rows, and waits for no stage.
+landings_with_rows as (
+    select distinct run_id
+    from balances
+    where stage = 'land' and rows_out > 0
+),
+
+finished as (
+    select
+        runs.window_key,
+        runs.stage,
+        runs.finished_at
+    from runs
+    left join landings_with_rows
+        on runs.run_id = landings_with_rows.run_id
+    where runs.stage <> 'land' or landings_with_rows.run_id is not null
+),
+
 -- Windows of sources: results of the platform itself have no source.
 times as (
     select
@@ -32,7 +54,7 @@ times as (
             as build_finished_at,
         max(case when stage = 'score' then finished_at end)
             as score_finished_at
-    from runs
+    from finished
     where
         window_key like '%@%'
         and stage in ('land', 'process', 'prepare', 'load', 'build', 'score')

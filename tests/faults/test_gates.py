@@ -119,7 +119,7 @@ def test_gate_processed_on_a_delivery_of_too_many_bad_rows(line: "Watched") -> N
 
     line.deliver(DAY.span, tenth_negative)
 
-    share = "10.0 % of 50 rows refused, limit 5 %: 5 negative_amount, first in row 0 of sparkov/"
+    share = "10.1 % of 616 rows refused, limit 5 %: 62 negative_amount, first in row 0 of sparkov/"
     refused(line, Gate.PROCESSED, share, Stage.LAND, Stage.PROCESS)
 
     line.deliver(DAY.span)

@@ -37,7 +37,7 @@ LANDED = datetime(2026, 1, 1, tzinfo=UTC)
 SOUND = {"id": "sound", "customer": "C1", "merchant": "m1", "amount": "12.50", "currency": "EUR"}
 # A file an example: each takes Spark a second, and none is worth the minutes of shrinking.
 FEW = settings(
-    max_examples=6,
+    max_examples=4,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -331,5 +331,6 @@ def test_a_quarantine_that_another_run_has_changed_is_not_redriven(
     from spark.jobs.redrive import QuarantineMovedError
 
     stale = replace(story, redriven=story.processed)
-    with pytest.raises(QuarantineMovedError, match=r"has 4 rows .* recorded 8.*process_transactions"):
+    message = r"has 4 rows .* recorded 8.*process_transactions"
+    with pytest.raises(QuarantineMovedError, match=message):
         redrive(line, stale, "stale")

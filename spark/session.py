@@ -89,6 +89,6 @@ def driver_loss_explained() -> Iterator[None]:
         if not _LOST.search(str(error)):
             raise
         raise DriverLostError(
-            "Spark's driver was lost during the job, and nothing half written was published: run"
-            " the task again once `make status` shows spark as ready."
+            "Spark's driver was lost during the job. No incomplete table was published: run the"
+            " task again once `make status` shows spark as ready."
         ) from error

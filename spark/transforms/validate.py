@@ -143,8 +143,9 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
     >>> judged.rules[3]
     'the amount is below zero'
     """
-    broken = {reason: f"broken_{reason}" for reason in refusals(source)}
-    judged = df.withColumns({broken[reason]: rule for reason, rule in refusals(source).items()})
+    rule_of = refusals(source)
+    broken = {reason: f"broken_{reason}" for reason in rule_of}
+    judged = df.withColumns({broken[reason]: rule for reason, rule in rule_of.items()})
     # Not array_compact, with which Spark interprets each condition instead of compiling it.
     codes = F.concat_ws(
         ",", *(F.when(F.col(name).isNotNull(), str(reason)) for reason, name in broken.items())

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = pytest.mark.spark
-MAPPINGS = Path(__file__).parent / "hostile"
+MAPPINGS = Path(__file__).resolve().parents[1] / "sources/hostile"
 LANDED = datetime(2026, 1, 1, tzinfo=UTC)
 SOUND = {"id": "sound", "customer": "C1", "merchant": "m1", "amount": "12.50", "currency": "EUR"}
 # A file an example: each takes Spark a second, and none is worth the minutes of shrinking.

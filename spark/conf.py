@@ -44,7 +44,6 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "4",
         # Spark checks a limit in bytes for each row; the limit in rows suffices.
         "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
-        "spark.python.daemon.module": "spark.worker_daemon",
         # A day of a source needs about 300 classes. With the default of 100, all are evicted before
         # the next day, which generates and compiles them again.
         "spark.sql.codegen.cache.maxEntries": "2000",

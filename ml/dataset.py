@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FEATURES_TABLE: Final = "sandbox.features"
 LABELS_TABLE: Final = "processed.labels"
+_EPOCH: Final = date(1970, 1, 1)
 _KEY: Final = ["source_system", "event_id"]
 _ORDER: Final = [(name, "ascending") for name in ("event_at", "source_system", "event_id")]
 _STATEMENT: Final = (*_KEY, "is_fraud", "label_source", "known_at")
@@ -59,19 +60,18 @@ def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
     Raises:
         LookupError: when the source has none.
     """
-    import pyarrow.compute as pc
-
-    scan = catalog.load_table(FEATURES_TABLE).scan(
-        of_source(source), ("event_date",), snapshot_id=snapshot
+    table = catalog.load_table(FEATURES_TABLE)
+    files = table.scan(of_source(source), snapshot_id=snapshot).plan_files()
+    # Bounds select the files: the newest one may have rows of other sources only.
+    for days in sorted({task.file.partition[0] for task in files}, reverse=True):
+        day = _EPOCH + timedelta(days=days)
+        condition = f"{of_source(source)} and event_date = '{day}'"
+        rows = table.scan(condition, ("event_date",), snapshot_id=snapshot, limit=1).to_arrow()
+        if rows.num_rows:
+            return day
+    raise LookupError(
+        f"Sandbox has no features of {source} yet: run land_transactions for it first."
     )
-    with scan.to_arrow_batch_reader() as batches:
-        days = [pc.max(batch["event_date"]).as_py() for batch in batches if batch.num_rows]
-    if not days:
-        raise LookupError(
-            f"Sandbox has no features of {source} yet: run land_transactions for it first."
-        )
-    last: date = max(days)
-    return last
 
 
 def read_features(

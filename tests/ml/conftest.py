@@ -135,6 +135,9 @@ class Lake:
         ):
             rows = pa.concat_tables(parts)
             table = self.catalog.create_table_if_not_exists(name, schema=rows.schema)
+            if table.spec().is_unpartitioned():
+                with table.update_spec() as spec:
+                    spec.add_identity("event_date")
             table.overwrite(rows)
             current = table.current_snapshot()
             assert current is not None

@@ -1,6 +1,6 @@
 {#
     What is known as of a date. A label counts when it was known before the end of that day, a
-    payment when it was delivered by then. Without the variable `as_of` everything is known.
+    payment when it was delivered by then. Without the variable `as_of`, everything is known.
 #}
 
 {# The last business date whose knowledge is used, as a date. #}
@@ -22,9 +22,9 @@
 {% macro clear_reports() -%}
     {%- for node in graph.nodes.values()
         if node.resource_type == "model" and node.schema == "production_as_known" -%}
-        {%- set held = existing(node.schema, node.alias) -%}
-        {%- if held is not none -%}
-            {%- do adapter.drop_relation(held) -%}
+        {%- set relation = existing(node.schema, node.alias) -%}
+        {%- if relation is not none -%}
+            {%- do adapter.drop_relation(relation) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do run_query("commit") -%}

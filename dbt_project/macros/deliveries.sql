@@ -1,6 +1,6 @@
 {#
     The business date on which a row became known: the last date in the name of its delivery, which
-    stands in the Raw object's key, else the date on which that landed.
+    is part of the Raw object's key, else the date on which that landed.
 #}
 {% macro delivered_date(raw_object, landed_at) -%}
     coalesce(

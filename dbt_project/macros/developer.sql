@@ -1,8 +1,8 @@
 {#
     The target `dev` makes tables whole, in the developer's own schema, of a few business dates of
     STAGING: the last `developer_days` up to `as_of`. Without that variable it is the newest date
-    loaded, of `source` where that is given. With `dates`, and the line's other variables, slices are
-    built as the line builds them.
+    loaded, of `source` where that is given. With `dates`, and the pipeline's other variables, slices
+    are built as the pipeline builds them.
 #}
 
 {# Whether tables are made of a few dates; a unit test brings its own rows. #}

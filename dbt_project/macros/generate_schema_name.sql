@@ -1,7 +1,7 @@
 {#
-    The folder's schema is the schema; marts are built where only the gate looks. As known on another
-    date, reports are built beside PRODUCTION, from its facts. What a developer builds is all in one
-    schema.
+    The folder decides the schema. Marts are built in `production_audit`, which only the gate reads.
+    Reports as known on another date are built in `production_as_known`, from the facts of PRODUCTION.
+    The target `dev` builds everything in the developer's schema.
 #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- set schema = (custom_schema_name or target.schema) | trim -%}

@@ -2,7 +2,7 @@
     How many frauds will be known once the labels of a date have matured. Declared in
     dbt_project.yml:
         maturity_days  age in days at which the labels of a date count as complete
-        cohort_days    how many dates, the youngest that have matured, tell how long labels take
+        cohort_days    how many dates, the youngest that have matured, label delays are estimated from
     A delay is the days from a payment until it was known to be fraud.
 #}
 

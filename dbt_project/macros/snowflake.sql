@@ -9,7 +9,7 @@
     date_part(hour, convert_timezone('UTC', {{ instant }}))::integer
 {%- endmacro %}
 
-{# Snowflake's own would be a date, a server that stands in for it makes a timestamp of it. #}
+{# Cast to a date: fakesnow, which the tests use, returns a timestamp. #}
 {% macro snowflake__add_days(date, days) -%}
     dateadd(day, ({{ days }})::integer, {{ date }})::date
 {%- endmacro %}
@@ -81,7 +81,7 @@
     qualify row_number() over (partition by {{ partition_by }} order by {{ order_by }}) = 1
 {%- endmacro %}
 
-{# Each statement is a transaction of its own unless one was begun. #}
+{# Snowflake commits each statement unless a transaction was begun. #}
 {% macro snowflake__replaced(target, statements) -%}
     begin;
     {{ statements }};
@@ -89,10 +89,10 @@
 {%- endmacro %}
 
 {#
-    As on Postgres: a table of the contract is made and then filled, so that a key and a null that
-    is not allowed are told of wherever they are enforced. The query of a slice is copied first, in
-    the contract's types too: a slice of recent runs reads what is about to be deleted. Its table is
-    transient, not temporary: the adapter names it by a schema.
+    As on Postgres, a mart's table is created from its contract and then filled, so that a duplicate
+    key or a forbidden null fails wherever the warehouse enforces it. The query of a slice is copied
+    first, in the contract's types too, because a slice of recent runs reads the rows that are about
+    to be deleted. Its table is transient, not temporary, because the adapter names it by a schema.
 #}
 {% macro snowflake__create_table_as(temporary, relation, compiled_code, language="sql") -%}
     {%- set is_mart = config.get("contract").enforced -%}
@@ -116,7 +116,7 @@
     {%- endif %}
 {%- endmacro %}
 
-{# The adapter's own would take a view where it can. #}
+{# The adapter's default is a view where possible. #}
 {% macro dbt_snowflake_get_tmp_relation_type(strategy, unique_key, language) %}
     {{ return("table") }}
 {% endmacro %}

@@ -1,8 +1,8 @@
 {#
-    Versions of parties, from what payments tell of them. A change point is a payment, the last of
-    its instant, that shows other attributes than the one before it. A build reads the payments of
-    its own dates and the versions that are held; later payments only of parties whose attributes
-    at the end of these dates are no longer what they were. Why that is enough:
+    Versions of parties, derived from their payments. A change point is a payment, the last of its
+    instant, whose attributes differ from those of the payment before it. A build reads the payments
+    of its own dates and the versions in the table. It reads later payments only of parties whose
+    attributes at the end of these dates have changed. Why that is enough:
     docs/decisions/0015-versions-come-from-payments.md
 #}
 
@@ -30,7 +30,7 @@
 {% macro change_points(payments, key, attributes) -%}
     {%- set columns = "source_system, " ~ key ~ ", " ~ attributes | join(", ") -%}
     {%- set fact = built("fct_transactions") if execute and is_incremental() -%}
-    with spoken as (
+    with observed as (
         select
             {{ columns }},
             event_at as changed_at,
@@ -42,14 +42,14 @@
         where {{ key }} is not null
     ),
 
-    last_spoken as (
+    last_observed as (
         select {{ columns }}, changed_at
-        from spoken
+        from observed
         where next_at is null or next_at > changed_at
     ),
 
     {% if fact -%}
-    held as (
+    existing_versions as (
         select
             {{ columns }},
             changed_at,
@@ -60,9 +60,9 @@
     ),
 
     known as (
-        select {{ columns }}, changed_at from last_spoken
+        select {{ columns }}, changed_at from last_observed
         union all
-        select {{ columns }}, changed_at from held where not is_renewed
+        select {{ columns }}, changed_at from existing_versions where not is_renewed
     ),
 
     {{ followers(fact, key, attributes) }}
@@ -74,7 +74,7 @@
     ),
     {%- else -%}
     points as (
-        select {{ columns }}, changed_at from last_spoken
+        select {{ columns }}, changed_at from last_observed
     ),
     {%- endif %}
 
@@ -123,9 +123,9 @@
 
 
 {#
-    CTEs that end in `followers`: of each party that ends a range of the build's dates with other
-    attributes than were held, the first payment after it. Nothing else that was no change point
-    can become one.
+    CTEs that end in `followers`: the first payment after each range of the build's dates, for each
+    party whose attributes at the end of the range differ from those in the table. No other payment
+    can become a change point.
 #}
 {% macro followers(fact, key, attributes) -%}
     {%- set ranges = var("dates", none) or [] -%}
@@ -149,14 +149,14 @@
     ),
 
     affected as (
-        select {{ party | join(", ") }} from last_spoken
+        select {{ party | join(", ") }} from last_observed
         union
-        select {{ party | join(", ") }} from held where is_renewed
+        select {{ party | join(", ") }} from existing_versions where is_renewed
     ),
 
     past as (
         select {{ party | join(", ") }}, {{ attributes }}, changed_at, valid_to
-        from held
+        from existing_versions
     ),
 
     fresh as (
@@ -192,7 +192,7 @@
     ),
 
     {% endfor -%}
-    turned as (
+    changed_parties as (
         select * from past_ends
         except
         select * from fresh_ends
@@ -208,18 +208,18 @@
             payments.event_at as changed_at,
             row_number() over (
                 partition by
-                    payments.source_system, payments.{{ key }}, turned.last_date
+                    payments.source_system, payments.{{ key }}, changed_parties.last_date
                 order by
                     payments.event_at asc,
                     payments.source_sequence desc,
                     payments.event_id desc
             ) as nth
         from {{ fact }} as payments
-        inner join turned
+        inner join changed_parties
             on
-                payments.source_system = turned.source_system
-                and payments.{{ key }} = turned.{{ key }}
-                and payments.event_date > turned.last_date
+                payments.source_system = changed_parties.source_system
+                and payments.{{ key }} = changed_parties.{{ key }}
+                and payments.event_date > changed_parties.last_date
         where
             {{ in_system("payments.source_system") }}
             {#- A literal, by which the index is searched. -#}
@@ -238,8 +238,8 @@
 
 
 {#
-    Dates outside the build's own whose payments have another version of a party than readers see:
-    of each pair of an old and a new version of a party that overlap, the payments in between.
+    Dates outside the build's dates whose payments now have another version of a party than in
+    PRODUCTION: the payments in the overlap of each old and new version of a party.
 #}
 {% macro renewed_dates() -%}
     {%- set fact = built("fct_transactions") -%}
@@ -253,14 +253,14 @@
             {%- do parties.append((dimension, shown, key)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- set found = [] -%}
+    {%- set dates = [] -%}
     {%- for dimension, shown, key in parties -%}
         {%- set moved = moved_versions(dimension, shown, key) -%}
         {%- set since = run_query(
             "select min(" ~ utc_date("moved.since") ~ ") from (" ~ moved ~ ") as moved"
         ).columns[0].values()[0] -%}
         {%- if since is not none -%}
-            {%- do found.extend(run_query(
+            {%- do dates.extend(run_query(
                 "select distinct payments.event_date from " ~ fact ~ " as payments"
                 ~ " inner join (" ~ moved ~ ") as moved"
                 ~ " on payments." ~ key ~ " = moved." ~ key
@@ -272,7 +272,7 @@
             ).columns[0].values()) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(found | unique | sort | list) }}
+    {{ return(dates | unique | sort | list) }}
 {%- endmacro %}
 
 

@@ -21,7 +21,7 @@ _COUNTED = {
     ("dim_customers", "customers"): "fct_transactions_refers_to_dim_customers",
     ("dim_merchants", "merchants"): "fct_transactions_refers_to_dim_merchants",
     ("rpt_data_quality", "by_date"): "rpt_data_quality_reconciles_with_fct_quarantined_records",
-    ("rpt_fraud_delays", "told"): "rpt_fraud_delays_reconciles_with_rpt_fraud_daily",
+    ("rpt_fraud_delays", "first_fraud_labels"): "rpt_fraud_delays_reconciles_with_rpt_fraud_daily",
     ("rpt_fraud_rolling", "ends"): "rpt_fraud_rolling_reconciles_with_rpt_fraud_daily",
     (
         "rpt_maturity_backtest",

@@ -23,8 +23,8 @@ all_transactions as (
 ),
 
 {% set shown = existing("production", "fct_transactions") if execute -%}
--- Only what a date of the build had may be gone: of other currencies no
--- payment is looked for.
+-- Only the currencies that these dates had may have lost all payments; others
+-- are not searched for.
 was_paid as (
     select distinct currency
     from {{ shown or ref('fct_transactions') }}
@@ -36,16 +36,18 @@ paid as (
     from transactions
     {% if is_incremental() %}
         union
-        select held.currency
-        from {{ this }} as held
+        select current_rows.currency
+        from {{ this }} as current_rows
         where
-            not held.is_listed
+            not current_rows.is_listed
             and (
-                held.currency not in (select was_paid.currency from was_paid)
+                current_rows.currency not in (
+                    select was_paid.currency from was_paid
+                )
                 or exists (
                     select 1
                     from all_transactions
-                    where all_transactions.currency = held.currency
+                    where all_transactions.currency = current_rows.currency
                 )
             )
     {% endif %}

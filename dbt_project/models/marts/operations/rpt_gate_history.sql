@@ -12,20 +12,20 @@ with checks as (
     select *
     from {{ ref('fct_gate_results') }}
     {% if is_incremental() %}
-        -- Whole dates, as far back as checks may have come since.
+        -- Whole dates, since the day before the newest: checks may come late.
         where
             checked_date >= (
                 select
                     coalesce(
-                        {{ add_days('max(held.checked_date)', -1) }},
+                        {{ add_days('max(existing_rows.checked_date)', -1) }},
                         date '1970-01-01'
                     )
-                from {{ this }} as held
+                from {{ this }} as existing_rows
             )
     {% endif %}
 ),
 
-judgements as (
+evaluations as (
     select
         gate,
         source_system,
@@ -60,7 +60,7 @@ final as (
         sum(failed_info_count)::bigint as failed_info_count,
         min(checked_at) as first_checked_at,
         max(checked_at) as last_checked_at
-    from judgements
+    from evaluations
     group by gate, source_system, checked_date
 )
 

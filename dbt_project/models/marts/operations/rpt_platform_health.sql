@@ -16,14 +16,14 @@ tasks as (
 ),
 
 -- A redrive also restates the totals of its window under the stage process:
--- these rows have counted when they were processed.
+-- these rows were counted when they were processed.
 redrives as (
     select distinct run_id
     from runs
     where stage = 'redrive'
 ),
 
--- A run stands in the fact once for each of its currencies.
+-- The fact has a row per run and currency.
 single_runs as (
     select
         run_id,

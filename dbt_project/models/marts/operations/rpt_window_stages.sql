@@ -70,7 +70,7 @@ champions as (
 ),
 
 -- Scores are expected of windows that were built since there is a champion.
-judged as (
+with_champions as (
     select
         times.*,
         coalesce(champions.first_promoted_at <= times.build_finished_at, false)
@@ -114,7 +114,7 @@ waiting as (
                 ) and has_champion
                 then 'score'
         end as next_stage
-    from judged
+    from with_champions
 ),
 
 final as (

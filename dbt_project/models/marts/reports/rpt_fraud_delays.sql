@@ -18,11 +18,11 @@ labels as (
 ),
 
 -- A later statement that agrees does not make a fraud known later.
-told as (
+first_fraud_labels as (
     select
         source_system,
         event_id,
-        min({{ utc_date('known_at') }}) as told_date
+        min({{ utc_date('known_at') }}) as first_fraud_date
     from labels
     where is_fraud
     group by source_system, event_id
@@ -37,13 +37,13 @@ frauds as (
         greatest(
             labelled.event_date,
             labelled.payment_known_date,
-            told.told_date
+            first_fraud_labels.first_fraud_date
         ) as known_date
     from labelled
-    inner join told
+    inner join first_fraud_labels
         on
-            labelled.source_system = told.source_system
-            and labelled.event_id = told.event_id
+            labelled.source_system = first_fraud_labels.source_system
+            and labelled.event_id = first_fraud_labels.event_id
     where labelled.is_fraud
 ),
 

@@ -32,8 +32,8 @@ ages as (
     {{ ages(back_test_ages()) }}
 ),
 
--- What stood in the daily report when a date was so many days old.
-looked_at as (
+-- The figures of the daily report when a date was so many days old.
+known_at_age as (
     select
         daily.event_date,
         ages.age_days,
@@ -67,7 +67,7 @@ moments as (
         age_days,
         source_system,
         {{ add_days('event_date', 'age_days') }} as as_of_date
-    from looked_at
+    from known_at_age
 ),
 
 delays_of_dates as (
@@ -80,7 +80,7 @@ delays_of_dates as (
     group by event_date, source_system, delay_days
 ),
 
--- What was then known of delays: the cohorts that had matured by that day.
+-- The delays known at that time: those of cohorts that had matured by that day.
 cohorts as (
     select
         moments.event_date,
@@ -105,28 +105,28 @@ cohorts as (
     group by moments.event_date, moments.age_days, moments.source_system
 ),
 
-judged as (
+with_shares as (
     select
-        looked_at.event_date,
-        looked_at.age_days,
-        looked_at.source_system,
-        looked_at.currency,
-        looked_at.known_fraud_count,
-        looked_at.final_fraud_count,
+        known_at_age.event_date,
+        known_at_age.age_days,
+        known_at_age.source_system,
+        known_at_age.currency,
+        known_at_age.known_fraud_count,
+        known_at_age.final_fraud_count,
         cohorts.cohort_fraud_count,
         {{ share_known(
             'cohorts.cohort_known_count', 'cohorts.cohort_fraud_count'
         ) }} as label_maturity_share
-    from looked_at
+    from known_at_age
     left join cohorts
         on
-            looked_at.event_date = cohorts.event_date
-            and looked_at.age_days = cohorts.age_days
-            and looked_at.source_system = cohorts.source_system
+            known_at_age.event_date = cohorts.event_date
+            and known_at_age.age_days = cohorts.age_days
+            and known_at_age.source_system = cohorts.source_system
 ),
 
 expected as (
-    {{ expected_frauds('judged') }}
+    {{ expected_frauds('with_shares') }}
 ),
 
 final as (

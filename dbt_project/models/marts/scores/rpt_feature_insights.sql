@@ -53,8 +53,8 @@ reasons as (
     group by event_date, source_system, model_name, model_version, top_reason
 ),
 
--- Not all that a model reads can drift within a day, and a model from before
--- drift was measured names reasons all the same.
+-- Not every feature can drift within a day, and a model from before drift was
+-- measured also has reasons.
 features as (
     select
         performance.event_date,

@@ -13,9 +13,9 @@ with figures as (
     where period_type = 'day' and {{ reported('period_start') }}
 ),
 
-judged as (
+scores as (
     select *
-    from {{ ref('int_scores_judged') }}
+    from {{ ref('int_scores_labelled') }}
     where {{ reported('event_date') }}
 ),
 
@@ -28,24 +28,24 @@ transactions as (
 -- A payment that is not loaded has no card.
 cards as (
     select
-        judged.event_date,
-        judged.source_system,
-        judged.model_name,
-        judged.model_version,
+        scores.event_date,
+        scores.source_system,
+        scores.model_name,
+        scores.model_version,
         transactions.customer_id,
-        max(judged.score) as score,
-        max(judged.fraud_count) as fraud_count
-    from judged
+        max(scores.score) as score,
+        max(scores.fraud_count) as fraud_count
+    from scores
     left join transactions
         on
-            judged.source_system = transactions.source_system
-            and judged.event_id = transactions.event_id
+            scores.source_system = transactions.source_system
+            and scores.event_id = transactions.event_id
     where transactions.customer_id is not null
     group by
-        judged.event_date,
-        judged.source_system,
-        judged.model_name,
-        judged.model_version,
+        scores.event_date,
+        scores.source_system,
+        scores.model_name,
+        scores.model_version,
         transactions.customer_id
 ),
 

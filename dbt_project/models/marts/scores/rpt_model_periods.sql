@@ -7,22 +7,25 @@
     )
 }}
 
-{% set down_to -%}
+{%- set grain = [
+    "period_type",
+    "period_start",
+    "source_system",
+    "model_name",
+    "model_version",
+    "is_unseen",
+] %}
+
+{% set descending -%}
     over (
-        partition by
-            period_type,
-            period_start,
-            source_system,
-            model_name,
-            model_version,
-            is_unseen
+        partition by {{ grain | join(", ") }}
         order by score desc
         rows between unbounded preceding and current row
     )
 {%- endset %}
 
-with judged as (
-    select * from {{ ref('int_scores_judged') }}
+with scores as (
+    select * from {{ ref('int_scores_labelled') }}
 ),
 
 dated as (
@@ -31,7 +34,7 @@ dated as (
             *,
             '{{ period_type }}' as period_type,
             date_trunc('{{ period_type }}', event_date)::date as period_start
-        from judged
+        from scores
         {{ "union all" if not loop.last }}
     {% endfor -%}
 ),
@@ -44,12 +47,7 @@ in_period as (
 
 counted as (
     select
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen,
+        {{ grain | join(', ') }},
         count(*) as transaction_count,
         sum(labelled_count) as labelled_count,
         sum({{ exact('score') }}) as score_sum,
@@ -62,50 +60,27 @@ counted as (
             as false_positive_count,
         max(known_date) as as_of_date
     from in_period
-    group by
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen
+    group by {{ grain | join(', ') }}
 ),
 
--- Payments of one score stand at one place, as scikit-learn has them.
+-- Payments with equal scores share one rank, as in scikit-learn.
 by_score as (
     select
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen,
+        {{ grain | join(', ') }},
         score,
         count(*) as payment_count,
         sum(fraud_count) as fraud_count
     from in_period
-    group by
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen,
-        score
+    group by {{ grain | join(', ') }}, score
 ),
 
 ranked as (
     select
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen,
+        {{ grain | join(', ') }},
         payment_count,
         fraud_count,
-        sum(payment_count) {{ down_to }} as payments_down_to,
-        sum(fraud_count) {{ down_to }} as frauds_down_to
+        sum(payment_count) {{ descending }} as cumulative_payment_count,
+        sum(fraud_count) {{ descending }} as cumulative_fraud_count
     from by_score
 ),
 
@@ -113,42 +88,26 @@ ranked as (
 -- of one score is half wrong.
 areas as (
     select
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen,
+        {{ grain | join(', ') }},
         sum(
             fraud_count * (
-                2 * (payments_down_to - frauds_down_to)
+                2 * (cumulative_payment_count - cumulative_fraud_count)
                 - (payment_count - fraud_count)
             )
         ) as half_pairs_wrong,
         sum(
             {{ exact(
-                'fraud_count * frauds_down_to::double precision'
-                ' / payments_down_to'
+                'fraud_count * cumulative_fraud_count::double precision'
+                ' / cumulative_payment_count'
             ) }}
         ) as precision_sum
     from ranked
-    group by
-        period_type,
-        period_start,
-        source_system,
-        model_name,
-        model_version,
-        is_unseen
+    group by {{ grain | join(', ') }}
 ),
 
 final as (
     select
-        counted.period_type,
-        counted.period_start,
-        counted.source_system,
-        counted.model_name,
-        counted.model_version,
-        counted.is_unseen,
+        {{ 'counted.' ~ grain | join(', counted.') }},
         counted.transaction_count,
         counted.labelled_count::bigint as labelled_count,
         counted.score_sum::double precision / counted.transaction_count
@@ -192,12 +151,10 @@ final as (
     from counted
     left join areas
         on
-            counted.period_type = areas.period_type
-            and counted.period_start = areas.period_start
-            and counted.source_system = areas.source_system
-            and counted.model_name = areas.model_name
-            and counted.model_version = areas.model_version
-            and counted.is_unseen = areas.is_unseen
+            {% for column in grain -%}
+                {{ "and" if not loop.first }}
+                counted.{{ column }} = areas.{{ column }}
+            {% endfor %}
 )
 
 select * from final

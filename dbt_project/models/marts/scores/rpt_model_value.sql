@@ -7,9 +7,9 @@
     )
 }}
 
-with judged as (
+with scores as (
     select *
-    from {{ ref('int_scores_judged') }}
+    from {{ ref('int_scores_labelled') }}
     where {{ reported('event_date') }}
 ),
 
@@ -22,21 +22,21 @@ transactions as (
 -- A payment that is not loaded has no money and no currency.
 priced as (
     select
-        judged.event_date,
-        judged.source_system,
-        judged.model_name,
-        judged.model_version,
-        judged.is_unseen,
-        judged.known_date,
+        scores.event_date,
+        scores.source_system,
+        scores.model_name,
+        scores.model_version,
+        scores.is_unseen,
+        scores.known_date,
         coalesce(transactions.currency, 'XXX') as currency,
-        coalesce(transactions.amount, 0) * judged.fraud_count as fraud_amount,
+        coalesce(transactions.amount, 0) * scores.fraud_count as fraud_amount,
         coalesce(transactions.amount, 0)
-        * judged.fraud_count * judged.alert_count as saved_amount
-    from judged
+        * scores.fraud_count * scores.alert_count as saved_amount
+    from scores
     left join transactions
         on
-            judged.source_system = transactions.source_system
-            and judged.event_id = transactions.event_id
+            scores.source_system = transactions.source_system
+            and scores.event_id = transactions.event_id
 ),
 
 counted as (

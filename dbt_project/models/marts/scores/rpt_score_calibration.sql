@@ -9,9 +9,9 @@
 
 {%- set edges = calibration_edges() %}
 
-with judged as (
+with scores as (
     select *
-    from {{ ref('int_scores_judged') }}
+    from {{ ref('int_scores_labelled') }}
     where {{ reported('event_date') }}
 ),
 
@@ -35,7 +35,7 @@ binned as (
         score,
         fraud_count,
         known_date
-    from judged
+    from scores
 ),
 
 counted as (

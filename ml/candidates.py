@@ -1,6 +1,6 @@
 """The candidate models. Each consists of scikit-learn objects only.
 
-An artefact that holds none of our classes loads wherever scikit-learn does, and skops can check
+An artefact without classes of this project loads wherever scikit-learn does, and skops can check
 every type in it. A candidate reads the columns it was fitted on, and any of them may hold nulls:
 what fills the gaps is learnt from the training rows, inside the pipeline.
 """

@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredPayments:
     """Scored payments of a test period; each array has one entry for each payment."""
 
     score: Floats
@@ -33,9 +33,9 @@ class Judged:
     customer: npt.NDArray[Any]
     day: npt.NDArray[Any]
 
-    def where(self, mask: Flags) -> Judged:
+    def where(self, mask: Flags) -> ScoredPayments:
         """Return the payments that `mask` selects."""
-        return Judged(
+        return ScoredPayments(
             self.score[mask],
             self.is_fraud[mask],
             self.amount[mask],
@@ -43,36 +43,36 @@ class Judged:
             self.day[mask],
         )
 
-    def with_scores(self, score: Floats) -> Judged:
+    def with_scores(self, score: Floats) -> ScoredPayments:
         """Return the same payments with other scores."""
-        return Judged(score, self.is_fraud, self.amount, self.customer, self.day)
+        return ScoredPayments(score, self.is_fraud, self.amount, self.customer, self.day)
 
 
 def _mean(values: Floats | Flags) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def average_precision(judged: Judged) -> float:
+def average_precision(payments: ScoredPayments) -> float:
     """Return the step-wise area under the precision-recall curve; NaN without a fraud.
 
     Source: scikit-learn `average_precision_score`; handbook, chapter 4.
     """
-    if not judged.is_fraud.any():
+    if not payments.is_fraud.any():
         return float("nan")
-    return float(average_precision_score(judged.is_fraud, judged.score))
+    return float(average_precision_score(payments.is_fraud, payments.score))
 
 
-def roc_auc(judged: Judged) -> float:
+def roc_auc(payments: ScoredPayments) -> float:
     """Return the area under the ROC curve; NaN without both classes.
 
     Source: scikit-learn `roc_auc_score`; handbook, chapter 4.
     """
-    if judged.is_fraud.all() or not judged.is_fraud.any():
+    if payments.is_fraud.all() or not payments.is_fraud.any():
         return float("nan")
-    return float(roc_auc_score(judged.is_fraud, judged.score))
+    return float(roc_auc_score(payments.is_fraud, payments.score))
 
 
-def card_precision(judged: Judged, k: int = CARDS_A_DAY) -> float:
+def card_precision(payments: ScoredPayments, k: int = CARDS_A_DAY) -> float:
     """Return the mean over days of the share of compromised cards among the day's top k.
 
     The score and the label of a card are the maximum over its payments of the day. A compromised
@@ -83,85 +83,85 @@ def card_precision(judged: Judged, k: int = CARDS_A_DAY) -> float:
     """
     frame = pd.DataFrame(
         {
-            "day": judged.day,
-            "card": judged.customer,
-            "score": judged.score,
-            "is_fraud": judged.is_fraud,
+            "day": payments.day,
+            "card": payments.customer,
+            "score": payments.score,
+            "is_fraud": payments.is_fraud,
         }
     )
-    found: set[Any] = set()
+    detected: set[Any] = set()
     shares: list[float] = []
     for _, rows in frame.groupby("day", sort=True):
-        cards = rows[~rows["card"].isin(found)].groupby("card", sort=True).max()
+        cards = rows[~rows["card"].isin(detected)].groupby("card", sort=True).max()
         top = cards.sort_values("score", ascending=False, kind="stable").head(k)
         hits = top.index[top["is_fraud"]]
-        found.update(hits)
+        detected.update(hits)
         shares.append(len(hits) / k)
     return float(np.mean(shares)) if shares else float("nan")
 
 
-def card_precision_ceiling(judged: Judged, k: int = CARDS_A_DAY) -> float:
+def card_precision_ceiling(payments: ScoredPayments, k: int = CARDS_A_DAY) -> float:
     """Return the card precision of a perfect ranking, the upper bound for any model."""
-    return card_precision(judged.with_scores(judged.is_fraud.astype(np.float64)), k)
+    return card_precision(payments.with_scores(payments.is_fraud.astype(np.float64)), k)
 
 
-def recall_at_budget(judged: Judged, share: float = REVIEW_SHARE) -> float:
+def recall_at_budget(payments: ScoredPayments, share: float = REVIEW_SHARE) -> float:
     """Return the share of frauds among the top `share` of payments of their day.
 
     The budget of a day is rounded up to whole payments; ties are sorted by row.
 
     Source: recall at top-k per day, handbook, chapter 4, with k as a share of the day's payments.
     """
-    if not judged.is_fraud.any():
+    if not payments.is_fraud.any():
         return float("nan")
-    frame = pd.DataFrame({"day": judged.day, "score": judged.score})
+    frame = pd.DataFrame({"day": payments.day, "score": payments.score})
     rank = frame.groupby("day")["score"].rank(method="first", ascending=False)
     budget = np.ceil(frame.groupby("day")["score"].transform("size") * share)
-    return float(judged.is_fraud[(rank <= budget).to_numpy()].sum() / judged.is_fraud.sum())
+    return float(payments.is_fraud[(rank <= budget).to_numpy()].sum() / payments.is_fraud.sum())
 
 
-def precision_at(judged: Judged, threshold: float) -> float:
+def precision_at(payments: ScoredPayments, threshold: float) -> float:
     """Return the share of frauds among payments scored at or above `threshold`; NaN if none is."""
-    alerts = judged.score >= threshold
-    return float(judged.is_fraud[alerts].mean()) if alerts.any() else float("nan")
+    alerts = payments.score >= threshold
+    return float(payments.is_fraud[alerts].mean()) if alerts.any() else float("nan")
 
 
-def recall_at(judged: Judged, threshold: float) -> float:
+def recall_at(payments: ScoredPayments, threshold: float) -> float:
     """Return the share of frauds scored at or above `threshold`; NaN without a fraud."""
-    if not judged.is_fraud.any():
+    if not payments.is_fraud.any():
         return float("nan")
-    return float((judged.score[judged.is_fraud] >= threshold).mean())
+    return float((payments.score[payments.is_fraud] >= threshold).mean())
 
 
-def value_recall_at(judged: Judged, threshold: float) -> float:
+def value_recall_at(payments: ScoredPayments, threshold: float) -> float:
     """Return the share of defrauded money scored at or above `threshold`; NaN without any.
 
     Source: savings of cost-sensitive detection (Bahnsen et al. 2016), without a cost of review.
     """
-    lost = judged.amount[judged.is_fraud]
+    lost = payments.amount[payments.is_fraud]
     if not lost.sum():
         return float("nan")
-    return float(lost[judged.score[judged.is_fraud] >= threshold].sum() / lost.sum())
+    return float(lost[payments.score[payments.is_fraud] >= threshold].sum() / lost.sum())
 
 
-def brier(judged: Judged) -> float:
+def brier(payments: ScoredPayments) -> float:
     """Return the mean squared difference of score and label; NaN without payments.
 
     Source: Brier 1950; scikit-learn `brier_score_loss`.
     """
-    if not len(judged.score):
+    if not len(payments.score):
         return float("nan")
-    return float(brier_score_loss(judged.is_fraud.astype(int), judged.score, pos_label=1))
+    return float(brier_score_loss(payments.is_fraud.astype(int), payments.score, pos_label=1))
 
 
-def brier_skill(judged: Judged) -> float:
+def brier_skill(payments: ScoredPayments) -> float:
     """Return one minus the Brier score over the Brier score of always predicting the prevalence.
 
     Above 0, the scores are better than the base rate. Source: Murphy 1973.
     """
-    prevalence = _mean(judged.is_fraud)
+    prevalence = _mean(payments.is_fraud)
     constant = prevalence * (1 - prevalence)
-    return 1 - brier(judged) / constant if constant else float("nan")
+    return 1 - brier(payments) / constant if constant else float("nan")
 
 
 @dataclass(frozen=True)
@@ -175,21 +175,21 @@ class CalibrationBin:
     fraud_share: float
 
 
-def calibration_table(judged: Judged) -> tuple[CalibrationBin, ...]:
+def calibration_table(payments: ScoredPayments) -> tuple[CalibrationBin, ...]:
     """Return predicted and observed fraud by score; empty bins are omitted.
 
     The edges are fixed, with narrow bins for low scores, so that tables of two models are
     comparable. Source: reliability diagram, Niculescu-Mizil and Caruana 2005.
     """
     edges = np.asarray(CALIBRATION_EDGES)
-    bins = np.clip(np.digitize(judged.score, edges) - 1, 0, len(edges) - 2)
+    bins = np.clip(np.digitize(payments.score, edges) - 1, 0, len(edges) - 2)
     return tuple(
         CalibrationBin(
             low=float(edges[index]),
             high=float(edges[index + 1]),
             payments=int((bins == index).sum()),
-            mean_score=float(judged.score[bins == index].mean()),
-            fraud_share=float(judged.is_fraud[bins == index].mean()),
+            mean_score=float(payments.score[bins == index].mean()),
+            fraud_share=float(payments.is_fraud[bins == index].mean()),
         )
         for index in np.unique(bins)
     )
@@ -220,22 +220,22 @@ class Metrics:
         return {name: value for name, value in asdict(self).items() if value == value}
 
 
-def report(judged: Judged, threshold: float) -> Metrics:
+def report(payments: ScoredPayments, threshold: float) -> Metrics:
     """Compute all metrics."""
     return Metrics(
-        average_precision=average_precision(judged),
-        auc=roc_auc(judged),
-        card_precision_100=card_precision(judged),
-        card_precision_ceiling=card_precision_ceiling(judged),
-        recall_at_budget=recall_at_budget(judged),
+        average_precision=average_precision(payments),
+        auc=roc_auc(payments),
+        card_precision_100=card_precision(payments),
+        card_precision_ceiling=card_precision_ceiling(payments),
+        recall_at_budget=recall_at_budget(payments),
         threshold=threshold,
-        precision=precision_at(judged, threshold),
-        recall=recall_at(judged, threshold),
-        value_recall=value_recall_at(judged, threshold),
-        brier=brier(judged),
-        brier_skill=brier_skill(judged),
-        prevalence=_mean(judged.is_fraud),
-        mean_score=_mean(judged.score),
-        rows=len(judged.score),
-        frauds=int(judged.is_fraud.sum()),
+        precision=precision_at(payments, threshold),
+        recall=recall_at(payments, threshold),
+        value_recall=value_recall_at(payments, threshold),
+        brier=brier(payments),
+        brier_skill=brier_skill(payments),
+        prevalence=_mean(payments.is_fraud),
+        mean_score=_mean(payments.score),
+        rows=len(payments.score),
+        frauds=int(payments.is_fraud.sum()),
     )

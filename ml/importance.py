@@ -12,12 +12,12 @@ def importances(trained: Trained) -> dict[str, float]:
     """
     from sklearn.inspection import permutation_importance
 
-    if not trained.judged.is_fraud.any():
+    if not trained.test_payments.is_fraud.any():
         return {}
     shuffled = permutation_importance(
         trained.model,
         trained.test_matrix,
-        trained.judged.is_fraud,
+        trained.test_payments.is_fraud,
         scoring="average_precision",
         n_repeats=2,
         random_state=0,

@@ -9,21 +9,21 @@ from matplotlib.figure import Figure
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay
 
-from ml.evaluate import Judged
+from ml.evaluate import ScoredPayments
 
 
-def precision_recall(judged: Judged, threshold: float, title: str) -> Figure:
+def precision_recall(payments: ScoredPayments, threshold: float, title: str) -> Figure:
     """Draw precision against recall, and mark the deployed threshold."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     PrecisionRecallDisplay.from_predictions(
-        judged.is_fraud, judged.score, ax=axes, name=title, plot_chance_level=True
+        payments.is_fraud, payments.score, ax=axes, name=title, plot_chance_level=True
     )
-    alerts = judged.score >= threshold
+    alerts = payments.score >= threshold
     if alerts.any():
         axes.plot(
-            judged.is_fraud[alerts].sum() / judged.is_fraud.sum(),
-            judged.is_fraud[alerts].mean(),
+            payments.is_fraud[alerts].sum() / payments.is_fraud.sum(),
+            payments.is_fraud[alerts].mean(),
             "o",
             label=f"threshold {threshold:.3f}",
         )
@@ -31,12 +31,12 @@ def precision_recall(judged: Judged, threshold: float, title: str) -> Figure:
     return figure
 
 
-def calibration(judged: Judged, title: str) -> Figure:
+def calibration(payments: ScoredPayments, title: str) -> Figure:
     """Draw observed against predicted fraud shares, in bins of equal size."""
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     CalibrationDisplay.from_predictions(
-        judged.is_fraud, judged.score, n_bins=20, strategy="quantile", ax=axes, name=title
+        payments.is_fraud, payments.score, n_bins=20, strategy="quantile", ax=axes, name=title
     )
     return figure
 

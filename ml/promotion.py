@@ -73,7 +73,9 @@ class Evidence:
     alert_share: float
 
 
-def judge(evidence: Evidence, *, window: Window, run_id: str, report: str | None) -> GateResult:
+def gate_model(
+    evidence: Evidence, *, window: Window, run_id: str, report: str | None
+) -> GateResult:
     """Check whether the challenger may become champion; a metric that is NaN never passes."""
     checks = [
         *_learnt(evidence),

@@ -106,7 +106,7 @@ def _registered(client: MlflowClient, name: str, begun: str | None) -> int | Non
     if begun is None:
         return None
     versions = client.search_model_versions(f"run_id = '{begun}'")
-    return max((int(held.version) for held in versions if held.name == name), default=None)
+    return max((int(version.version) for version in versions if version.name == name), default=None)
 
 
 def promote(client: MlflowClient, source: str, version: int) -> None:
@@ -125,7 +125,7 @@ def headline(trained: Trained) -> dict[str, float]:
             if name != "threshold"
         },
         "score_stability_index": drift.stability_index(
-            drift.describe(trained.validation.score), trained.judged.score
+            drift.describe(trained.validation.score), trained.test_payments.score
         ),
         "rows_train": trained.rows_train,
         "frauds_train": trained.frauds_train,
@@ -146,7 +146,7 @@ def _write_files(trained: Trained, importances: Mapping[str, float], folder: Pat
     def write(name: str, content: Any) -> None:
         (folder / name).write_text(json.dumps(content, indent=1))
 
-    shown = trained.judged
+    payments = trained.test_payments
     write(
         "features.json",
         [
@@ -154,13 +154,13 @@ def _write_files(trained: Trained, importances: Mapping[str, float], folder: Pat
             for f in FEATURES
         ],
     )
-    write("calibration.json", [asdict(line) for line in calibration_table(shown)])
-    if not shown.is_fraud.any():
+    write("calibration.json", [asdict(line) for line in calibration_table(payments)])
+    if not payments.is_fraud.any():
         return
     write("importances.json", dict(importances))
     for name, figure in (
-        ("precision_recall", plots.precision_recall(shown, trained.bands.high, trained.name)),
-        ("calibration", plots.calibration(shown, trained.name)),
+        ("precision_recall", plots.precision_recall(payments, trained.bands.high, trained.name)),
+        ("calibration", plots.calibration(payments, trained.name)),
         ("importances", plots.importances(dict(importances), trained.name)),
     ):
         figure.savefig(folder / f"{name}.png", dpi=100)

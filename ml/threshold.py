@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.columns import RISK_LEVELS
-from ml.evaluate import REVIEW_SHARE, Judged
+from ml.evaluate import REVIEW_SHARE, ScoredPayments
 
 MINIMUM_ALERT_SCORE: Final = 0.10
 """Minimum share of frauds among alerts, independent of the review capacity."""
 WATCH_FACTOR: Final = 2
-"""The medium band holds what would be reviewed next, if capacity doubled."""
+"""The medium band has the payments that would be reviewed next if capacity doubled."""
 DECLINE_PRECISION: Final = 0.95
 """A payment is declined without a human only if at most one in twenty such is legitimate."""
 DECLINE_EVIDENCE: Final = 20
@@ -43,7 +43,7 @@ class Bands:
         return [_DECISION[index] for index in self.index(score)]
 
 
-def choose(validation: Judged) -> Bands:
+def choose(validation: ScoredPayments) -> Bands:
     """Set the bands so that reviewers can handle the alerts of a period like `validation`.
 
     high: the `REVIEW_SHARE` highest scores, but never below `MINIMUM_ALERT_SCORE`. medium:

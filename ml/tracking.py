@@ -17,8 +17,8 @@ CHALLENGER: Final = "challenger"
 def model_name(source: str) -> str:
     """Return the registered name of a source's model, which is also its experiment's.
 
-    Payments of different sources share no world: columns, currencies and frauds differ, and so does
-    what a score means. Hence a champion each.
+    Columns, currencies and frauds differ between sources, and so does the meaning of a score. Each
+    source therefore has its own champion.
     """
     return f"{MODEL_PREFIX}_{source}"
 

@@ -16,7 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from ml import candidates, drift, evaluate, reasons, split, threshold
 from ml.dataset import Dataset
 from ml.errors import NotEnoughHistory
-from ml.evaluate import Judged, Metrics
+from ml.evaluate import Metrics, ScoredPayments
 
 ANOMALY: Final = "isolation_forest"
 
@@ -51,8 +51,8 @@ class Trained:
         test: figures on payments of customers not known as compromised before: the headline.
         everyone: the same on all customers.
         validation: the last validation fold, scored by the model fitted before it.
-        judged: the test rows of all customers with the deployed scores; `unknown` marks those of
-            `test` among them.
+        test_payments: the test rows of all customers with the deployed scores; `unknown` marks
+            those of `test`.
         test_features: every feature of the test rows; `test_matrix` has those that the model reads.
         null_share: of each feature that the model reads, over the final training rows: a feature
             that was null in all of these is not among them.
@@ -68,8 +68,8 @@ class Trained:
     trials: Mapping[str, Trial]
     test: Metrics
     everyone: Metrics
-    validation: Judged
-    judged: Judged
+    validation: ScoredPayments
+    test_payments: ScoredPayments
     unknown: Flags
     test_features: pd.DataFrame
     test_matrix: pd.DataFrame
@@ -80,10 +80,10 @@ class Trained:
     frauds_train: int
 
 
-def judged(data: Dataset, mask: Flags, score: Floats) -> Judged:
-    """Put scores beside what is known about the payments of `mask`."""
+def scored_payments(data: Dataset, mask: Flags, score: Floats) -> ScoredPayments:
+    """Return the payments of `mask` with their scores and labels."""
     rows = data.rows[mask]
-    return Judged(
+    return ScoredPayments(
         score=score,
         is_fraud=rows["is_fraud"].to_numpy(dtype=bool),
         amount=rows["amount"].to_numpy(dtype=np.float64),
@@ -162,21 +162,21 @@ def train(data: Dataset, as_of: datetime) -> Trained:
             if not data.rows["is_fraud"][known].any():
                 continue
             model, _, score = fit_and_score(name, data, known, mask)
-            per_fold.append(evaluate.average_precision(judged(data, mask, score)))
+            per_fold.append(evaluate.average_precision(scored_payments(data, mask, score)))
         final, on_train, on_test = fit_and_score(name, data, final_train, tested)
         fitted[name] = (model, final)
         trials[name] = Trial(
             tuple(per_fold),
-            evaluate.average_precision(judged(data, final_train, on_train)),
-            evaluate.report(judged(data, tested, on_test).where(unknown), 0.5),
+            evaluate.average_precision(scored_payments(data, final_train, on_train)),
+            evaluate.report(scored_payments(data, tested, on_test).where(unknown), 0.5),
         )
     chosen = max(candidates.SUPERVISED, key=lambda name: trials[name].mean)
 
     validated = plan.folds[-1].evaluation(data.rows)
     model, validation_score = _calibrated(*fitted[chosen], data, validated)
-    validation = judged(data, validated, validation_score)
+    validation = scored_payments(data, validated, validation_score)
     bands = threshold.choose(validation)
-    everyone = judged(data, tested, model.predict_proba(data.matrix[tested])[:, 1])
+    everyone = scored_payments(data, tested, model.predict_proba(data.matrix[tested])[:, 1])
     return Trained(
         name=chosen,
         model=model,
@@ -187,7 +187,7 @@ def train(data: Dataset, as_of: datetime) -> Trained:
         test=evaluate.report(everyone.where(unknown), bands.high),
         everyone=evaluate.report(everyone, bands.high),
         validation=validation,
-        judged=everyone,
+        test_payments=everyone,
         unknown=unknown,
         test_features=test_features,
         test_matrix=data.matrix[tested],

@@ -71,7 +71,7 @@ def train(
 
     from ml import dataset, register, tracking, training
     from ml.importance import importances
-    from ml.promotion import judge, verdict_reason
+    from ml.promotion import gate_model, verdict_reason
 
     started = time.monotonic()
     read = {
@@ -101,7 +101,7 @@ def train(
         )
     trained_at = datetime.now(UTC)
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
-    gate = judge(evidence, window=window, run_id=run_id, report=report)
+    gate = gate_model(evidence, window=window, run_id=run_id, report=report)
     promoted_at = datetime.now(UTC) if gate.passed else None
     result = TrainResult(
         window=window,
@@ -138,7 +138,7 @@ def train(
 
 
 def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
-    """Gather what the gate judges, the champion's figures on the very same rows included."""
+    """Return the evidence for the gate, with the champion's figures on the same rows."""
     from ml import evaluate
     from ml.candidates import BASELINE
     from ml.champion import load_champion
@@ -162,8 +162,10 @@ def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
         baseline_training_average_precision=trained.trials[BASELINE].training_average_precision,
         champion_average_precision=None
         if score is None
-        else evaluate.average_precision(trained.judged.with_scores(score).where(trained.unknown)),
+        else evaluate.average_precision(
+            trained.test_payments.with_scores(score).where(trained.unknown)
+        ),
         champion=champion.title if champion else None,
         champion_is_comparable=champion is None or champion.passport.is_current,
-        alert_share=float((trained.judged.score >= trained.bands.high).mean()),
+        alert_share=float((trained.test_payments.score >= trained.bands.high).mean()),
     )

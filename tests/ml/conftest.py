@@ -91,7 +91,7 @@ def make_world(
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread, as the jobs do: spinning threads crawl where tests run in parallel."""
+    """Compute on one thread, as the jobs do: more are slow where tests run in parallel."""
     import sklearn.ensemble  # noqa: F401 - limits reach only libraries that are loaded
     from threadpoolctl import threadpool_limits
 
@@ -116,7 +116,7 @@ def as_of() -> datetime:
 
 
 class Lake:
-    """A real Iceberg catalog on local files, holding one world at a time."""
+    """A real Iceberg catalog on local files, with one world at a time."""
 
     def __init__(self, folder: Path) -> None:
         from pyiceberg.catalog.sql import SqlCatalog

@@ -68,14 +68,14 @@ def test_the_artefact_loads_without_our_code(saved: Saved) -> None:
     subprocess.run(
         [sys.executable, "-I", "-c", ELSEWHERE, str(folder), trusted], check=True, cwd=folder
     )
-    assert np.load(folder / "scores.npy").tobytes() == trained.judged.score.tobytes()
+    assert np.load(folder / "scores.npy").tobytes() == trained.test_payments.score.tobytes()
 
 
-def test_what_scoring_needs_travels_with_the_model(saved: Saved) -> None:
+def test_the_model_file_contains_the_metadata_for_scoring(saved: Saved) -> None:
     folder, trained = saved
     model, passport = artefact.load(folder)
     score = model.predict_proba(trained.test_matrix)[:, 1]
-    assert score.tobytes() == trained.judged.score.tobytes()
+    assert score.tobytes() == trained.test_payments.score.tobytes()
     assert passport == passport_of(trained)
     assert passport.inputs == tuple(trained.test_matrix.columns)
     assert passport.is_current
@@ -92,7 +92,7 @@ def test_requirements_are_pinned_and_none_is_ours(saved: Saved) -> None:
     assert {line.split("==")[0] for line in added_by_mlflow} == {"mlflow"}
 
 
-def test_a_file_with_anything_else_in_it_is_not_loaded(saved: Saved, tmp_path: Path) -> None:
+def test_a_file_with_another_type_is_not_loaded(saved: Saved, tmp_path: Path) -> None:
     """The file asks MLflow to trust its own list; we do not ask the file."""
     (tmp_path / "MLmodel").write_bytes((saved[0] / "MLmodel").read_bytes())
     skops.io.dump(FunctionTransformer(subprocess.call), tmp_path / "model.skops")

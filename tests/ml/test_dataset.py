@@ -42,7 +42,7 @@ def test_a_label_counts_only_once_it_is_known(world: World, as_of: datetime) -> 
     assert len(data.matrix) == len(data.rows)
 
 
-def test_rows_and_matrix_stay_together(world: World, as_of: datetime) -> None:
+def test_rows_and_matrix_have_the_same_order(world: World, as_of: datetime) -> None:
     data = dataset.labelled(*world, as_of)
     assert np.array_equal(data.rows["amount"], data.matrix["amount"])
     truth = dict(
@@ -51,7 +51,7 @@ def test_rows_and_matrix_stay_together(world: World, as_of: datetime) -> None:
     assert [truth[e] for e in data.rows["event_id"]] == data.rows["is_fraud"].tolist()
 
 
-def test_what_happens_or_becomes_known_later_changes_nothing(world: World, as_of: datetime) -> None:
+def test_later_payments_and_labels_change_nothing(world: World, as_of: datetime) -> None:
     features, labels = world
     early = as_of - timedelta(days=10)
     before = dataset.labelled(features, labels, early)
@@ -83,7 +83,7 @@ def test_a_payment_that_occurs_twice_is_refused(world: World, as_of: datetime) -
         dataset.labelled(pa.concat_tables([features, features.slice(3, 1)]), labels, as_of)
 
 
-def test_the_statement_known_last_counts(world: World, as_of: datetime) -> None:
+def test_the_label_known_last_counts(world: World, as_of: datetime) -> None:
     features, labels = world
     first = labels.slice(0, 1).to_pylist()[0]
     later = first | {
@@ -92,15 +92,15 @@ def test_the_statement_known_last_counts(world: World, as_of: datetime) -> None:
         "known_at": first["known_at"] + timedelta(days=1),
     }
     more = pa.concat_tables([labels, pa.Table.from_pylist([later], labels.schema)])
-    told = dataset.labelled(features, more, as_of).rows
-    assert told.loc[told["event_id"] == "e000000", "is_fraud"].tolist() == [later["is_fraud"]]
+    rows = dataset.labelled(features, more, as_of).rows
+    assert rows.loc[rows["event_id"] == "e000000", "is_fraud"].tolist() == [later["is_fraud"]]
     at_once = pa.Table.from_pylist([later | {"known_at": first["known_at"]}], labels.schema)
-    told = dataset.labelled(features, pa.concat_tables([at_once, labels]), as_of).rows
-    assert told.loc[told["event_id"] == "e000000", "is_fraud"].tolist() == [first["is_fraud"]]
+    rows = dataset.labelled(features, pa.concat_tables([at_once, labels]), as_of).rows
+    assert rows.loc[rows["event_id"] == "e000000", "is_fraud"].tolist() == [first["is_fraud"]]
 
 
 @pytest.mark.parametrize(("first", "second"), itertools.pairwise(LABEL_SOURCES))
-def test_of_statements_known_at_once_the_source_declared_first_counts(
+def test_of_labels_known_at_once_the_source_declared_first_counts(
     world: World, as_of: datetime, first: str, second: str
 ) -> None:
     features, labels = world
@@ -110,8 +110,8 @@ def test_of_statements_known_at_once_the_source_declared_first_counts(
         about | {"label_source": first, "is_fraud": True},
     ]
     for given in (statements, statements[::-1]):
-        told = pa.concat_tables([labels.slice(1), pa.Table.from_pylist(given, labels.schema)])
-        rows = dataset.labelled(features, told, as_of).rows
+        known = pa.concat_tables([labels.slice(1), pa.Table.from_pylist(given, labels.schema)])
+        rows = dataset.labelled(features, known, as_of).rows
         assert rows.loc[rows["event_id"] == about["event_id"], "is_fraud"].tolist() == [True]
 
 
@@ -131,7 +131,7 @@ def test_the_recorded_snapshot_is_read(
     assert sorted(set(some["event_date"].to_pylist())) == days
 
 
-def test_a_source_is_read_without_its_neighbours(
+def test_a_source_is_read_without_other_sources(
     lake: Any, world: World, build_world: Callable[..., World]
 ) -> None:
     other = build_world(days=40, seed=9, source="handbook", currency="EUR")
@@ -140,9 +140,9 @@ def test_a_source_is_read_without_its_neighbours(
     read = dataset.read_features(lake.catalog, features, "sparkov")
     assert read.equals(world[0].sort_by(dataset._ORDER))
     assert set(read["currency"].to_pylist()) == {"USD"}
-    told = dataset.read_labels(lake.catalog, labels, "handbook")
-    assert told.num_rows == other[1].num_rows
-    assert set(told["source_system"].to_pylist()) == {"handbook"}
+    rows = dataset.read_labels(lake.catalog, labels, "handbook")
+    assert rows.num_rows == other[1].num_rows
+    assert set(rows["source_system"].to_pylist()) == {"handbook"}
     assert dataset.last_day(lake.catalog, features, "sparkov") == date(2024, 6, 29)
     assert dataset.last_day(lake.catalog, features, "handbook") == date(2024, 6, 9)
     with pytest.raises(LookupError, match="no features of paysim1"):

@@ -32,7 +32,7 @@ def test_bins_of_many_values_are_their_quantiles() -> None:
 
 
 @pytest.mark.parametrize("usual", [0.0, 1.0])
-def test_a_rare_flag_has_a_bin_of_its_own(usual: float) -> None:
+def test_a_rare_flag_has_a_separate_bin(usual: float) -> None:
     rare = np.full(1000, usual)
     rare[:10] = 1 - usual
     often = np.full(1000, usual)
@@ -41,7 +41,7 @@ def test_a_rare_flag_has_a_bin_of_its_own(usual: float) -> None:
     assert stability_index(describe(rare), often) > 0.25
 
 
-def test_a_share_that_mostly_is_nothing_does_not_hide_what_is_something() -> None:
+def test_a_mostly_zero_share_has_bins_for_its_other_values() -> None:
     random = np.random.default_rng(1)
     mostly = np.where(random.random(5000) < 0.05, random.random(5000), 0)
     half = np.where(random.random(5000) < 0.5, random.random(5000), 0)
@@ -57,12 +57,12 @@ def test_nulls_are_a_bin() -> None:
     assert (unknown.mean, unknown.null_share) == (None, 1)
 
 
-def test_a_distribution_survives_its_way_through_the_artefact() -> None:
+def test_a_distribution_is_unchanged_by_a_round_trip_through_the_artefact() -> None:
     known = describe(np.random.default_rng(2).normal(size=500))
     assert Distribution.from_dict(json.loads(json.dumps(asdict(known)))) == known
 
 
-def test_each_day_and_feature_is_measured_apart() -> None:
+def test_drift_is_measured_per_day_and_feature() -> None:
     matrix = pd.DataFrame({"a": [1.0, 1.0, 2.0, NULL], "b": [0.0, 1.0, 0.0, 1.0]})
     expected = {name: describe(matrix[name].to_numpy()) for name in matrix}
     day = np.array(["2024-05-01", "2024-05-01", "2024-05-02", "2024-05-02"], dtype=object)

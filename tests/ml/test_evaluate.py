@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from ml import evaluate
-from ml.evaluate import Judged
+from ml.evaluate import ScoredPayments
 
 MONDAY, TUESDAY = date(2024, 7, 1), date(2024, 7, 2)
 
 
-def judged(
+def scored_payments(
     score: list[float],
     fraud: list[int],
     amount: list[float] | None = None,
     customer: list[str] | None = None,
     day: list[date] | None = None,
-) -> Judged:
+) -> ScoredPayments:
     count = len(score)
-    return Judged(
+    return ScoredPayments(
         np.array(score),
         np.array(fraud, dtype=bool),
         np.array(amount or [1.0] * count),
@@ -26,11 +26,11 @@ def judged(
     )
 
 
-FOUR = judged([0.9, 0.8, 0.4, 0.1], [1, 0, 1, 0], amount=[30.0, 5.0, 10.0, 5.0])
+FOUR = scored_payments([0.9, 0.8, 0.4, 0.1], [1, 0, 1, 0], amount=[30.0, 5.0, 10.0, 5.0])
 
 
 def test_average_precision_is_the_mean_precision_at_each_fraud() -> None:
-    # Frauds stand at rank 1 (precision 1/1) and rank 3 (precision 2/3).
+    # Frauds have rank 1 (precision 1/1) and rank 3 (precision 2/3).
     assert evaluate.average_precision(FOUR) == pytest.approx((1 + 2 / 3) / 2)
 
 
@@ -54,27 +54,27 @@ def test_brier_and_skill() -> None:
     assert evaluate.brier_skill(FOUR) == pytest.approx(1 - expected / 0.25)
 
 
-def test_card_precision_takes_the_highest_payment_of_a_card() -> None:
-    payments = judged([0.1, 0.9, 0.8, 0.7], [1, 0, 0, 0], customer=["a", "a", "b", "c"])
+def test_card_precision_uses_the_highest_score_of_a_card() -> None:
+    payments = scored_payments([0.1, 0.9, 0.8, 0.7], [1, 0, 0, 0], customer=["a", "a", "b", "c"])
     # Top 2 cards are a (0.9, compromised by its other payment) and b.
     assert evaluate.card_precision(payments, k=2) == 0.5
 
 
-def test_a_detected_card_leaves_the_following_days() -> None:
-    payments = judged(
+def test_a_detected_card_is_excluded_on_later_days() -> None:
+    payments = scored_payments(
         [0.9, 0.5, 0.9, 0.5],
         [1, 0, 1, 1],
         customer=["a", "b", "a", "b"],
         day=[MONDAY, MONDAY, TUESDAY, TUESDAY],
     )
-    # Monday finds a; on Tuesday a is gone, so b is the top card: (1 + 1) / 2.
+    # a is found on Monday and excluded on Tuesday, so b is the top card: (1 + 1) / 2.
     assert evaluate.card_precision(payments, k=1) == 1.0
     # With two checks a day each day finds one card of two checks.
     assert evaluate.card_precision(payments, k=2) == 0.5
 
 
-def test_a_missed_card_stays() -> None:
-    payments = judged(
+def test_a_missed_card_is_included_on_later_days() -> None:
+    payments = scored_payments(
         [0.1, 0.5, 0.9, 0.5],
         [1, 0, 1, 0],
         customer=["a", "b", "a", "b"],
@@ -83,8 +83,8 @@ def test_a_missed_card_stays() -> None:
     assert evaluate.card_precision(payments, k=1) == 0.5
 
 
-def test_ceiling_is_what_perfect_knowledge_reaches() -> None:
-    payments = judged(
+def test_ceiling_is_the_card_precision_of_a_perfect_ranking() -> None:
+    payments = scored_payments(
         [0.1, 0.5, 0.9, 0.5],
         [1, 0, 1, 0],
         customer=["a", "b", "a", "b"],
@@ -96,7 +96,7 @@ def test_ceiling_is_what_perfect_knowledge_reaches() -> None:
 
 
 def test_recall_at_budget_counts_per_day() -> None:
-    payments = judged(
+    payments = scored_payments(
         [0.9, 0.8, 0.7, 0.6, 0.5, 0.4],
         [1, 1, 0, 0, 1, 0],
         day=[MONDAY, MONDAY, MONDAY, MONDAY, TUESDAY, TUESDAY],
@@ -106,7 +106,7 @@ def test_recall_at_budget_counts_per_day() -> None:
 
 
 def test_calibration_table_bins_by_stated_score() -> None:
-    payments = judged([0.005, 0.02, 0.04, 0.95, 1.0], [0, 0, 1, 1, 1])
+    payments = scored_payments([0.005, 0.02, 0.04, 0.95, 1.0], [0, 0, 1, 1, 1])
     lines = {line.low: line for line in evaluate.calibration_table(payments)}
     assert sorted(lines) == [0.0, 0.01, 0.9]
     assert (lines[0.01].payments, lines[0.01].fraud_share) == (2, 0.5)
@@ -114,8 +114,8 @@ def test_calibration_table_bins_by_stated_score() -> None:
     assert lines[0.9].payments == 2
 
 
-def test_without_a_fraud_nothing_is_invented() -> None:
-    figures = evaluate.report(judged([0.2, 0.1], [0, 0]), 0.5).to_dict()
+def test_metrics_that_need_a_fraud_are_omitted_without_one() -> None:
+    figures = evaluate.report(scored_payments([0.2, 0.1], [0, 0]), 0.5).to_dict()
     assert {"average_precision", "auc", "recall", "value_recall", "recall_at_budget"}.isdisjoint(
         figures
     )

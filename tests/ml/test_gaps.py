@@ -108,9 +108,9 @@ def test_scores_of_a_source_without_these_features(trained: training.Trained, ga
         run_id="s",
         scored_at=datetime(2024, 7, 1, tzinfo=UTC),
     )
-    told = {name for reasons in scores["score_reasons"].to_pylist() for name in reasons}
+    names = {name for reasons in scores["score_reasons"].to_pylist() for name in reasons}
     assert scores.num_rows == day.num_rows
-    assert not told & set(LACKING)
+    assert not names & set(LACKING)
     assert lost_inputs(champion_of(trained), day) == {}
 
 
@@ -142,6 +142,6 @@ def test_the_first_days_of_a_source_may_lack_what_comes_from_history(
     assert lost_inputs(champion, without(before, "hour_of_day")) == {"hour_of_day": len(before)}
 
 
-def test_no_rows_lack_nothing(trained: training.Trained, gappy: World) -> None:
+def test_no_rows_have_no_lost_inputs(trained: training.Trained, gappy: World) -> None:
     assert lost_inputs(champion_of(trained), gappy[0].slice(0, 0)) == {}
     assert len(to_matrix(gappy[0].slice(0, 0))) == 0

@@ -15,7 +15,7 @@ from contracts.features import FEATURE_NAMES
 from contracts.windows import Window
 from ml import dataset, evaluate, split, training
 from ml.candidates import BASELINE
-from ml.promotion import Evidence, judge
+from ml.promotion import Evidence, gate_model
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "handbook"
 
@@ -55,17 +55,17 @@ def test_logistic_regression_reaches_the_published_figures() -> None:
     ]
     model = make_pipeline(StandardScaler(), LogisticRegression())
     model.fit(payments.loc[train, inputs], fraud[train])
-    judged = evaluate.Judged(
+    payments = evaluate.ScoredPayments(
         model.predict_proba(payments.loc[tested, inputs])[:, 1],
         fraud[tested],
         payments["TX_AMOUNT"].to_numpy(dtype=np.float64)[tested],
         rows["customer_id"].to_numpy()[tested],
         rows["event_date"].to_numpy()[tested],
     )
-    assert evaluate.roc_auc(judged) == pytest.approx(0.871, abs=0.002)
-    assert evaluate.average_precision(judged) == pytest.approx(0.606, abs=0.002)
-    assert evaluate.card_precision(judged) == pytest.approx(0.291, abs=0.002)
-    assert evaluate.card_precision_ceiling(judged) == pytest.approx(0.397, abs=0.001)
+    assert evaluate.roc_auc(payments) == pytest.approx(0.871, abs=0.002)
+    assert evaluate.average_precision(payments) == pytest.approx(0.606, abs=0.002)
+    assert evaluate.card_precision(payments) == pytest.approx(0.291, abs=0.002)
+    assert evaluate.card_precision_ceiling(payments) == pytest.approx(0.397, abs=0.001)
 
 
 PUBLISHED = {
@@ -120,7 +120,7 @@ def test_the_whole_contest_on_one_customer_in_five_passes_the_gate() -> None:
         trained = training.train(data, as_of)
     assert set(trained.null_share) == set(values)
     assert not set(trained.typical) - set(values)
-    result = judge(
+    result = gate_model(
         Evidence(
             test=trained.test,
             everyone=trained.everyone,
@@ -130,7 +130,7 @@ def test_the_whole_contest_on_one_customer_in_five_passes_the_gate() -> None:
             champion_average_precision=None,
             champion=None,
             champion_is_comparable=True,
-            alert_share=float((trained.judged.score >= trained.bands.high).mean()),
+            alert_share=float((trained.test_payments.score >= trained.bands.high).mean()),
         ),
         window=Window.parse("handbook@2018-08-21"),
         run_id="train_handbook",

@@ -31,7 +31,7 @@ DAY = Window.parse("sparkov@2024-06-29")
 
 @pytest.fixture(scope="module", autouse=True)
 def _own_model() -> Iterator[None]:
-    """Register under another name, so that the line's own champion is left alone."""
+    """Register under another name, so that the platform's champion does not change."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tracking, "MODEL_PREFIX", f"test_{uuid.uuid4().hex[:8]}")
         yield
@@ -87,7 +87,9 @@ def site(mlflow: Settings, lake: Any) -> Site:
     return Site(mlflow, lake)
 
 
-def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[..., World]) -> None:
+def test_a_model_is_trained_promoted_and_replaced(
+    site: Site, world: World, build_world: Callable[..., World]
+) -> None:
     """Slow: trains four times, each with three candidates and their plots."""
     snapshots = site.lake.publish(world)
     with pytest.raises(NoChampion, match="run the DAG train_fraud_model"):
@@ -111,7 +113,7 @@ def test_the_life_of_a_model(site: Site, world: World, build_world: Callable[...
     check_scores(scored, first, world)
     check_drift(drift, result, first.num_rows)
 
-    # Features that say nothing: the challenger is registered, the champion stays.
+    # Features without a signal: the challenger is registered, the champion does not change.
     useless = site.lake.publish(build_world(planted=0.0))
     refused, closed = site.train(useless, "train_2")
     assert not closed.passed
@@ -169,8 +171,8 @@ def test_two_sources_on_the_same_days_have_a_model_each(
         assert sorted(scores["event_id"].to_pylist()) == sorted(today["event_id"].to_pylist())
         assert set(scores["source_system"].to_pylist()) == {window.source}
         assert set(scores["model_name"].to_pylist()) == {tracking.model_name(window.source)}
-        judged = gate_scores(site.lake.catalog, scored, scores, tmp_path)
-        assert judged.passed, [check for check in judged.checks if not check.passed]
+        result = gate_scores(site.lake.catalog, scored, scores, tmp_path)
+        assert result.passed, [check for check in result.checks if not check.passed]
 
 
 def recorded_in_mlflow(site: Site, result: TrainResult) -> None:
@@ -215,13 +217,13 @@ def check_scores(result: ScoreResult, scores: pa.Table, world: World) -> None:
     assert balance.rows_in == balance.rows_out == features.num_rows
     assert balance.amount_in == balance.amount_out == sum(features["amount"].to_pylist())
     assert not any(column.null_count for column in scores.columns)
-    told = {
+    reasons_by_level = {
         level: [r for r, seen in zip(scores["score_reasons"].to_pylist(),
                 scores["risk_level"].to_pylist(), strict=True) if seen == level]
         for level in ("low", "high", "critical")
     }  # fmt: skip
-    assert not any(told["low"])
-    alerts = told["high"] + told["critical"]
+    assert not any(reasons_by_level["low"])
+    alerts = reasons_by_level["high"] + reasons_by_level["critical"]
     assert alerts
     assert all(1 <= len(reasons) <= 3 for reasons in alerts)
 

@@ -62,7 +62,7 @@ def test_training_rows_are_old_enough_and_known() -> None:
     assert FOLD.evaluation(frame).tolist() == [False, False, False, True]
 
 
-def test_known_compromised_customers_leave_from_the_day_on() -> None:
+def test_compromised_customers_are_excluded_once_known() -> None:
     frame = rows(
         ("a", date(2024, 7, 1), True, date(2024, 7, 11)),
         ("b", date(2024, 7, 1), True, date(2024, 7, 12)),
@@ -71,7 +71,7 @@ def test_known_compromised_customers_leave_from_the_day_on() -> None:
         ("b", date(2024, 7, 11), False, date(2024, 7, 20)),
         ("c", date(2024, 7, 11), True, date(2024, 7, 20)),
     )
-    kept = split.of_unknown_customers(frame, FOLD.evaluation(frame))
+    selected = split.of_unknown_customers(frame, FOLD.evaluation(frame))
     # a is known from the 11th on; b only after the fold; c's fraud is the one to find.
-    assert kept.tolist() == [False, False, True, False, True, True]
-    assert np.array_equal(kept & ~FOLD.evaluation(frame), np.zeros(6, dtype=bool))
+    assert selected.tolist() == [False, False, True, False, True, True]
+    assert np.array_equal(selected & ~FOLD.evaluation(frame), np.zeros(6, dtype=bool))

@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from contracts.windows import Window
 from ml import candidates, dataset, training
 from ml.errors import NotEnoughHistory
-from ml.promotion import Evidence, judge
+from ml.promotion import Evidence, gate_model
 
 World = tuple[pa.Table, pa.Table]
 
@@ -36,7 +36,7 @@ def test_the_planted_fraud_is_found(trained: training.Trained) -> None:
 
 
 def test_scores_are_probabilities_close_to_what_happens(trained: training.Trained) -> None:
-    score = trained.judged.score
+    score = trained.test_payments.score
     assert score.min() >= 0
     assert score.max() <= 1
     assert trained.everyone.mean_score == pytest.approx(trained.everyone.prevalence, rel=0.5)
@@ -51,12 +51,12 @@ def test_the_same_data_gives_the_same_scores_bit_for_bit(
     again = training.train(
         dataset.labelled(features.take(order), labels.take(order[::-1]), as_of), as_of
     )
-    assert again.judged.score.tobytes() == trained.judged.score.tobytes()
+    assert again.test_payments.score.tobytes() == trained.test_payments.score.tobytes()
     assert again.bands == trained.bands
     assert again.name == trained.name
 
 
-def test_the_test_fold_teaches_nothing(
+def test_labels_of_the_test_fold_do_not_affect_training(
     data: dataset.Dataset, as_of: datetime, trained: training.Trained
 ) -> None:
     """Flipping every label that was not known when the test fold began moves no score."""
@@ -67,7 +67,7 @@ def test_the_test_fold_teaches_nothing(
     assert unseen.sum() > 100
     rows.loc[unseen, "is_fraud"] = ~rows.loc[unseen, "is_fraud"]
     other = training.train(dataset.Dataset(rows, data.matrix, data.unlabelled), as_of)
-    assert other.judged.score.tobytes() == trained.judged.score.tobytes()
+    assert other.test_payments.score.tobytes() == trained.test_payments.score.tobytes()
     assert other.bands == trained.bands
     assert other.typical == trained.typical
 
@@ -110,14 +110,14 @@ def test_boosting_that_collapses_is_refused(
         {"logistic_regression": candidates.logistic_regression, "boosted_trees": careless},
     )
     data = dataset.labelled(*build_world(), as_of)
-    found = training.train(data, as_of)
-    collapsed = found.trials["boosted_trees"]
-    baseline = found.trials["logistic_regression"]
-    assert found.name == "logistic_regression", "the contest prefers the sound model"
-    result = judge(
+    trained = training.train(data, as_of)
+    collapsed = trained.trials["boosted_trees"]
+    baseline = trained.trials["logistic_regression"]
+    assert trained.name == "logistic_regression", "the contest prefers the sound model"
+    result = gate_model(
         Evidence(
-            test=found.test,
-            everyone=found.everyone,
+            test=trained.test,
+            everyone=trained.everyone,
             source="sparkov",
             training_average_precision=collapsed.training_average_precision,
             baseline_training_average_precision=baseline.training_average_precision,
@@ -139,7 +139,7 @@ def test_typical_values_and_bands_are_plain_numbers(trained: training.Trained) -
     assert all(isinstance(value, float) for value in asdict(trained.bands).values())
 
 
-def test_too_little_history_is_said_in_a_sentence(
+def test_too_little_history_is_a_clear_error(
     build_world: Callable[..., World], as_of: datetime
 ) -> None:
     features, labels = build_world(days=20)
@@ -150,7 +150,7 @@ def test_too_little_history_is_said_in_a_sentence(
         training.train(dataset.labelled(features, labels.slice(0, 0), early), early)
 
 
-def test_too_few_frauds_are_said_in_a_sentence(data: dataset.Dataset, as_of: datetime) -> None:
+def test_too_few_frauds_are_a_clear_error(data: dataset.Dataset, as_of: datetime) -> None:
     rows = data.rows.assign(is_fraud=data.rows["is_fraud"] & (data.rows.index % 20 == 0))
     with pytest.raises(NotEnoughHistory, match="frauds were known"):
         training.train(dataset.Dataset(rows, data.matrix, 0), as_of)

@@ -26,8 +26,8 @@ from contracts.stages import Stage
 from contracts.tables import TABLES
 from contracts.windows import Window
 from expectations.gates import gate_production, gate_raw, gate_staging
-from expectations.processed import judge_processed, processed_frames
-from expectations.sandbox import judge_sandbox, sandbox_frames
+from expectations.processed import evaluate_processed, processed_frames
+from expectations.sandbox import evaluate_sandbox, sandbox_frames
 from sources.discover import deliveries
 from sources.land import land
 from sources.store import s3_client
@@ -163,7 +163,7 @@ class Copies:
         except RuntimeError as error:
             return Stop("process", type(error).__name__)
         frames = processed_frames(self.session(), written)
-        judged = judge_processed(
+        judged = evaluate_processed(
             self.session(), frames, written, manifests, self.settings.state_dir
         )
         discard(self.session(), written)
@@ -211,7 +211,7 @@ class Copies:
         frames = {**self._frames, "transactions": self._to_spark(changed, _TRANSACTIONS)}
         written = self.done[Stage.PROCESS]
         return _stop(
-            judge_processed(
+            evaluate_processed(
                 self.session(), frames, written, self.manifests, self.settings.state_dir
             )
         )
@@ -232,7 +232,7 @@ class Copies:
             **self._sandbox,
             table: self._to_spark(pd.concat([rows[~is_today], kept]), name),
         }
-        return _stop(judge_sandbox(self.session(), frames, prepared, self.settings.state_dir))
+        return _stop(evaluate_sandbox(self.session(), frames, prepared, self.settings.state_dir))
 
     def _changed(self, change: Change, *, keeps_date: bool) -> Frame:
         """Return the day's payments with a fault, without rows that moved to another day."""

@@ -179,7 +179,9 @@ class _Checkpoints:
         )
         ran = checkpoint.run(batch_parameters=parameters)
         by_suite = {result.suite_name: result.results for result in ran.run_results.values()}
-        return {number: by_suite[held.suite.name] for number, held in definitions.items()}
+        return {
+            number: by_suite[definition.suite.name] for number, definition in definitions.items()
+        }
 
 
 @contextmanager

@@ -99,14 +99,13 @@ def profile_batch(
     is_steady = source.ranges.is_steady
     rules = (
         *suite.band_rules((suite.ROWS,), is_steady),
-        # One absurd amount moves the mean of a delivery, and will be quarantined: gate processed
-        # checks the remaining rows.
+        # One absurd amount moves the mean of a delivery, and its row will be quarantined: gate
+        # processed checks the remaining rows.
         *suite.band_rules((suite.MEAN_AMOUNT,), is_steady=False),
         *suite.shape_rules(_SHAPES, is_steady),
     )
     frame = frame[frame["event_date"].isin(set(window.dates()))]
-    judged = rules if len(frame) else ()
-    return Batch(table, frame, judged, ("event_date",), part="profile")
+    return Batch(table, frame, rules if len(frame) else (), ("event_date",), part="profile")
 
 
 def day_of(item: "RawObject") -> date | None:

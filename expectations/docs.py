@@ -12,7 +12,7 @@ from typing import Any, Final
 from expectations.pages.index import gate_page, gates_of, index_page
 from expectations.pages.markup import STYLE
 from expectations.pages.table import table_page
-from expectations.store import PAGES, RESULTS, judgements, write_whole
+from expectations.store import PAGES, RESULTS, stored_results, write_whole
 
 _LASTING: Final = "validations"
 """Folder of the pages that never change after they are written."""
@@ -25,13 +25,13 @@ def update_data_docs(state_dir: Path) -> Path:
     changes.
     """
     results, pages = state_dir / RESULTS, state_dir / PAGES
-    gate_results = judgements(state_dir)
-    for judged in gate_results:
-        for verdict in judged.tables:
+    gate_results = stored_results(state_dir)
+    for gate_result in gate_results:
+        for verdict in gate_result.tables:
             page = pages / verdict.page
             if not page.exists():
                 document = json.loads((results / verdict.results).read_text(encoding="utf-8"))
-                write_whole(page, table_page(judged, verdict, document))
+                write_whole(page, table_page(gate_result, verdict, document))
     write_whole(pages / STYLE.name, STYLE.read_text(encoding="utf-8"))
     for gate in gates_of(gate_results):
         write_whole(pages / f"{gate}.html", gate_page(gate, gate_results))

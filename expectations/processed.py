@@ -1,4 +1,4 @@
-"""Judge Processed on its audit branch, before a reader sees it."""
+"""Gate processed: the audit branch of Processed, before it is published."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from expectations import day_profile
 from expectations.checkpoint import Batch
 from expectations.comparison import run_batch
 from expectations.lake import zone_batches
-from expectations.run import judge
+from expectations.run import evaluate
 from expectations.suites import comparisons, days
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
@@ -91,22 +91,22 @@ def processed_frames(spark: Any, processed: ProcessResult) -> dict[str, Any]:
 def gate_processed(
     spark: Any, processed: ProcessResult, manifests: "Sequence[Manifest]", state_dir: Path
 ) -> GateResult:
-    """Judge what a run wrote to the audit branch of Processed from the objects of `manifests`."""
+    """Check the rows that a run wrote to the audit branch from the objects of `manifests`."""
     frames = processed_frames(spark, processed)
-    return judge_processed(spark, frames, processed, manifests, state_dir)
+    return evaluate_processed(spark, frames, processed, manifests, state_dir)
 
 
-def judge_processed(
+def evaluate_processed(
     spark: Any,
     frames: Mapping[str, Any],
     processed: ProcessResult,
     manifests: "Sequence[Manifest]",
     state_dir: Path,
 ) -> GateResult:
-    """Judge the frames of `processed_frames` against the job's report and the manifests."""
+    """Check the frames of `processed_frames` against the job's report and the manifests."""
     window = processed.window
     source = declared(window.source)
-    objects = [(held.key,) for manifest in manifests for held in manifest.objects]
+    objects = [(item.key,) for manifest in manifests for item in manifest.objects]
     batch = spark.createDataFrame(objects, "raw_object string")
     refused = frames["quarantine"].join(batch, "raw_object", "left_semi")
     refused = refused.select(*frames["quarantine"].columns)
@@ -118,11 +118,11 @@ def judge_processed(
         links = pool.submit(_links, spark, frames, window.source)
         quarantine = pool.submit(_in_quarantine, refused)
         batches = zone_batches("processed", tables, wrote, tuple(source.may_leave_empty))
-    daily, held = profile.result().daily, profile.result().by_currency
-    # Right: of the past only what the days of the run are compared with is of interest.
+    daily, by_currency = profile.result().daily, profile.result().by_currency
+    # A right join, because earlier days matter only as the past of the run's days.
     by_day = daily.merge(links.result(), "right", _BY_DAY).fillna({"rows": 0, "morning_rows": 0})
 
-    balances = _balances(processed, manifests, held, quarantine.result())
+    balances = _balances(processed, manifests, by_currency, quarantine.result())
     batches += [
         Batch(
             _TRANSACTIONS,
@@ -146,11 +146,11 @@ def judge_processed(
     if by_day["event_date"].nunique() >= _MONTH_DAYS:
         month = _month_share(by_day)
         batches.append(Batch("processed.labels", month, days.month_rules(source), part="month"))
-    return judge(Gate.PROCESSED, processed.window, processed.run_id, batches, state_dir)
+    return evaluate(Gate.PROCESSED, processed.window, processed.run_id, batches, state_dir)
 
 
 def _links(spark: Any, frames: Mapping[str, Any], source: str) -> Any:
-    """Return, by day, how the payments of a source stand to their labels and parties."""
+    """Return, by day, how many payments of a source lack their label, customer or merchant."""
     is_own = f"source_system = '{source}'"
     names = ("transactions", "labels", "customers", "merchants")
     return spark.sql(_LINKS, **{name: frames[name].where(is_own) for name in names}).toPandas()
@@ -158,14 +158,14 @@ def _links(spark: Any, frames: Mapping[str, Any], source: str) -> Any:
 
 @dataclass(frozen=True)
 class _Quarantined:
-    """What the quarantine table holds of a batch: its rows by source, its money by currency too."""
+    """The quarantined rows of a batch by source, and their money by source and currency."""
 
     rows: Counter[str]
     amounts: Mapping[tuple[str, str], Decimal]
 
 
 def _in_quarantine(refused: Any) -> _Quarantined:
-    """Count a batch's rows and money in quarantine; a currency that nobody knows counts as XXX."""
+    """Count a batch's rows and money in quarantine; an unknown currency counts as XXX."""
     from pyspark.sql import functions as F
 
     totals = (F.count(F.lit(1)).alias("rows"), F.sum("amount").alias("amount"))
@@ -211,14 +211,16 @@ def _balances(
     by_currency: Any,
     in_quarantine: _Quarantined,
 ) -> Any:
-    """Lay what the job reports beside what its tables hold, by source system and currency.
+    """Return the figures of the job's report and of its tables, by source system and currency.
 
-    Landed and quarantined rows are compared by source: what the job does not know of has no
-    balance to stand beside.
+    Landed and quarantined rows are compared by source, because rows that the job did not report
+    have no currency.
     """
     import pandas as pd
 
-    held = by_currency.groupby(["source_system", "currency"])[["batch_rows", "batch_amount"]].sum()
+    stored = by_currency.groupby(["source_system", "currency"])[
+        ["batch_rows", "batch_amount"]
+    ].sum()
     landed: Counter[str] = Counter()
     for manifest in manifests:
         landed[manifest.source] += manifest.rows
@@ -236,15 +238,19 @@ def _balances(
                     o.rows_out + o.rows_quarantined + o.rows_duplicate for o in of_source
                 ),
                 "amount_in": b.amount_in,
-                # What mended rules read more in the same rows did not come in as money.
+                # A changed rule can read more money in the same rows than was reported as input.
                 "amount_accounted": b.amount_out
                 + b.amount_quarantined
                 + b.amount_duplicate
                 - b.amount_restated,
                 "rows_out": b.rows_out,
-                "rows_in_table": int(held.loc[group, "batch_rows"]) if group in held.index else 0,
+                "rows_in_table": int(stored.loc[group, "batch_rows"])
+                if group in stored.index
+                else 0,
                 "amount_out": b.amount_out,
-                "amount_in_table": held.loc[group, "batch_amount"] if group in held.index else 0,
+                "amount_in_table": stored.loc[group, "batch_amount"]
+                if group in stored.index
+                else 0,
                 "rows_quarantined": sum(o.rows_quarantined for o in of_source),
                 "rows_in_quarantine": in_quarantine.rows[b.source_system],
                 "amount_quarantined": b.amount_quarantined,
@@ -265,12 +271,12 @@ _BALANCE_COLUMNS: Final = [
 
 
 def _shares(by_day: Any) -> Any:
-    """Add the shares of each day that has enough payments to have one."""
-    is_judged = by_day["rows"] >= days.JUDGED_ROWS
+    """Add the shares of each day that has at least `days.MINIMUM_ROWS` payments."""
+    has_enough_rows = by_day["rows"] >= days.MINIMUM_ROWS
     labelled = by_day["rows"] - by_day["payments_without_label"]
     return by_day.assign(
-        morning_share=(by_day["morning_rows"] / by_day["rows"]).where(is_judged),
-        fraud_share=(by_day["frauds"] / labelled).where(labelled >= days.JUDGED_ROWS),
+        morning_share=(by_day["morning_rows"] / by_day["rows"]).where(has_enough_rows),
+        fraud_share=(by_day["frauds"] / labelled).where(labelled >= days.MINIMUM_ROWS),
         unlabelled_share=by_day["payments_without_label"] / by_day["rows"].clip(lower=1),
     )
 
@@ -284,7 +290,7 @@ def _month_share(by_day: Any) -> Any:
 
 
 def _delivered(processed: ProcessResult, daily: Any, window: Window) -> Any:
-    """Return one row on the delivery: its rows beside its dates, and repeats without a cause.
+    """Return one row on the delivery: its shares of late, early and unexplained repeated rows.
 
     A repeat is explained by a row that another delivery has brought to the dates of the window.
     """
@@ -308,17 +314,19 @@ def _window_days(daily: Any, window: Window, source: Source) -> Any:
     """Return a row for each date of the window, also for one without a payment."""
     import pandas as pd
 
-    held: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
+    counts: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
     fewest, most = source.rows_per_day
     fewest = 0 if source.delivers == "whole" else fewest
-    rows = [
-        {
-            "source_system": source.name,
-            "event_date": day,
-            "rows": int(held.get(day, 0)),
-            "rows_missing": 0 if source.is_closed(day) else max(fewest - int(held.get(day, 0)), 0),
-            "rows_excess": max(int(held.get(day, 0)) - most, 0),
-        }
-        for day in window.dates()
-    ]
+    rows = []
+    for day in window.dates():
+        count = int(counts.get(day, 0))
+        rows.append(
+            {
+                "source_system": source.name,
+                "event_date": day,
+                "rows": count,
+                "rows_missing": 0 if source.is_closed(day) else max(fewest - count, 0),
+                "rows_excess": max(count - most, 0),
+            }
+        )
     return pd.DataFrame(rows)

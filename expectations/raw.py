@@ -12,7 +12,7 @@ from contracts.stages import Gate
 from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.delivery_history import day_of, profile_batch, read_earlier, sent_before
-from expectations.run import judge
+from expectations.run import evaluate
 from expectations.suites import raw
 from sources.registry import find
 from sources.store import explained
@@ -104,7 +104,7 @@ def gate_raw(
     source = find(window.source)
     if source is not None:
         batches.append(profile_batch(_TABLE, manifests, earlier, window, source))
-    return judge(Gate.RAW, window, run_id, batches, state_dir)
+    return evaluate(Gate.RAW, window, run_id, batches, state_dir)
 
 
 def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:

@@ -15,25 +15,25 @@ from contracts.results import CheckResult, GateResult
 from contracts.stages import Gate
 from contracts.windows import Window
 from expectations.checkpoint import QUOTED, Batch, check_of, exception_of, validate
-from expectations.store import NOT_JUDGED, keep
+from expectations.store import NOT_EVALUATED, save
 
 
-def judge(
+def evaluate(
     gate: Gate, window: Window, run_id: str, batches: Sequence[Batch], state_dir: Path
 ) -> GateResult:
     """Validate each batch with its rules and return the gate result, stored under `state_dir`.
 
     A rule that cannot be evaluated fails with the reason.
     """
-    judged_at = datetime.now(UTC)
+    checked_at = datetime.now(UTC)
     checks: list[CheckResult] = []
     reports: dict[str, list[Any]] = {}
     for batch, results in zip(batches, validate(str(gate), batches), strict=True):
         rules = batch.named_rules
         checks += [_check(batch, rules[check_of(item)], item) for item in results]
         reports.setdefault(batch.table, []).extend(results)
-    verdict = GateResult(str(gate), window, run_id, tuple(checks))
-    return keep(state_dir, verdict, reports, judged_at)
+    gate_result = GateResult(str(gate), window, run_id, tuple(checks))
+    return save(state_dir, gate_result, reports, checked_at)
 
 
 def _check(batch: Batch, rule: Rule, item: Any) -> CheckResult:
@@ -54,7 +54,7 @@ def _observed(batch: Batch, rule: Rule, item: Any) -> str:
     """Return a short text of the observed values of a failed rule, without personal values."""
     result = item.result or {}
     if problem := exception_of(item):
-        return NOT_JUDGED if rule.private else f"{NOT_JUDGED}: {problem}"
+        return NOT_EVALUATED if rule.private else f"{NOT_EVALUATED}: {problem}"
     if "unexpected_count" in result:
         text = f"{result['unexpected_count']} of {result.get('element_count', '?')} rows"
         if rule.private:

@@ -11,7 +11,7 @@ from contracts.stages import Gate
 from expectations.checkpoint import Batch
 from expectations.comparison import run_batch
 from expectations.lake import zone_batches
-from expectations.run import judge
+from expectations.run import evaluate
 from expectations.suites import days
 
 SANDBOX_TABLES: Final = ("features", "transactions_masked")
@@ -37,13 +37,13 @@ featured as (
 ),
 sampled as (
     select k.event_date, k.source_system, k.currency, count(*) as rows,
-        count_if(t.told is null) as unmatched, count_if(t.told <> k.told) as different
+        count_if(t.row_hash is null) as unmatched, count_if(t.row_hash <> k.row_hash) as different
     from (
-        select event_date, source_system, currency, event_id, xxhash64({masked_columns}) as told
+        select event_date, source_system, currency, event_id, xxhash64({masked_columns}) as row_hash
         from {masked}
     ) as k
     left join (
-        select event_date, source_system, event_id, xxhash64({masked_columns}) as told
+        select event_date, source_system, event_id, xxhash64({masked_columns}) as row_hash
         from {transactions}
     ) as t
         on t.source_system = k.source_system and t.event_id = k.event_id
@@ -81,10 +81,10 @@ def sandbox_frames(spark: Any, prepared: PrepareResult) -> dict[str, Any]:
 
 def gate_sandbox(spark: Any, prepared: PrepareResult, state_dir: Path) -> GateResult:
     """Check the audit branch of a run of the Sandbox."""
-    return judge_sandbox(spark, sandbox_frames(spark, prepared), prepared, state_dir)
+    return evaluate_sandbox(spark, sandbox_frames(spark, prepared), prepared, state_dir)
 
 
-def judge_sandbox(
+def evaluate_sandbox(
     spark: Any, frames: Mapping[str, Any], prepared: PrepareResult, state_dir: Path
 ) -> GateResult:
     """Check the frames of the Sandbox against the processed `transactions` of the same dates."""
@@ -101,8 +101,8 @@ def judge_sandbox(
         reading = pool.submit(compared.toPandas)
         batches = zone_batches("sandbox", tables, expected, ("transactions_masked",))
         by_day = reading.result()
-    is_judged = by_day["rows_before"] >= days.JUDGED_ROWS
-    by_day["masked_share"] = (by_day["masked_rows"] / by_day["rows_before"]).where(is_judged)
+    has_enough_rows = by_day["rows_before"] >= days.MINIMUM_ROWS
+    by_day["masked_share"] = (by_day["masked_rows"] / by_day["rows_before"]).where(has_enough_rows)
     batches += [
         Batch(
             "sandbox.features",
@@ -113,4 +113,4 @@ def judge_sandbox(
         ),
         run_batch("sandbox.features", prepared),
     ]
-    return judge(Gate.SANDBOX, prepared.window, prepared.run_id, batches, state_dir)
+    return evaluate(Gate.SANDBOX, prepared.window, prepared.run_id, batches, state_dir)

@@ -10,7 +10,7 @@ from contracts.stages import Gate
 from contracts.tables import TABLES
 from expectations.checkpoint import Batch
 from expectations.comparison import quotable_key, schema_batch
-from expectations.run import judge
+from expectations.run import evaluate
 from expectations.suites import scores as suite
 from expectations.suites.tables import SUITES
 from lake.dates import rows_on
@@ -39,10 +39,10 @@ def gate_scores(
         selected_fields=tuple(_KEY),
         snapshot_id=scored.snapshots[_FEATURES],
     )
-    return judge_scores(scored, scores, scan.to_arrow(), state_dir, drift)
+    return evaluate_scores(scored, scores, scan.to_arrow(), state_dir, drift)
 
 
-def judge_scores(
+def evaluate_scores(
     scored: ScoreResult,
     scores: "pa.Table",
     featured: "pa.Table",
@@ -71,7 +71,7 @@ def judge_scores(
         table = TABLES["staging.feature_drift"]
         rules = SUITES[table.short_name](table)
         batches.append(Batch(table.name, drift.to_pandas(), rules, quotable_key(table)))
-    return judge(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
+    return evaluate(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
 def read_beside(dsn: str, staged: ScoreResult, name: str = "staging.scores") -> "pa.Table":

@@ -1,7 +1,7 @@
 """Gate results stored as files, from which the data docs are rendered.
 
-`gates/<gate>/<table>/<run>/<time>/<window>.json` holds the validation results of one table, in the
-form of Great Expectations' own stores; `gates/<gate>/<time>_<run>.json` the judgement as a whole.
+`gates/<gate>/<table>/<run>/<time>/<window>.json` has the validation results of one table, in the
+format of Great Expectations' stores; `gates/<gate>/<time>_<run>.json` has the gate result.
 """
 
 import json
@@ -19,7 +19,7 @@ RESULTS: Final = Path("gates")
 """Folder of validation results inside the state folder."""
 PAGES: Final = Path("docs/gx")
 """Folder of the rendered pages inside the state folder."""
-NOT_JUDGED: Final = "not judged"
+NOT_EVALUATED: Final = "not evaluated"
 """Prefix of the observed value of a check that could not be evaluated."""
 
 
@@ -45,8 +45,11 @@ class TableVerdict:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Summary of one gate result, small enough for an index over all results."""
+class StoredResult:
+    """Summary of one gate result, small enough for an index over all results.
+
+    Its file has these names as keys; `judged_at` is when the gate ran.
+    """
 
     gate: str
     window: str
@@ -70,39 +73,44 @@ class Judgement:
         return cls(**{**plain, "tables": tables, "failed": failed})
 
 
-def keep(
-    state_dir: Path, judged: GateResult, results: Mapping[str, Sequence[Any]], judged_at: datetime
+def save(
+    state_dir: Path,
+    gate_result: GateResult,
+    results: Mapping[str, Sequence[Any]],
+    checked_at: datetime,
 ) -> GateResult:
     """Write a gate result and the results of each table; return it with its page."""
-    when = f"{judged_at:%Y%m%dT%H%M%S.%fZ}"
+    when = f"{checked_at:%Y%m%dT%H%M%S.%fZ}"
     verdicts = []
-    for table, found in results.items():
-        checks = [check for check in judged.checks if check.table == table]
-        place = f"{judged.gate}/{table.split('.')[-1]}/{judged.run_id}/{when}/{judged.window.key}"
-        document = _document(found, checks, judged, table, judged_at)
+    for table, validations in results.items():
+        checks = [check for check in gate_result.checks if check.table == table]
+        name = table.split(".")[-1]
+        place = f"{gate_result.gate}/{name}/{gate_result.run_id}/{when}/{gate_result.window.key}"
+        document = _document(validations, checks, gate_result, table, checked_at)
         write_whole(state_dir / RESULTS / f"{place}.json", json.dumps(document))
-        shut = sum(not c.passed and c.severity == CRITICAL for c in checks)
-        warned = sum(not c.passed for c in checks) - shut
-        verdicts.append(TableVerdict(table, place, len(checks), shut, warned))
-    judgement = Judgement(
-        judged.gate,
-        judged.window.key,
-        judged.run_id,
-        judged_at.isoformat(timespec="seconds"),
-        judged.passed,
+        closed = sum(not c.passed and c.severity == CRITICAL for c in checks)
+        warned = sum(not c.passed for c in checks) - closed
+        verdicts.append(TableVerdict(table, place, len(checks), closed, warned))
+    stored = StoredResult(
+        gate_result.gate,
+        gate_result.window.key,
+        gate_result.run_id,
+        checked_at.isoformat(timespec="seconds"),
+        gate_result.passed,
         tuple(verdicts),
-        tuple(check for check in judged.checks if not check.passed),
+        tuple(check for check in gate_result.checks if not check.passed),
     )
-    file = state_dir / RESULTS / judged.gate / f"{when}_{judged.run_id}.json"
-    write_whole(file, json.dumps(asdict(judgement)))
-    first = judgement.report
-    return replace(judged, report=str(state_dir / PAGES / first.page)) if first else judged
+    file = state_dir / RESULTS / gate_result.gate / f"{when}_{gate_result.run_id}.json"
+    write_whole(file, json.dumps(asdict(stored)))
+    if stored.report is None:
+        return gate_result
+    return replace(gate_result, report=str(state_dir / PAGES / stored.report.page))
 
 
-def judgements(state_dir: Path) -> list[Judgement]:
+def stored_results(state_dir: Path) -> list[StoredResult]:
     """Return all gate results under a state folder, oldest first."""
     files = sorted((state_dir / RESULTS).glob("*/*.json"), key=lambda file: file.name)
-    return [Judgement.from_dict(json.loads(file.read_text())) for file in files]
+    return [StoredResult.from_dict(json.loads(file.read_text())) for file in files]
 
 
 def write_whole(file: Path, text: str) -> None:
@@ -116,16 +124,16 @@ def write_whole(file: Path, text: str) -> None:
 def _document(
     results: Sequence[Any],
     checks: Sequence[CheckResult],
-    judged: GateResult,
+    gate_result: GateResult,
     table: str,
-    judged_at: datetime,
+    checked_at: datetime,
 ) -> dict[str, Any]:
     from great_expectations import __version__
 
     passed = sum(bool(item.success) for item in results)
     return {
         "success": passed == len(results),
-        "suite_name": f"{judged.gate}.{table.split('.')[-1]}",
+        "suite_name": f"{gate_result.gate}.{table.split('.')[-1]}",
         "suite_parameters": {},
         "results": [item.to_json_dict() for item in results],
         "statistics": {
@@ -136,7 +144,7 @@ def _document(
         },
         "meta": {
             "great_expectations_version": __version__,
-            "run_id": {"run_name": judged.run_id, "run_time": judged_at.isoformat()},
+            "run_id": {"run_name": gate_result.run_id, "run_time": checked_at.isoformat()},
             "active_batch_definition": {"data_asset_name": table},
             "checks": [asdict(check) for check in checks],
         },

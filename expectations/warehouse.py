@@ -15,7 +15,7 @@ from contracts.stages import Gate
 from contracts.tables import TABLES, Table
 from expectations.checkpoint import Batch, PostgresQuery
 from expectations.comparison import run_batch, side_by_side
-from expectations.run import judge
+from expectations.run import evaluate
 from expectations.stored import Stored, table_batches
 from expectations.suites import comparisons, production
 from expectations.suites.tables import SUITES
@@ -72,7 +72,7 @@ def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) ->
                 *rows,
             ]
     batches.append(run_batch("staging.transactions", staged))
-    return judge(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
+    return evaluate(Gate.STAGING, staged.window, staged.run_id, batches, state_dir)
 
 
 def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
@@ -122,9 +122,9 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
             strays = _query(connection, production.strays(mart, staging, key), given)
             name, rules = f"production.{mart}", production.stray_rules()
             batches.append(Batch(name, strays, rules, ("source_system",), part="keys"))
-            found = _query(connection, production.versions(mart, key), given)
+            versions = _query(connection, production.versions(mart, key), given)
             rules = production.version_rules()
-            batches.append(Batch(name, found, rules, ("source_system",), part="versions"))
+            batches.append(Batch(name, versions, rules, ("source_system",), part="versions"))
         orphans = _query(connection, production.ORPHANS, given)
         batches += [
             Batch("production.fct_transactions", orphans, production.orphan_rules(), part="keys"),
@@ -148,7 +148,7 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
                 conditions.append(f"({rows_on(table, dates)})")
             where = " and ".join(conditions) or "true"
             batches += _table(dsn, connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
-    return judge(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
+    return evaluate(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
 def _differences(name: str, staged: LoadResult) -> Batch:

@@ -8,28 +8,28 @@ from contracts.results import CheckResult
 from contracts.stages import Gate
 from expectations.pages.markup import MARKS, WORDS, Html, count, moment, page, pill, row, table, tag
 from expectations.pages.table import facts, ranked, table_links
-from expectations.store import Judgement
+from expectations.store import StoredResult
 
 _SHOWN_WINDOWS: Final = 40
 _SHOWN_HISTORY: Final = 40
 _SHOWN_CHECKS: Final = 5
 _SHOWN_WARNINGS: Final = 10
 _ORDER: Final = [str(gate) for gate in Gate]
-_HEAD: Final = ("Verdict", "Checks passed", "Judged (UTC)", "Tables")
+_HEAD: Final = ("Verdict", "Checks passed", "Checked (UTC)", "Tables")
 
 
-def verdict_of(judged: Judgement) -> str:
+def verdict_of(result: StoredResult) -> str:
     """Return the verdict of a gate result as shown on the pages."""
-    if not judged.passed:
+    if not result.passed:
         return "closed"
-    return "warned" if judged.failed else "open"
+    return "warned" if result.failed else "open"
 
 
-def index_page(judgements: Sequence[Judgement]) -> str:
+def index_page(results: Sequence[StoredResult]) -> str:
     """Return the index page from all gate results, oldest first: closed gates, then the others."""
-    latest = list({(j.gate, j.window): j for j in judgements}.values())
-    closed = [j for j in reversed(latest) if not j.passed]
-    warned = [j for j in reversed(latest) if j.passed and j.failed]
+    latest = list({(r.gate, r.window): r for r in results}.values())
+    closed = [r for r in reversed(latest) if not r.passed]
+    warned = [r for r in reversed(latest) if r.passed and r.failed]
     return page(
         "All gates",
         tag("h1", "Data docs"),
@@ -37,30 +37,30 @@ def index_page(judgements: Sequence[Judgement]) -> str:
         tag("p", "The expectations of each gate and their results.", class_="quiet"),
         *([tag("h2", "Closed gates"), *map(_closed, closed)] if closed else []),
         tag("h2", "Gates", tag("small", "in the order in which data passes them")),
-        _gates(judgements),
+        _gates(results),
         *_windows(latest),
         *_warnings(warned),
     )
 
 
-def gate_page(gate: str, judgements: Sequence[Judgement]) -> str:
+def gate_page(gate: str, results: Sequence[StoredResult]) -> str:
     """Return the history of one gate, newest first."""
-    mine = [j for j in reversed(judgements) if j.gate == gate]
-    shut = sum(not j.passed for j in mine)
-    lines = [row(tag("th", j.window, scope="row"), *_cells(j)) for j in mine]
+    mine = [r for r in reversed(results) if r.gate == gate]
+    shut = sum(not r.passed for r in mine)
+    lines = [row(tag("th", r.window, scope="row"), *_cells(r)) for r in mine]
     return page(
         f"Gate {gate}",
         tag("h1", f"Gate {gate}"),
-        tag("p", f"{count(len(mine), 'judgement')}, {shut} of them closed.", class_="lead"),
+        tag("p", f"{count(len(mine), 'result')}, {shut} of them closed.", class_="lead"),
         table(("Window", *_HEAD), lines),
         trail=(("Data docs", "index.html"),),
         here=f"gate {gate}",
     )
 
 
-def gates_of(judgements: Iterable[Judgement]) -> list[str]:
+def gates_of(results: Iterable[StoredResult]) -> list[str]:
     """Return the gates with results, in flow order."""
-    return sorted({j.gate for j in judgements}, key=_rank)
+    return sorted({r.gate for r in results}, key=_rank)
 
 
 def _rank(gate: str) -> tuple[int, str]:
@@ -68,42 +68,42 @@ def _rank(gate: str) -> tuple[int, str]:
 
 
 def _summary(
-    latest: Sequence[Judgement], closed: Sequence[Judgement], warned: Sequence[Judgement]
+    latest: Sequence[StoredResult], closed: Sequence[StoredResult], warned: Sequence[StoredResult]
 ) -> str:
     if not latest:
-        return "No gate has judged anything yet."
-    warnings = sum(len(j.failed) for j in warned)
+        return "No gate has run yet."
+    warnings = sum(len(r.failed) for r in warned)
     suffix = f", with {count(warnings, 'warning')}" if warnings else ""
-    windows = count(len({j.window for j in latest}), "window")
+    windows = count(len({r.window for r in latest}), "window")
     if closed:
         are = "is" if len(closed) == 1 else "are"
         return f"{len(closed)} of {len(latest)} gates {are} closed, over {windows}{suffix}."
     return f"All {len(latest)} gates over {windows} are open{suffix}."
 
 
-def _closed(judged: Judgement) -> Html:
+def _closed(result: StoredResult) -> Html:
     """Return the first critical checks that closed a gate, observed and expected."""
-    shut = ranked(check for check in judged.failed if check.severity == CRITICAL)
+    shut = ranked(check for check in result.failed if check.severity == CRITICAL)
     more = len(shut) - _SHOWN_CHECKS
     return tag(
         "section",
         tag(
             "h3",
             tag("span", MARKS["closed"], class_="mark closed"),
-            f"Gate {judged.gate} on {judged.window}",
-            tag("small", f"{moment(judged.judged_at)} UTC · run {judged.run_id}"),
+            f"Gate {result.gate} on {result.window}",
+            tag("small", f"{moment(result.judged_at)} UTC · run {result.run_id}"),
         ),
         *(_check(check) for check in shut[:_SHOWN_CHECKS]),
         *([] if shut else [tag("p", "It ran no check, and a gate without checks does not pass.")]),
         *([tag("p", f"and {count(more, 'more check')}", class_="quiet")] if more > 0 else []),
-        tag("p", _to_report(judged, "Open the report")),
+        tag("p", _to_report(result, "Open the report")),
         class_="failure",
     )
 
 
-def _to_report(judged: Judgement, text: str) -> Html:
+def _to_report(result: StoredResult, text: str) -> Html:
     """Return a link to the most important page."""
-    return tag("a", text, href=judged.report.page if judged.report else f"{judged.gate}.html")
+    return tag("a", text, href=result.report.page if result.report else f"{result.gate}.html")
 
 
 def _check(check: CheckResult) -> Html:
@@ -113,11 +113,11 @@ def _check(check: CheckResult) -> Html:
     )
 
 
-def _gates(judgements: Sequence[Judgement]) -> Html:
+def _gates(results: Sequence[StoredResult]) -> Html:
     """Return one row for each gate: its verdicts, newest first."""
     lines = []
-    for gate in gates_of(judgements):
-        mine = [j for j in reversed(judgements) if j.gate == gate]
+    for gate in gates_of(results):
+        mine = [r for r in reversed(results) if r.gate == gate]
         lines.append(
             row(
                 tag("th", tag("a", gate, href=f"{gate}.html"), scope="row"),
@@ -128,31 +128,31 @@ def _gates(judgements: Sequence[Judgement]) -> Html:
             )
         )
     return table(
-        ("Gate", "Latest verdict", "Window", "Judged (UTC)", "History, newest first"), lines
+        ("Gate", "Latest verdict", "Window", "Checked (UTC)", "History, newest first"), lines
     )
 
 
-def _square(judged: Judgement) -> Html:
-    verdict = verdict_of(judged)
+def _square(result: StoredResult) -> Html:
+    verdict = verdict_of(result)
     return tag(
         "a",
         MARKS[verdict],
-        href=judged.report.page if judged.report else f"{judged.gate}.html",
-        title=f"{judged.window}: {WORDS[verdict]}, {moment(judged.judged_at)} UTC",
+        href=result.report.page if result.report else f"{result.gate}.html",
+        title=f"{result.window}: {WORDS[verdict]}, {moment(result.judged_at)} UTC",
         class_=verdict,
     )
 
 
-def _windows(latest: Sequence[Judgement]) -> list[Html]:
+def _windows(latest: Sequence[StoredResult]) -> list[Html]:
     """Return one row for each gate and window, latest window first, gates in flow order."""
-    by_window: dict[str, list[Judgement]] = {}
-    for judged in sorted(latest, key=lambda j: j.judged_at, reverse=True):
-        by_window.setdefault(judged.window, []).append(judged)
+    by_window: dict[str, list[StoredResult]] = {}
+    for result in sorted(latest, key=lambda r: r.judged_at, reverse=True):
+        by_window.setdefault(result.window, []).append(result)
     lines = []
-    for window, judged_there in list(by_window.items())[:_SHOWN_WINDOWS]:
+    for window, results_of_window in list(by_window.items())[:_SHOWN_WINDOWS]:
         lines.append(row(tag("th", window, colspan=str(1 + len(_HEAD))), class_="group"))
-        in_order = sorted(judged_there, key=lambda j: _rank(j.gate))
-        lines += [row(judged.gate, *_cells(judged)) for judged in in_order]
+        in_order = sorted(results_of_window, key=lambda r: _rank(r.gate))
+        lines += [row(result.gate, *_cells(result)) for result in in_order]
     hidden = len(by_window) - _SHOWN_WINDOWS
     more = f"{count(hidden, 'older window')}: see the page of each gate" if hidden > 0 else ""
     return [
@@ -162,39 +162,39 @@ def _windows(latest: Sequence[Judgement]) -> list[Html]:
     ]
 
 
-def _cells(judged: Judgement) -> tuple[Html, ...]:
+def _cells(result: StoredResult) -> tuple[Html, ...]:
     """Return verdict, counts, time and tables of a gate result."""
-    checks = sum(verdict.checks for verdict in judged.tables)
-    shut = sum(verdict.failed for verdict in judged.tables)
-    warned = sum(verdict.warned for verdict in judged.tables)
+    checks = sum(verdict.checks for verdict in result.tables)
+    shut = sum(verdict.failed for verdict in result.tables)
+    warned = sum(verdict.warned for verdict in result.tables)
     failed = [count(shut, "failure")] * bool(shut) + [count(warned, "warning")] * bool(warned)
     passed = ", ".join([f"{checks - shut - warned} of {checks}", *failed])
     return (
-        pill(verdict_of(judged)),
+        pill(verdict_of(result)),
         tag("td", passed, class_="number"),
-        tag("td", moment(judged.judged_at), class_="time"),
-        tag("td", table_links(judged, "")),
+        tag("td", moment(result.judged_at), class_="time"),
+        tag("td", table_links(result, "")),
     )
 
 
-def _warnings(warned: Sequence[Judgement]) -> list[Html]:
+def _warnings(warned: Sequence[StoredResult]) -> list[Html]:
     """Return the newest warnings of open gates."""
-    warnings = [(judged, check) for judged in warned for check in judged.failed]
+    warnings = [(result, check) for result in warned for check in result.failed]
     if not warnings:
         return []
     lines = [
         row(
-            tag("th", judged.window, scope="row"),
-            tag("td", _to_report(judged, tag("code", check.name))),
+            tag("th", result.window, scope="row"),
+            tag("td", _to_report(result, tag("code", check.name))),
             check.observed or "",
             check.expected or "",
             check.reason or "",
         )
-        for judged, check in warnings[:_SHOWN_WARNINGS]
+        for result, check in warnings[:_SHOWN_WARNINGS]
     ]
     more = len(warnings) - len(lines)
     return [
         tag("h2", "Warnings", tag("small", "the gate is open")),
-        table(("Window", "Check", "Observed", "Expected", "Why"), lines, "told"),
+        table(("Window", "Check", "Observed", "Expected", "Why"), lines, "warnings"),
         *([tag("p", f"and {count(more, 'more warning')}", class_="quiet")] if more else []),
     ]

@@ -17,7 +17,7 @@ from expectations.pages.markup import (
     table,
     tag,
 )
-from expectations.store import NOT_JUDGED, Judgement, TableVerdict
+from expectations.store import NOT_EVALUATED, StoredResult, TableVerdict
 
 _ROOT: Final = "../../../../../"
 _PARTS: Final = {
@@ -48,7 +48,7 @@ def verdict_of(verdict: TableVerdict) -> str:
     return "closed" if verdict.failed else "warned" if verdict.warned else "open"
 
 
-def table_links(judged: Judgement, root: str, here: str = "") -> Html:
+def table_links(result: StoredResult, root: str, here: str = "") -> Html:
     """Return a link to the page of each table, with its verdict; `here` is the current page."""
     links = [
         tag(
@@ -57,7 +57,7 @@ def table_links(judged: Judgement, root: str, here: str = "") -> Html:
             href=f"{root}{verdict.page}",
             class_=f"{verdict_of(verdict)}{' here' if verdict.table == here else ''}",
         )
-        for verdict in judged.tables
+        for verdict in result.tables
     ]
     return tag("span", *(join(link, " ") for link in links), class_="tables")
 
@@ -69,7 +69,7 @@ def ranked(checks: Iterable[CheckResult]) -> list[CheckResult]:
     """
     return sorted(
         checks,
-        key=lambda c: (c.severity != CRITICAL, (c.observed or "").startswith(NOT_JUDGED)),
+        key=lambda c: (c.severity != CRITICAL, (c.observed or "").startswith(NOT_EVALUATED)),
     )
 
 
@@ -83,7 +83,7 @@ def facts(check: CheckResult) -> Html:
     )
 
 
-def table_page(judged: Judgement, verdict: TableVerdict, document: Mapping[str, Any]) -> str:
+def table_page(result: StoredResult, verdict: TableVerdict, document: Mapping[str, Any]) -> str:
     """Return the page of one table from its stored validation results."""
     checks = [CheckResult(**check) for check in document["meta"]["checks"]]
     rules = {_name_of(item): item for item in document["results"]}
@@ -91,18 +91,18 @@ def table_page(judged: Judgement, verdict: TableVerdict, document: Mapping[str, 
     passed = [check for check in checks if check.passed]
     summary = f"{len(passed)} of {count(len(checks), 'check')} passed"
     return page(
-        f"{verdict.table}, gate {judged.gate}, {judged.window}",
+        f"{verdict.table}, gate {result.gate}, {result.window}",
         tag("h1", verdict.table, pill(verdict_of(verdict))),
-        tag("p", f"Gate {judged.gate} on window {judged.window}: {summary}.", class_="lead"),
-        tag("p", f"Judged {moment(judged.judged_at)} UTC in run {judged.run_id}", class_="quiet"),
-        tag("p", "Tables of this gate result: ", table_links(judged, _ROOT, verdict.table)),
+        tag("p", f"Gate {result.gate} on window {result.window}: {summary}.", class_="lead"),
+        tag("p", f"Checked {moment(result.judged_at)} UTC in run {result.run_id}", class_="quiet"),
+        tag("p", "Tables of this gate result: ", table_links(result, _ROOT, verdict.table)),
         *([tag("h2", "Failed")] if failed else []),
         *(_failure(check, rules[check.name]) for check in failed),
         *([tag("h2", "Passed", tag("small", f"{len(passed)}"))] if passed else []),
         *_passed(passed, rules, verdict.table),
         root=_ROOT,
-        trail=(("Data docs", "index.html"), (f"gate {judged.gate}", f"{judged.gate}.html")),
-        here=judged.window,
+        trail=(("Data docs", "index.html"), (f"gate {result.gate}", f"{result.gate}.html")),
+        here=result.window,
     )
 
 

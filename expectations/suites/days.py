@@ -5,7 +5,7 @@ from contracts.tables import TABLES
 from expectations.suites.comparisons import zero
 from sources.declaration import Source
 
-JUDGED_ROWS = 100
+MINIMUM_ROWS = 100
 """Shares of fewer payments are not checked; the smallest day of the sample has 183."""
 
 

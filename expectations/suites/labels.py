@@ -5,5 +5,5 @@ from contracts.tables import Table
 
 
 def rules(table: Table) -> tuple[Rule, ...]:
-    """Return the rules of a table of labels; shares are judged by day in `days.py`."""
+    """Return the rules of a table of labels; shares are checked by day in `days.py`."""
     return base_rules(table)

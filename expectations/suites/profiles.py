@@ -33,14 +33,14 @@ BANDS: Final = (
     ),
     Band(
         "customers",
-        "the sample's days hold 88 to 129 payers, the handbook's 3,658 to 3,792; another column in"
+        "the sample's days have 88 to 129 payers, the handbook's 3,658 to 3,792; another column in"
         " the payer's place is several times off",
         relative=0.4,
         mads=5,
     ),
     Band(
         "merchants",
-        "the sample's days hold 160 to 414 payees with the season, the handbook's 5,966 to 6,206",
+        "the sample's days have 160 to 414 payees with the season, the handbook's 5,966 to 6,206",
         relative=0.6,
         mads=5,
     ),
@@ -124,14 +124,14 @@ def shape_rules(shapes: tuple[Shape, ...], is_steady: bool) -> tuple[Rule, ...]:
 
 
 def _above(
-    larger: str, smaller: str, what: str, expected: str, judged: Band | Shape, severity: str
+    larger: str, smaller: str, what: str, expected: str, limit: Band | Shape, severity: str
 ) -> Rule:
     measure = smaller if larger.endswith("_high") else larger
     return Rule(
         "ExpectColumnPairValuesAToBeGreaterThanB",
         what,
         expected,
-        f"{judged.reason}. Its past: {FEWEST_DAYS} to {LOOKBACK_DAYS} days",
+        f"{limit.reason}. Its past: {FEWEST_DAYS} to {LOOKBACK_DAYS} days",
         measure,
         severity,
         {

@@ -1,4 +1,4 @@
-"""Scores: each payment once, by one model, in a distribution that we know."""
+"""Rules of scores: one score for each payment, by one model, in the expected distribution."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from expectations.suites.comparisons import zero
 from sources.ranges import Ranges
 
 VARIED_ROWS: Final = 20
-"""From so many payments on, one score for all of them is no coincidence."""
+"""Minimum number of payments at which equal scores for all of them are an error."""
 
 
 def rules(table: Table) -> tuple[Rule, ...]:
@@ -17,7 +17,7 @@ def rules(table: Table) -> tuple[Rule, ...]:
 
 
 def input_rules() -> tuple[Rule, ...]:
-    """Return the rule on the inputs that a batch lacks throughout: one a row."""
+    """Return the rule on the inputs without any value in a batch, one for each row."""
     why = "the model learnt from values of this feature and got none: scores without it mislead"
     return (zero("rows_without", why),)
 

@@ -1,4 +1,4 @@
-"""Which suite judges a table: a copy of a table is judged as the table is."""
+"""The suite of each table; a copy of a table has the same suite."""
 
 from collections.abc import Callable
 from typing import Final

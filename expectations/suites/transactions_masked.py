@@ -6,5 +6,5 @@ from expectations.suites.transactions import token_rules
 
 
 def rules(table: Table) -> tuple[Rule, ...]:
-    """Return the rules of the masked sample; its size is judged by day in `days.py`."""
+    """Return the rules of the masked sample; its size is checked by day in `days.py`."""
     return (*base_rules(table), *token_rules(table))

@@ -1,11 +1,11 @@
-"""Versions of a party, where a table holds them."""
+"""Rules of the versions of a party."""
 
 from contracts.render.to_gx import Rule, not_below
 from contracts.tables import Table
 
 
 def version_rules(table: Table) -> tuple[Rule, ...]:
-    """Return the rules of a table whose rows are versions, none of any other."""
+    """Return the rules of a table with versions; a table without them has none."""
     if "valid_from" not in table.column_names:
         return ()
     return (

@@ -11,7 +11,7 @@ from tollgate_airflow import connections
 _log = logging.getLogger(__name__)
 
 
-def judge(result: GateResult, undo: Callable[[], None] | None = None) -> str:
+def require_passed(result: GateResult, undo: Callable[[], None] | None = None) -> str:
     """Record the result; when the gate is closed, render its report, call `undo` and raise.
 
     Returns: a sentence for the result of the task.

@@ -1,4 +1,4 @@
-"""What the tests of the gates share: a day on its audit branch, a warehouse, ways to spoil them."""
+"""Fixtures of the gate tests: a day on its audit branch, a warehouse, and faults in them."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from contracts.stage_results import BuildResult, LoadResult, PrepareResult, Proc
 from contracts.tables import TABLES, Table
 from contracts.windows import Window
 from expectations.gates import gate_production, gate_staging
-from expectations.processed import judge_processed, processed_frames
+from expectations.processed import evaluate_processed, processed_frames
 from expectations.sandbox import sandbox_frames
 from sources.discover import deliveries
 from sources.land import land
@@ -64,7 +64,7 @@ def run_python() -> Callable[[str], str]:
 
 @dataclass
 class Line:
-    """A day that was landed, processed and prepared, published by nobody."""
+    """A day that was landed, processed and prepared, but not published."""
 
     spark: Any
     manifests: list[Manifest]
@@ -76,16 +76,18 @@ class Line:
         """Return the audited frames of Processed, by short name."""
         return processed_frames(self.spark, self.processed)
 
-    def judge_processed(self, frames: Frames) -> GateResult:
-        """Judge frames as if they were the audited ones."""
-        return judge_processed(self.spark, frames, self.processed, self.manifests, self.state_dir)
+    def evaluate_processed(self, frames: Frames) -> GateResult:
+        """Return the gate result of changed frames."""
+        return evaluate_processed(
+            self.spark, frames, self.processed, self.manifests, self.state_dir
+        )
 
 
 @pytest.fixture(scope="module")
 def line(
     spark: Any, spark_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Line]:
-    """Take a day up to its audit branches."""
+    """Land, process and prepare a day without publishing it."""
     from lake.publish import discard
     from spark.jobs.prepare import prepare
     from spark.jobs.process import process
@@ -113,22 +115,22 @@ def line(
 @pytest.fixture(scope="module")
 def processed(line: Line) -> Iterator[Frames]:
     """Give the frames of Processed, read from the lake once for all tests."""
-    yield from _held(line.frames())
+    yield from _persisted(line.frames())
 
 
 @pytest.fixture(scope="module")
 def sandbox(line: Line) -> Iterator[Frames]:
     """Give the frames of the Sandbox, read from the lake once for all tests."""
-    yield from _held(sandbox_frames(line.spark, line.prepared))
+    yield from _persisted(sandbox_frames(line.spark, line.prepared))
 
 
-def _held(frames: Frames) -> Iterator[Frames]:
+def _persisted(frames: Frames) -> Iterator[Frames]:
     from pyspark import StorageLevel
 
     # On disk: a block that is evicted from memory while another thread reads it is an error.
-    held = {name: frame.persist(StorageLevel.DISK_ONLY) for name, frame in frames.items()}
-    yield held
-    for frame in held.values():
+    persisted = {name: frame.persist(StorageLevel.DISK_ONLY) for name, frame in frames.items()}
+    yield persisted
+    for frame in persisted.values():
         frame.unpersist()
 
 
@@ -168,7 +170,7 @@ def without(name: str, column: str) -> Callable[[Frames], Frames]:
 
 
 def payment_row(table: Table, day: date, number: int) -> dict[str, Any]:
-    """Return a payment of a day, as each table tells it."""
+    """Return a payment of a day as a row of `table`."""
     at = datetime(day.year, day.month, day.day, number, 30, tzinfo=UTC)
     row: dict[str, Any] = {}
     for column in table.columns:
@@ -211,18 +213,18 @@ class House:
     state_dir: Path
 
     def gate(self) -> GateResult:
-        """Judge what lies beside STAGING."""
+        """Return the gate result of the shadow tables of STAGING."""
         return gate_staging(self.dsn("loader"), self.catalog, self.staged, self.state_dir)
 
     def production(self) -> GateResult:
-        """Judge the audit schema."""
+        """Return the gate result of the audit schema."""
         window = "sparkov@2024-07-01--2024-07-02"
         return self.production_of(
             result_of(BuildResult, window, "build_gates", dates=self.staged.dates)
         )
 
     def production_of(self, built: BuildResult) -> GateResult:
-        """Judge the audit schema as a build of STAGING as it is."""
+        """Return the gate result of the audit schema as a build of the current STAGING."""
         with psycopg.connect(self.dsn("transformer")) as connection:
             staging_sums.record(connection, built.run_id, built.window.source, built.dates)
             connection.execute(
@@ -237,7 +239,7 @@ class House:
         return self.settings.warehouse.dsn(role)
 
     def stage(self, dates: tuple[date, ...] = DAYS) -> None:
-        """Load the lake once more beside STAGING, by a window that touched these dates."""
+        """Load the lake again into shadow tables, by a window that touched these dates."""
         self.staged = _stage(self.settings, self.catalog, self.staged.snapshots, dates)
 
     def spoil(self, role: Any, *statements: str) -> None:
@@ -283,7 +285,7 @@ def house(own: Settings, tmp_path_factory: pytest.TempPathFactory) -> House:
 def _stage(
     settings: Settings, catalog: Any, snapshots: dict[str, int], dates: tuple[date, ...]
 ) -> LoadResult:
-    """Load a window that touched these dates beside STAGING."""
+    """Load a window that touched these dates into shadow tables."""
     window = "sparkov@2024-07-01--2024-07-02"
     wrote: dict[str, Any] = {"dates": dates, "snapshots": snapshots}
     processed = result_of(ProcessResult, window, "process_1", delivered_dates=DAYS, **wrote)
@@ -293,5 +295,5 @@ def _stage(
 
 @pytest.fixture(scope="session")
 def warehouse_row() -> Callable[[Table, date, int], dict[str, Any]]:
-    """Make a payment of a day, as each table tells it."""
+    """Give `payment_row`."""
     return payment_row

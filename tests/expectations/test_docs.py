@@ -16,8 +16,8 @@ from contracts.stages import Gate
 from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs, upload
-from expectations.run import judge
-from expectations.store import judgements
+from expectations.run import evaluate
+from expectations.store import stored_results
 from sources.store import s3_client
 
 FRAME = pd.DataFrame({"event_id": ["a", "<b>"], "rows": [5, 6], "rows_before": [5, 6]})
@@ -26,7 +26,7 @@ FEW = between("rows", 0, 5, "more than five is news", WARNING, "plausible")
 FETCHED = re.compile(r"""(?:src|href|action)\s*=\s*["']?([^"'\s>]+)|url\(([^)]*)\)|@import""")
 
 
-def _judge(
+def _evaluate(
     state_dir: Path,
     *rules: Rule,
     gate: Gate = Gate.STAGING,
@@ -35,21 +35,21 @@ def _judge(
     frame: pd.DataFrame = FRAME,
 ) -> GateResult:
     name = f"{gate}.transactions"
-    return judge(
+    return evaluate(
         gate, Window.parse(window), run_id, [Batch(name, frame, rules, ("event_id",))], state_dir
     )
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder with an open, a warned, a mended and a closed gate, and its pages."""
+    """A state folder with an open, a warned, a reopened and a closed gate, and its pages."""
     state_dir = tmp_path_factory.mktemp("state")
     lost = FRAME.assign(rows=[5, 0])
-    _judge(state_dir, not_empty(), gate=Gate.RAW)
-    _judge(state_dir, SAME, FEW, gate=Gate.PROCESSED)
-    _judge(state_dir, SAME, gate=Gate.SANDBOX, frame=lost)
-    _judge(state_dir, SAME, gate=Gate.SANDBOX, run_id="run_2")
-    _judge(state_dir, SAME, not_empty(), frame=lost)
+    _evaluate(state_dir, not_empty(), gate=Gate.RAW)
+    _evaluate(state_dir, SAME, FEW, gate=Gate.PROCESSED)
+    _evaluate(state_dir, SAME, gate=Gate.SANDBOX, frame=lost)
+    _evaluate(state_dir, SAME, gate=Gate.SANDBOX, run_id="run_2")
+    _evaluate(state_dir, SAME, not_empty(), frame=lost)
     update_data_docs(state_dir)
     return state_dir
 
@@ -71,7 +71,7 @@ def test_no_page_fetches_anything_or_runs_a_script(site: Path) -> None:
     assert not FETCHED.search((site / "docs" / "gx" / "style.css").read_text())
 
 
-def test_the_index_tells_first_what_is_closed_and_why(site: Path) -> None:
+def test_the_index_shows_closed_gates_first_with_their_reasons(site: Path) -> None:
     index = (site / "docs" / "gx" / "index.html").read_text()
     assert "1 of 4 gates is closed, over 1 window, with 1 warning." in index
     closed, rest = index.split(">Gates<")
@@ -79,14 +79,14 @@ def test_the_index_tells_first_what_is_closed_and_why(site: Path) -> None:
     assert "1 of 2 rows, such as event_id=&lt;b&gt; rows=0 rows_before=6" in closed
     assert "equal to rows_before" in closed
     assert "nothing is lost &amp; nothing made" in closed
-    assert "Gate sandbox on" not in index, "what was mended is history"
-    assert rest.count('class="closed"') == 3, "two judgements in the history, one table"
+    assert "Gate sandbox on" not in index, "a reopened gate is only in the history"
+    assert rest.count('class="closed"') == 3, "two results in the history, one table"
     assert "more than five is news" in rest
 
 
-def test_the_history_of_a_gate_keeps_what_was_mended(site: Path) -> None:
+def test_the_history_of_a_gate_has_its_closed_results(site: Path) -> None:
     history = (site / "docs" / "gx" / "sandbox.html").read_text()
-    assert "2 judgements, 1 of them closed" in history
+    assert "2 results, 1 of them closed" in history
     assert history.index("run_2") < history.index("run_1")
 
 
@@ -101,12 +101,12 @@ def test_a_table_page_quotes_observed_expected_and_why(site: Path) -> None:
     assert "<b>" not in text
 
 
-def test_only_what_is_new_is_rendered(tmp_path: Path) -> None:
-    first = _judge(tmp_path, SAME)
+def test_only_new_results_are_rendered(tmp_path: Path) -> None:
+    first = _evaluate(tmp_path, SAME)
     index = update_data_docs(tmp_path)
     page = Path(str(first.report))
     written = page.stat().st_mtime_ns
-    second = _judge(tmp_path, SAME, run_id="run_2")
+    second = _evaluate(tmp_path, SAME, run_id="run_2")
     update_data_docs(tmp_path)
     assert page.stat().st_mtime_ns == written
     assert Path(str(second.report)).exists()
@@ -114,21 +114,21 @@ def test_only_what_is_new_is_rendered(tmp_path: Path) -> None:
         assert run in index.read_text()
 
 
-def test_the_page_says_when_nothing_was_judged(tmp_path: Path) -> None:
-    assert "No gate has judged anything yet" in update_data_docs(tmp_path).read_text()
-    judge(Gate.RAW, Window.parse("sparkov@2024-05-01"), "run_1", [], tmp_path)
+def test_the_page_says_when_no_gate_has_run(tmp_path: Path) -> None:
+    assert "No gate has run yet" in update_data_docs(tmp_path).read_text()
+    evaluate(Gate.RAW, Window.parse("sparkov@2024-05-01"), "run_1", [], tmp_path)
     assert "It ran no check" in update_data_docs(tmp_path).read_text()
 
 
-def test_kept_results_are_those_of_great_expectations(site: Path) -> None:
+def test_stored_results_have_the_format_of_great_expectations(site: Path) -> None:
     from great_expectations.core.expectation_validation_result import (
         expectationSuiteValidationResultSchema,
     )
 
-    for judged in judgements(site):
-        (verdict,) = judged.tables
-        kept = json.loads((site / "gates" / verdict.results).read_text())
-        read = expectationSuiteValidationResultSchema.load(kept)
+    for result in stored_results(site):
+        (verdict,) = result.tables
+        stored = json.loads((site / "gates" / verdict.results).read_text())
+        read = expectationSuiteValidationResultSchema.load(stored)
         assert read["statistics"]["evaluated_expectations"] == verdict.checks
 
 
@@ -138,16 +138,16 @@ def test_pages_are_copied_to_the_bucket_once_and_the_index_each_time(
 ) -> None:
     client, bucket = s3_client(s3, "platform"), s3.s3.docs_bucket
     prefix = f"{secrets.token_hex(4)}/"
-    _judge(tmp_path, SAME)
+    _evaluate(tmp_path, SAME)
     update_data_docs(tmp_path)
     assert upload(tmp_path, client, bucket, prefix) == 4
-    second = _judge(tmp_path, SAME, run_id="run_2")
+    second = _evaluate(tmp_path, SAME, run_id="run_2")
     update_data_docs(tmp_path)
     assert upload(tmp_path, client, bucket, prefix) == 4, "a page, its gate, the style, the index"
     pages = tmp_path / "docs" / "gx"
     files = [file for file in pages.rglob("*") if file.is_file()]
     listed = client.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
-    assert {held["Key"] for held in listed} == {
+    assert {item["Key"] for item in listed} == {
         f"{prefix}{file.relative_to(pages).as_posix()}" for file in files
     }
     page = Path(str(second.report)).relative_to(pages).as_posix()

@@ -1,4 +1,4 @@
-"""Each kind of rule judges the same rows alike in pandas, in Spark and in Postgres."""
+"""Each kind of rule has the same result in pandas, Spark and Postgres."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from contracts.settings import Settings
 from contracts.stages import Gate
 from contracts.windows import Window
 from expectations.checkpoint import Batch, PostgresQuery
-from expectations.run import judge
+from expectations.run import evaluate
 
 pytestmark = [pytest.mark.spark, pytest.mark.postgres]
 
@@ -87,7 +87,7 @@ def _seen(result: GateResult) -> dict[str, str]:
     }
 
 
-def test_the_engines_judge_each_kind_of_rule_alike(
+def test_each_kind_of_rule_has_the_same_result_in_each_engine(
     spark: Any, own: Settings, tmp_path: Path
 ) -> None:
     """The first Spark jobs of a session make it slow when it runs alone."""
@@ -113,7 +113,7 @@ def test_the_engines_judge_each_kind_of_rule_alike(
             ):
                 batch = Batch("processed.transactions", data, RULES, ("event_id",))
                 window = Window.parse("sparkov@2024-05-01")
-                result = judge(Gate.PROCESSED, window, batch.engine, [batch], tmp_path)
+                result = evaluate(Gate.PROCESSED, window, batch.engine, [batch], tmp_path)
                 assert _seen(result) == FAILED, batch.engine
         finally:
             connection.execute("drop table staging.engines")

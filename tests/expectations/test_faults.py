@@ -28,14 +28,12 @@ def test_gate_processed_stops_each_fault(line: Line, processed: Frames, fault: F
     harmed = fault.inject(today, before, PAYMENTS)
     table: pa.Table = as_table(harmed[harmed["event_date"] == day], "processed.transactions")
     frames = {**processed, "transactions": line.spark.createDataFrame(table)}
-    assert closed_by(line.judge_processed(frames))
+    assert closed_by(line.evaluate_processed(frames))
 
 
 @pytest.mark.spark
 @pytest.mark.stack
-def test_gate_processed_lets_the_day_pass_that_came_the_same_way(
-    line: Line, processed: Frames
-) -> None:
+def test_gate_processed_passes_the_day_without_the_fault(line: Line, processed: Frames) -> None:
     table = as_table(processed["transactions"].toPandas(), "processed.transactions")
     frames = {**processed, "transactions": line.spark.createDataFrame(table)}
-    assert line.judge_processed(frames).passed
+    assert line.evaluate_processed(frames).passed

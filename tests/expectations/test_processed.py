@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack]
 SOME = "raw_position < 3"
 
 
-def test_what_the_job_wrote_passes(line: Line) -> None:
-    judged = gate_processed(line.spark, line.processed, line.manifests, line.state_dir)
-    assert not [check for check in judged.checks if not check.passed]
+def test_the_output_of_the_job_passes(line: Line) -> None:
+    result = gate_processed(line.spark, line.processed, line.manifests, line.state_dir)
+    assert not [check for check in result.checks if not check.passed]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_fault_in_processed_closes_the_gate(
     frames = processed
     for fault in faults:
         frames = fault(frames)
-    result = line.judge_processed(frames)
+    result = line.evaluate_processed(frames)
     assert checks <= closed_by(result)
     assert "789500570121" not in str(result)
 
@@ -107,9 +107,9 @@ def test_a_job_that_reports_other_sums_than_it_wrote_closes_the_gate(
         balance, rows_in=balance.rows_in + 40, rows_quarantined=40, rows_out=balance.rows_out
     )
     seen = []
-    for told in (lost, refused):
-        line_told = replace(line, processed=replace(line.processed, balances=(told,)))
-        seen.append(closed_by(line_told.judge_processed(processed)))
+    for balance in (lost, refused):
+        reported = replace(line, processed=replace(line.processed, balances=(balance,)))
+        seen.append(closed_by(reported.evaluate_processed(processed)))
     assert {
         "transactions.balances.amount_in_table.equals_amount_out",
         "transactions.balances.amount_accounted.equals_amount_in",
@@ -121,7 +121,7 @@ def test_a_job_that_reports_other_sums_than_it_wrote_closes_the_gate(
     } <= seen[1]
 
 
-def test_a_delivery_of_repeats_only_passes(line: Line) -> None:
+def test_a_delivery_with_only_repeats_passes(line: Line) -> None:
     (balance,) = line.processed.balances
     repeats = replace(
         balance,
@@ -130,26 +130,26 @@ def test_a_delivery_of_repeats_only_passes(line: Line) -> None:
         rows_duplicate=balance.rows_in,
         amount_duplicate=balance.amount_in,
     )
-    told = replace(line, processed=replace(line.processed, balances=(repeats,), dates=()))
-    # What the audit branch holds of the day stands for what another delivery had brought.
-    frames = told.frames()
+    reported = replace(line, processed=replace(line.processed, balances=(repeats,), dates=()))
+    # The rows of the day on the audit branch act as those of another delivery.
+    frames = reported.frames()
     frames["past"] = frames["past"].selectExpr(
         *("'another' as raw_object" if c == "raw_object" else c for c in frames["past"].columns)
     )
-    judged = told.judge_processed(frames)
-    assert [check for check in judged.checks if not check.passed] == []
-    assert "transactions.run.rows_out.nothing_new" in {check.name for check in judged.checks}
+    result = reported.evaluate_processed(frames)
+    assert [check for check in result.checks if not check.passed] == []
+    assert "transactions.run.rows_out.nothing_new" in {check.name for check in result.checks}
 
 
 def test_rows_without_a_date_close_the_gate(line: Line) -> None:
     undated = replace(line.processed, dates=())
-    told = replace(line, processed=undated)
-    judged = told.judge_processed(told.frames())
+    reported = replace(line, processed=undated)
+    result = reported.evaluate_processed(reported.frames())
     assert {
         "transactions.run.rows_out.nothing_new",
         "transactions.balances.rows_in_table.equals_rows_out",
         "transactions.days.table.not_empty",
-    } <= closed_by(judged)
+    } <= closed_by(result)
 
 
 REFUSED = (("USD", "1.10"), (None, "2.20"), ("dollars", "0.05"), ("USD", None))
@@ -192,16 +192,16 @@ def test_refused_money_is_counted_in_the_quarantine_table(line: Line, processed:
     wrong = replace(unknown, amount_quarantined=Decimal("2.20"))
     check = "transactions.balances.amount_in_quarantine.equals_amount_quarantined"
     for balances, is_closed in (((refused, unknown), False), ((refused, wrong), True)):
-        told = replace(line, processed=replace(line.processed, balances=balances))
-        closed = closed_by(told.judge_processed(_refused(line, processed)))
+        reported = replace(line, processed=replace(line.processed, balances=balances))
+        closed = closed_by(reported.evaluate_processed(_refused(line, processed)))
         assert (check in closed) is is_closed
         assert "transactions.balances.rows_in_quarantine.equals_rows_quarantined" not in closed
 
 
 def test_the_quarantine_is_counted_by_source_and_currency(line: Line, processed: Frames) -> None:
-    held = gate._in_quarantine(_refused(line, processed)["quarantine"])
-    assert held.rows == {"sparkov": 4}
-    assert held.amounts == {
+    quarantined = gate._in_quarantine(_refused(line, processed)["quarantine"])
+    assert quarantined.rows == {"sparkov": 4}
+    assert quarantined.amounts == {
         ("sparkov", "USD"): Decimal("1.10"),
         ("sparkov", "XXX"): Decimal("2.25"),
     }
@@ -209,15 +209,15 @@ def test_the_quarantine_is_counted_by_source_and_currency(line: Line, processed:
 
 def test_a_window_without_a_row_closes_the_gate(line: Line) -> None:
     empty = replace(line.processed, balances=(), dates=())
-    told = replace(line, processed=empty, manifests=[])
-    assert closed_by(told.judge_processed(told.frames())) == {
+    reported = replace(line, processed=empty, manifests=[])
+    assert closed_by(reported.evaluate_processed(reported.frames())) == {
         "transactions.balances.table.not_empty"
     }
 
 
 def test_days_of_a_source_without_closed_lists_are_counted(line: Line, processed: Frames) -> None:
     batch = line.spark.createDataFrame(
-        [(held.key,) for manifest in line.manifests for held in manifest.objects],
+        [(item.key,) for manifest in line.manifests for item in manifest.objects],
         "raw_object string",
     )
     profile = day_profile.read(line.spark, processed, batch, replace(SPARKOV, codes={}))

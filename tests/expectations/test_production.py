@@ -1,4 +1,4 @@
-"""The gate of PRODUCTION: the marts tell what STAGING holds, and facts find their dimensions."""
+"""Gate production: marts reconcile with STAGING, and facts have their dimensions."""
 
 from datetime import date
 from typing import Any
@@ -38,7 +38,7 @@ MARTS = {
     ),
     "fct_fraud_labels": ("staging.labels", {}),
 }
-"""Each mart, where it comes from, and what is told of it beside the columns that have its names."""
+"""Each mart with its origin, and the values of columns that have another name there."""
 
 
 REPORTS = tuple(report for report, _, _ in production.REPORTS)
@@ -51,8 +51,8 @@ SUMMED = {
 }
 
 
-def _told(column: Column) -> str:
-    """Return what a report of a day and a currency tells in a column."""
+def _value(column: Column) -> str:
+    """Return the expression of a report column, for a day and a currency."""
     if column.type is LogicalType.DATE:
         return "event_date"
     if column.name in ("source_system", "currency"):
@@ -76,9 +76,9 @@ def marts(house: Any) -> Any:
             table = TABLES[f"production.{name}"]
             run(f"drop table if exists production_audit.{name}")
             run(f"create table production_audit.{name} ({to_postgres.columns(table)})")
-        for name, (origin, told) in MARTS.items():
+        for name, (origin, values_of) in MARTS.items():
             names = TABLES[f"production.{name}"].column_names
-            columns, values = ", ".join(names), ", ".join(told.get(n, n) for n in names)
+            columns, values = ", ".join(names), ", ".join(values_of.get(n, n) for n in names)
             run(f"insert into production_audit.{name} ({columns}) select {values} from {origin}")
         for day in DAYS:
             run(
@@ -88,16 +88,16 @@ def marts(house: Any) -> Any:
         run("insert into production_audit.dim_currencies values ('USD', 'Dollar', 2, '840', true)")
         for name in REPORTS:
             table = TABLES[f"production.{name}"]
-            told = ", ".join(_told(column) for column in table.columns)
+            values = ", ".join(_value(column) for column in table.columns)
             run(
-                f"insert into production_audit.{name} select {told}"
+                f"insert into production_audit.{name} select {values}"
                 " from production_audit.fct_transactions"
                 " group by event_date, source_system, currency"
             )
     return house
 
 
-def test_marts_that_tell_what_staging_holds_pass(marts: Any) -> None:
+def test_marts_that_reconcile_with_staging_pass(marts: Any) -> None:
     assert marts.closed_by(marts.production()) == set()
 
 
@@ -172,7 +172,7 @@ def test_versions_that_overlap_or_leave_a_gap_close_the_gate(marts: Any) -> None
         " from production_audit.dim_customers where customer_id like '%03'",
         f"update production_audit.dim_customers set valid_to = {third}"
         " where customer_id like '%03' and valid_from < '2000-01-01'",
-        # Two versions of a merchant at once: payments are of the first, also when it is over.
+        # Two versions of a merchant overlap: payments refer to the first after its end too.
         "insert into production_audit.dim_merchants select counterparty_id, source_system,"
         f" {third}, valid_to, true, {third}, counterparty_type, merchant_category,"
         " first_event_at, last_event_at"

@@ -1,4 +1,4 @@
-"""A day beside its own past: what is far, what is near, and what has no past to be far from."""
+"""Comparison of a day with its past: near, far, and without a past."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -35,22 +35,22 @@ def _cells(kind: str, days: list[dict[str, int]], source: str = "here") -> pd.Da
     )
 
 
-def _judged(daily: pd.DataFrame, cells: pd.DataFrame | None = None, *shapes: Shape) -> Any:
-    held = _cells("hour", []) if cells is None else cells
+def _compared(daily: pd.DataFrame, cells: pd.DataFrame | None = None, *shapes: Shape) -> Any:
+    cells_of_hour = _cells("hour", []) if cells is None else cells
     return compared(
         daily,
-        held.reindex(columns=["source_system", "event_date", "kind", "value", "rows"]),
+        cells_of_hour.reindex(columns=["source_system", "event_date", "kind", "value", "rows"]),
         [ROWS],
         shapes,
     )
 
 
 def test_a_day_has_a_band_once_it_has_a_past() -> None:
-    found = _judged(_daily([100.0] * 9 + [50.0]))
-    assert found["rows_low"].isna().sum() == FEWEST_DAYS
-    assert found["rows_low"].iloc[-1] == pytest.approx(80)
-    assert found["rows_high"].iloc[-1] == pytest.approx(120)
-    assert found["rows"].iloc[-1] < found["rows_low"].iloc[-1]
+    days = _compared(_daily([100.0] * 9 + [50.0]))
+    assert days["rows_low"].isna().sum() == FEWEST_DAYS
+    assert days["rows_low"].iloc[-1] == pytest.approx(80)
+    assert days["rows_high"].iloc[-1] == pytest.approx(120)
+    assert days["rows"].iloc[-1] < days["rows_low"].iloc[-1]
 
 
 def test_a_band_follows_the_spread_of_its_past() -> None:
@@ -61,46 +61,46 @@ def test_a_band_follows_the_spread_of_its_past() -> None:
     assert band["rows_high"] - band["rows_low"] == pytest.approx(2 * 5 * 1.4826 * 20)
 
 
-def test_one_bad_day_does_not_move_the_band_of_those_after_it() -> None:
-    found = _judged(_daily([100.0] * 10 + [10_000.0] + [100.0] * 5))
-    assert found["rows_high"].iloc[-1] == pytest.approx(120)
+def test_one_bad_day_does_not_move_the_band_of_later_days() -> None:
+    days = _compared(_daily([100.0] * 10 + [10_000.0] + [100.0] * 5))
+    assert days["rows_high"].iloc[-1] == pytest.approx(120)
 
 
 def test_the_past_ends_after_four_weeks_and_belongs_to_one_source() -> None:
-    assert _judged(_daily([100.0] * 40, step=7))["rows_low"].isna().all()
+    assert _compared(_daily([100.0] * 40, step=7))["rows_low"].isna().all()
     other = pd.concat([_daily([100.0] * 9), _daily([7.0] * 3, "there")])
-    found = _judged(other)
-    assert found[found["source_system"] == "there"]["rows_low"].isna().all()
+    days = _compared(other)
+    assert days[days["source_system"] == "there"]["rows_low"].isna().all()
 
 
-def test_a_weekday_is_compared_with_its_own() -> None:
+def test_a_weekday_is_compared_with_the_same_weekday() -> None:
     weekly = Band("rows", "measured", relative=0.1, mads=5, by_weekday=True)
     rows = [300.0 if number % 7 == 3 else 100.0 for number in range(29)]
-    found = compared(_daily(rows), _cells("hour", [{"0": 1}]), [weekly], [])
-    saturday = found.iloc[24]
+    days = compared(_daily(rows), _cells("hour", [{"0": 1}]), [weekly], [])
+    saturday = days.iloc[24]
     assert saturday["rows"] == 300
     assert saturday["rows_low"] == pytest.approx(270)
 
 
-def test_hours_that_moved_are_far_and_noise_is_near() -> None:
+def test_shifted_hours_exceed_the_limit_and_noise_does_not() -> None:
     usual = {str(hour): 100 if 8 <= hour < 20 else 10 for hour in range(24)}
     moved = {str((int(hour) + 3) % 24): rows for hour, rows in usual.items()}
     days = [*([usual] * 10), moved, usual]
-    found = _judged(_daily([1.0] * 12), _cells("hour", days), HOURS)
-    far = found["hour_distance"] > found["hour_distance_high"]
+    days = _compared(_daily([1.0] * 12), _cells("hour", days), HOURS)
+    far = days["hour_distance"] > days["hour_distance_high"]
     assert list(far[far].index) == [10]
 
 
-def test_an_unseen_code_is_told_by_its_share() -> None:
+def test_the_share_of_an_unseen_code_exceeds_its_limit() -> None:
     days = [*([{"pos": 90, "web": 10}] * 8), {"pos": 80, "web": 10, "moon": 10}]
-    last = _judged(_daily([1.0] * 9), _cells("channel", days), CODES).iloc[-1]
+    last = _compared(_daily([1.0] * 9), _cells("channel", days), CODES).iloc[-1]
     assert last["unseen_channel_share"] == pytest.approx(0.1)
     assert last["unseen_channel_share"] > last["unseen_channel_share_high"]
 
 
-def test_a_kind_without_any_cell_is_not_judged() -> None:
-    found = _judged(_daily([1.0] * 9), _cells("hour", [{"1": 5}] * 9), CODES)
-    assert found["channel_distance"].isna().all()
+def test_a_kind_without_cells_has_no_distance() -> None:
+    days = _compared(_daily([1.0] * 9), _cells("hour", [{"1": 5}] * 9), CODES)
+    assert days["channel_distance"].isna().all()
 
 
 def test_median_and_empty_hours_are_read_from_the_cells() -> None:
@@ -110,7 +110,7 @@ def test_median_and_empty_hours_are_read_from_the_cells() -> None:
             _cells("hour", [{"1": 3, "2": 4}]),
         ]
     )
-    found = with_measures(_daily([7.0, 3.0]), cells)
-    assert found["median_amount"].iloc[0] == 40
-    assert found["empty_hours"].iloc[0] == 22
-    assert found["median_amount"].isna().iloc[1]
+    days = with_measures(_daily([7.0, 3.0]), cells)
+    assert days["median_amount"].iloc[0] == 40
+    assert days["empty_hours"].iloc[0] == 22
+    assert days["median_amount"].isna().iloc[1]

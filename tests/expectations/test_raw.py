@@ -40,7 +40,7 @@ class Store:
         return find_latest(self.client, self.bucket, window)
 
     def gate(self, manifest: Manifest, window: Window = WINDOW, **given: Any) -> GateResult:
-        """Judge a manifest."""
+        """Return the gate result of a manifest."""
         return gate_raw(
             [manifest], window, "land_test", self.client, self.bucket, self.state_dir, **given
         )
@@ -64,7 +64,7 @@ def test_the_sample_passes_as_a_whole_and_day_by_day(store: Store) -> None:
     window = Window.parse("sparkov@2024-05-01--2024-08-31")
     whole = store.land(window)
     assert len(whole.objects) == 123
-    # Its rules judge each object and each day by itself.
+    # Its rules check each object and each day separately.
     assert _closed_by(store.gate(whole, window)) == set()
     for item in whole.objects[::20]:
         day = Window.of("sparkov", item.name.removesuffix(".parquet"))
@@ -101,9 +101,9 @@ def _renamed_column(manifest: Manifest) -> Manifest:
         (_first(rows=0), "days.rows_missing.between"),
         (_first(rows=1_000_000), "days.rows_excess.between"),
         (_renamed_column, "objects.layout_problem.none"),
-        (_objects(lambda held: held[1:]), "days.rows_missing.between"),
-        (_objects(lambda held: (*held, held[0])), "objects.key.unique"),
-        (_objects(lambda held: (held[0], replace(held[0], name=held[1].name), held[2])),
+        (_objects(lambda items: items[1:]), "days.rows_missing.between"),
+        (_objects(lambda items: (*items, items[0])), "objects.key.unique"),
+        (_objects(lambda items: (items[0], replace(items[0], name=items[1].name), items[2])),
          "objects.content.unique"),
         (_objects(lambda _: ()), "objects.table.not_empty"),
         (lambda m: replace(m, source="nobody"), "manifests.source_known.equals_yes"),
@@ -120,7 +120,7 @@ def test_a_fault_closes_the_gate(store: Store, landed: Manifest, fault: Change, 
 
 
 def test_the_sentence_names_the_day_that_is_missing(store: Store, landed: Manifest) -> None:
-    result = store.gate(_objects(lambda held: held[:2])(landed))
+    result = store.gate(_objects(lambda items: items[:2])(landed))
     (shut,) = [c for c in result.checks if c.name.endswith("rows_missing.between")]
     assert shut.observed == "1 of 3 rows, such as date=2024-07-03 rows=0 rows_missing=50"
 
@@ -211,7 +211,7 @@ def test_a_closed_day_may_be_absent_or_empty(store: Store, landed: Manifest) -> 
 
 
 @pytest.mark.usefixtures("closed")
-def test_rows_of_a_closed_day_are_warned_of(store: Store, landed: Manifest) -> None:
+def test_rows_of_a_closed_day_are_a_warning(store: Store, landed: Manifest) -> None:
     result = store.gate(landed)
     assert result.passed
     (warned,) = [check for check in result.checks if "rows_of_closed_day" in check.name]
@@ -258,7 +258,7 @@ def test_a_day_unlike_its_past_closes_the_gate(
     assert f"transactions.profile.{check}" in _closed_by(store.gate(harmed, DAY))
 
 
-def test_an_amount_unlike_the_past_is_told_and_left_to_gate_processed(
+def test_an_amount_unlike_the_past_is_a_warning_in_gate_raw(
     store: Store, with_past: Manifest
 ) -> None:
     (item,) = with_past.objects
@@ -266,8 +266,8 @@ def test_an_amount_unlike_the_past_is_told_and_left_to_gate_processed(
     result = store.gate(replace(with_past, objects=(absurd,)), DAY)
     assert result.passed
     name = "transactions.profile.mean_amount.not_far_above"
-    (told,) = [check for check in result.checks if check.name == name]
-    assert (told.passed, told.severity) == (False, "warning")
+    (warning,) = [check for check in result.checks if check.name == name]
+    assert (warning.passed, warning.severity) == (False, "warning")
 
 
 def test_a_day_that_was_sent_before_closes_the_gate(store: Store, with_past: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Judging a batch: what closes a gate, what is said, and what is kept."""
+"""Evaluating a batch: what closes a gate, what is reported, and what is stored."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from contracts.tables import TABLES
 from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.docs import update_data_docs
-from expectations.run import judge
+from expectations.run import evaluate
 
 FRAME = pd.DataFrame(
     {
@@ -33,12 +33,12 @@ def _batch(*rules: Rule, frame: pd.DataFrame = FRAME) -> Batch:
     return Batch("processed.transactions", frame, rules, ("event_id",))
 
 
-def _judge(tmp_path: Path, *batches: Batch, run_id: str = "run_1") -> GateResult:
-    return judge(Gate.PROCESSED, Window.parse("sparkov@2024-05-01"), run_id, batches, tmp_path)
+def _evaluate(tmp_path: Path, *batches: Batch, run_id: str = "run_1") -> GateResult:
+    return evaluate(Gate.PROCESSED, Window.parse("sparkov@2024-05-01"), run_id, batches, tmp_path)
 
 
 def test_a_passing_batch_opens_the_gate(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(HOURS, not_empty()))
+    result = _evaluate(tmp_path, _batch(HOURS, not_empty()))
     assert result.passed
     result.require()
     assert [check.observed for check in result.checks] == ["as expected", "as expected"]
@@ -46,11 +46,11 @@ def test_a_passing_batch_opens_the_gate(tmp_path: Path) -> None:
 
 def test_a_gate_that_ran_no_check_stays_closed(tmp_path: Path) -> None:
     with pytest.raises(GateFailed, match="it ran no check"):
-        _judge(tmp_path).require()
+        _evaluate(tmp_path).require()
 
 
-def test_a_warning_is_told_but_does_not_close_the_gate(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(HOURS, LATE))
+def test_a_warning_is_reported_but_does_not_close_the_gate(tmp_path: Path) -> None:
+    result = _evaluate(tmp_path, _batch(HOURS, LATE))
     assert result.passed
     (warned,) = [check for check in result.checks if not check.passed]
     assert warned.severity == "warning"
@@ -60,9 +60,9 @@ def test_a_warning_is_told_but_does_not_close_the_gate(tmp_path: Path) -> None:
     assert warned.reason == "shops close"
 
 
-def test_a_closed_gate_says_what_was_seen_where_and_why(tmp_path: Path) -> None:
+def test_a_closed_gate_reports_the_observed_value_its_place_and_the_reason(tmp_path: Path) -> None:
     broken = FRAME.assign(rows=[5, 0, 7])
-    result = _judge(tmp_path, _batch(equal("rows", "rows_before", "same"), frame=broken))
+    result = _evaluate(tmp_path, _batch(equal("rows", "rows_before", "same"), frame=broken))
     with pytest.raises(GateFailed) as failed:
         result.require()
     assert "gate processed closed on window sparkov@2024-05-01" in str(failed.value)
@@ -71,24 +71,24 @@ def test_a_closed_gate_says_what_was_seen_where_and_why(tmp_path: Path) -> None:
     assert str(tmp_path) in str(failed.value)
 
 
-def test_what_was_seen_has_the_name_of_its_column_and_shares_are_percentages(
+def test_observed_values_have_column_names_and_shares_are_percentages(
     tmp_path: Path,
 ) -> None:
     """Without a label, Great Expectations would give the positions of the rows: 0."""
     share = between("late_share", 0, 0.05, "late", what="late")
     pair = equal("rows", "rows_before", "same")
     one = pd.DataFrame({"late_share": [0.1512], "rows": [4], "rows_before": [5]})
-    result = _judge(tmp_path, Batch("processed.transactions", one, (share, pair)))
+    result = _evaluate(tmp_path, Batch("processed.transactions", one, (share, pair)))
     assert [(check.observed, check.expected) for check in result.checks] == [
         ("late_share=15.1 %", "at least 0 % and at most 5 %"),
         ("rows=4 rows_before=5", "equal to rows_before"),
     ]
     two = pd.concat([one, one])
-    result = _judge(tmp_path, Batch("processed.transactions", two, (share,)))
+    result = _evaluate(tmp_path, Batch("processed.transactions", two, (share,)))
     assert result.checks[0].observed == "2 of 2 rows, such as late_share=15.1 %, late_share=15.1 %"
 
 
-def test_a_sentence_stands_in_place_of_what_was_seen_and_comes_first(tmp_path: Path) -> None:
+def test_a_sentence_replaces_the_observed_value_and_comes_first(tmp_path: Path) -> None:
     frame = FRAME.assign(rows=[5, 0, 7])
     batch = Batch(
         "processed.transactions",
@@ -96,7 +96,7 @@ def test_a_sentence_stands_in_place_of_what_was_seen_and_comes_first(tmp_path: P
         (equal("rows", "rows_before", "same"), HOURS),
         sentences={"between": "15.0 % of 200 rows refused, limit 5 %"},
     )
-    result = _judge(tmp_path, replace(batch, data=frame.assign(hour_of_day=99)))
+    result = _evaluate(tmp_path, replace(batch, data=frame.assign(hour_of_day=99)))
     with pytest.raises(GateFailed) as failed:
         result.require()
     said = str(failed.value).partition(": ")[2]
@@ -106,8 +106,8 @@ def test_a_sentence_stands_in_place_of_what_was_seen_and_comes_first(tmp_path: P
     )
 
 
-def test_a_raw_identifier_closes_the_gate_and_is_quoted_nowhere(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(TOKENS))
+def test_a_raw_identifier_closes_the_gate_and_is_never_quoted(tmp_path: Path) -> None:
+    result = _evaluate(tmp_path, _batch(TOKENS))
     assert not result.passed
     assert result.checks[0].observed == "1 of 3 rows"
     update_data_docs(tmp_path)
@@ -120,9 +120,9 @@ def test_a_raw_identifier_closes_the_gate_and_is_quoted_nowhere(tmp_path: Path) 
     assert not [file for file in kept if "4779476602844521552" in file.read_text()]
 
 
-def test_what_the_engine_says_of_a_personal_column_is_withheld(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(TOKENS, frame=FRAME.drop(columns="customer_id")))
-    assert result.checks[0].observed == "not judged"
+def test_engine_messages_about_a_personal_column_are_withheld(tmp_path: Path) -> None:
+    result = _evaluate(tmp_path, _batch(TOKENS, frame=FRAME.drop(columns="customer_id")))
+    assert result.checks[0].observed == "not evaluated"
     (kept,) = (tmp_path / "gates").rglob("sparkov@2024-05-01.json")
     assert "withheld" in kept.read_text()
     assert "does not exist" not in kept.read_text()
@@ -137,30 +137,30 @@ def test_columns_that_differ_are_named(tmp_path: Path) -> None:
         (names[::-1], f"in another order: {', '.join(names[::-1])}"),
     ):
         frame = pd.DataFrame(columns=columns)
-        result = _judge(tmp_path, Batch("sandbox.transactions_masked", frame, (rule,)))
+        result = _evaluate(tmp_path, Batch("sandbox.transactions_masked", frame, (rule,)))
         assert result.checks[0].observed == seen
 
 
-def test_a_rule_that_cannot_be_judged_has_failed(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(HOURS, frame=FRAME.drop(columns="hour_of_day")))
+def test_a_rule_that_cannot_be_evaluated_fails(tmp_path: Path) -> None:
+    result = _evaluate(tmp_path, _batch(HOURS, frame=FRAME.drop(columns="hour_of_day")))
     assert not result.passed
     assert "hour_of_day" in str(result.checks[0].observed)
 
 
 def test_an_empty_batch_closes_the_gate(tmp_path: Path) -> None:
-    result = _judge(tmp_path, _batch(HOURS, not_empty(), frame=FRAME.head(0)))
+    result = _evaluate(tmp_path, _batch(HOURS, not_empty(), frame=FRAME.head(0)))
     assert [check.name for check in result.checks if not check.passed] == [
         "transactions.table.not_empty"
     ]
 
 
-def test_two_rules_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_rules_with_the_same_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="same name"):
-        _judge(tmp_path, _batch(HOURS, HOURS))
+        _evaluate(tmp_path, _batch(HOURS, HOURS))
 
 
-def test_the_report_is_that_of_the_table_that_closed_the_gate(tmp_path: Path) -> None:
+def test_the_report_is_the_page_of_the_table_that_closed_the_gate(tmp_path: Path) -> None:
     good = Batch("processed.labels", FRAME, (HOURS,))
-    result = _judge(tmp_path, good, _batch(TOKENS))
+    result = _evaluate(tmp_path, good, _batch(TOKENS))
     assert result.report is not None
     assert "processed/transactions" in result.report

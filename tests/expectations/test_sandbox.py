@@ -6,36 +6,36 @@ from dataclasses import replace
 import pytest
 
 from expectations.gates import gate_sandbox
-from expectations.sandbox import judge_sandbox
+from expectations.sandbox import evaluate_sandbox
 from tests.expectations.conftest import Frames, Line, closed_by, only, put, twice
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack]
 EVENT = "event_id < '3'"
 
 
-def test_what_the_job_wrote_passes(line: Line) -> None:
-    judged = gate_sandbox(line.spark, line.prepared, line.state_dir)
-    assert not [check for check in judged.checks if not check.passed]
+def test_the_output_of_the_job_passes(line: Line) -> None:
+    result = gate_sandbox(line.spark, line.prepared, line.state_dir)
+    assert not [check for check in result.checks if not check.passed]
 
 
-def test_a_run_that_brought_nothing_passes(line: Line) -> None:
+def test_a_run_without_new_rows_passes(line: Line) -> None:
     prepared = replace(line.prepared, balances=(), dates=())
-    judged = gate_sandbox(line.spark, prepared, line.state_dir)
-    assert [check for check in judged.checks if not check.passed] == []
-    assert "features.run.rows_out.nothing_new" in {check.name for check in judged.checks}
+    result = gate_sandbox(line.spark, prepared, line.state_dir)
+    assert [check for check in result.checks if not check.passed] == []
+    assert "features.run.rows_out.nothing_new" in {check.name for check in result.checks}
 
 
-def test_the_sandbox_is_judged_against_the_processed_snapshot_it_was_made_from(line: Line) -> None:
+def test_the_sandbox_is_compared_with_the_processed_snapshot_that_it_read(line: Line) -> None:
     log = line.spark.table("lake.processed.transactions.snapshots")
     written = line.prepared.snapshots["processed.transactions"]
     (before,) = log.where(f"snapshot_id = {written}").select("parent_id").collect()
     other = {**line.prepared.snapshots, "processed.transactions": before[0]}
     prepared = replace(line.prepared, snapshots=other)
-    judged = gate_sandbox(line.spark, prepared, line.state_dir)
+    result = gate_sandbox(line.spark, prepared, line.state_dir)
     assert {
         "features.days.rows.equals_rows_before",
         "features.days.content.equals_content_before",
-    } <= closed_by(judged)
+    } <= closed_by(result)
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_a_fault_in_the_sandbox_closes_the_gate(
     frames = sandbox
     for fault in faults:
         frames = fault(frames)
-    result = judge_sandbox(line.spark, frames, line.prepared, line.state_dir)
+    result = evaluate_sandbox(line.spark, frames, line.prepared, line.state_dir)
     assert checks <= closed_by(result)

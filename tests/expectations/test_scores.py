@@ -13,7 +13,7 @@ from contracts.results import GateResult
 from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
 from contracts.windows import Window
-from expectations.scores import judge_scores
+from expectations.scores import evaluate_scores
 from tests.stage_results import result_of
 
 DAY = date(2024, 8, 30)
@@ -64,7 +64,7 @@ def _failed(result: GateResult) -> set[str]:
 
 
 def test_a_batch_of_scores_passes(tmp_path: Path) -> None:
-    result = judge_scores(SCORED, _scores(), FEATURED, tmp_path)
+    result = evaluate_scores(SCORED, _scores(), FEATURED, tmp_path)
     assert result.passed
     assert not _failed(result)
 
@@ -88,13 +88,13 @@ def test_a_batch_of_scores_passes(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_closes_the_gate(scores: pa.Table, check: str, tmp_path: Path) -> None:
-    result = judge_scores(SCORED, scores, FEATURED, tmp_path)
+    result = evaluate_scores(SCORED, scores, FEATURED, tmp_path)
     assert not result.passed
     assert check in _failed(result)
 
 
 def test_dates_without_a_payment_pass_with_no_score(tmp_path: Path) -> None:
-    result = judge_scores(SCORED, _scores().slice(0, 0), FEATURED.slice(0, 0), tmp_path)
+    result = evaluate_scores(SCORED, _scores().slice(0, 0), FEATURED.slice(0, 0), tmp_path)
     assert result.passed
 
 
@@ -102,7 +102,7 @@ def test_many_alerts_are_a_warning_before_they_are_a_failure(tmp_path: Path) -> 
     busy = pa.Table.from_pylist(
         [_row(n, decision="review" if n >= 350 else "approve") for n in range(ROWS)], SCHEMA
     )
-    result = judge_scores(SCORED, busy, FEATURED, tmp_path)
+    result = evaluate_scores(SCORED, busy, FEATURED, tmp_path)
     assert result.passed
     assert _failed(result) == {"scores.batch.alert_share.plausible"}
 
@@ -114,13 +114,13 @@ def test_each_source_has_its_own_usual_share_of_alerts(tmp_path: Path) -> None:
         for n in range(ROWS)
     ]
     featured = FEATURED.set_column(0, "source_system", pa.array(["handbook"] * ROWS))
-    result = judge_scores(scored, pa.Table.from_pylist(rows, SCHEMA), featured, tmp_path)
+    result = evaluate_scores(scored, pa.Table.from_pylist(rows, SCHEMA), featured, tmp_path)
     assert _failed(result) == {"scores.batch.alert_share.plausible"}
 
 
 def test_an_input_that_the_batch_lost_closes_the_gate(tmp_path: Path) -> None:
     lost = replace(SCORED, lost_inputs={"home_distance_km": ROWS})
-    result = judge_scores(lost, _scores(), FEATURED, tmp_path)
+    result = evaluate_scores(lost, _scores(), FEATURED, tmp_path)
     assert not result.passed
     (check,) = (check for check in result.checks if not check.passed)
     assert check.name == "features.inputs.rows_without.between"
@@ -128,11 +128,11 @@ def test_an_input_that_the_batch_lost_closes_the_gate(tmp_path: Path) -> None:
 
 
 def test_a_single_payment_has_a_single_score(tmp_path: Path) -> None:
-    result = judge_scores(SCORED, _scores(0), FEATURED.slice(0, 1), tmp_path)
+    result = evaluate_scores(SCORED, _scores(0), FEATURED.slice(0, 1), tmp_path)
     assert result.passed
 
 
-def test_drift_is_judged_as_a_table(tmp_path: Path) -> None:
+def test_drift_is_checked_as_a_table(tmp_path: Path) -> None:
     schema = to_arrow.schema(TABLES["staging.feature_drift"])
     line = {
         "event_date": DAY,
@@ -141,7 +141,7 @@ def test_drift_is_judged_as_a_table(tmp_path: Path) -> None:
         "model_version": 3,
         "feature_name": "amount",
         "transaction_count": ROWS,
-        # Far from what was learnt, which is told and closes no gate.
+        # Far from training, which is recorded and closes no gate.
         "stability_index": 4.2,
         "feature_mean": None,
         "training_mean": 1.0,
@@ -150,7 +150,7 @@ def test_drift_is_judged_as_a_table(tmp_path: Path) -> None:
         "run_id": "score_1",
     }
     drift = pa.Table.from_pylist([line], schema)
-    assert judge_scores(SCORED, _scores(), FEATURED, tmp_path, drift).passed
+    assert evaluate_scores(SCORED, _scores(), FEATURED, tmp_path, drift).passed
     twice = pa.Table.from_pylist([line, {**line, "null_share": 1.5}], schema)
-    result = judge_scores(SCORED, _scores(), FEATURED, tmp_path, twice)
+    result = evaluate_scores(SCORED, _scores(), FEATURED, tmp_path, twice)
     assert {"feature_drift.table.key_unique", "feature_drift.null_share.between"} <= _failed(result)

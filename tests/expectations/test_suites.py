@@ -1,4 +1,4 @@
-"""The suites: every rule can be built, is named once, and says why its number is what it is."""
+"""The suites: every rule can be built, has a unique name, and gives the reason of its number."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,14 +67,14 @@ def test_the_declaration_gives_columns_nulls_and_key(name: str) -> None:
     assert {"columns", "key_unique"} <= {rule.what for rule in rules}
 
 
-def test_what_a_source_always_fills_is_asked_of_it_alone() -> None:
+def test_columns_that_a_source_always_fills_are_required_of_it_only() -> None:
     assert "merchant_category" in days.filled_columns(SPARKOV)
     assert "merchant_category" not in days.filled_columns(HANDBOOK)
     assert "counterparty_id" in days.filled_columns(HANDBOOK)
     assert "customer_id" not in days.filled_columns(HANDBOOK), "declared not nullable"
 
 
-def test_only_a_daily_delivery_is_held_to_the_dates_of_its_window() -> None:
+def test_only_a_daily_delivery_must_match_the_dates_of_its_window() -> None:
     whole = replace(SPARKOV, delivers="whole")
     assert {rule.column for rule in days.delivery_rules(SPARKOV)} >= {"late_share", "early_share"}
     assert {rule.column for rule in days.delivery_rules(whole)} == {"repeated_share"}
@@ -85,7 +85,7 @@ def test_a_rule_on_a_column_about_a_person_never_quotes() -> None:
         assert all(rule.private for rule in rules if rule.column and is_private(rule.column))
 
 
-def test_no_engine_is_imported_by_reading_the_suites(
+def test_importing_the_suites_imports_no_engine(
     run_python: Callable[[str], str],
 ) -> None:
     code = (

@@ -1,4 +1,4 @@
-"""The gates of STAGING and of scores, on a warehouse of their own."""
+"""The gates of STAGING and of scores, on a separate warehouse."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ ROWS = 20
 NOTHING_NEW = "transactions.run.rows_out.nothing_new"
 
 
-def test_what_was_loaded_passes(house: Any) -> None:
+def test_the_loaded_tables_pass(house: Any) -> None:
     assert house.closed_by(house.gate()) == set()
     assert len({check.table for check in house.gate().checks}) == 6
 
@@ -75,7 +75,7 @@ def test_an_emptied_table_of_another_type_closes_the_gate(spoiled: Any) -> None:
     } <= spoiled.closed_by(spoiled.gate())
 
 
-def test_a_window_of_repeats_only_passes_by_saying_so(spoiled: Any) -> None:
+def test_a_window_with_only_repeats_passes_when_the_run_reports_it(spoiled: Any) -> None:
     spoiled.stage(())
     result = spoiled.gate()
     assert [check for check in result.checks if not check.passed] == []
@@ -89,12 +89,12 @@ def test_rows_without_a_date_close_the_gate(house: Any) -> None:
     assert house.closed_by(result) == {NOTHING_NEW}
 
 
-def test_rules_that_a_table_enforces_are_left_to_it(house: Any) -> None:
+def test_rules_that_a_table_enforces_are_not_evaluated(house: Any) -> None:
     beside = house.staged.beside
     payments, customers = beside["staging.transactions"], beside["staging.customers"]
-    judged = {check.name for check in house.gate().checks}
-    assert {"transactions.currency.form", "transactions.table.key_unique"} <= judged
-    assert not judged & {"transactions.event_id.not_null", "customers.table.key_unique"}
+    names = {check.name for check in house.gate().checks}
+    assert {"transactions.currency.form", "transactions.table.key_unique"} <= names
+    assert not names & {"transactions.event_id.not_null", "customers.table.key_unique"}
     with psycopg.connect(house.dsn("loader")) as connection:
         for refused in (
             f"update {payments} set event_id = null",
@@ -104,7 +104,7 @@ def test_rules_that_a_table_enforces_are_left_to_it(house: Any) -> None:
                 connection.execute(refused.encode())
 
 
-def test_a_changed_text_or_time_closes_the_gate_though_all_sums_agree(spoiled: Any) -> None:
+def test_a_changed_text_or_time_closes_the_gate_although_all_sums_agree(spoiled: Any) -> None:
     beside = spoiled.staged.beside
     spoiled.spoil(
         "loader",
@@ -121,7 +121,7 @@ def test_a_changed_text_or_time_closes_the_gate_though_all_sums_agree(spoiled: A
     }
 
 
-def test_scores_read_back_from_beside_have_the_types_of_the_contract(
+def test_scores_read_from_the_shadow_table_have_the_types_of_the_contract(
     house: Any, warehouse_row: Any
 ) -> None:
     table = TABLES["staging.scores"]

@@ -40,7 +40,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr("expectations.gates.gate_raw", lambda *_: None)
     monkeypatch.setattr(stage.connections, "s3", lambda _: None)
     monkeypatch.setattr(stage.raw, "manifests", lambda *_: [])
-    monkeypatch.setattr(stage.gates, "judge", lambda _: None)
+    monkeypatch.setattr(stage.gates, "require_passed", lambda _: None)
     monkeypatch.setattr(stage.handover, "record", lambda _, result: recorded.append(result))
     return recorded
 

@@ -34,7 +34,7 @@ def gate(written: dict[str, Any]) -> str:
     result = BuildResult.from_dict(written)
     dsn = connections.warehouse("transformer")
     judged = gate_production(dsn, result, settings.state_dir)
-    return gates.judge(judged, undo=lambda: discard(settings, result))
+    return gates.require_passed(judged, undo=lambda: discard(settings, result))
 
 
 @guarded

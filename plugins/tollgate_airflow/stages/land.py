@@ -51,7 +51,9 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     result = LandResult.from_dict(landed)
     s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
     landed_now = raw.manifests(s3, result)
-    gates.judge(gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir))
+    gates.require_passed(
+        gate_raw(landed_now, run.window, run.run_id, s3, bucket, settings.state_dir)
+    )
     handover.record(run, result)
     if result.closed:
         raise AirflowSkipException(

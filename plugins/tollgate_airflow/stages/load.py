@@ -39,7 +39,7 @@ def gate(written: dict[str, Any]) -> str:
     result = LoadResult.from_dict(written)
     dsn = connections.warehouse("loader")
     judged = gate_staging(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
-    return gates.judge(judged, undo=lambda: discard(dsn, result))
+    return gates.require_passed(judged, undo=lambda: discard(dsn, result))
 
 
 @guarded

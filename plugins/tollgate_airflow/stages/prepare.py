@@ -31,7 +31,7 @@ def gate(written: dict[str, Any]) -> str:
     result = PrepareResult.from_dict(written)
     with lake.session() as spark:
         judged = gate_sandbox(spark, result, get_settings().state_dir)
-        return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

@@ -43,7 +43,7 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
         judged = gate_processed(spark, result, manifests, get_settings().state_dir)
-        return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

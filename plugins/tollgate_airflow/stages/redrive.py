@@ -59,7 +59,7 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     manifests = raw.read_by(connections.s3("processor"), result)
     with lake.session() as spark:
         judged = gate_processed(spark, result, manifests, get_settings().state_dir)
-        return gates.judge(judged, undo=lambda: lake.discard(spark, result))
+        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

@@ -57,7 +57,7 @@ def gate(written: dict[str, Any]) -> str:
         settings.state_dir,
         read_beside(dsn, result, "staging.feature_drift"),
     )
-    return gates.judge(judged, undo=lambda: discard(dsn, result))
+    return gates.require_passed(judged, undo=lambda: discard(dsn, result))
 
 
 @guarded

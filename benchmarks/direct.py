@@ -14,7 +14,7 @@ from contracts.stage_results import LandResult, StageResult
 from contracts.stages import WINDOW_STAGES, Stage
 from contracts.windows import Window
 from expectations import gates
-from expectations.scores import read_beside
+from expectations.scores import read_shadow
 from lake.catalog import open_catalog
 from lake.publish import discard, publish
 from ml.jobs.score import score
@@ -173,8 +173,8 @@ class DirectLine:
             )
             staged = scores.stage_scores(self._dsn, scored, table, drift)
         with self._timed("gate scores"):
-            rows: Any = read_beside(self._dsn, staged)
-            drifted = read_beside(self._dsn, staged, "staging.feature_drift")
+            rows: Any = read_shadow(self._dsn, staged)
+            drifted = read_shadow(self._dsn, staged, "staging.feature_drift")
             judged = gates.gate_scores(catalog, staged, rows, self.settings.state_dir, drifted)
             self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("publish scores"):

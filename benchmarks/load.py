@@ -66,7 +66,7 @@ class Contest:
 
     @property
     def _name(self) -> str:
-        return partition_exchange.beside_name(self.table, "benchmark")
+        return partition_exchange.shadow_name(self.table, "benchmark")
 
     @contextmanager
     def _beside(self) -> Iterator[Any]:
@@ -91,7 +91,7 @@ class Contest:
         """Return each day's partition with the file of its rows."""
         return [
             (
-                partition_exchange.partition_beside(self.table, day, "benchmark"),
+                partition_exchange.shadow_partition(self.table, day, "benchmark"),
                 self.folder / f"{day}.bin",
             )
             for day in self.dates

@@ -74,7 +74,7 @@ def evaluate_scores(
     return evaluate(Gate.SCORES, scored.window, scored.run_id, batches, state_dir)
 
 
-def read_beside(dsn: str, staged: ScoreResult, name: str = "staging.scores") -> "pa.Table":
+def read_shadow(dsn: str, staged: ScoreResult, name: str = "staging.scores") -> "pa.Table":
     """Read the shadow table of a STAGING table, for a gate that runs in another task."""
     import adbc_driver_postgresql.dbapi as adbc
 

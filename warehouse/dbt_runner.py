@@ -1,4 +1,4 @@
-"""dbt in this process: its login, one run at a time, and what it did or why not in a sentence."""
+"""Run dbt in this process: its login, a lock for one run at a time, and its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contracts.stages import Layer
 PROJECT: Final = REPO / "dbt_project"
 _MESSAGE: Final = 300
 LOCK: Final = "hashtext('tollgate dbt')"
-"""The advisory lock of a dbt that runs; a load waits for it, so that no build reads two states."""
+"""The advisory lock of a running dbt; a load waits for it, so that a build reads one state."""
 _IS_ALONE: Final[ContextVar[bool]] = ContextVar("_IS_ALONE", default=False)
 
 
@@ -75,7 +75,7 @@ def login(settings: Settings, role: Literal["transformer", "developer"]) -> dict
 
 @contextmanager
 def _logged_in(settings: Settings) -> Iterator[None]:
-    """Give dbt, which runs in this process, its variables for as long as it runs."""
+    """Set the environment variables of dbt while it runs in this process."""
     given = login(settings, "transformer")
     before = {name: os.environ.get(name) for name in given}
     os.environ.update(given)
@@ -179,11 +179,11 @@ def _sentence(command: str, layer: str, failed: list[Any], exception: Any) -> st
 
 
 def _unique_id(result: Any) -> str:
-    """Return `<kind>.<project>.<name>`; an operation's result carries it, a node's its node."""
+    """Return `<kind>.<project>.<name>` of the result of a node or of an operation."""
     return str(getattr(result, "node", result).unique_id)
 
 
 def _short(message: object) -> str:
-    """Return a message on one line; dbt's log has it whole."""
+    """Return a message on one line, shortened; dbt's log has the full message."""
     text = " ".join(str(message).split())
     return text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]}…"

@@ -31,7 +31,7 @@ _DATES: Final[dict[Layer, str]] = {
 }
 """The layers in build order, each with the fact whose dates are its published dates."""
 
-Judge = Callable[[str, BuildResult, Path], GateResult]
+ProductionGate = Callable[[str, BuildResult, Path], GateResult]
 """Gate production: a function of the login, the result of the build and the report folder."""
 
 
@@ -85,7 +85,9 @@ def plan(settings: Settings) -> Plan:
     return Plan(sources, until, dates, outdated)
 
 
-def rebuild(settings: Settings, planned: Plan, say: Callable[[str], None], judge: Judge) -> None:
+def rebuild(
+    settings: Settings, planned: Plan, say: Callable[[str], None], gate: ProductionGate
+) -> None:
     """Build, check and publish every mart of every source; a failure changes nothing.
 
     Raises:
@@ -97,7 +99,7 @@ def rebuild(settings: Settings, planned: Plan, say: Callable[[str], None], judge
         _begin(settings)
         try:
             dbt_runner.operation(settings, "clear_audit")
-            _build_all(settings, planned, say, judge)
+            _build_all(settings, planned, say, gate)
             reader = {"reader": settings.warehouse.user("reader")}
             dbt_runner.operation(settings, "publish_rebuilt", variables=reader)
         except BaseException:
@@ -106,7 +108,9 @@ def rebuild(settings: Settings, planned: Plan, say: Callable[[str], None], judge
         transform.settle_rebuild(settings)
 
 
-def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], judge: Judge) -> None:
+def _build_all(
+    settings: Settings, planned: Plan, say: Callable[[str], None], gate: ProductionGate
+) -> None:
     run_id = f"rebuild {datetime.now(UTC).isoformat(timespec='seconds')}"
     built_core = []
     for layer in _DATES:
@@ -119,9 +123,9 @@ def _build_all(settings: Settings, planned: Plan, say: Callable[[str], None], ju
             say(f"{source}: {layer} of {len(dates)} dates in {time.monotonic() - started:.0f} s")
             if layer == "core":
                 built_core.append(built)
-    # The audit tables have the marts of all sources now, as in the gate of the DAG.
+    # The gate runs after all sources are built, because it reads the audit tables as a whole.
     for built in built_core:
-        judge(settings.warehouse.dsn("transformer"), built, settings.state_dir).require()
+        gate(settings.warehouse.dsn("transformer"), built, settings.state_dir).require()
         say(f"gate production open on {built.window.key}")
 
 

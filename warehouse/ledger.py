@@ -1,4 +1,4 @@
-"""The run ledger in STAGING: what each stage did, handed to the next stage and to the marts."""
+"""The run ledger in STAGING: the result of each stage, for the next stage and for the marts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contracts.windows import Window
 
 
 class LedgerError(LookupError):
-    """Raised when the ledger holds no run of a stage over a window."""
+    """Raised when the ledger has no run of a stage over a window."""
 
 
 _FLOWS: Final = tuple(
@@ -29,7 +29,7 @@ _FLOWS: Final = tuple(
 )
 
 _IN_DETAILS: Final = ("snapshots", "branch", "details")
-"""Parts of a result that lie in the column `details`."""
+"""Parts of a result that are stored in the column `details`."""
 
 _TASK_COLUMNS: Final = TABLES["staging.run_tasks"].column_names
 _R = TypeVar("_R", bound=StageResult)
@@ -42,12 +42,12 @@ def record(
     finished_at: datetime,
     started_by: str | None = None,
 ) -> None:
-    """Write a run and its balances, replacing what the same run recorded before.
+    """Write a run and its balances, replacing an earlier record of the same run.
 
-    `started_by` is the login of who asked for the run; the line itself is nobody.
+    `started_by` is the login of the user who triggered the run; None for a scheduled run.
 
     Raises:
-        ConservationError: when a balance does not hold; the table's own check says the same.
+        ConservationError: when a balance does not add up; a check constraint says the same.
     """
     plain = result.check().to_dict()
     details = {name: plain[name] for name in _IN_DETAILS}
@@ -100,7 +100,7 @@ def _listed(names: Iterable[str]) -> sql.Composed:
 
 
 def latest(dsn: str, kind: type[_R], window: Window) -> _R:
-    """Return what the last finished run of a stage over a window did; `kind` is its result.
+    """Return the result of the last finished run of a stage over a window, of the class `kind`.
 
     Raises:
         LedgerError: when no run of it is recorded.
@@ -114,7 +114,7 @@ def latest(dsn: str, kind: type[_R], window: Window) -> _R:
         ).fetchone()
         if run is None:
             raise LedgerError(
-                f"the ledger holds no run of stage {kind.stage} over window {window.key}:"
+                f"the ledger has no run of stage {kind.stage} over window {window.key}:"
                 " run it first."
             )
         balances = connection.execute(
@@ -136,17 +136,17 @@ def latest(dsn: str, kind: type[_R], window: Window) -> _R:
 
 
 def is_recorded(dsn: str, stage: Stage, run_id: str) -> bool:
-    """Return whether a run has recorded its result, which it does when that is published."""
+    """Return whether a run has recorded its result, which it does after it published."""
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(
+        row = connection.execute(
             "select 1 from staging.run_ledger where run_id = %s and stage = %s",
             (run_id, str(stage)),
         ).fetchone()
-    return found is not None
+    return row is not None
 
 
 def record_task(dsn: str, attempt: TaskAttempt) -> None:
-    """Write what an attempt at a task took, replacing what the same attempt recorded before."""
+    """Write the metrics of an attempt at a task, replacing an earlier record of the attempt."""
     key = (attempt.run_id, str(attempt.stage), attempt.task, attempt.attempt)
     values = (
         *(attempt.run_id, str(attempt.stage), attempt.window.key, attempt.task, attempt.attempt),
@@ -155,7 +155,7 @@ def record_task(dsn: str, attempt: TaskAttempt) -> None:
         *(attempt.bytes_read, attempt.bytes_written),
         *(attempt.spark_cpu_seconds, attempt.spark_peak_memory_mib),
     )
-    # A task that has done its work does not wait long for a warehouse that is away.
+    # A finished task must not wait long for a warehouse that does not respond.
     with psycopg.connect(dsn, connect_timeout=5) as connection:
         connection.execute(
             "delete from staging.run_tasks where run_id = %s and stage = %s and task_name = %s"
@@ -171,10 +171,10 @@ def record_task(dsn: str, attempt: TaskAttempt) -> None:
 
 
 def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None) -> None:
-    """Append the judgement of a gate, one row a check.
+    """Append a gate result, with one row for each check.
 
     Raises:
-        ValueError: when two checks of a table share a name, which could not be told apart later.
+        ValueError: when two checks of a table have the same name.
     """
     at = checked_at or datetime.now(UTC)
     names = [(check.table, check.name) for check in result.checks]
@@ -207,10 +207,11 @@ def record_gate(dsn: str, result: GateResult, checked_at: datetime | None = None
 
 
 def snapshots_in_use(dsn: str, since: datetime) -> dict[str, set[int]]:
-    """Return the snapshots by table that the line still has to read, by the run ledger.
+    """Return the snapshots that later stages still have to read, by table, from the run ledger.
 
-    A window's latest results of process and prepare name them, until the window is loaded; of the
-    features, until it is scored. Results from before `since` belong to windows that were given up.
+    They are named by the latest results of process and prepare of each window that is not loaded
+    yet; for features, of each window that is not scored yet. Results from before `since` are
+    ignored.
     """
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(

@@ -1,4 +1,4 @@
-"""Lake → STAGING: copy a snapshot beside, let a gate judge it, attach it all at once."""
+"""Lake → STAGING: copy a snapshot into shadow tables, which are attached after the gate passed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 _LOCK_TIMEOUT: Final = "500ms"
-"""Below Postgres's `deadlock_timeout`, 1 s: in a deadlock the swap gives way, not the reader."""
+"""Below Postgres's `deadlock_timeout`, 1 s: in a deadlock the swap is cancelled, not the reader."""
 _PATIENCE: Final = timedelta(minutes=1)
 _AHEAD: Final = 3
-"""Batches that are read and written in advance, while the server takes the one before them."""
+"""Number of batches that are read or encoded in advance, while the server writes a batch."""
 _T = TypeVar("_T")
 
 
@@ -44,14 +44,14 @@ _T = TypeVar("_T")
 def stage(
     catalog: Catalog, dsn: str, processed: ProcessResult, prepared: PrepareResult, run_id: str
 ) -> LoadResult:
-    """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
+    """Copy the recorded snapshots into shadow tables of STAGING and reconcile them.
 
-    Everything happens in one transaction: killed anywhere, it leaves nothing. A difference to the
-    lake does not raise here, so that the gate can judge and record it; `swap` refuses it.
+    Everything happens in one transaction, so a killed load leaves nothing. A difference from the
+    lake does not raise here, so that the gate can record it; `swap` refuses it.
 
     Raises:
         LoadError: when a snapshot is not recorded.
-        lake.SnapshotMissing: when the lake no longer holds one.
+        lake.SnapshotMissing: when a snapshot has expired in the lake.
     """
     run, staged_at = partition_exchange.token(run_id), datetime.now(UTC).isoformat()
     asked = load_plan.of(processed, prepared)
@@ -63,7 +63,7 @@ def stage(
 
 
 def _alone(run: str) -> str:
-    """Return the call that waits for another attempt of a run, which has the same tables."""
+    """Return the call that waits for another attempt of the run, which writes the same tables."""
     return f"pg_advisory_xact_lock(hashtext('tollgate load {run}'))"
 
 
@@ -74,14 +74,14 @@ def _copy_all(
     run: str,
     staged_at: str,
 ) -> dict[str, load_plan.Copied]:
-    """Copy tables one after the other in the transaction of the caller."""
+    """Copy the tables in the transaction of the caller and return the copies by table."""
 
     def fetch(query: str) -> list[tuple[Any, ...]]:
         return cursor.execute(query.encode()).fetchall()
 
-    found = {}
+    copied = {}
     for copy in asked:
-        name = partition_exchange.beside_name(copy.table, run)
+        name = partition_exchange.shadow_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
         origin = partition_exchange.Origin(run, copy.snapshot, sequence, staged_at)
         cursor.execute(
@@ -93,24 +93,23 @@ def _copy_all(
             fill(cursor, copy.table, run, tally.watch(rows))
         cursor.execute("; ".join(partition_exchange.seal(copy.table, run, copy.dates)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)
-        found[copy.table.name] = load_plan.Copied(copy, name, sequence, ours, theirs)
-    return found
+        copied[copy.table.name] = load_plan.Copied(copy, name, sequence, ours, theirs)
+    return copied
 
 
 def fill(cursor: psycopg.Cursor, table: Table, run: str, rows: pa.RecordBatchReader) -> None:
-    """Copy rows into the twin of a table, made in this transaction.
+    """Copy rows into the shadow table of a table, which this transaction created.
 
-    The lake gives a file at a time, and a file holds a day: such rows go straight into the day's
-    partition, since to find the partition of each row costs the server as much again.
+    The lake is read by file, and a file has the rows of one day. These rows are copied directly
+    into the partition of the day, because routing rows to partitions would double the cost.
     """
     names = ", ".join(rows.schema.names)
     for day, batches in groupby(_ahead(_encoded(rows, table.partition_by)), key=itemgetter(0)):
-        name = partition_exchange.beside_name(table, run)
+        name = partition_exchange.shadow_name(table, run)
         how = "format binary"
         if day is not None:
-            name = partition_exchange.partition_beside(table, day, run)
-            # Nobody can see the rows before the transaction ends; without it the first to read them
-            # writes every page again, to note that it has ended.
+            name = partition_exchange.shadow_partition(table, day, run)
+            # Without `freeze`, the first reader would rewrite each page to mark the rows committed.
             how += ", freeze"
         with cursor.copy(f"copy {name} ({names}) from stdin ({how})".encode()) as copy:
             copy.write(binary_copy.HEADER)
@@ -122,9 +121,9 @@ def fill(cursor: psycopg.Cursor, table: Table, run: str, rows: pa.RecordBatchRea
 def _encoded(
     rows: pa.RecordBatchReader, column: str | None
 ) -> Iterator[tuple[date | None, memoryview]]:
-    """Yield the rows as the server takes them, each time with the day that all of them have.
+    """Yield encoded rows, each time with the day that all of them have, or None.
 
-    The next rows are read while these are written.
+    The next rows are read while the current ones are written.
     """
     for batch in _ahead(iter(rows)):
         day = _only_day(batch, column)
@@ -133,7 +132,7 @@ def _encoded(
 
 
 def _ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield the same items, taken in a thread of their own a few items ahead."""
+    """Yield the same items, read a few items ahead in a separate thread."""
     with ThreadPoolExecutor(1) as reader:
         taken = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
         try:
@@ -145,7 +144,7 @@ def _ahead(items: Iterator[_T]) -> Iterator[_T]:
 
 
 def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
-    """Return the day that all rows of a batch have, None when they have several or none."""
+    """Return the day that all rows of a batch have; None when there is no such day."""
     import pyarrow.compute as pc
 
     if column is None:
@@ -167,13 +166,13 @@ def _only_day(batch: pa.RecordBatch, column: str | None) -> date | None:
 def swap(dsn: str, staged: LoadResult) -> LoadResult:
     """Attach every staged day in one transaction; running it again changes nothing.
 
-    Tables without dates are merged by key. A day that a later snapshot has filled meanwhile is left
-    alone. The swap waits while dbt runs, whose models all have to read the same STAGING. A reader
-    that holds a table longer than the lock timeout makes the swap step back and try
-    again, for a minute.
+    Tables without dates are merged by key. A day that was loaded from a later snapshot meanwhile
+    does not change. The swap waits while dbt runs, because all models must read the same STAGING.
+    When a reader locks a table for longer than the lock timeout, the swap is repeated for up to a
+    minute.
 
     Raises:
-        psycopg.errors.LockNotAvailable: when readers held a table all that time.
+        psycopg.errors.LockNotAvailable: when readers locked a table for the whole minute.
         ConservationError: when the balances do not hold.
         LoadError: when a table differs from the lake, or was never staged.
     """
@@ -185,7 +184,7 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (name,))
         connection.execute(f"select pg_advisory_xact_lock({dbt_runner.LOCK})".encode())
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
-        # The parents alone: readers pass through them, and a lock a day would cost with history.
+        # Only parents are locked: readers open them first, and there is a partition for each day.
         parents = ", ".join(f"only {name}" for name in names)
         connection.execute(f"lock table {parents} in access exclusive mode".encode())
         script: list[str] = []
@@ -199,29 +198,29 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
 def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResult) -> list[str]:
     """Return the statements that attach the staged partitions of a table, or merge its rows."""
     run = partition_exchange.token(staged.run_id)
-    twin = partition_exchange.beside_name(table, run)
-    is_staged = connection.execute("select to_regclass(%s)", (twin,)).fetchone() != (None,)
+    shadow = partition_exchange.shadow_name(table, run)
+    is_staged = connection.execute("select to_regclass(%s)", (shadow,)).fetchone() != (None,)
     if table.partition_by is None:
         # The days of the other tables show whether the run was staged.
-        merge = merge_by_key.merge(table, twin, collation=' collate "C"')
-        return [*merge, f"drop table {twin}", f"analyze {table.name}"] if is_staged else []
-    held = _origins(connection, table.name)
+        merge = merge_by_key.merge(table, shadow, collation=' collate "C"')
+        return [*merge, f"drop table {shadow}", f"analyze {table.name}"] if is_staged else []
+    origins = _origins(connection, table.name)
     days, sequence = staged.tables[table.name].dates, staged.tables[table.name].sequence
     if not is_staged:
         for day in days:
-            origin = held.get(to_postgres.partition_name(table, day))
+            origin = origins.get(to_postgres.partition_name(table, day))
             if origin is None or origin.sequence < sequence:
                 raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
         return []
     statements: list[str] = []
     for day in days:
         target = to_postgres.partition_name(table, day)
-        source = partition_exchange.partition_beside(table, day, run)
-        current = held.get(target)
+        source = partition_exchange.shadow_partition(table, day, run)
+        current = origins.get(target)
         if current and current.sequence > sequence:
             continue
-        statements.append(f"alter table {twin} detach partition {source}")
-        if target in held:
+        statements.append(f"alter table {shadow} detach partition {source}")
+        if target in origins:
             statements.append(
                 f"alter table {table.name} detach partition {partition_exchange.SCHEMA}.{target};"
                 f" drop table {partition_exchange.SCHEMA}.{target}"
@@ -231,7 +230,7 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResul
             f" alter table {table.name} attach partition {partition_exchange.SCHEMA}.{target}"
             f" {to_postgres.partition_bound(day)}"
         )
-    statements.append(f"drop table {twin}")
+    statements.append(f"drop table {shadow}")
     return statements
 
 
@@ -247,7 +246,7 @@ def _origins(
 
 
 def discard(dsn: str, staged: LoadResult | ScoreResult) -> None:
-    """Drop what was staged, after a gate closed; what was attached already stays."""
+    """Drop the shadow tables after a gate closed; attached partitions remain."""
     with psycopg.connect(dsn) as connection:
         for name in staged.beside.values():
             connection.execute(f"drop table if exists {name}".encode())

@@ -1,4 +1,4 @@
-"""What a load copies, where from, and what it reports; the same in every warehouse."""
+"""The tables that a load copies, their origins, and its result; the same in every warehouse."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SHOWN_DIFFERENCES: Final = 50
 
 
 class LoadError(RuntimeError):
-    """Raised when what was staged cannot be attached; running the load again mends it."""
+    """Raised when staged tables cannot be attached; run the load again."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One table to copy: its twin's declaration, source, snapshot and dates."""
+    """One table to copy: its declaration in STAGING, source table, snapshot and dates."""
 
     table: Table
     source: str
@@ -38,7 +38,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Copied:
-    """A table that stands beside STAGING, and what was counted on both sides of the copy."""
+    """A shadow table, and the measures of both sides of the copy."""
 
     copy: Copy
     beside: str
@@ -47,7 +47,7 @@ class Copied:
     staging: reconcile.Measures
 
     def staged(self) -> StagedTable:
-        """Return what the gate and the swap need to know."""
+        """Return the facts that the gate and the swap read."""
         differences = reconcile.differences(self.copy.table, self.lake, self.staging)
         return StagedTable(
             sequence=self.sequence,
@@ -58,7 +58,7 @@ class Copied:
 
 
 def of(processed: ProcessResult, prepared: PrepareResult) -> list[Copy]:
-    # Sandbox may have been made from later snapshots of Processed: the two are loaded as a pair.
+    # Sandbox may have read later snapshots of Processed: these are loaded together with it.
     snapshots = {**processed.snapshots, **prepared.snapshots}
     missing = sorted(source for source in SOURCES.values() if source not in snapshots)
     if missing:
@@ -77,7 +77,7 @@ def of(processed: ProcessResult, prepared: PrepareResult) -> list[Copy]:
 def result(
     processed: ProcessResult, prepared: PrepareResult, run_id: str, tables: dict[str, Copied]
 ) -> LoadResult:
-    """Return what was staged, as the gate and the swap read it."""
+    """Return the result of staging, which the gate and the swap read."""
     payments = tables["staging.transactions"]
     return LoadResult(
         window=processed.window,
@@ -91,7 +91,7 @@ def result(
 
 
 def require_agreement(staged: LoadResult) -> None:
-    """Let a swap go on only with what equals the lake.
+    """Require that the staged tables equal the lake.
 
     Raises:
         ConservationError: when the balances do not hold.

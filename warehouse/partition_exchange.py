@@ -1,9 +1,9 @@
-"""Fresh tables beside those of STAGING: named after the run, filled, judged, attached or dropped.
+"""Shadow tables of STAGING: named after the run, filled, checked, then attached or dropped.
 
-A table with dates gets a partitioned twin (`transactions__1a2b3c4d`) with a partition a day, so
-that one COPY fills any number of days and each day can be attached on its own. The comment of a
-partition says where its rows come from. A table that is merged by key gets a twin without
-partitions.
+A table with dates has a partitioned shadow table (`transactions__1a2b3c4d`) with a partition for
+each day, so that one COPY fills any number of days and each day can be attached separately. The
+comment of a partition names the origin of its rows. The shadow table of a table that is merged by
+key has no partitions.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from contracts.tables import Table
 
 SCHEMA: Final = "staging"
 _STATISTICS_TARGET: Final = 10
-"""A tenth of the server's own: it would read each row of a day, at more than the rows' own COPY."""
+"""A tenth of the server's default, which would read all rows of a day and take longer than COPY."""
 
 _WRITTEN_ONCE: Final = "with (autovacuum_enabled = off)"
-"""Rows come frozen and are never changed, so a vacuum finds nothing to do; after a load of years it
-would hold one partition after another while `swap` waits for its lock."""
+"""Rows are frozen and never change, so a vacuum has nothing to do; after a load of years it would
+lock each partition in turn while `swap` waits."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a partition come from; `sequence` orders the snapshots of a lake table."""
+    """Origin of the rows of a partition; `sequence` orders the snapshots of a lake table."""
 
     run: str
     snapshot: int
@@ -37,18 +37,18 @@ class Origin:
     staged_at: str
 
     def comment(self) -> str:
-        """Return the text that is kept as the comment of the partition."""
+        """Return the text for the comment of the partition."""
         return json.dumps(asdict(self))
 
     @classmethod
     def parse(cls, comment: str | None) -> Origin | None:
-        """Read a comment back; None for a partition that nobody loaded."""
+        """Return the origin from a comment; None for a partition without one."""
         return cls(**json.loads(comment)) if comment else None
 
 
 DROP_ABANDONED: Final = r"""
-do $abandoned$ declare twin text; begin
-    for twin in
+do $abandoned$ declare shadow text; begin
+    for shadow in
         select c.oid::regclass::text from pg_class c
         where c.relnamespace = 'staging'::regnamespace
             and c.relkind in ('r', 'p') and not c.relispartition
@@ -56,11 +56,11 @@ do $abandoned$ declare twin text; begin
             and (obj_description(c.oid, 'pg_class')::jsonb ->> 'staged_at')::timestamptz
                 < now() - interval '1 day'
     loop
-        execute 'drop table if exists ' || twin;
+        execute 'drop table if exists ' || shadow;
     end loop;
 end $abandoned$
 """
-"""Drops the twins of runs that died between staging and attaching, and were never run again."""
+"""Drops the shadow tables of runs that died before they attached them and were not repeated."""
 
 
 def token(run_id: str) -> str:
@@ -68,13 +68,13 @@ def token(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:8]
 
 
-def beside_name(table: Table, run: str) -> str:
-    """Return the qualified name of the twin of a table."""
+def shadow_name(table: Table, run: str) -> str:
+    """Return the qualified name of the shadow table of a table."""
     return f"{SCHEMA}.{table.short_name}__{run}"
 
 
-def partition_beside(table: Table, day: date, run: str) -> str:
-    """Return the qualified name of the twin's partition of a day."""
+def shadow_partition(table: Table, day: date, run: str) -> str:
+    """Return the qualified name of the shadow table's partition of a day."""
     return f"{SCHEMA}.{to_postgres.partition_name(table, day)}__{run}"
 
 
@@ -84,20 +84,20 @@ def together(statements: Iterable[str]) -> str:
 
 
 def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list[str]:
-    """Return the DDL of a table's twin, dropping what an earlier attempt of the run left."""
-    name = beside_name(table, run)
+    """Return the DDL of a shadow table, which replaces that of an earlier attempt of the run."""
+    name = shadow_name(table, run)
     statements = [
         f"select pg_advisory_xact_lock(hashtext('{name}'))",
         f"drop table if exists {name}",
     ]
     comment = f"is '{origin.comment()}'"
     if table.partition_by is None:
-        create_twin = f"create table {name} ({to_postgres.columns(table)}) {_WRITTEN_ONCE}"
-        return [*statements, create_twin, f"comment on table {name} {comment}"]
+        create_table = f"create table {name} ({to_postgres.columns(table)}) {_WRITTEN_ONCE}"
+        return [*statements, create_table, f"comment on table {name} {comment}"]
     statements.append(to_postgres.create_parent(table, name))
     statements.append(f"comment on table {name} {comment}")
     for day in sorted(days):
-        partition = partition_beside(table, day, run)
+        partition = shadow_partition(table, day, run)
         statements += [
             f"drop table if exists {partition}",
             f"create table {partition} partition of {name} {to_postgres.partition_bound(day)}"
@@ -108,23 +108,23 @@ def create(table: Table, run: str, days: Iterable[date], origin: Origin) -> list
 
 
 def seal(table: Table, run: str, days: Iterable[date]) -> list[str]:
-    """Return what makes a filled twin ready to attach: its keys, day checks and statistics.
+    """Return the statements that add keys, day checks and statistics to a filled shadow table.
 
-    The keys come after the rows, since building an index once is cheaper than growing it.
+    Keys are added after the rows, because building an index once is cheaper than updating it.
     """
-    name = beside_name(table, run)
+    name = shadow_name(table, run)
     key = f"add primary key ({', '.join(table.key)})"
     statistics = f"set local default_statistics_target = {_STATISTICS_TARGET}"
     if table.partition_by is None:
         return [f"alter table {name} {key}", statistics, f"analyze {name}"]
-    partitions = {day: partition_beside(table, day, run) for day in sorted(days)}
+    partitions = {day: shadow_partition(table, day, run) for day in sorted(days)}
     statements = [
         f"alter table {partition} {key}, add check ({to_postgres.partition_check(table, day)})"
         for day, partition in partitions.items()
     ]
     if partitions:
-        # Of what rows are joined and grouped by: every column of features would cost as much as
-        # their COPY. Not of the twin itself: what is known of it would end with it.
+        # Statistics of the columns to join and group by: all columns of features would cost as much
+        # as their COPY. The shadow table itself needs none, because it is dropped.
         known = ", ".join(dict.fromkeys((*table.key, table.partition_by)))
         each = ", ".join(f"{partition} ({known})" for partition in partitions.values())
         statements += [statistics, f"analyze {each}"]

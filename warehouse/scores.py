@@ -34,7 +34,7 @@ def stage_scores(
 
     rows_of = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
     run = partition_exchange.token(scored.run_id)
-    names = {table.name: partition_exchange.beside_name(table, run) for table in rows_of}
+    names = {table.name: partition_exchange.shadow_name(table, run) for table in rows_of}
     with adbc.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(partition_exchange.DROP_ABANDONED)
         for table, rows in rows_of.items():
@@ -44,7 +44,7 @@ def stage_scores(
 
 
 def _copy(cursor: Cursor, table: Table, run: str, rows: pa.Table) -> None:
-    name = partition_exchange.beside_name(table, run)
+    name = partition_exchange.shadow_name(table, run)
     columns = rows.select(list(table.column_names)).cast(to_arrow.schema(table))
     # Not partitioned by day: its rows are inserted into the partitions, not attached.
     create = f"create table {name} ({to_postgres.columns(table)})"

@@ -1,4 +1,4 @@
-"""STAGING → PRODUCTION by dbt: build for the gate, publish what passed, undo what did not."""
+"""STAGING → PRODUCTION by dbt: build marts in the audit schema, then publish or restore them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
 }
 
 REBUILD: Final = "rebuild"
-"""In place of a layer: a rebuild of all layers has begun and is not yet published."""
+"""Name in place of a layer while a full refresh is not published yet."""
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What a build may know: labels from `known_from` on are new, those after `as_of` unknown."""
+    """Dates that limit a build: labels from `known_from` on are new, later than `as_of` unknown."""
 
     known_from: date
     as_of: date
@@ -52,24 +52,23 @@ def build(
     layer: Layer = "core",
     as_of: date | None = None,
 ) -> BuildResult:
-    """Build and test the marts of a layer in `production_audit`, where only the gate looks.
+    """Build and test the marts of a layer in `production_audit`, which only the gate reads.
 
-    Written are the business dates given of the window's source and, in reports, its dates whose
-    labels became known since the layer was last published for it. Slices that an earlier run built
-    and never published are undone first, whatever their source. `as_of` defaults to the later of
-    the window's end and what is published of the source already, so a day that is run again does
-    not lose later knowledge. Each source has its own time: what another one knows, and whether it
-    was loaded before or after, changes no figure.
+    The build writes the given business dates of the window's source. Reports also get its dates
+    whose labels became known since the layer was last published for the source. Slices that an
+    earlier run built and did not publish are restored first, of any source. `as_of` defaults to the
+    later of the window's end and the published as-of date of the source, so a repeated day keeps
+    later labels. Sources are independent: the order in which they are loaded changes no figure.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
-        psycopg.OperationalError: when the warehouse cannot be reached; trying later heals that.
+        psycopg.OperationalError: when the warehouse cannot be reached; retry later.
     """
     if settings.warehouse.kind == "postgres":
         undo_rebuild(settings)
         _require_this_version(settings)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
-        published, unpublished = _state(connection, _held(settings, layer), window.source)
+        published, unpublished = _state(connection, _state_name(settings, layer), window.source)
     for variables in unpublished:
         _restore(settings, layer, variables)
     knowledge = _knowledge(window, published, as_of)
@@ -84,7 +83,7 @@ def build_slices(
     layer: Layer,
     knowledge: Knowledge,
 ) -> BuildResult:
-    """Build and test as `build` does, but undo nothing before.
+    """Build and test the slices as `build` does, without restoring earlier slices first.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -96,13 +95,13 @@ def build_slices(
             "insert into production_audit.layer_state (layer, source_system, unpublished, run_id)"
             " values (%s, %s, %s, %s) on conflict (layer, source_system)"
             " do update set unpublished = excluded.unpublished, run_id = excluded.run_id",
-            (_held(settings, layer), window.source, Jsonb(variables), run_id),
+            (_state_name(settings, layer), window.source, Jsonb(variables), run_id),
         )
     if settings.warehouse.kind == "snowflake":
         from warehouse.snowflake.records import copy_records
 
         copy_records(settings)
-    # No window is swapped into STAGING while dbt holds its lock: the sums are of what it reads.
+    # Under the lock of dbt no window is swapped into STAGING, so the sums are of the rows it reads.
     with dbt_runner.alone(settings):
         nodes = dbt_runner.run(
             settings,
@@ -129,25 +128,25 @@ def build_slices(
 
 
 def publish(settings: Settings, built: BuildResult) -> None:
-    """Copy what was built into PRODUCTION in one transaction; again changes nothing.
+    """Copy the built slices into PRODUCTION in one transaction; repeating it changes nothing.
 
     Raises:
-        BuildFailed: when PRODUCTION could not be written, or the build waits no more; it is then
-            as it was.
+        BuildFailed: when PRODUCTION could not be written, or another build replaced this one;
+            PRODUCTION is then unchanged.
     """
     built.check()
     with (
         dbt_runner.alone(settings),
         psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as connection,
     ):
-        layer = _held(settings, built.layer)
+        layer = _state_name(settings, built.layer)
         require_waiting(connection, layer, built)
         dbt_runner.operation(settings, "publish", built.layer, built.variables)
         connection.execute(
-            "insert into production_audit.layer_state as held"
+            "insert into production_audit.layer_state as state"
             " (layer, source_system, published_as_of) values (%s, %s, %s)"
             " on conflict (layer, source_system) do update set unpublished = null,"
-            " published_as_of = greatest(held.published_as_of, excluded.published_as_of)",
+            " published_as_of = greatest(state.published_as_of, excluded.published_as_of)",
             (layer, built.window.source, built.as_of),
         )
 
@@ -155,7 +154,7 @@ def publish(settings: Settings, built: BuildResult) -> None:
 def build_and_publish(
     settings: Settings, *, window: Window, run_id: str, dates: Iterable[date], layer: Layer = "core"
 ) -> None:
-    """Build marts that no gate has to judge and publish them, with no other run in between.
+    """Build marts that have no gate and publish them, with no other run in between.
 
     Raises: as `build` and `publish`.
     """
@@ -167,28 +166,28 @@ def build_and_publish(
 
 
 def discard(settings: Settings, built: BuildResult) -> None:
-    """Put the audited slices back to what readers see, after a gate closed.
+    """Restore the audited slices from PRODUCTION after a gate closed.
 
     Raises:
-        BuildFailed: when they could not be put back; the next build tries again.
+        BuildFailed: when they could not be restored; the next build tries again.
     """
     _restore(settings, built.layer, built.variables)
 
 
 def publish_operations(settings: Settings, run_id: str) -> None:
-    """Bring the marts of runs, tasks and gates up to the ledger's last row.
+    """Build and publish the marts of runs, tasks and gates up to the last row of the ledger.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    # No source, day or knowledge matters to them: their slice is what was recorded lately. Refused
-    # rows are a source's, and stay as its last build has judged them.
+    # Their slice is the recently recorded rows, independent of source, dates and labels. Refused
+    # rows belong to a source and change with its builds only.
     no_day = Window("none", date.min, date.min)
     build_and_publish(settings, window=no_day, run_id=run_id, dates=(), layer="operations")
 
 
 def publish_models(settings: Settings, window: Window, run_id: str) -> None:
-    """Bring the source's rows of `dim_models` up to what training recorded last.
+    """Build and publish the source's rows of `dim_models` up to the last training result.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -197,10 +196,10 @@ def publish_models(settings: Settings, window: Window, run_id: str) -> None:
 
 
 def undo_rebuild(settings: Settings) -> None:
-    """Put every audited mart back to what readers see, where a rebuild left them half made.
+    """Restore every audited mart from PRODUCTION if a full refresh did not finish.
 
     Raises:
-        BuildFailed: when they could not be put back; the next build tries again.
+        BuildFailed: when they could not be restored; the next build tries again.
     """
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         left = connection.execute(
@@ -212,7 +211,7 @@ def undo_rebuild(settings: Settings) -> None:
 
 
 def settle_rebuild(settings: Settings) -> None:
-    """Note that the audited marts are what readers see: no rebuild and no slice waits."""
+    """Record that the audited marts equal PRODUCTION: no refresh and no slice is unpublished."""
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute("delete from production_audit.layer_state where layer = %s", (REBUILD,))
         connection.execute(
@@ -223,12 +222,12 @@ def settle_rebuild(settings: Settings) -> None:
 
 
 def published_until(settings: Settings, layer: Layer = "core") -> dict[str, date]:
-    """Return the business date up to which the knowledge of each source is published."""
+    """Return the published as-of date of each source."""
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         rows = connection.execute(
             "select source_system, published_as_of from production_audit.layer_state"
             " where layer = %s and published_as_of is not null order by source_system",
-            (_held(settings, layer),),
+            (_state_name(settings, layer),),
         ).fetchall()
     return dict(rows)
 
@@ -236,8 +235,8 @@ def published_until(settings: Settings, layer: Layer = "core") -> dict[str, date
 def build_as_known(settings: Settings, source: str, as_of: date, reports: Iterable[str]) -> None:
     """Build and test reports on a source as known on a date, in `production_as_known`.
 
-    What reports are made of besides PRODUCTION's facts is built with them; what was built there
-    before is gone.
+    The models that they need, except the facts of PRODUCTION, are built with them. Earlier reports
+    in that schema are dropped.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -260,7 +259,7 @@ def selected(layer: Layer) -> tuple[str, ...]:
 
 
 def generate_docs(settings: Settings) -> Path:
-    """Write dbt's documentation as one page that needs no server, and return it.
+    """Write dbt's documentation as one static page, and return its path.
 
     Raises:
         BuildFailed: when dbt could not read the project or the warehouse.
@@ -273,37 +272,37 @@ def generate_docs(settings: Settings) -> Path:
 
 
 def _require_this_version(settings: Settings) -> None:
-    """Refuse marts of other columns in a sentence; dbt's own would be about any of its queries."""
+    """Refuse marts with other columns before dbt runs, because dbt's message is about a query."""
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         others = outdated(connection, "production_audit")
     if others:
         raise BuildFailed(
             f"{', '.join(others)} have other columns than declared: another version of the project"
-            " made them. `python -m expectations.full_refresh` makes all marts anew from STAGING."
+            " built them. `python -m expectations.full_refresh` rebuilds all marts from STAGING."
         )
 
 
 def require_waiting(connection: psycopg.Connection, layer: str, built: BuildResult) -> None:
-    """Refuse to judge or publish what waits no more: the audited slices would be those of before.
+    """Require that the audited slices are those of this build before they are read.
 
     Raises:
         BuildFailed: when another build or a rebuild has replaced it.
     """
-    held = connection.execute(
+    waiting = connection.execute(
         "select run_id from production_audit.layer_state where layer = %s and source_system = %s",
         (layer, built.window.source),
     ).fetchone()
-    if held != (built.run_id,):
+    if waiting != (built.run_id,):
         raise BuildFailed(
-            f"what run {built.run_id} built on {built.window.key} waits no more: another run"
-            " or a rebuild came between. Nothing was changed; build it again."
+            f"the marts that run {built.run_id} built on {built.window.key} were replaced by"
+            " another run or a full refresh. Nothing was changed; build them again."
         )
 
 
 def _state(
     connection: psycopg.Connection, layer: str, source: str
 ) -> tuple[date | None, list[dict[str, Any]]]:
-    """Return how far a source is published in a layer, and the slices of it that any run left."""
+    """Return the published as-of date of a source, and the unpublished slices of the layer."""
     rows = connection.execute(
         "select source_system, published_as_of, unpublished"
         " from production_audit.layer_state where layer = %s",
@@ -313,16 +312,16 @@ def _state(
     return published, [row[2] for row in rows if row[2] is not None]
 
 
-def _held(settings: Settings, layer: Layer) -> str:
-    """Return the name under which the state of a layer is held, in Postgres on any platform."""
+def _state_name(settings: Settings, layer: Layer) -> str:
+    """Return the name of the layer's state, which Postgres stores for every warehouse."""
     kind = settings.warehouse.kind
     return layer if kind == "postgres" else f"{layer} on {kind}"
 
 
 def _knowledge(window: Window, published: date | None, as_of: date | None) -> Knowledge:
     until = as_of or max(window.end, published or window.end)
-    # A day left out between two windows must not take its labels with it. Labels known earlier are
-    # news on the dates that are built alone, whole as those are.
+    # From the day after the last publication, so that labels of a skipped day are included. Labels
+    # known earlier are new only on the built dates, which are built in full.
     return Knowledge((published or until) + timedelta(days=1), until)
 
 
@@ -344,12 +343,12 @@ def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> Non
         connection.execute(
             "update production_audit.layer_state set unpublished = null, run_id = null"
             " where layer = %s and source_system = %s",
-            (_held(settings, layer), variables["source"]),
+            (_state_name(settings, layer), variables["source"]),
         )
 
 
 def _balances(settings: Settings, source: str, days: tuple[date, ...]) -> tuple[Balance, ...]:
-    """Return rows and money of STAGING against those of the audited fact, on what was built."""
+    """Return rows and money of STAGING and of the audited fact, on the dates of the build."""
     totals: dict[tuple[str, str], list[Any]] = {}
     spans = " or ".join(f"event_date between '{a}' and '{b}'" for a, b in date_ranges(days))
     queries = [
@@ -374,7 +373,7 @@ def _record_sums(settings: Settings, source: str, run_id: str, days: tuple[date,
 
 
 def _answers(settings: Settings, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
-    """Return the rows of queries in the warehouse, as the role that builds there."""
+    """Return the rows of queries in the warehouse, run as the transformer."""
     if settings.warehouse.kind == "snowflake":
         from warehouse.snowflake.session import connect
 

@@ -1,6 +1,6 @@
-"""Windows that have passed a stage and wait for the next one, by the run ledger.
+"""Windows that have passed a stage and wait for the next one, from the run ledger.
 
-A DAG that is paused, or whose run failed, leaves such windows behind: no other DAG misses them.
+A DAG that is paused, or whose run failed, leaves such windows; no other DAG triggers them.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class WaitingWindow:
 
 
 def waiting_windows(dsn: str) -> list[WaitingWindow]:
-    """Return the windows that wait, the one that waits longest first.
+    """Return the waiting windows, longest wait first.
 
     A window that passed a stage again waits again for the next one. A closed window, which landed
-    without rows, waits for none. Scores are expected of windows
-    that were built since their source has a champion.
+    without rows, waits for none. Only windows that were built after their source had a champion
+    wait for scores.
     """
     with psycopg.connect(dsn) as connection:
         finished: dict[str, dict[Stage, datetime]] = {}

@@ -13,7 +13,7 @@ from contracts.render import to_arrow
 from contracts.stage_results import ScoreResult
 from contracts.tables import TABLES
 from expectations.gates import gate_scores, gate_staging
-from expectations.scores import read_beside
+from expectations.scores import read_shadow
 from tests.stage_results import result_of
 from warehouse.scores import stage_scores
 
@@ -142,7 +142,7 @@ def test_scores_read_from_the_shadow_table_have_the_types_of_the_contract(
         pa.array([snapshot] * ROWS, pa.int64()),
     )
     staged = stage_scores(house.dsn("loader"), scored, scores)
-    back = read_beside(house.dsn("loader"), staged)
+    back = read_shadow(house.dsn("loader"), staged)
     assert house.closed_by(gate_scores(house.catalog, staged, back, house.state_dir)) == set()
     lost = gate_scores(house.catalog, staged, back.slice(1), house.state_dir)
     assert house.closed_by(lost) == {"scores.batch.rows_scored.equals_rows_featured"}

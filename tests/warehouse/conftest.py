@@ -1,4 +1,4 @@
-"""A warehouse and a small lake of their own for these tests, on the test platform's Postgres."""
+"""A separate warehouse and a small lake for these tests, on the Postgres of the test platform."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -206,7 +206,7 @@ class Lake:
 
 @pytest.fixture(scope="module")
 def new_warehouse(warehouses: Warehouses) -> Iterator[Callable[[], Settings]]:
-    """Make migrated warehouses in databases of their own, dropped after the module."""
+    """Make migrated warehouses in separate databases, which are dropped after the module."""
     with ExitStack() as stack:
         yield lambda: stack.enter_context(warehouses.borrowed())
 
@@ -344,7 +344,7 @@ class Line:
 def new_line(
     new_warehouse: Callable[[], Settings], new_lake: Callable[[], Lake]
 ) -> Callable[[], Line]:
-    """Make lines, each over a warehouse and a lake of its own."""
+    """Make lines, each with a separate warehouse and lake."""
     return lambda: Line(new_warehouse(), new_lake())
 
 

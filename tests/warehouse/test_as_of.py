@@ -45,7 +45,9 @@ def line(new_line: Callable[[], Any], published: dict[date, Any]) -> Any:
     return made
 
 
-def test_an_old_date_is_replayed_as_it_was_published(line: Any, published: dict[date, Any]) -> None:
+def test_reports_as_of_an_old_date_equal_those_published_then(
+    line: Any, published: dict[date, Any]
+) -> None:
     changed = [name for name in as_of.REPORTS if published[NOW][name] != published[THEN][name]]
     assert changed == list(as_of.REPORTS)
     late = (
@@ -61,7 +63,7 @@ def test_an_old_date_is_replayed_as_it_was_published(line: Any, published: dict[
     assert reports(line) == published[NOW], "PRODUCTION stays as it is"
 
 
-def test_what_tomorrow_tells_changes_no_figure_as_known_today(
+def test_later_labels_and_payments_change_no_earlier_as_of_figure(
     line: Any, published: dict[date, Any]
 ) -> None:
     with psycopg.connect(line.settings.warehouse.dsn("loader")) as loader:
@@ -75,22 +77,24 @@ def test_what_tomorrow_tells_changes_no_figure_as_known_today(
         transform.publish(line.settings, line.build(day))
     assert reports(line) == published[NOW], "not known yet"
     line.run("2024-05-07")
-    told = "select sum(known_fraud_count) from production.rpt_fraud_daily where event_date = "
-    assert select(line, f"{told} '2024-05-02'") == [(12,)]
+    fraud_count = (
+        "select sum(known_fraud_count) from production.rpt_fraud_daily where event_date = "
+    )
+    assert select(line, f"{fraud_count} '2024-05-02'") == [(12,)]
     as_of.rebuild(line.settings, NOW, "sparkov")
     replayed = reports(line, as_of.SCHEMA)
     for name in as_of.REPORTS:
         assert replayed[name] == published[NOW][name], name
 
 
-def test_one_report_is_built_with_what_it_is_made_of_and_nothing_else_stays(line: Any) -> None:
+def test_one_report_is_built_with_its_parents_and_others_are_dropped(line: Any) -> None:
     as_of.rebuild(line.settings, THEN, reports=["rpt_fraud_overview"])
-    held = select(
+    tables = select(
         line,
         "select table_name from information_schema.tables"
         f" where table_schema = '{as_of.SCHEMA}' order by 1",
     )
-    assert held == [("rpt_fraud_overview",), ("rpt_fraud_patterns",)]
+    assert tables == [("rpt_fraud_overview",), ("rpt_fraud_patterns",)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_one_report_is_built_with_what_it_is_made_of_and_nothing_else_stays(line
         (["2024-05-01", "--report", "rpt_nothing"], "There is no report rpt_nothing: the"),
     ],
 )
-def test_what_cannot_be_had_is_said_in_one_sentence(
+def test_an_invalid_request_is_a_clear_error(
     line: Any,
     arguments: list[str],
     said: str,
@@ -118,6 +122,6 @@ def test_help_and_a_text_that_is_no_date(capsys: pytest.CaptureFixture[str]) -> 
         with pytest.raises(SystemExit) as ended:
             as_of.main(arguments)
         assert ended.value.code == code
-    told = capsys.readouterr()
-    assert "PRODUCTION does not change" in " ".join(told.out.split())
-    assert "'May' is not a date" in told.err
+    printed = capsys.readouterr()
+    assert "PRODUCTION does not change" in " ".join(printed.out.split())
+    assert "'May' is not a date" in printed.err

@@ -64,7 +64,7 @@ def test_a_payment_dated_before_its_customer_is_of_the_first_version(line: Any) 
     assert early == [(f"{_DAY}/0", datetime(1900, 1, 1, tzinfo=UTC))]
 
 
-def test_a_label_for_an_unknown_payment_stops_the_build(line: Any, untouched: None) -> None:
+def test_a_label_for_an_unknown_payment_fails_the_build(line: Any, untouched: None) -> None:
     label = (
         "insert into staging.labels select 'nobody paid this', source_system, event_date, true,"
         " scenario, label_source, known_at, raw_object from staging.labels limit 1"
@@ -79,7 +79,9 @@ def test_a_label_for_an_unknown_payment_stops_the_build(line: Any, untouched: No
     transform.publish(line.settings, line.build(_DAY))
 
 
-def test_a_score_for_a_payment_not_loaded_is_kept_and_told(line: Any, untouched: None) -> None:
+def test_a_score_for_a_payment_not_loaded_is_kept_with_a_warning(
+    line: Any, untouched: None
+) -> None:
     line.score(_DAY)
     _run(line, "update staging.scores set event_id = 'not loaded' where event_id like '%/5'")
     transform.publish(line.settings, line.build(_DAY, "scores"))
@@ -89,7 +91,7 @@ def test_a_score_for_a_payment_not_loaded_is_kept_and_told(line: Any, untouched:
     assert _select(line, unpaid) == [("not loaded",)]
 
 
-def test_a_currency_that_nobody_lists_is_an_unknown_one(new_line: Callable[[], Any]) -> None:
+def test_an_unlisted_currency_is_an_unknown_currency(new_line: Callable[[], Any]) -> None:
     line = new_line()
     line.lake.traits = {"sparkov": lambda number: {"currency": "QQQ"} if number == 2 else {}}
     line.run(_DAY)
@@ -109,7 +111,7 @@ def test_a_currency_that_nobody_lists_is_an_unknown_one(new_line: Callable[[], A
     assert _select(line, unknown) == [], "no payment has it any more"
 
 
-def test_a_column_that_nobody_declared_stays_where_it_is(new_line: Callable[[], Any]) -> None:
+def test_an_undeclared_column_is_not_loaded(new_line: Callable[[], Any]) -> None:
     line = new_line()
     with line.lake.catalog.load_table("processed.transactions").update_schema() as lake:
         lake.add_column("undeclared", StringType())

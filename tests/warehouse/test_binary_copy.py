@@ -57,7 +57,7 @@ def _sent_and_stored(
 @pytest.mark.postgres
 @pytest.mark.parametrize("kind", _TYPES)
 @pytest.mark.parametrize("nulls", ["none", "some", "all"])
-def test_every_type_arrives_as_it_was(loader: psycopg.Connection, kind: Any, nulls: str) -> None:
+def test_every_type_is_copied_unchanged(loader: psycopg.Connection, kind: Any, nulls: str) -> None:
     given = _VALUES[kind][:7]
     if nulls != "none":
         given = [None if nulls == "all" or at % 3 == 0 else v for at, v in enumerate(given)]
@@ -67,7 +67,7 @@ def test_every_type_arrives_as_it_was(loader: psycopg.Connection, kind: Any, nul
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("seed", range(8))
-def test_columns_in_any_order_arrive_as_they_were(loader: psycopg.Connection, seed: int) -> None:
+def test_columns_in_any_order_are_copied_unchanged(loader: psycopg.Connection, seed: int) -> None:
     draw = random.Random(seed)
     kinds = [draw.choice(_TYPES) for _ in range(12)]
     columns = {}

@@ -101,7 +101,7 @@ def test_the_days_and_the_last_of_them_can_be_chosen(
     assert _dates(developer, f"{schema}.fct_transactions") == dict.fromkeys(_DAYS[:2], _ROWS)
 
 
-def test_the_slices_of_the_line_can_be_tried(
+def test_a_developer_can_build_the_slices_of_the_pipeline(
     untouched: None, developer: psycopg.Connection, schema: str, dbt: _Dbt
 ) -> None:
     for days in (_DAYS[:2], _DAYS[2:]):

@@ -41,7 +41,7 @@ class Staging:
             )
 
     def load(self, source: str, day: date, payments: Iterable[Payment]) -> None:
-        """Replace a day of a source; a payment is told by what makes it different from others."""
+        """Replace a day of a source; a payment is given by its differences from a default."""
         table = TABLES["staging.transactions"]
         rows = [
             self.payment_row(
@@ -82,7 +82,7 @@ class Staging:
                 ("customers", "customer_id", "max(country), max(region), 0.5, 0.5"),
                 ("merchants", "counterparty_id", "max(counterparty_type), max(merchant_category)"),
             ):
-                # As in the lake, a party that was seen once stays.
+                # As in the lake, a party is never removed.
                 connection.execute(
                     f"delete from staging.{name} where (source_system, {key}) in"
                     f" (select source_system, {key} from staging.transactions)".encode()
@@ -123,7 +123,7 @@ class Staging:
 
 
 def expected_versions(payments: Iterable[Payment], key: str) -> set[tuple[Any, ...]]:
-    """Return what the dimension of a key should hold: by walking through all payments in order."""
+    """Return the expected rows of the dimension of a key, from all payments in order."""
     found = set()
 
     def party(payment: Payment) -> tuple[str, str]:
@@ -160,8 +160,8 @@ def expected_facts(payments: Iterable[Payment]) -> set[tuple[Any, ...]]:
     }
 
     def start(payment: Payment, key: str) -> datetime | None:
-        held = starts[key].get((payment["source_system"], payment[key]), [])
-        return next((a for a, b in held if a <= payment["event_at"] < b), None)
+        versions = starts[key].get((payment["source_system"], payment[key]), [])
+        return next((a for a, b in versions if a <= payment["event_at"] < b), None)
 
     return {
         (p["source_system"], p["event_id"], *(start(p, key) for key in ATTRIBUTES))
@@ -170,7 +170,7 @@ def expected_facts(payments: Iterable[Payment]) -> set[tuple[Any, ...]]:
 
 
 def require_expected(staging: Staging) -> None:
-    """Compare PRODUCTION with what the published days tell."""
+    """Compare PRODUCTION with the expected rows of the published days."""
     payments = [payment for day in staging.published.values() for payment in day]
     for name, key in (("dim_customers", "customer_id"), ("dim_merchants", "counterparty_id")):
         columns = ", ".join(ATTRIBUTES[key])
@@ -207,14 +207,14 @@ def staging(
     payment_rows: Callable[..., list[Payment]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Staging:
-    """An empty STAGING of a warehouse of its own."""
+    """An empty STAGING of a separate warehouse."""
 
     def payment_row(table: Any, day: date, count: int, **given: Any) -> Payment:
         return payment_rows(table, [day], count, **given)[0]
 
     made = Staging(new_warehouse(), payment_row)
     made.run(SHOP, DAYS[:1])
-    # All are there, empty; from here on only these are built, which is what takes the time.
+    # All marts exist and are empty; from here on only these are built, which saves time.
     monkeypatch.setitem(transform._SELECTED, "core", MARTS)
     return made
 
@@ -223,7 +223,7 @@ def noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
-def test_there_and_back_is_three_versions_whatever_comes_late(staging: Staging) -> None:
+def test_a_change_and_its_reversal_are_three_versions_in_any_order(staging: Staging) -> None:
     """Late, rebuilt without the change, rebuilt with it, taken back altogether."""
     one, two, three, four = DAYS[:4]
     moves = {one: "A", two: "B", three: "A", four: "A"}
@@ -305,7 +305,7 @@ def some_day(chance: random.Random, day: date) -> list[Payment]:
     ]
 
 
-def test_any_order_of_days_ends_in_the_same_tables(staging: Staging) -> None:
+def test_any_order_of_days_gives_the_same_tables(staging: Staging) -> None:
     """Days of two sources load, load again, wait for their build, are refused: all at random."""
     chance = random.Random(1)
     every = [(source, day) for source in (SHOP, BANK) for day in DAYS]

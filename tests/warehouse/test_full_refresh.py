@@ -1,4 +1,4 @@
-"""All marts made anew: the same rows, whole or not at all, whatever their old shape."""
+"""Full refresh: the same rows, all or nothing, whatever the old columns."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -36,15 +36,15 @@ def _marts(line: Any, schema: str = "production") -> dict[str, list[Any]]:
         }
 
 
-def _judged_by_dbt(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
-    """Let a build pass: the gate itself refuses made-up parties, which are no tokens."""
+def _gate_that_passes(dsn: str, built: BuildResult, state_dir: Path) -> GateResult:
+    """Return a passing gate result; gate production would refuse the identifiers of tests."""
     check = CheckResult("dbt", "production", "critical", True, expected="", observed="")
     return GateResult("production", built.window, built.run_id, (check,))
 
 
-def _rebuild(line: Any, judge: Any = _judged_by_dbt) -> list[str]:
+def _rebuild(line: Any, gate: Any = _gate_that_passes) -> list[str]:
     said: list[str] = []
-    full_refresh.rebuild(line.settings, full_refresh.plan(line.settings), said.append, judge)
+    full_refresh.rebuild(line.settings, full_refresh.plan(line.settings), said.append, gate)
     return said
 
 
@@ -74,7 +74,7 @@ def untouched(line: Any) -> Iterator[None]:
     assert _marts(line, "production_audit") == before
 
 
-def test_all_marts_made_anew_are_the_same(line: Any, untouched: None) -> None:
+def test_a_full_refresh_gives_the_same_marts(line: Any, untouched: None) -> None:
     said = _rebuild(line)
     assert [text.rpartition(" in ")[0] for text in said[:4]] == [
         "paysim1: core of 1 dates",
@@ -115,20 +115,20 @@ def test_marts_of_another_version_are_replaced(line: Any, untouched: None) -> No
     assert keys == (len(_MARTS),)
 
 
-def test_a_build_that_waited_meanwhile_is_not_published(line: Any, untouched: None) -> None:
+def test_a_build_replaced_by_a_full_refresh_is_not_published(line: Any, untouched: None) -> None:
     built = line.build("2024-05-03")
     _rebuild(line)
-    with pytest.raises(BuildFailed, match="waits no more: another run or a rebuild"):
+    with pytest.raises(BuildFailed, match="replaced by another run or a full refresh"):
         transform.publish(line.settings, built)
     transform.publish(line.settings, line.build("2024-05-03"))
 
 
-def test_what_its_gate_refuses_is_undone(line: Any, untouched: None) -> None:
+def test_a_refresh_refused_by_its_gate_is_rolled_back(line: Any, untouched: None) -> None:
     with pytest.raises(GateFailed, match="hexadecimal digits"):
         _rebuild(line, gate_production)
 
 
-def test_a_killed_rebuild_is_undone_by_the_next_build(line: Any, untouched: None) -> None:
+def test_a_killed_refresh_is_rolled_back_by_the_next_build(line: Any, untouched: None) -> None:
     full_refresh._begin(line.settings)
     dbt_runner.operation(line.settings, "clear_audit")
 

@@ -111,7 +111,7 @@ def test_an_attempt_at_a_task_is_recorded_once(dsn: str, loader: psycopg.Connect
     ]
 
 
-def _judgement(passed: bool) -> GateResult:
+def _gate_result(passed: bool) -> GateResult:
     checks = (
         CheckResult("transactions.amount.range", "staging.transactions", "critical", passed,
                     "amount", "-1", ">= 0", "money is never negative"),
@@ -120,10 +120,10 @@ def _judgement(passed: bool) -> GateResult:
     return GateResult("staging", _WINDOW, "run 1", checks)
 
 
-def test_judgements_are_kept_side_by_side(dsn: str, loader: psycopg.Connection) -> None:
+def test_each_evaluation_of_a_gate_is_kept(dsn: str, loader: psycopg.Connection) -> None:
     later = _AT + timedelta(minutes=1)
-    ledger.record_gate(dsn, _judgement(False), _AT)
-    ledger.record_gate(dsn, _judgement(True), later)
+    ledger.record_gate(dsn, _gate_result(False), _AT)
+    ledger.record_gate(dsn, _gate_result(True), later)
     columns = "gate, window_key, run_id, checked_at, check_name, is_passed, observed, check_reason"
     query = f"select {columns} from staging.gate_results where severity = 'critical' order by 4"
     assert loader.execute(query.encode()).fetchall() == [
@@ -134,7 +134,7 @@ def test_judgements_are_kept_side_by_side(dsn: str, loader: psycopg.Connection) 
 
 
 def test_two_checks_of_one_name_are_refused(dsn: str) -> None:
-    check = _judgement(True).checks[0]
-    twice = replace(_judgement(True), checks=(check, check))
+    check = _gate_result(True).checks[0]
+    twice = replace(_gate_result(True), checks=(check, check))
     with pytest.raises(ValueError, match=r"names a check twice: .*amount\.range"):
         ledger.record_gate(dsn, twice)

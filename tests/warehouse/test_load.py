@@ -45,14 +45,14 @@ def _everything(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...
     return {table.name: _rows(connection, table.name) for table in loaded_tables()}
 
 
-def _twins(connection: psycopg.Connection) -> list[Any]:
+def _shadow_tables(connection: psycopg.Connection) -> list[Any]:
     return connection.execute(
         "select relname from pg_class where relname ~ '__[0-9a-f]{8}$'"
         " and relnamespace = 'staging'::regnamespace and relkind in ('r', 'p')"
     ).fetchall()
 
 
-def test_a_window_arrives_with_every_value_as_it_was(
+def test_a_window_is_loaded_with_every_value_unchanged(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     processed, prepared = lake.publish(_HISTORY)
@@ -65,7 +65,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
         assert _rows(loader, name) == sorted(
             (tuple(row.values()) for row in expected.to_pylist()), key=repr
         )
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
 
 
 def test_the_balance_is_the_money_of_each_currency(lake: Any, dsn: str) -> None:
@@ -127,7 +127,7 @@ def test_a_reader_never_sees_half_a_swap(lake: Any, dsn: str, loader: psycopg.Co
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (120,)
 
 
-def test_a_swap_gives_way_to_a_reader_that_holds_what_it_needs(
+def test_a_swap_is_retried_while_a_reader_locks_its_table(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY), "load 1")
@@ -144,7 +144,7 @@ def test_a_swap_gives_way_to_a_reader_that_holds_what_it_needs(
     assert loader.execute("select count(*) from staging.labels").fetchone() == (12,)
 
 
-def test_a_reader_that_stays_is_an_error_that_changed_nothing(
+def test_a_lasting_reader_lock_is_an_error_that_changes_nothing(
     lake: Any, dsn: str, loader: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load.swap.retry, "stop", stop_after_attempt(2))  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ def test_a_reader_that_stays_is_an_error_that_changed_nothing(
     assert loader.execute("select count(*) from staging.labels").fetchone() == (12,)
 
 
-def test_a_snapshot_that_was_overtaken_does_not_come_back(
+def test_an_older_snapshot_does_not_replace_a_newer_one(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     old = lake.publish(_DAY)
@@ -168,10 +168,10 @@ def test_a_snapshot_that_was_overtaken_does_not_come_back(
     after = _everything(loader)
     load.swap(dsn, first)
     assert _everything(loader) == after
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
 
 
-def test_the_same_window_twice_at_once_ends_as_once(
+def test_two_concurrent_loads_of_a_window_give_one_result(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     processed, prepared = lake.publish(_HISTORY)
@@ -188,10 +188,10 @@ def test_the_same_window_twice_at_once_ends_as_once(
         thread.start()
     for thread in runs:
         thread.join()
-    # The same run twice over may find its table taken by its twin, which has then attached it.
+    # The other attempt of the same run may have attached the table already.
     assert [e for e in problems if not isinstance(e, load.LoadError)] == []
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (48,)
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
 
 
 def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishes(
@@ -221,7 +221,7 @@ def test_a_connection_lost_while_copying_leaves_nothing_and_the_next_run_finishe
         with pytest.raises(Exception, match=r"terminat|closed|lost|COPY"):
             load.stage(lake.catalog, dsn, processed, prepared, "load 2")
     assert _everything(loader) == before
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
     load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, "load 2"))
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (60,)
 
@@ -240,10 +240,10 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
     load.swap(dsn, load.stage(lake.catalog, dsn, *lake.publish(_HISTORY), "load 1"))
     before = _everything(loader)
     seal = load.partition_exchange.seal
-    twin = f"staging.transactions__{token('load 2')}"
+    shadow = f"staging.transactions__{token('load 2')}"
 
     def tampered(table: Any, *rest: Any) -> list[str]:
-        extra = [tamper.format(twin)] if table.short_name == "transactions" else []
+        extra = [tamper.format(shadow)] if table.short_name == "transactions" else []
         return [*extra, *seal(table, *rest)]
 
     monkeypatch.setattr(load.partition_exchange, "seal", tampered)
@@ -253,7 +253,7 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_attached(
         load.swap(dsn, staged)
     assert _everything(loader) == before
     load.discard(dsn, staged)
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
     assert _everything(loader) == before
 
 
@@ -263,17 +263,17 @@ def test_a_key_twice_in_the_lake_is_refused_before_anything_changes(
     processed, prepared = lake.publish(_DAY, event_id="the same")
     with pytest.raises(Exception, match="could not create unique index"):
         load.stage(lake.catalog, dsn, processed, prepared, "load 1")
-    assert not _twins(loader)
+    assert not _shadow_tables(loader)
 
 
-def test_a_day_without_rows_is_a_day(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
+def test_a_day_without_rows_is_loaded(lake: Any, dsn: str, loader: psycopg.Connection) -> None:
     staged = load.stage(lake.catalog, dsn, *lake.publish(_DAY, {date(2024, 5, 4): 4}), "load 1")
     load.swap(dsn, staged)
     assert loader.execute("select count(*) from staging.transactions").fetchone() == (0,)
     assert staged.balances == ()
 
 
-def test_a_window_of_repeats_only_touches_no_day(
+def test_a_window_with_only_repeats_touches_no_day(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     processed, prepared = lake.publish(_DAY)
@@ -362,7 +362,7 @@ def test_features_are_loaded_with_the_payments_they_were_made_from(lake: Any, ds
     load.discard(dsn, staged)
 
 
-def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
+def test_the_shadow_table_of_an_abandoned_run_is_dropped(
     lake: Any, dsn: str, loader: psycopg.Connection
 ) -> None:
     processed, prepared = lake.publish(_DAY)
@@ -372,7 +372,7 @@ def test_the_twin_of_a_run_that_died_long_ago_is_dropped(
     comment = f"comment on table staging.labels__{token('died')} is '{long_ago}'"
     loader.execute(comment.encode())
     load.swap(dsn, load.stage(lake.catalog, dsn, processed, prepared, "living"))
-    left = {name for (name,) in _twins(loader)}
+    left = {name for (name,) in _shadow_tables(loader)}
     assert f"labels__{token('died')}" not in left
     assert f"transactions__{token('died')}" in left
 

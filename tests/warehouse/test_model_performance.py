@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 
 from contracts.tables import TABLES
 from ml import evaluate
-from ml.evaluate import Judged
+from ml.evaluate import ScoredPayments
 from warehouse import dbt_runner
 
 pytestmark = pytest.mark.postgres
@@ -30,13 +30,13 @@ _REPORTS = (
 Row = dict[str, Any]
 
 
-def _judged(day: date, seed: int) -> Judged:
+def _scored_payments(day: date, seed: int) -> ScoredPayments:
     """Return random payments of a day whose scores repeat; the last day has no fraud."""
     random = np.random.default_rng([seed, day.day])
     is_fraud = random.random(_PAYMENTS) < (0.0 if day == _QUIET else 0.1)
     score = np.clip(random.normal(0.3 + 0.3 * is_fraud, 0.3), 0, 1)
     is_coarse = random.random(_PAYMENTS) < 0.7
-    return Judged(
+    return ScoredPayments(
         # Two decimals make ties, and put scores onto the edges of bins.
         score=np.where(is_coarse, np.round(score, 2), score),
         is_fraud=is_fraud,
@@ -46,8 +46,8 @@ def _judged(day: date, seed: int) -> Judged:
     )
 
 
-def _rows(judged: Judged, make: Callable[..., list[Row]]) -> dict[str, list[Row]]:
-    day = judged.day[0]
+def _rows(payments: ScoredPayments, make: Callable[..., list[Row]]) -> dict[str, list[Row]]:
+    day = payments.day[0]
     known_at = datetime(2024, 5, 31, tzinfo=UTC)
     found: dict[str, list[Row]] = {
         "fct_transaction_scores": [],
@@ -55,11 +55,11 @@ def _rows(judged: Judged, make: Callable[..., list[Row]]) -> dict[str, list[Row]
         "fct_fraud_labels": [],
     }
     for number in range(_PAYMENTS):
-        score, is_fraud = float(judged.score[number]), bool(judged.is_fraud[number])
+        score, is_fraud = float(payments.score[number]), bool(payments.is_fraud[number])
         given = {
             "event_id": f"{day}/{number}",
-            "customer_id": str(judged.customer[number]),
-            "amount": Decimal(f"{judged.amount[number]:.2f}"),
+            "customer_id": str(payments.customer[number]),
+            "amount": Decimal(f"{payments.amount[number]:.2f}"),
             "currency": "USD",
             "model_name": "fraud_detector_sparkov",
             "model_version": 1,
@@ -75,12 +75,12 @@ def _rows(judged: Judged, make: Callable[..., list[Row]]) -> dict[str, list[Row]
     return found
 
 
-def _fill(settings: Any, days: list[Judged], make: Callable[..., list[Row]]) -> None:
+def _fill(settings: Any, days: list[ScoredPayments], make: Callable[..., list[Row]]) -> None:
     """Put rows into the audited facts and build the reports on them."""
     with psycopg.connect(settings.warehouse.dsn("transformer")) as owner, owner.cursor() as cursor:
         for name in ("fct_transaction_scores", "fct_transactions", "fct_fraud_labels"):
             cursor.execute(f"delete from production_audit.{name}".encode())
-            rows = [row for judged in days for row in _rows(judged, make)[name]]
+            rows = [row for payments in days for row in _rows(payments, make)[name]]
             columns = list(rows[0])
             values = ", ".join(["%s"] * len(columns))
             cursor.executemany(
@@ -111,17 +111,17 @@ def settings(new_line: Callable[[], Any]) -> Any:
 @pytest.fixture(scope="module", params=[3, 4])
 def days(
     settings: Any, request: pytest.FixtureRequest, payment_rows: Callable[..., list[Row]]
-) -> list[Judged]:
-    """Random days, held by the facts and measured by the reports."""
-    made = [_judged(day, request.param) for day in _DAYS]
+) -> list[ScoredPayments]:
+    """Random days in the facts, with the reports built on them."""
+    made = [_scored_payments(day, request.param) for day in _DAYS]
     _fill(settings, made, payment_rows)
     return made
 
 
-def _together(days: list[Judged]) -> Judged:
-    return Judged(
+def _together(days: list[ScoredPayments]) -> ScoredPayments:
+    return ScoredPayments(
         *(
-            np.concatenate([getattr(judged, name) for judged in days])
+            np.concatenate([getattr(payments, name) for payments in days])
             for name in ("score", "is_fraud", "amount", "customer", "day")
         )
     )
@@ -132,27 +132,29 @@ def _near(value: float) -> Any:
     return pytest.approx(value, abs=1e-9, rel=0) if value == value else None
 
 
-def test_a_day_is_measured_as_python_measures_it(settings: Any, days: list[Judged]) -> None:
-    for row, judged in zip(_read(settings, "rpt_model_performance"), days, strict=True):
-        assert len(np.unique(judged.score)) < _PAYMENTS
+def test_a_day_is_measured_as_python_measures_it(settings: Any, days: list[ScoredPayments]) -> None:
+    for row, payments in zip(_read(settings, "rpt_model_performance"), days, strict=True):
+        assert len(np.unique(payments.score)) < _PAYMENTS
         expected = {
-            "auc": evaluate.roc_auc(judged),
-            "average_precision": evaluate.average_precision(judged),
-            "brier_score": evaluate.brier(judged),
-            "score_mean": float(judged.score.mean()),
-            "alert_recall_ratio": evaluate.recall_at(judged, _THRESHOLD),
-            "alert_share": float((judged.score >= _THRESHOLD).mean()),
+            "auc": evaluate.roc_auc(payments),
+            "average_precision": evaluate.average_precision(payments),
+            "brier_score": evaluate.brier(payments),
+            "score_mean": float(payments.score.mean()),
+            "alert_recall_ratio": evaluate.recall_at(payments, _THRESHOLD),
+            "alert_share": float((payments.score >= _THRESHOLD).mean()),
             # A quiet day has no card to find: Python's mean over days counts it as 0.
-            "card_precision_100": evaluate.card_precision(judged),
-            "card_precision_ceiling": evaluate.card_precision_ceiling(judged),
+            "card_precision_100": evaluate.card_precision(payments),
+            "card_precision_ceiling": evaluate.card_precision_ceiling(payments),
         }
-        if not judged.is_fraud.any():
+        if not payments.is_fraud.any():
             expected |= dict.fromkeys(("card_precision_100", "card_precision_ceiling"), np.nan)
         for name, value in expected.items():
             assert row[name] == _near(value), name
 
 
-def test_a_month_is_measured_over_all_its_payments(settings: Any, days: list[Judged]) -> None:
+def test_a_month_is_measured_over_all_its_payments(
+    settings: Any, days: list[ScoredPayments]
+) -> None:
     month = _together(days)
     (row,) = (r for r in _read(settings, "rpt_model_periods") if r["period_type"] == "month")
     expected = {
@@ -166,7 +168,9 @@ def test_a_month_is_measured_over_all_its_payments(settings: Any, days: list[Jud
 
 
 @pytest.fixture
-def learnt_until(settings: Any, days: list[Judged]) -> Iterator[Callable[[date | None], None]]:
+def learnt_until(
+    settings: Any, days: list[ScoredPayments]
+) -> Iterator[Callable[[date | None], None]]:
     """Build the reports again as if the version had learnt until then; None: nobody knows."""
     query = "update production_audit.dim_models set trained_as_of_date = %s"
     with psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as owner:
@@ -185,8 +189,8 @@ def learnt_until(settings: Any, days: list[Judged]) -> Iterator[Callable[[date |
         build(_DAYS[0] - timedelta(days=1))
 
 
-def test_dates_that_a_model_may_have_learnt_from_are_kept_apart(
-    settings: Any, days: list[Judged], learnt_until: Callable[[date | None], None]
+def test_dates_that_a_model_may_have_learnt_from_are_separate(
+    settings: Any, days: list[ScoredPayments], learnt_until: Callable[[date | None], None]
 ) -> None:
     learnt_until(_DAYS[0])
     for name in ("rpt_model_performance", "rpt_model_value", "rpt_score_calibration"):
@@ -200,7 +204,7 @@ def test_dates_that_a_model_may_have_learnt_from_are_kept_apart(
 
 
 @pytest.mark.parametrize("last", [_DAYS[-1], None])
-def test_a_model_without_a_date_it_had_not_seen_has_no_figure_of_one(
+def test_a_model_without_unseen_dates_has_no_figures_for_them(
     settings: Any, learnt_until: Callable[[date | None], None], last: date | None
 ) -> None:
     learnt_until(last)
@@ -208,33 +212,37 @@ def test_a_model_without_a_date_it_had_not_seen_has_no_figure_of_one(
         assert {row["is_unseen"] for row in _read(settings, name)} == {False}, name
 
 
-def test_precision_and_f1_are_of_the_alerts_with_a_label(settings: Any, days: list[Judged]) -> None:
+def test_precision_and_f1_are_of_the_alerts_with_a_label(
+    settings: Any, days: list[ScoredPayments]
+) -> None:
     has_label = np.arange(_PAYMENTS) % 2 == 1
-    for row, judged in zip(_read(settings, "rpt_model_performance"), days, strict=True):
-        known = judged.where(judged.is_fraud | has_label)
+    for row, payments in zip(_read(settings, "rpt_model_performance"), days, strict=True):
+        known = payments.where(payments.is_fraud | has_label)
         assert row["labelled_count"] == len(known.score)
         precision = evaluate.precision_at(known, _THRESHOLD)
         assert row["alert_precision_ratio"] == _near(precision)
-        if judged.day[0] == _QUIET:
+        if payments.day[0] == _QUIET:
             assert row["f1_score"] is None
         else:
             f1 = f1_score(known.is_fraud, known.score >= _THRESHOLD)
             assert row["f1_score"] == _near(f1)
 
 
-def test_value_is_that_of_the_frauds(settings: Any, days: list[Judged]) -> None:
-    for row, judged in zip(_read(settings, "rpt_model_value"), days, strict=True):
-        share = evaluate.value_recall_at(judged, _THRESHOLD)
+def test_value_is_that_of_the_frauds(settings: Any, days: list[ScoredPayments]) -> None:
+    for row, payments in zip(_read(settings, "rpt_model_value"), days, strict=True):
+        share = evaluate.value_recall_at(payments, _THRESHOLD)
         assert row["saved_amount_share"] == _near(share)
         assert row["saved_amount"] + row["missed_amount"] == row["known_fraud_amount"]
         assert float(row["known_fraud_amount"]) == pytest.approx(
-            judged.amount[judged.is_fraud].sum(), abs=1e-6
+            payments.amount[payments.is_fraud].sum(), abs=1e-6
         )
 
 
-def test_scores_are_binned_as_python_bins_them(settings: Any, days: list[Judged]) -> None:
+def test_scores_are_binned_as_python_bins_them(settings: Any, days: list[ScoredPayments]) -> None:
     expected = [
-        (judged.day[0], line) for judged in days for line in evaluate.calibration_table(judged)
+        (payments.day[0], line)
+        for payments in days
+        for line in evaluate.calibration_table(payments)
     ]
     for row, (day, line) in zip(_read(settings, "rpt_score_calibration"), expected, strict=True):
         assert (row["event_date"], row["score_from"], row["score_to"]) == (day, line.low, line.high)
@@ -243,15 +251,15 @@ def test_scores_are_binned_as_python_bins_them(settings: Any, days: list[Judged]
         assert row["known_fraud_ratio"] == _near(line.fraud_share)
 
 
-def test_the_order_of_the_rows_does_not_matter(settings: Any, days: list[Judged]) -> None:
+def test_the_order_of_the_rows_does_not_matter(settings: Any, days: list[ScoredPayments]) -> None:
     before = {name: _read(settings, name) for name in _REPORTS}
     with psycopg.connect(settings.warehouse.dsn("transformer"), autocommit=True) as owner:
         owner.execute(
-            "create temporary table held as select * from production_audit.fct_transaction_scores"
+            "create temporary table scores as select * from production_audit.fct_transaction_scores"
         )
         owner.execute("delete from production_audit.fct_transaction_scores")
         owner.execute(
-            "insert into production_audit.fct_transaction_scores select * from held"
+            "insert into production_audit.fct_transaction_scores select * from scores"
             " order by md5(event_id)"
         )
     dbt_runner.run(settings, "scores", ["run", "--full-refresh"], {}, ["--select", *_REPORTS])

@@ -53,7 +53,7 @@ def test_a_version_is_recorded_once_and_a_retry_replaces_it(new_line: Callable[[
     assert _select(line, worth, "loader") == [("one", 0.25), ("two", -0.01)]
 
 
-def test_a_new_champion_is_shown_before_it_scores(line: Any) -> None:
+def test_a_new_champion_is_in_dim_models_before_it_scores(line: Any) -> None:
     line.train(version=2, promoted=False)
     line.train(version=3)
     line.train("handbook")
@@ -87,8 +87,8 @@ def test_insights_count_the_alerts_a_feature_caused(line: Any) -> None:
 
 
 def test_drift_is_that_of_the_latest_run(line: Any) -> None:
-    held = _select(line, f"select {', '.join(_DRIFT.column_names)} from {_DRIFT.name}", "loader")
-    newer = [dict(zip(_DRIFT.column_names, row, strict=True)) for row in held]
+    rows = _select(line, f"select {', '.join(_DRIFT.column_names)} from {_DRIFT.name}", "loader")
+    newer = [dict(zip(_DRIFT.column_names, row, strict=True)) for row in rows]
     newer = [{**row, "stability_index": 0.7, "run_id": "later"} for row in newer[:1]]
     nothing = pa.Table.from_pylist([], to_arrow.schema(TABLES["staging.scores"]))
     drift = pa.Table.from_pylist(newer, to_arrow.schema(_DRIFT))

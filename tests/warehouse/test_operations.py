@@ -44,14 +44,14 @@ def _refused(
     currency: str | None,
     **given: Any,
 ) -> dict[str, Any]:
-    told = {"first_seen_at": _at(1), "redrive_count": 0, "window_key": f"sparkov@{_FIRST}"}
-    (row,) = payment_rows(_QUARANTINE, [date(2024, 5, 1)], 1, **told)
+    values = {"first_seen_at": _at(1), "redrive_count": 0, "window_key": f"sparkov@{_FIRST}"}
+    (row,) = payment_rows(_QUARANTINE, [date(2024, 5, 1)], 1, **values)
     money = None if amount is None else Decimal(amount)
     own = {"raw_position": position, "reasons": reasons, "amount": money, "currency": currency}
     return row | own | given
 
 
-def _judge(line: Any, gate: str, window: str, at: datetime, *passed: bool) -> None:
+def _record_gate(line: Any, gate: str, window: str, at: datetime, *passed: bool) -> None:
     severities = ("critical", "warning", "info")
     checks = tuple(
         CheckResult(f"check {n}", "t", severities[n % 3], done) for n, done in enumerate(passed)
@@ -62,7 +62,7 @@ def _judge(line: Any, gate: str, window: str, at: datetime, *passed: bool) -> No
 
 
 def _try(line: Any, run_id: str, window: str, attempt: int, at: datetime, **given: Any) -> None:
-    told = TaskAttempt(
+    task_attempt = TaskAttempt(
         **{
             **{"run_id": run_id, "stage": "load", "window": Window.parse(window), "task": "load"},
             **{"attempt": attempt, "outcome": "succeeded", "started_at": at, "finished_at": at},
@@ -70,7 +70,7 @@ def _try(line: Any, run_id: str, window: str, attempt: int, at: datetime, **give
             **given,
         }
     )
-    ledger.record_task(line.loader, told)
+    ledger.record_task(line.loader, task_attempt)
 
 
 def _run(line: Any, run_id: str, window: str, at: datetime) -> None:
@@ -108,20 +108,20 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     other = refused(4, ["future_time"], "9.99", "EUR", source_system="shop")
     late = refused(5, ["future_time"], "1.00", "USD", delivered_date=date(2024, 5, 2))
     made.lake.refused = [mends, stays, unread, other]
-    _judge(made, "raw", f"sparkov@{_FIRST}", _at(1), False, True, False)
-    _judge(made, "raw", f"sparkov@{_FIRST}", _at(1, 13), True, False, True, True)
+    _record_gate(made, "raw", f"sparkov@{_FIRST}", _at(1), False, True, False)
+    _record_gate(made, "raw", f"sparkov@{_FIRST}", _at(1, 13), True, False, True, True)
     made.run(_FIRST)
-    _judge(made, "raw", _SHOP, _at(2), True)
-    _judge(made, "staging", f"sparkov@{_FIRST}", _at(4), True, True)
+    _record_gate(made, "raw", _SHOP, _at(2), True)
+    _record_gate(made, "staging", f"sparkov@{_FIRST}", _at(4), True, True)
     _try(made, "one", f"sparkov@{_FIRST}", 1, _at(2), outcome="failed", bytes_read=None)
     _try(made, "one", f"sparkov@{_FIRST}", 2, _at(2), spark_cpu_seconds=2.5)
     _run(made, "one", f"sparkov@{_FIRST}", _at(2))
     _try(made, "dies", _SHOP, 1, _at(2), outcome="failed", peak_memory_mib=300.5)
     made.run(_SHOP)
     made.lake.refused = [stays | {"redrive_count": 1, "redrive_run_id": "r"}, unread, other, late]
-    _judge(made, "raw", f"sparkov@{_NEXT}", _at(4, 20), True, True)
+    _record_gate(made, "raw", f"sparkov@{_NEXT}", _at(4, 20), True, True)
     made.run(_NEXT)
-    _judge(made, "production", f"sparkov@{_NEXT}", _at(5), True, True)
+    _record_gate(made, "production", f"sparkov@{_NEXT}", _at(5), True, True)
     _try(made, "two", f"sparkov@{_NEXT}", 1, _at(5))
     _run(made, "two", f"sparkov@{_NEXT}", _at(5))
     # Cleared days later, the first run moves to another date; the audit has seen its old one.
@@ -131,13 +131,13 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     return made
 
 
-def test_what_is_refused_is_told_row_by_row(line: Any) -> None:
-    told = _ask(
+def test_each_refused_row_has_a_row_in_the_mart(line: Any) -> None:
+    rows = _ask(
         line,
         "select raw_position, source_system, main_reason, refused_amount, redrive_outcome"
         " from production.fct_quarantined_records order by 1",
     )
-    assert told == [
+    assert rows == [
         (2, "sparkov", "negative_amount", Decimal("-5.00"), "refused_again"),
         (3, "sparkov", "unreadable_amount", None, "waiting"),
         (4, "shop", "future_time", Decimal("9.99"), "waiting"),
@@ -147,14 +147,14 @@ def test_what_is_refused_is_told_row_by_row(line: Any) -> None:
 
 def test_refused_rows_are_a_share_of_what_came_in_that_day(line: Any) -> None:
     # Twelve payments came in on each day, and what was refused beside them.
-    told = _ask(
+    rows = _ask(
         line,
         "select delivered_date, source_system, main_reason, currency, rows_quarantined,"
         " amount_quarantined, rows_in, quarantined_share from production.rpt_data_quality"
         " order by 1, 2, 3",
     )
     first, second = date(2024, 5, 1), date(2024, 5, 2)
-    assert told == [
+    assert rows == [
         (first, "shop", "future_time", "EUR", 1, Decimal("9.99"), 13, 1 / 13),
         (first, "sparkov", "negative_amount", "USD", 1, Decimal("-5.00"), 14, 1 / 14),
         (first, "sparkov", "unreadable_amount", "XXX", 1, Decimal("0.00"), 14, 1 / 14),
@@ -163,13 +163,13 @@ def test_refused_rows_are_a_share_of_what_came_in_that_day(line: Any) -> None:
 
 
 def test_a_gate_has_its_history_by_date_and_source(line: Any) -> None:
-    told = _ask(
+    rows = _ask(
         line,
         "select gate, source_system, checked_date, judgement_count, closed_count, check_count,"
         " failed_critical_count, failed_warning_count, failed_info_count, first_checked_at,"
         " last_checked_at from production.rpt_gate_history order by checked_date, 1, 2",
     )
-    assert told == [
+    assert rows == [
         ("raw", "sparkov", date(2024, 5, 1), 2, 1, 7, 1, 1, 1, _at(1), _at(1, 13)),
         ("raw", "shop", date(2024, 5, 2), 1, 0, 1, 0, 0, 0, _at(2), _at(2)),
         ("raw", "sparkov", date(2024, 5, 4), 1, 0, 2, 0, 0, 0, _at(4, 20), _at(4, 20)),
@@ -178,28 +178,28 @@ def test_a_gate_has_its_history_by_date_and_source(line: Any) -> None:
     ]
 
 
-def test_a_run_has_what_all_its_attempts_took(line: Any) -> None:
-    told = _ask(
+def test_a_run_has_the_totals_of_all_its_attempts(line: Any) -> None:
+    rows = _ask(
         line,
         "select run_id, currency, cpu_seconds, peak_memory_mib, bytes_read, spark_cpu_seconds,"
         " finished_at, last_finished_at from production.fct_runs order by 1, 2",
     )
     one, two = (3.75, 100.0, 14, 2.5, _at(6), _at(6)), (1.25, 100.0, 7, None, _at(5), _at(5))
-    assert told == [
+    assert rows == [
         *(("one", code, *one) for code in ("EUR", "USD")),
         *(("two", code, *two) for code in ("EUR", "USD")),
     ]
 
 
-def test_health_is_told_by_stage_source_and_date(line: Any) -> None:
-    told = _ask(
+def test_health_has_a_row_per_stage_source_and_date(line: Any) -> None:
+    rows = _ask(
         line,
         "select source_system, finished_date, run_count, rows_out, attempt_count,"
         " failed_attempt_count, cpu_seconds, peak_memory_mib, run_seconds_per_million,"
         " cpu_seconds_per_million, freshness_days from production.rpt_platform_health"
         " order by finished_date, 1",
     )
-    assert told == [
+    assert rows == [
         ("shop", date(2024, 5, 2), 0, 0, 1, 1, 1.25, 300.5, None, None, None),
         ("sparkov", date(2024, 5, 2), 0, 0, 2, 1, 2.5, 100.0, None, None, None),
         ("sparkov", date(2024, 5, 5), 1, 500_000, 1, 0, 1.25, 100.0, 60.0, 2.5, 3),
@@ -207,21 +207,21 @@ def test_health_is_told_by_stage_source_and_date(line: Any) -> None:
     ]
 
 
-def test_the_windows_that_wait_are_those_of_the_command(line: Any) -> None:
-    told = _ask(
+def test_the_mart_and_the_command_list_the_same_waiting_windows(line: Any) -> None:
+    rows = _ask(
         line,
         "select window_key, next_stage, waiting_since_at from production.rpt_window_stages"
         " where next_stage is not null order by waiting_since_at, window_key",
     )
     waiting = waiting_windows(line.loader)
-    assert told == [(one.window.key, one.stage, one.since) for one in waiting]
-    assert [row[:2] for row in told] == [
+    assert rows == [(item.window.key, item.stage, item.since) for item in waiting]
+    assert [row[:2] for row in rows] == [
         (f"sparkov@{_NEXT}", "build"),
         (f"sparkov@{_FIRST}", "build"),
     ]
 
 
-def test_days_one_by_one_end_as_a_full_refresh(line: Any) -> None:
+def test_daily_builds_equal_a_full_refresh(line: Any) -> None:
     published = _rows(line)
     assert all(published.values())
     command = ["build", "--full-refresh", "--exclude-resource-type", "unit_test"]

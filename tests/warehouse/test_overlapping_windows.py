@@ -80,8 +80,8 @@ def _next(tasks: Iterator[None]) -> Iterator[None] | None:
 def _disagreements(line: Any, built: BuildResult) -> list[str]:
     """Return the comparisons of gate production that fail; other checks know real rows only."""
     dsn = line.settings.warehouse.dsn("transformer")
-    judged = gate_production(dsn, built, line.settings.state_dir)
-    compared = [check for check in judged.checks if "equals_" in check.name]
+    result = gate_production(dsn, built, line.settings.state_dir)
+    compared = [check for check in result.checks if "equals_" in check.name]
     assert compared
     return [f"{check.name}: {check.observed}" for check in compared if not check.passed]
 
@@ -105,7 +105,7 @@ def one_by_one(new_line: Callable[[], Any]) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_any_order_of_tasks_ends_as_one_window_after_another(
+def test_any_order_of_tasks_gives_the_result_of_sequential_windows(
     new_line: Callable[[], Any], one_by_one: dict[str, list[Any]], seed: int
 ) -> None:
     """Slow: three builds with their gates, and three more for the first seed."""
@@ -114,7 +114,7 @@ def test_any_order_of_tasks_ends_as_one_window_after_another(
     assert _marts(line) == one_by_one
 
 
-def test_a_window_loaded_while_another_waits_for_its_gate_does_not_close_it(
+def test_a_window_loaded_before_the_gate_of_another_does_not_close_it(
     new_line: Callable[[], Any],
 ) -> None:
     line = new_line()

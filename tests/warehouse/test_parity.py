@@ -1,4 +1,4 @@
-"""Two warehouses are compared row for row, and what differs is told in words."""
+"""Comparison of two warehouses by row, with a report of the differences."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,26 +43,26 @@ def _side(name: str, *rows: tuple[Any, ...], **types: str) -> Side:
 _HERE = _side("Postgres", _row(1), _row(2), _row(3))
 
 
-def _found(there: Side) -> Compared:
-    (found,) = compare(_HERE, there, (_TABLE,))
-    return found
+def _compared(there: Side) -> Compared:
+    (compared,) = compare(_HERE, there, (_TABLE,))
+    return compared
 
 
 def test_the_same_rows_agree() -> None:
-    found = _found(_side("Snowflake", _row(1), _row(2), _row(3)))
-    assert found == Compared("rpt_fraud_daily", 3, 3, 0, None)
-    assert found.agrees
+    compared = _compared(_side("Snowflake", _row(1), _row(2), _row(3)))
+    assert compared == Compared("rpt_fraud_daily", 3, 3, 0, None)
+    assert compared.agrees
 
 
-def test_the_last_digit_of_a_division_is_no_difference() -> None:
+def test_a_rounded_last_digit_is_not_a_difference() -> None:
     close = _row(2, known_fraud_ratio=0.33333333333333337)
-    assert _found(_side("Snowflake", _row(1), close, _row(3))).agrees
+    assert _compared(_side("Snowflake", _row(1), close, _row(3))).agrees
     off = _row(2, known_fraud_ratio=0.3333333333)
-    assert not _found(_side("Snowflake", _row(1), off, _row(3))).agrees
+    assert not _compared(_side("Snowflake", _row(1), off, _row(3))).agrees
 
 
 @pytest.mark.parametrize(
-    ("rows", "counted", "told"),
+    ("rows", "counted", "first"),
     [
         (
             [_row(1), _row(2, amount=Decimal("12.11")), _row(3, amount=Decimal("0.10"))],
@@ -86,26 +86,26 @@ def test_the_last_digit_of_a_division_is_no_difference() -> None:
     ],
     ids=["a cent", "a missing row", "a row too many", "a row twice"],
 )
-def test_what_differs_is_counted_and_the_first_is_told(
-    rows: list[tuple[Any, ...]], counted: tuple[int, ...], told: str | None
+def test_differences_are_counted_and_the_first_is_reported(
+    rows: list[tuple[Any, ...]], counted: tuple[int, ...], first: str | None
 ) -> None:
-    found = _found(_side("Snowflake", *rows))
-    assert (found.rows_here, found.rows_there, found.differing) == counted
-    assert not found.agrees
-    if told:
-        assert found.first == told
-        assert told in report([found])
+    compared = _compared(_side("Snowflake", *rows))
+    assert (compared.rows_here, compared.rows_there, compared.differing) == counted
+    assert not compared.agrees
+    if first:
+        assert compared.first == first
+        assert first in report([compared])
 
 
 def test_another_type_is_a_difference_whatever_the_values() -> None:
-    found = _found(_side("Snowflake", _row(1), _row(2), _row(3), amount="number(38,2)"))
-    assert found.first == (
+    compared = _compared(_side("Snowflake", _row(1), _row(2), _row(3), amount="number(38,2)"))
+    assert compared.first == (
         "column amount in Snowflake is number(38,2) and declared as decimal(18,2)"
     )
 
 
 def test_a_column_too_many_and_a_missing_table_are_differences() -> None:
-    extra = _found(_side("Snowflake", _row(1), _row(2), _row(3), note="text"))
+    extra = _compared(_side("Snowflake", _row(1), _row(2), _row(3), note="text"))
     assert extra.first == "column note in Snowflake is not declared"
     missing = replace(_HERE, name="Snowflake", types=lambda _: {})
-    assert _found(missing).first == "the table is not in Snowflake"
+    assert _compared(missing).first == "the table is not in Snowflake"

@@ -62,12 +62,12 @@ def daily(new_line: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_days_by_and_by_and_late_end_as_all_at_once(whole: Any, daily: Any, name: str) -> None:
+def test_daily_and_late_builds_equal_one_build(whole: Any, daily: Any, name: str) -> None:
     assert reports(daily)[name] == reports(whole)[name]
 
 
 @pytest.mark.parametrize("name", SUMS)
-def test_a_report_holds_the_payments_and_the_money_of_the_fact(whole: Any, name: str) -> None:
+def test_a_report_has_the_payments_and_the_money_of_the_fact(whole: Any, name: str) -> None:
     day, which = {
         "rpt_fraud_overview": ("period_start", "period_type = 'day'"),
     }.get(name, ("event_date", "true"))
@@ -87,7 +87,7 @@ def test_a_report_holds_the_payments_and_the_money_of_the_fact(whole: Any, name:
     )
 
 
-def test_a_week_and_a_month_hold_their_days(daily: Any) -> None:
+def test_a_week_and_a_month_sum_their_days(daily: Any) -> None:
     found = select(
         daily,
         "select period_type, period_start, sum(transaction_count), sum(known_fraud_count)"
@@ -106,7 +106,7 @@ def test_a_week_and_a_month_hold_their_days(daily: Any) -> None:
     ]
 
 
-def test_what_was_built_and_refused_is_undone_in_every_report(daily: Any) -> None:
+def test_a_refused_build_is_restored_in_every_report(daily: Any) -> None:
     before = reports(daily)
     assert reports(daily, "production_audit") == before
     daily.load("2024-05-09")
@@ -118,7 +118,7 @@ def test_what_was_built_and_refused_is_undone_in_every_report(daily: Any) -> Non
     assert reports(daily) == before
 
 
-def test_a_day_writes_the_rows_of_its_periods_alone(daily: Any) -> None:
+def test_a_day_writes_only_the_rows_of_its_periods(daily: Any) -> None:
     daily.lake.unlabelled = {"sparkov": 1}
     daily.run("2024-05-14")
     found = select(

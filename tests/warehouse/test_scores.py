@@ -41,7 +41,7 @@ def _count(loader: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def test_scores_wait_beside_until_their_gate_opened(
+def test_scores_stay_in_the_shadow_table_until_the_gate_passed(
     dsn: str, loader: psycopg.Connection, table: pa.Table
 ) -> None:
     staged = scores.stage_scores(dsn, _scored("one"), table)
@@ -66,7 +66,7 @@ def test_a_second_run_adds_nothing_and_changes_nothing(
     assert loader.execute("select distinct score from staging.scores").fetchall() == [(0.5,)]
 
 
-def test_another_model_version_scores_beside_the_first(
+def test_scores_of_another_model_version_are_added(
     dsn: str, loader: psycopg.Connection, table: pa.Table
 ) -> None:
     scores.swap_scores(dsn, scores.stage_scores(dsn, _scored("one"), table))

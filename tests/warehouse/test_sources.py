@@ -116,7 +116,7 @@ def test_rows_and_money_are_those_of_the_lake_by_source_and_currency(line: Any) 
     assert in_warehouse(line, "staging.features") == in_lake(line, "sandbox.features")
 
 
-def test_every_key_holds_the_source(line: Any) -> None:
+def test_every_key_has_the_source(line: Any) -> None:
     """The same payment, customer and merchant ids in two sources are different things."""
     ids = select(
         line, "select event_id from production.fct_transactions group by 1 having count(*) > 1"
@@ -136,7 +136,7 @@ def test_every_key_holds_the_source(line: Any) -> None:
     assert known == [("handbook", 1, Decimal("0.37")), ("paysim1", 1, Decimal("0.37"))]
 
 
-def test_queries_are_planned_with_each_source_and_its_dates_in_sight(line: Any) -> None:
+def test_query_plans_use_the_source_and_its_dates(line: Any) -> None:
     known = (
         "select most_common_vals::text::text[] from pg_stats where attname = '{}'"
         " and schemaname = 'production_audit' and tablename = 'fct_transactions'"
@@ -174,7 +174,7 @@ def written(line: Any, name: str, source: str) -> set[tuple[str, str]]:
     return set(rows)
 
 
-def test_any_order_of_sources_ends_in_the_same_marts(
+def test_any_order_of_sources_gives_the_same_marts(
     line: Any, new_sources: Callable[[], Any]
 ) -> None:
     other = new_sources()
@@ -204,7 +204,7 @@ def _what_a_source_learns_is_news_for_its_own_days_alone(line: Any) -> None:
     assert select(line, query) == [("handbook", 2), ("paysim1", 1)]
 
 
-def test_what_one_source_has_not_published_is_not_published_by_another(
+def test_a_build_of_one_source_publishes_no_slice_of_another(
     new_sources: Callable[[], Any],
 ) -> None:
     line = new_sources()
@@ -216,9 +216,9 @@ def test_what_one_source_has_not_published_is_not_published_by_another(
         ("paysim1", 36, 36)
     ]
     dsn = line.settings.warehouse.dsn("transformer")
-    judged = gate_production(dsn, built, line.settings.state_dir)
+    result = gate_production(dsn, built, line.settings.state_dir)
     # The rows of this small lake are no real ones: what they must do is agree with STAGING.
-    agreement = [check for check in judged.checks if "equals_" in check.name]
+    agreement = [check for check in result.checks if "equals_" in check.name]
     assert agreement
     assert [check for check in agreement if not check.passed] == []
     transform.publish(line.settings, built)
@@ -235,7 +235,7 @@ def test_what_one_source_has_not_published_is_not_published_by_another(
     assert in_warehouse(line, "production.fct_transactions") == in_lake(line)
 
 
-def test_two_models_are_judged_apart(line: Any) -> None:
+def test_two_models_are_evaluated_separately(line: Any) -> None:
     # Of a day's twelve payments 0, 5 and 10 are alerts; 0 and 7 are fraud, 7 not known in time.
     rows = select(
         line,

@@ -1,4 +1,4 @@
-"""STAGING → PRODUCTION: the same however the days come, whole or not at all, judged first."""
+"""STAGING → PRODUCTION: independent of the order of days, atomic, and published after the gate."""
 
 import ast
 import re
@@ -93,7 +93,7 @@ def test_a_build_reports_its_balance(line: Any) -> None:
     transform.publish(line.settings, built)
 
 
-def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], Any], line: Any) -> None:
+def test_daily_builds_equal_one_build(new_line: Callable[[], Any], line: Any) -> None:
     whole, daily = line, new_line()
     for window, scored in (
         ("2024-05-01", "2024-05-01"),
@@ -109,7 +109,7 @@ def test_days_one_by_one_end_as_all_at_once(new_line: Callable[[], Any], line: A
     assert _marts(daily.settings, _SCORED) == _marts(whole.settings, _SCORED)
 
 
-def test_a_day_that_comes_again_empty_leaves_every_mart(new_line: Callable[[], Any]) -> None:
+def test_a_day_redelivered_empty_is_removed_from_every_mart(new_line: Callable[[], Any]) -> None:
     """Its rows go although no query returns its date: dbt's own delete+insert would keep them."""
     line, day = new_line(), "2024-05-02"
     line.run(_HISTORY)
@@ -126,7 +126,7 @@ def test_a_day_that_comes_again_empty_leaves_every_mart(new_line: Callable[[], A
     assert _marts(line.settings, schema="production_audit") == published
 
 
-def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(line: Any, untouched: None) -> None:
+def test_an_unpublished_build_is_invisible_and_can_be_restored(line: Any, untouched: None) -> None:
     audited = _marts(line.settings, schema="production_audit")
     line.load(_LAST)
     built = line.build(_LAST)
@@ -140,7 +140,7 @@ def test_what_waits_for_its_gate_is_not_seen_and_can_be_undone(line: Any, untouc
     assert _marts(line.settings, schema="production_audit") == audited
 
 
-def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: Any, untouched: None) -> None:
+def test_a_faulty_day_fails_the_build_and_is_not_published(line: Any, untouched: None) -> None:
     line.load(_LAST, customer_id="nobody we know")
     with pytest.raises(dbt_runner.BuildFailed, match="fct_transactions_refers_to_dim_customers"):
         line.build(_LAST)
@@ -150,11 +150,13 @@ def test_a_poisoned_day_stops_at_the_build_and_leaks_nowhere(line: Any, untouche
     assert audited == _marts(line.settings)
 
 
-def test_what_another_run_has_undone_is_not_published(line: Any, untouched: None) -> None:
+def test_a_build_restored_by_another_run_is_not_published(line: Any, untouched: None) -> None:
     line.load(_LAST)
     built = line.build(_LAST)
     line.build("2024-05-03")
-    with pytest.raises(dbt_runner.BuildFailed, match=rf"{_LAST} waits no more.*build it again"):
+    with pytest.raises(
+        dbt_runner.BuildFailed, match=rf"{_LAST} were replaced by.*build them again"
+    ):
         transform.publish(line.settings, built)
 
 
@@ -198,7 +200,9 @@ def _a_changed_contract_is_published_as_a_new_table(line: Any, built: BuildResul
     assert _marts(line.settings) == before
 
 
-def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: None) -> None:
+def test_an_unreachable_warehouse_is_an_error_that_can_be_retried(
+    line: Any, untouched: None
+) -> None:
     unreachable = line.settings.warehouse.model_copy(update={"port": 1})
     settings = line.settings.model_copy(update={"warehouse": unreachable})
     built = result_of(BuildResult, f"sparkov@{_LAST}", "x")
@@ -206,7 +210,7 @@ def test_a_warehouse_that_is_down_is_an_error_that_heals(line: Any, untouched: N
         transform.publish(settings, built)
 
 
-def test_a_macro_that_fails_is_said_in_one_sentence(line: Any, untouched: None) -> None:
+def test_a_failed_macro_is_a_clear_error(line: Any, untouched: None) -> None:
     with pytest.raises(dbt_runner.BuildFailed, match=r"dbt run-operation of layer core failed"):
         dbt_runner.operation(line.settings, "no_such_macro", "core", {})
 
@@ -214,11 +218,11 @@ def test_a_macro_that_fails_is_said_in_one_sentence(line: Any, untouched: None) 
 def test_dbt_starts_with_as_many_flags_each_time(line: Any) -> None:
     from dbt.adapters.base import impl
 
-    held = []
+    flag_counts = []
     for _ in range(3):
         dbt_runner.operation(line.settings, "clear_reports")
-        held.append(len(impl.DEFAULT_BASE_BEHAVIOR_FLAGS))
-    assert len(set(held)) == 1
+        flag_counts.append(len(impl.DEFAULT_BASE_BEHAVIOR_FLAGS))
+    assert len(set(flag_counts)) == 1
 
 
 def test_the_password_is_in_no_file_that_dbt_writes(line: Any) -> None:
@@ -252,7 +256,7 @@ def test_the_unit_tests_of_the_marts_pass(line: Any) -> None:
     assert sorted(node.rpartition(".")[2] for node in ran) == sorted(declared)
 
 
-def test_what_is_published_has_its_declared_indexes_and_may_be_read(line: Any) -> None:
+def test_published_marts_have_their_indexes_and_grants(line: Any) -> None:
     reader = line.settings.warehouse.user("reader")
     with _connect(line.settings, "transformer") as owner:
         for name in _CORE + _SCORED:

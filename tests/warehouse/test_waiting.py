@@ -115,7 +115,7 @@ def test_windows_come_with_the_longest_wait_first(dsn: str) -> None:
     assert _waiting(dsn) == [(_SHOP, Stage.PREPARE), (_DAY, Stage.PROCESS)]
 
 
-def test_scores_are_expected_since_there_is_a_champion(dsn: str) -> None:
+def test_scores_are_expected_once_the_source_has_a_champion(dsn: str) -> None:
     _pass(dsn, _DAY, Stage.BUILD)
     _pass(dsn, _SHOP, Stage.BUILD)
     promoted_at = _NOON + timedelta(hours=1)

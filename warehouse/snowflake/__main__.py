@@ -56,7 +56,7 @@ def _publish(target: Settings, window: Window, staged: LoadResult, layer: Layer 
 
 
 def _copy_scores(target: Settings, window: Window, staged: LoadResult) -> bool:
-    """Copy the scores and the drift of the dates staged; return whether there are any."""
+    """Copy scores and drift of the dates into shadow tables; return whether there are any."""
     mine = "source_system = %(source)s and event_date = any(%(dates)s)"
     values = {"source": window.source, "dates": list(staged.dates)}
     with psycopg.connect(target.warehouse.dsn("loader")) as postgres:
@@ -71,7 +71,7 @@ def _copy_scores(target: Settings, window: Window, staged: LoadResult) -> bool:
 
 
 def main(settings: Settings, windows: Sequence[str]) -> int:
-    """Bring windows one after the other and say so."""
+    """Load windows in order and print each."""
     migrate.migrate(on_snowflake(settings))
     for key in windows:
         bring(settings, open_catalog(settings, "reader"), Window.parse(key))

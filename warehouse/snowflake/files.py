@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STAGE: Final = f"{partition_exchange.SCHEMA}.loads"
-"""The internal stage that files pass through; a copy removes those it has read."""
+"""The internal stage of the files; COPY removes the files that it has read."""
 
 _FILE_BYTES: Final = 256 * 2**20
 """Arrow bytes of a file: about 100 MB of Parquet, which Snowflake recommends for parallel loads."""
 
 
 def fill(session: Session, table: Table, name: str, rows: pa.RecordBatchReader) -> None:
-    """Copy rows into a fresh table of these columns and this name, replacing what it was."""
+    """Copy rows into a new table with these columns, which replaces a table of the same name."""
     session.run(f"create or replace transient table {name} ({to_snowflake.columns(table)})")
-    # A separate folder, so that a load never reads files of a killed one.
+    # A separate folder, so that a load never reads the files of a killed load.
     where = f"@{STAGE}/{name.partition('.')[2]}/{secrets.token_hex(4)}/"
     put = 0
     with tempfile.TemporaryDirectory(prefix="tollgate-load-") as folder:
@@ -43,7 +43,7 @@ def fill(session: Session, table: Table, name: str, rows: pa.RecordBatchReader) 
 
 
 def _written(rows: pa.RecordBatchReader, folder: Path) -> Iterator[Path]:
-    """Yield files that hold the rows, one after the other."""
+    """Yield Parquet files with the rows, in order."""
     import pyarrow.parquet as pq
 
     batches = iter(rows)

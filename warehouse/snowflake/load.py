@@ -1,8 +1,8 @@
-"""Lake → STAGING on Snowflake: copy a snapshot beside, let a gate judge it, take it all at once.
+"""Lake → STAGING on Snowflake: copy a snapshot into shadow tables, then insert it at once.
 
 The functions of `warehouse.load` and `warehouse.scores`, with settings in place of a libpq URI.
-Postgres keeps a lock and the order of swaps: Snowflake would let two of them decide on what neither
-had written yet.
+An advisory lock in Postgres serialises swaps, because Snowflake does not lock rows that a
+concurrent transaction is about to write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SCORES: Final = TABLES["staging.scores"]
 _DRIFT: Final = TABLES["staging.feature_drift"]
 LOADED: Final = (*(TABLES[name] for name in load_plan.SOURCES), _SCORES, _DRIFT)
-"""Tables of STAGING that are written here; what runs record is copied by `records`."""
+"""Tables of STAGING that this module writes; `records` copies the tables that runs record."""
 
 _S = TypeVar("_S", LoadResult, ScoreResult)
 
@@ -43,11 +43,11 @@ def stage(
     prepared: PrepareResult,
     run_id: str,
 ) -> LoadResult:
-    """Copy the recorded snapshots into fresh tables beside STAGING and reconcile them.
+    """Copy the recorded snapshots into shadow tables of STAGING and reconcile them.
 
     Raises:
-        LoadError: when a snapshot is not recorded, or holds a key twice.
-        lake.SnapshotMissing: when the lake no longer holds one.
+        LoadError: when a snapshot is not recorded, or has a duplicate key.
+        lake.SnapshotMissing: when a snapshot has expired in the lake.
     """
     run = partition_exchange.token(run_id)
     with alone(settings), connect(settings, "loader") as session:
@@ -60,7 +60,7 @@ def stage(
 
 
 def _copied(catalog: Catalog, session: Session, copy: load_plan.Copy, run: str) -> load_plan.Copied:
-    name = partition_exchange.beside_name(copy.table, run)
+    name = partition_exchange.shadow_name(copy.table, run)
     sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
     tally = reconcile.Tally(copy.table)
     rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
@@ -71,22 +71,22 @@ def _copied(catalog: Catalog, session: Session, copy: load_plan.Copy, run: str) 
 
 
 def _require_unique(session: Session, table: Table, name: str) -> None:
-    """Refuse a key that comes twice, which Snowflake would not."""
+    """Refuse a duplicate key, because Snowflake does not enforce keys."""
     key = ", ".join(table.key)
     twice = session.rows(
         f"select {key} from {name} group by {key} having count(*) > 1 limit 1"  # noqa: S608
     )
     if twice:
         raise LoadError(
-            f"{table.name} holds a key twice in the lake: {key} {twice[0]}; nothing was taken."
+            f"{table.name} has a key twice in the lake: {key} {twice[0]}; nothing was inserted."
         )
 
 
 def swap(settings: Settings, staged: LoadResult) -> LoadResult:
-    """Take every staged day in one transaction; running it again changes nothing.
+    """Insert every staged day in one transaction; running it again changes nothing.
 
-    Tables without dates are merged by key. A day that a later snapshot has filled meanwhile is left
-    alone.
+    Tables without dates are merged by key. A day that was loaded from a later snapshot meanwhile
+    does not change.
 
     Raises:
         ConservationError: when the balances do not hold.
@@ -100,29 +100,29 @@ def swap(settings: Settings, staged: LoadResult) -> LoadResult:
             for table in tables:
                 _take(session, table, run, staged)
         for table in tables:
-            session.run(f"drop table if exists {partition_exchange.beside_name(table, run)}")
+            session.run(f"drop table if exists {partition_exchange.shadow_name(table, run)}")
     return staged
 
 
 def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
-    """Replace the days of a table by those staged, but for days of a later snapshot."""
-    twin = partition_exchange.beside_name(table, run)
+    """Replace the days of a table by the staged ones, except days of a later snapshot."""
+    shadow = partition_exchange.shadow_name(table, run)
     sequence = staged.tables[table.name].sequence
     snapshot = staged.snapshots[load_plan.SOURCES[table.name]]
-    held = dict(
+    sequences = dict(
         session.rows(f"select day, sequence from {ORIGINS} where table_name = '{table.name}'")  # noqa: S608
     )
     days = staged.tables[table.name].dates
     if table.partition_by is None:
-        if session.exists(twin):
-            for statement in merge_by_key.merge(table, twin):
+        if session.exists(shadow):
+            for statement in merge_by_key.merge(table, shadow):
                 session.run(statement)
         return
-    if not session.exists(twin):
-        if any(held.get(str(day), -1) < sequence for day in days):
+    if not session.exists(shadow):
+        if any(sequences.get(str(day), -1) < sequence for day in days):
             raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
         return
-    taken = [day for day in days if held.get(str(day), -1) <= sequence]
+    taken = [day for day in days if sequences.get(str(day), -1) <= sequence]
     if not taken:
         return
     which = rows_on(table, taken)
@@ -132,7 +132,7 @@ def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
         for day in taken
     )
     session.run(f"delete from {table.name} where {which}")  # noqa: S608 - our own names, as below
-    session.run(f"{_into(table)} from {twin} where {which}")
+    session.run(f"{_into(table)} from {shadow} where {which}")
     session.run(f"delete from {ORIGINS} where table_name = '{table.name}' and day in ({names})")  # noqa: S608
     session.run(f"insert into {ORIGINS} values {origins}")  # noqa: S608
 
@@ -141,10 +141,10 @@ def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
 def stage_scores(
     settings: Settings, scored: _S, scores: pa.Table, drift: pa.Table | None = None
 ) -> _S:
-    """Copy scores and drift into fresh tables beside STAGING and return their names as well."""
+    """Copy scores and drift into shadow tables; return the result with their names."""
     given = {_SCORES: scores} if drift is None else {_SCORES: scores, _DRIFT: drift}
     run = partition_exchange.token(scored.run_id)
-    names = {table.name: partition_exchange.beside_name(table, run) for table in given}
+    names = {table.name: partition_exchange.shadow_name(table, run) for table in given}
     with connect(settings, "loader") as session:
         _drop_abandoned(session)
         for table, rows in given.items():
@@ -154,9 +154,9 @@ def stage_scores(
 
 
 def swap_scores(settings: Settings, staged: LoadResult | ScoreResult) -> int:
-    """Add the staged scores and return how many were new.
+    """Insert the staged scores and return the number of new ones.
 
-    A score issued for a payment and a model version is never replaced, drift is.
+    A score of a payment and a model version is never replaced; drift is replaced.
     """
     names = staged.beside
     scores, drift = names[_SCORES.name], names.get(_DRIFT.name)
@@ -170,10 +170,10 @@ def swap_scores(settings: Settings, staged: LoadResult | ScoreResult) -> int:
                     f"delete from {_DRIFT.name} where ({key}) in (select {key} from {drift})"  # noqa: S608
                 )
                 session.run(f"{_into(_DRIFT)} from {drift}")
-            same = " and ".join(f"held.{column} = fresh.{column}" for column in _SCORES.key)
-            held = f"select 1 from {_SCORES.name} as held where {same}"  # noqa: S608
+            same = " and ".join(f"stored.{column} = fresh.{column}" for column in _SCORES.key)
+            existing = f"select 1 from {_SCORES.name} as stored where {same}"  # noqa: S608
             added = session.run(
-                f"{_into(_SCORES)} from {scores} as fresh where not exists ({held})"
+                f"{_into(_SCORES)} from {scores} as fresh where not exists ({existing})"
             )
         # Scores come last: while their shadow table exists, a killed run is repeated.
         for name in reversed(names.values()):
@@ -187,7 +187,7 @@ def _into(table: Table) -> str:
 
 
 def _drop_abandoned(session: Session) -> None:
-    """Drop what runs left that died between staging and swapping, and were never run again."""
+    """Drop the shadow tables of runs that died before the swap and were not repeated."""
     left = session.rows(
         "select table_name from information_schema.tables where table_schema = 'STAGING'"
         " and length(split_part(table_name, '__', 2)) = 8"

@@ -1,4 +1,4 @@
-"""Create what the loader and dbt need on Snowflake, once or again.
+"""Create the schemas and tables of the loader and of dbt on Snowflake; safe to repeat.
 
 Run as ``python -m warehouse.snowflake.migrate``. Database, roles and the compute warehouse are an
 administrator's: see docs/snowflake.md.
@@ -15,7 +15,7 @@ from warehouse.snowflake.files import STAGE
 from warehouse.snowflake.session import Session, connect
 
 ORIGINS: Final = "staging.loaded_days"
-"""From which snapshot the rows of each table and day are."""
+"""The origin of the rows of each table and day."""
 
 
 _NAME: Final = "split_part(raw_object, '/', 3)"
@@ -48,7 +48,7 @@ def migrate(settings: Settings) -> None:
 
 
 def _upgrade_quarantine(loader: Session) -> None:
-    """Give a quarantine of an earlier version its dates of delivery."""
+    """Add the dates of delivery to a quarantine of an earlier version."""
     columns = loader.rows(
         "select column_name from information_schema.columns"
         " where table_schema = 'STAGING' and table_name = 'QUARANTINE'"

@@ -1,7 +1,7 @@
-"""What runs recorded in Postgres → STAGING on Snowflake, where dbt's sources are.
+"""Records of runs in Postgres → STAGING on Snowflake, where dbt's sources are.
 
-Runs are recorded in Postgres on every platform: many short transactions of a few rows each, which
-it is made for and Snowflake bills by the minute.
+Runs are recorded in Postgres on every platform, because they are many short transactions of a few
+rows, which Snowflake would bill by the minute.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _OVERLAP: Final = timedelta(days=1)
-"""As in the marts of recent runs: what was recorded during a copy comes with the next one."""
+"""Overlap of two copies, as in the marts of runs: a row recorded during a copy is in the next."""
 
 _RECENT: Final = {
     LEDGER: (LEDGER, "finished_at"),
@@ -33,7 +33,7 @@ _RECENT: Final = {
     RUN_TASKS: (RUN_TASKS, "finished_at"),
     GATE_RESULTS: (GATE_RESULTS, "checked_at"),
 }
-"""Of these the runs are copied that a table and its column of time show as recent; others whole."""
+"""Tables of which only recent runs are copied, by a table and its time column; others in full."""
 
 
 def copy_records(settings: Settings) -> None:
@@ -59,24 +59,24 @@ def _copy(
     postgres: psycopg.Connection, session: Session, table: Table, since: datetime | None
 ) -> None:
     recent, replaced = "true", "true"
-    twin = f"{partition_exchange.SCHEMA}.{table.short_name}__recorded"
+    shadow = f"{partition_exchange.SCHEMA}.{table.short_name}__recorded"
     if table in _RECENT:
         parent, column = _RECENT[table]
         recent = f"run_id in (select run_id from {parent.name} where {column} >= %(since)s)"  # noqa: S608
-        replaced = f"run_id in (select run_id from {twin})"  # noqa: S608
+        replaced = f"run_id in (select run_id from {shadow})"  # noqa: S608
     rows = read(postgres, table, recent, {"since": since})
     columns = ", ".join(table.column_names)
-    fill(session, table, twin, rows.to_reader())
+    fill(session, table, shadow, rows.to_reader())
     with session.transaction():
         session.run(f"delete from {table.name} where {replaced}")  # noqa: S608
-        session.run(f"insert into {table.name} ({columns}) select {columns} from {twin}")  # noqa: S608
-    session.run(f"drop table {twin}")
+        session.run(f"insert into {table.name} ({columns}) select {columns} from {shadow}")  # noqa: S608
+    session.run(f"drop table {shadow}")
 
 
 def read(
     postgres: psycopg.Connection, table: Table, where: str, values: dict[str, Any]
 ) -> pa.Table:
-    """Return rows of a table of STAGING on Postgres, as its contract has them in Arrow."""
+    """Return rows of a table of STAGING on Postgres, with the Arrow types of its contract."""
     import pyarrow as pa
 
     columns = ", ".join(

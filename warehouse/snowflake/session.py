@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
 
 _TIMEOUT = 600
-"""Seconds after which a statement's request is given up; without it the client tries for ever."""
+"""Seconds after which a request fails; without a limit the client retries for ever."""
 
 
 @contextmanager
 def connect(settings: Settings, role: Literal["loader", "transformer"]) -> Iterator[Session]:
-    """Open a session of a role; what it began and did not commit is undone at its end."""
+    """Open a session of a role; an open transaction is rolled back at its end."""
     from snowflake import connector
 
     logging.getLogger("snowflake.connector").setLevel(logging.ERROR)
@@ -28,7 +28,7 @@ def connect(settings: Settings, role: Literal["loader", "transformer"]) -> Itera
         **settings.snowflake.login(role),
         network_timeout=_TIMEOUT,
         login_timeout=60,
-        # An instant without an offset is UTC's, and statements say what they come from.
+        # A timestamp without an offset is UTC. The query tag marks the statements of this project.
         session_parameters={
             "TIMEZONE": "UTC",
             "QUERY_TAG": "tollgate",
@@ -44,7 +44,7 @@ def connect(settings: Settings, role: Literal["loader", "transformer"]) -> Itera
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Let one at a time write to STAGING; the lock is in Postgres, since Snowflake has none."""
+    """Let one process at a time write to STAGING, by a lock in Postgres; Snowflake has none."""
     with psycopg.connect(settings.warehouse.dsn("loader"), autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtext('tollgate snowflake'))")
         yield
@@ -57,7 +57,7 @@ class Session:
         self._connection = connection
 
     def run(self, statement: str) -> int:
-        """Run a statement and return how many rows it wrote."""
+        """Run a statement and return the number of written rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
             return cursor.rowcount or 0
@@ -75,7 +75,7 @@ class Session:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is done inside, or nothing of it."""
+        """Commit all statements of the block, or none if one fails."""
         self.run("begin")
         try:
             yield

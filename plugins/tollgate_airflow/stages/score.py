@@ -43,7 +43,7 @@ def write(context: Any) -> dict[str, Any]:
 def gate(written: dict[str, Any]) -> str:
     """Check the scores; drop them when the gate closes."""
     from expectations.gates import gate_scores
-    from expectations.scores import read_beside
+    from expectations.scores import read_shadow
     from lake.catalog import open_catalog
     from warehouse.load import discard
 
@@ -53,9 +53,9 @@ def gate(written: dict[str, Any]) -> str:
     judged = gate_scores(
         open_catalog(settings, "reader"),
         result,
-        read_beside(dsn, result),
+        read_shadow(dsn, result),
         settings.state_dir,
-        read_beside(dsn, result, "staging.feature_drift"),
+        read_shadow(dsn, result, "staging.feature_drift"),
     )
     return gates.require_passed(judged, undo=lambda: discard(dsn, result))
 

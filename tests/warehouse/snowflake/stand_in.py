@@ -57,7 +57,7 @@ def listening() -> Iterator[dict[str, Any]]:
     shared_fs.duck_conn.execute("set threads = 1")
     trees: dict[str, Expr] = {}
     changes: dict[str, Callable[..., Any]] = {
-        "fakesnow.cursor.FakeSnowflakeCursor.execute": _told,
+        "fakesnow.cursor.FakeSnowflakeCursor.execute": _executed,
         "fakesnow.cursor.FakeSnowflakeCursor._transform_explode": _exploded,
         "fakesnow.cursor.FakeSnowflakeCursor._describe_last_sql": _described,
         "fakesnow.arrow.timestamp_to_sf_struct": _with_nulls,
@@ -87,7 +87,7 @@ class _Forgetful(dict[str, Any]):
         """Keep nothing."""
 
 
-def _told(*args: Any, **kwargs: Any) -> Any:
+def _executed(*args: Any, **kwargs: Any) -> Any:
     """Run a statement; an error of any kind is the client's to read."""
     try:
         return _execute(*args, **kwargs)

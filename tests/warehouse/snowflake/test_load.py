@@ -61,7 +61,7 @@ def _count(where: Settings, table: str = "transactions") -> int:
     return int(_rows(where, f"select count(*) from staging.{table}")[0][0])
 
 
-def _twins(where: Settings) -> list[Any]:
+def _shadow_tables(where: Settings) -> list[Any]:
     return _rows(where, _TWINS)
 
 
@@ -69,7 +69,7 @@ def _staged(lake: Any, where: Settings, window: str, run: str, *args: Any) -> Lo
     return load.stage(lake.catalog, where, *lake.publish(window, *args), run)
 
 
-def test_a_window_arrives_with_every_value_as_it_was(
+def test_a_window_is_loaded_with_every_value_unchanged(
     lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "_FILE_BYTES", 1)  # a file a batch
@@ -85,7 +85,7 @@ def test_a_window_arrives_with_every_value_as_it_was(
         assert sorted(found, key=repr) == sorted(
             (_with_json(tuple(row.values()), arrays) for row in expected), key=repr
         )
-    assert not _twins(where)
+    assert not _shadow_tables(where)
 
 
 def _with_json(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
@@ -122,18 +122,18 @@ def test_swapping_twice_changes_nothing_and_a_day_replaces_that_day(
     ]
 
 
-def test_a_snapshot_that_was_overtaken_does_not_come_back(lake: Any, where: Settings) -> None:
+def test_an_older_snapshot_does_not_replace_a_newer_one(lake: Any, where: Settings) -> None:
     old = lake.publish(_DAY)
     new = lake.publish(_DAY, {date(2024, 5, 5): 20})
     first = load.stage(lake.catalog, where, *old, "load old")
     load.swap(where, load.stage(lake.catalog, where, *new, "load new"))
     load.swap(where, first)
     assert _count(where) == 20
-    assert not _twins(where)
+    assert not _shadow_tables(where)
     load.swap(where, first)
 
 
-def test_what_was_never_staged_is_not_swapped(lake: Any, where: Settings) -> None:
+def test_a_load_that_was_not_staged_is_not_swapped(lake: Any, where: Settings) -> None:
     staged = _staged(lake, where, _DAY, "load 1")
     with connect(where, "loader") as session:
         for name in staged.beside.values():
@@ -142,7 +142,7 @@ def test_what_was_never_staged_is_not_swapped(lake: Any, where: Settings) -> Non
         load.swap(where, staged)
 
 
-def test_a_swap_that_breaks_in_the_middle_leaves_everything_as_it_was(
+def test_a_swap_that_fails_midway_changes_nothing(
     lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load.swap(where, _staged(lake, where, _DAY, "load 1"))
@@ -173,7 +173,7 @@ def test_a_swap_that_breaks_in_the_middle_leaves_everything_as_it_was(
         "update {} set region = null where event_id = '2024-05-05/4'",
     ],
 )
-def test_a_staged_table_that_differs_from_the_lake_is_never_taken(
+def test_a_staged_table_that_differs_from_the_lake_is_not_inserted(
     lake: Any, where: Settings, monkeypatch: pytest.MonkeyPatch, tamper: str
 ) -> None:
     fill = load.fill
@@ -192,11 +192,11 @@ def test_a_staged_table_that_differs_from_the_lake_is_never_taken(
 
 def test_a_key_twice_in_the_lake_is_refused(lake: Any, where: Settings) -> None:
     processed, prepared = lake.publish(_DAY, event_id="the same")
-    with pytest.raises(load_plan.LoadError, match=r"staging\.\w+ holds a key twice .*the same"):
+    with pytest.raises(load_plan.LoadError, match=r"staging\.\w+ has a key twice .*the same"):
         load.stage(lake.catalog, where, processed, prepared, "load 1")
 
 
-def test_a_window_of_repeats_only_touches_no_day(lake: Any, where: Settings) -> None:
+def test_a_window_with_only_repeats_touches_no_day(lake: Any, where: Settings) -> None:
     processed, prepared = lake.publish(_DAY)
     no_dates = (replace(processed, dates=()), replace(prepared, dates=()))
     load.swap(where, load.stage(lake.catalog, where, *no_dates, "load 1"))

@@ -73,7 +73,7 @@ def _require_the_same(lines: tuple[Any, Any]) -> list[parity.Compared]:
     return found
 
 
-def test_a_history_and_then_another_source_are_the_same_in_both(lines: tuple[Any, Any]) -> None:
+def test_a_history_and_another_source_are_equal_in_both_warehouses(lines: tuple[Any, Any]) -> None:
     _record(lines[0].settings, 1)
     for line in lines:
         line.run(_HISTORY)
@@ -87,7 +87,7 @@ def test_a_history_and_then_another_source_are_the_same_in_both(lines: tuple[Any
     assert [table.table for table in _require_the_same(lines) if not table.rows_here] == []
 
 
-def test_a_window_that_has_passed_the_line_is_brought_with_its_scores(
+def test_a_window_that_passed_all_gates_is_loaded_with_its_scores(
     lines: tuple[Any, Any],
 ) -> None:
     here, there = lines
@@ -110,7 +110,7 @@ def _stored(session: Session, schema: str, table: str) -> dict[str, list[tuple[A
     }
 
 
-def test_a_window_comes_again_and_a_changed_contract_is_published_as_a_new_table(
+def test_a_repeated_window_and_a_changed_contract_are_published(
     lines: tuple[Any, Any],
 ) -> None:
     here, there = lines
@@ -138,7 +138,7 @@ def test_a_window_comes_again_and_a_changed_contract_is_published_as_a_new_table
     _require_the_same(lines)
 
 
-def test_a_refused_day_is_undone(lines: tuple[Any, Any]) -> None:
+def test_a_refused_day_is_restored(lines: tuple[Any, Any]) -> None:
     _, there = lines
     before = _audited(there.settings)
     there.load("2024-05-05")
@@ -183,7 +183,7 @@ def test_the_password_is_in_no_log(lines: tuple[Any, Any]) -> None:
     assert [p for p in logs if f'"{password}"'.encode() in p.read_bytes()] == []
 
 
-def test_the_command_tells_a_changed_cent(
+def test_the_command_reports_a_changed_cent(
     lines: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = lines[1].settings

@@ -1,8 +1,8 @@
 """How long the queries of the dashboards take: `python -m benchmarks.dashboards`.
 
-On a platform on which `make bi` has started Superset, each dashboard is opened in a headless
-Chromium, twice, and Postgres itself says how long each query of the BI role took. Superset keeps no
-results, and the second time is the one that counts: the first may have to read from disk.
+On a platform on which `make bi` has started Superset, each dashboard is opened twice in a headless
+Chromium, and Postgres logs the duration of each query of the BI role. Superset caches no results.
+The second time counts, because the first may read from disk.
 """
 
 import argparse

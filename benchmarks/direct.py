@@ -33,16 +33,16 @@ Done = dict[Stage, Any]
 
 @dataclass
 class DirectLine:
-    """Runs a window stage by stage; `seconds` holds what each step of the last window took."""
+    """Runs a window stage by stage; `seconds` has the duration of each step of the last window."""
 
     settings: Settings
     seconds: dict[str, float] = field(default_factory=dict)
 
     def window(self, window: Window, *, with_scores: bool = True) -> Done:
-        """Take a window from its delivery to its scores.
+        """Run all stages of a window, from its delivery to its scores.
 
         Raises:
-            GateFailed: when a gate closes; later stores are as they were.
+            GateFailed: when a gate closes; later stores are unchanged.
         """
         self.seconds = {}
         done: Done = {}
@@ -51,10 +51,10 @@ class DirectLine:
         return done
 
     def stage(self, stage: Stage, window: Window, done: Done) -> StageResult:
-        """Take a window through one stage, from what earlier ones have put into `done`.
+        """Run one stage of a window with the results of earlier stages in `done`.
 
         Raises:
-            GateFailed: when its gate closes; what it wrote for the gate is undone, as in the DAGs.
+            GateFailed: when its gate closes; its unpublished output is discarded, as in the DAGs.
         """
         runs: dict[Stage, Callable[[Window, Done], StageResult]] = {
             Stage.LAND: self._land,
@@ -80,7 +80,9 @@ class DirectLine:
         yield
         self.seconds[what] = perf_counter() - began
 
-    def _judged(self, result: GateResult, undo: Callable[[], None] | None = None) -> None:
+    def _record_and_require(
+        self, result: GateResult, undo: Callable[[], None] | None = None
+    ) -> None:
         ledger.record_gate(self._dsn, result)
         if undo is not None and not result.passed:
             undo()
@@ -98,7 +100,7 @@ class DirectLine:
             files = deliveries(window, self.settings.data_dir, self.settings.deliveries)
             landed = land(window, s3, bucket, files, run_id=run_id)
         with self._timed("gate raw"):
-            self._judged(
+            self._record_and_require(
                 gates.gate_raw(
                     self.manifests(landed), window, run_id, s3, bucket, self.settings.state_dir
                 )
@@ -117,8 +119,8 @@ class DirectLine:
                 key_file=self.settings.pseudonym_key_file,
             )
         with self._timed("gate processed"):
-            judged = gates.gate_processed(spark, written, manifests, self.settings.state_dir)
-            self._judged(judged, undo=lambda: discard(spark, written))
+            gate_result = gates.gate_processed(spark, written, manifests, self.settings.state_dir)
+            self._record_and_require(gate_result, undo=lambda: discard(spark, written))
         with self._timed("publish processed"):
             return publish(spark, written)
 
@@ -127,8 +129,8 @@ class DirectLine:
         with self._timed("prepare"):
             written = prepare(spark, done[Stage.PROCESS], run_id=run_id_of(Stage.PREPARE, window))
         with self._timed("gate sandbox"):
-            judged = gates.gate_sandbox(spark, written, self.settings.state_dir)
-            self._judged(judged, undo=lambda: discard(spark, written))
+            gate_result = gates.gate_sandbox(spark, written, self.settings.state_dir)
+            self._record_and_require(gate_result, undo=lambda: discard(spark, written))
         with self._timed("publish sandbox"):
             return publish(spark, written)
 
@@ -140,8 +142,8 @@ class DirectLine:
                 catalog, self._dsn, done[Stage.PROCESS], done[Stage.PREPARE], run_id
             )
         with self._timed("gate staging"):
-            judged = gates.gate_staging(self._dsn, catalog, staged, self.settings.state_dir)
-            self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
+            gate_result = gates.gate_staging(self._dsn, catalog, staged, self.settings.state_dir)
+            self._record_and_require(gate_result, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("swap staging"):
             return load.swap(self._dsn, staged)
 
@@ -152,8 +154,10 @@ class DirectLine:
             built = transform.build(self.settings, window=window, run_id=run_id, dates=dates)
         with self._timed("gate production"):
             dsn = self.settings.warehouse.dsn("transformer")
-            judged = gates.gate_production(dsn, built, self.settings.state_dir)
-            self._judged(judged, undo=lambda: transform.discard(self.settings, built))
+            gate_result = gates.gate_production(dsn, built, self.settings.state_dir)
+            self._record_and_require(
+                gate_result, undo=lambda: transform.discard(self.settings, built)
+            )
         with self._timed("publish production"):
             transform.publish(self.settings, built)
         return built
@@ -175,8 +179,8 @@ class DirectLine:
         with self._timed("gate scores"):
             rows: Any = read_shadow(self._dsn, staged)
             drifted = read_shadow(self._dsn, staged, "staging.feature_drift")
-            judged = gates.gate_scores(catalog, staged, rows, self.settings.state_dir, drifted)
-            self._judged(judged, undo=lambda: load.discard(self._dsn, staged))
+            gate_result = gates.gate_scores(catalog, staged, rows, self.settings.state_dir, drifted)
+            self._record_and_require(gate_result, undo=lambda: load.discard(self._dsn, staged))
         with self._timed("publish scores"):
             scores.swap_scores(self._dsn, staged)
             transform.build_and_publish(

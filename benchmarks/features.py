@@ -3,8 +3,8 @@
 `python -m benchmarks.features [--rounds N]`, on a running platform. The floors read the handbook's
 daily files, drop repeats, compute 14 features and write a local Parquet file. Ours reads processed
 payments and labels from the lake, computes every feature that the handbook can fill, and writes a
-lake table with a partition a day; so it does more, and the page says so. Its tables live in a
-namespace of their own, which is dropped afterwards.
+lake table with a partition for each day; so it does more, as the page says. Its tables are in a
+separate namespace, which is dropped afterwards.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def fill(spark: SparkSession, *, until: int) -> None:
         F.lit("second").alias("event_at_precision"),
         F.to_date(at).alias("event_date"),
         at.alias("ingested_at"),
-        # With the length of a token.
+        # As long as a token.
         F.md5(F.col("CUSTOMER_ID").cast("string")).alias("customer_id"),
         F.col("TERMINAL_ID").cast("string").alias("counterparty_id"),
         F.lit("terminal").alias("counterparty_type"),
@@ -138,15 +138,15 @@ def fill(spark: SparkSession, *, until: int) -> None:
         (at + F.expr(f"interval {LABEL_DELAY_DAYS} days")).alias("known_at"),
     )
     for name in _TABLES[:2]:
-        lacking = [one for one in TABLES[name].column_names if one not in rows.columns]
-        _put(rows.withColumns({one: F.lit(None) for one in lacking}), name)
+        lacking = [column for column in TABLES[name].column_names if column not in rows.columns]
+        _put(rows.withColumns({column: F.lit(None) for column in lacking}), name)
 
 
 def _compute(spark: SparkSession, days: Mapping[date, int]) -> None:
     """Compute the features of `days`, with the rows of each, into their table."""
     with closing(open_catalog(load_settings(), "processor")) as catalog:
-        held = (_held(catalog, _TABLES[0]), _held(catalog, _TABLES[1]))
-    _put(feature_rows(spark, held, _FILLED, days), "sandbox.features")
+        sources = (_current(catalog, _TABLES[0]), _current(catalog, _TABLES[1]))
+    _put(feature_rows(spark, sources, _FILLED, days), "sandbox.features")
 
 
 def _put(rows: DataFrame, table: str) -> None:
@@ -154,7 +154,7 @@ def _put(rows: DataFrame, table: str) -> None:
     writer.options(**ONE_FILE_AT_A_TIME).overwritePartitions()
 
 
-def _held(catalog: Catalog, table: str) -> TableAt:
+def _current(catalog: Catalog, table: str) -> TableAt:
     at = catalog.load_table(_named(table)).metadata.current_snapshot_id
     return TableAt(_named(table), at or 0)
 
@@ -176,8 +176,8 @@ def _day_timings(
 
     def watch() -> None:
         while not done.wait(0.1):
-            held = sum(psutil.Process(pid).memory_info().rss for pid in pids)
-            peaks.append(held / 2**20)
+            resident = sum(psutil.Process(pid).memory_info().rss for pid in pids)
+            peaks.append(resident / 2**20)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -1,9 +1,8 @@
-"""Take the handbook's whole history through the line under Airflow, and one more day after it.
+"""Run the handbook's whole history through the pipeline under Airflow, and one more day after it.
 
-`python -m benchmarks.history` starts a platform of its own beside the running one, with an empty
-state folder, lands 182 days as one window and then the last day, and stops it again. It prints
-where the time went, task by task, and the most memory each service held. Before it stops, it runs
-`benchmarks.load` over the same rows.
+`python -m benchmarks.history` starts a separate platform with an empty state folder, lands 182 days
+as one window and then the last day, and stops the platform. It prints the time of each task and the
+peak memory of each service. Before it stops, it runs `benchmarks.load` over the same rows.
 """
 
 import argparse
@@ -206,8 +205,7 @@ def _lines(runs: dict[str, Run], watch: Watch, rested: float, alone: float) -> l
         *lines,
         f"| between tasks | {history.between:.1f} | | {day.between:.1f} |",
         "",
-        "The most that each service held at once, proportional set size, looked at every"
-        f" {LOOK_SECONDS:.0f} s:",
+        f"Peak memory of each service (proportional set size), sampled every {LOOK_SECONDS:.0f} s:",
         "",
         "| service | MiB |",
         "|---|---|",

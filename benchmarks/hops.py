@@ -155,19 +155,21 @@ class Copies:
         files = deliveries(self.day, self.settings.data_dir, self.settings.deliveries)
         landed = land(self.day, s3, bucket, files, run_id=run_id_of(Stage.LAND, self.day))
         manifests = self.line.manifests(landed)
-        judged = gate_raw(manifests, self.day, landed.run_id, s3, bucket, self.settings.state_dir)
-        if not judged.passed:
-            return _stop(judged)
+        gate_result = gate_raw(
+            manifests, self.day, landed.run_id, s3, bucket, self.settings.state_dir
+        )
+        if not gate_result.passed:
+            return _stop(gate_result)
         try:
             written = self._process(manifests)
         except RuntimeError as error:
             return Stop("process", type(error).__name__)
         frames = processed_frames(self.session(), written)
-        judged = evaluate_processed(
+        gate_result = evaluate_processed(
             self.session(), frames, written, manifests, self.settings.state_dir
         )
         discard(self.session(), written)
-        return _stop(judged)
+        return _stop(gate_result)
 
     def _process(self, manifests: list[Any]) -> ProcessResult:
         from spark.jobs.process import process
@@ -383,11 +385,11 @@ def as_table(rows: Frame, table: str) -> pa.Table:
     return pa.Table.from_pandas(plain, schema, preserve_index=False)
 
 
-def _stop(judged: GateResult) -> Stop | None:
+def _stop(gate_result: GateResult) -> Stop | None:
     """Return what closed a gate, causes first, or None."""
-    closed = [c for c in judged.checks if not c.passed and c.severity == "critical"]
+    closed = [c for c in gate_result.checks if not c.passed and c.severity == "critical"]
     if not closed:
         return None
     names = [check.name for check in closed]
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return Stop(f"gate {judged.gate}", f"{names[0]}{more}")
+    return Stop(f"gate {gate_result.gate}", f"{names[0]}{more}")

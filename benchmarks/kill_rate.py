@@ -1,10 +1,11 @@
 """Inject every fault of the library at every hop, and record the gate that detects it.
 
-`python -m benchmarks.kill_rate` (`make kill-rate`) starts a platform of its own beside the running
-one, takes a source's history through the line, whose gates must let all of it pass, then harms one
-more day: as delivered, on the audit branches, beside STAGING and in the audit schema, each time on
-a copy. It prints what caught each fault and what missed it, and writes `docs/kill-rate.md`. The
-handbook's days serve where ../shared/data holds them, the shipped sample everywhere.
+`python -m benchmarks.kill_rate` (`make kill-rate`) starts a separate platform and runs the history
+of a source through the pipeline, whose gates must all pass. It then injects faults into one more
+day: as delivered, on the audit branches, in the shadow tables of STAGING and in the audit schema,
+each time into a copy. It prints the gate that detected each fault and the missed faults, and writes
+`docs/kill-rate.md`. The shipped sample is always used, the handbook's days if ../shared/data has
+them.
 """
 
 import argparse

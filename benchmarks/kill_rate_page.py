@@ -15,12 +15,12 @@ CLEAN: Final = "no fault"
 _HEAD: Final = """<!-- Written by `make kill-rate`. -->
 # Kill rate
 
-Which gate stops which fault. Each fault of `benchmarks/faults/` is put into one day of a source
-at each hop, always on a copy, and judged by the gates of that hop as the line calls them. A fault
-at Raw is a file with that fault: it is landed and judged by gate raw; what that lets through is
-processed and judged by gate processed, and the table says which of the two closed. At the later
-hops the gate of the hop alone is asked: on the audit branch of Processed and of the Sandbox, on the
-copy beside STAGING, and in the audit schema of PRODUCTION.
+The faults that each gate detects. Each fault of `benchmarks/faults/` is injected into one day of a
+source at each hop, always into a copy, and the gates of this hop run as in the DAGs. A fault at Raw
+is a delivered file with the fault: gate raw checks it, then, if gate raw passes, gate processed,
+and the table names the gate that closed. At the later hops only the gate of the hop runs: on the
+audit branch of Processed and of the Sandbox, on the shadow tables of STAGING, and in the audit
+schema of PRODUCTION.
 
 Each hop first checks an unchanged day. If a gate closes on it, or on any day of the history, this
 is a false alarm.

@@ -2,9 +2,10 @@
 
 `python -m benchmarks.load [--rounds N] [--window KEY]`, on a running platform that has prepared the
 window, by default the largest one in the run ledger. Each contestant ends with the same kind of
-table, rolled back afterwards: a partition a day, filled, with its keys and statistics. The floor
-is what no client can beat: Postgres copies binary files of these rows from its own disk, a day's
-straight into its partition. Beside it stands one file of all rows, whose partitions it has to find.
+table, rolled back afterwards: a filled partition for each day, with keys and statistics. The floor
+is the fastest possible load: Postgres copies binary files of these rows from its disk, each day
+directly into its partition. A variant copies one file of all rows, which Postgres routes to
+partitions.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Measure how process and prepare grow: `python -m benchmarks.scale --copies 1 4 16 --days 183`.
 
-The handbook's customers and terminals are copied, each copy with ids of its own, so that rows grow
-and the rows of one customer do not. Both jobs run on audit branches that are dropped afterwards.
-Each size is measured on the running platform, one after the other, and written to `docs/scale.md`.
+The handbook's customers and terminals are copied, each copy with other ids, so that the number of
+rows grows and the rows of one customer do not. Both jobs run on audit branches that are dropped
+afterwards. Each size is measured on the running platform, in sequence, and written to
+`docs/scale.md`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Watch:
         self._local = settings.state_dir / "spark" / "local"
         self._pids = service_pids(settings, "spark")
         self._over = threading.Event()
-        self._before, _ = self._held()
+        self._before, _ = self._local_bytes()
         self.memory = self.disk = self.spill = 0
 
     def __enter__(self) -> Watch:
@@ -94,11 +95,11 @@ class Watch:
     def _sample(self) -> None:
         while not self._over.wait(0.5):
             memory = sum(psutil.Process(pid).memory_info().rss for pid in self._pids)
-            disk, spill = self._held()
+            disk, spill = self._local_bytes()
             self.memory = max(self.memory, memory)
             self.disk, self.spill = max(self.disk, disk - self._before), max(self.spill, spill)
 
-    def _held(self) -> tuple[int, int]:
+    def _local_bytes(self) -> tuple[int, int]:
         """Return the bytes on the local disk, and the spilled part of them."""
         disk = spill = 0
         for file in self._local.rglob("*"):

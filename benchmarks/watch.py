@@ -18,8 +18,8 @@ _STEPS: Final = 100_000
 def work() -> float:
     """Do a fixed piece of work and return its CPU seconds.
 
-    They do not count waiting for a processor. They grow where one is shared with other machines or
-    runs slower: with them, seconds of one run can be held against those of another.
+    They exclude the time of waiting for a processor, and grow on a slower or shared one, so they
+    make the seconds of two runs comparable.
     """
     began = thread_time()
     sum(n * n % 7 for n in range(_STEPS))
@@ -30,7 +30,7 @@ def work() -> float:
 class Watch:
     """The peak memory of each service in MiB, and the seconds of `work` for each sample.
 
-    Memory is proportional where the system tells it.
+    Memory is the proportional set size where the system has it.
     """
 
     peaks: dict[str, float] = field(default_factory=dict)
@@ -60,8 +60,8 @@ class Watch:
             watcher.join()
 
     def _look(self, settings: Settings) -> None:
-        held = {row["name"]: row["resident_mib"] for row in service_rows(settings)}
-        self.together = max(self.together, sum(held.values()))
-        for name, mib in held.items():
+        memory = {row["name"]: row["resident_mib"] for row in service_rows(settings)}
+        self.together = max(self.together, sum(memory.values()))
+        for name, mib in memory.items():
             self.peaks[name] = max(self.peaks.get(name, 0.0), mib)
         self.paces.append(work())

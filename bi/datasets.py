@@ -63,7 +63,7 @@ FRAUD_ROLLING: Final = Dataset(
 
 MATURITY: Final = Dataset(
     "rpt_fraud_maturity",
-    "How soon frauds become known",
+    "Delay until frauds are known",
     "as_of_date",
     (share("known_by_then", "Known by then", "known_fraud_count", "cohort_fraud_count"),),
     adds_up=False,
@@ -71,7 +71,7 @@ MATURITY: Final = Dataset(
 
 BACKTEST: Final = Dataset(
     "rpt_maturity_backtest",
-    "What was expected of dates that have matured",
+    "Back-test of expected frauds",
     "event_date",
     (
         total("known_fraud_count", "Known at that age"),
@@ -98,7 +98,7 @@ PATTERNS: Final = Dataset(
 
 MODEL_PERFORMANCE: Final = Dataset(
     "rpt_model_performance",
-    "How a model did by day",
+    "Model performance by day",
     "event_date",
     (
         total("transaction_count", "Payments scored"),
@@ -129,7 +129,7 @@ MODEL_PERFORMANCE: Final = Dataset(
 
 MODEL_PERIODS: Final = Dataset(
     "rpt_model_periods",
-    "How a model did by week and month",
+    "Model performance by week and month",
     "period_start",
     (
         figure("auc", "AUC"),
@@ -143,7 +143,7 @@ MODEL_PERIODS: Final = Dataset(
 
 MODEL_VALUE: Final = Dataset(
     "rpt_model_value",
-    "What a model saved and missed, in money, by day",
+    "Fraud amounts saved and missed, by day",
     "event_date",
     (
         total("saved_amount", "Fraud stopped", MONEY),
@@ -167,7 +167,7 @@ CALIBRATION: Final = Dataset(
 
 ALERTS: Final = Dataset(
     "fct_fraud_alerts",
-    "Alerts and what came of them",
+    "Alerts and their outcomes",
     "event_date",
     (ROWS, total("amount", "Amount under alert", MONEY), figure("score", "Mean score")),
 )
@@ -176,20 +176,20 @@ MODELS: Final = Dataset("dim_models", "Model versions", "trained_at", (ROWS,))
 
 FEATURES: Final = Dataset(
     "rpt_feature_insights",
-    "What each feature weighs, and how far it drifts, by day",
+    "Importance and drift of features, by day",
     "event_date",
     (
         figure("importance", "Importance", FINE),
         figure("stability_index", "Stability index"),
         figure("stability_index", "Highest stability index", function="MAX"),
-        total("top_reason_count", "Alerts it weighed most in"),
+        total("top_reason_count", "Alerts with it as top reason"),
         total("top_reason_fraud_count", "Of these, frauds"),
     ),
 )
 
 DRIFT: Final = Dataset(
     "fct_feature_drift",
-    "How far a feature is from its training, by day",
+    "Drift of features from training, by day",
     "event_date",
     (
         figure("stability_index", "Stability index"),
@@ -219,10 +219,10 @@ DELIVERIES: Final = Dataset(
 
 GATE_HISTORY: Final = Dataset(
     "rpt_gate_history",
-    "What the gates judged",
+    "Gate runs and checks by day",
     "checked_date",
     (
-        total("judgement_count", "Judgements"),
+        total("judgement_count", "Gate runs"),
         total("closed_count", "Gates closed"),
         total("check_count", "Checks"),
         total("failed_critical_count", "Critical failures"),
@@ -249,7 +249,7 @@ RUNS: Final = Dataset(
 
 HEALTH: Final = Dataset(
     "rpt_platform_health",
-    "What each stage took of its machine, by day",
+    "Resources used by each stage, by day",
     "finished_date",
     (
         total("run_count", "Runs"),

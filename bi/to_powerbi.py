@@ -276,7 +276,7 @@ def _model() -> str:
 
 
 def _report() -> dict[Path, str]:
-    """Return a report with one empty page over the model: what is drawn is the analyst's."""
+    """Return a report with one empty page over the model, for analysts to fill."""
     folder = FOLDER / f"{_NAME}.Report"
     page = {
         "name": "page1",
@@ -303,7 +303,7 @@ def _report() -> dict[Path, str]:
 
 
 def generated() -> dict[Path, str]:
-    """Return every file of the project, relative to the repository, with what it should hold."""
+    """Return every file of the project, relative to the repository, with its content."""
     server = f"{HOST}:{_PORT}"
     address = {"server": server, "database": "warehouse"}
     connection = {"details": {"protocol": "postgresql", "address": address}, "mode": "Import"}

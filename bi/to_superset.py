@@ -18,19 +18,19 @@ FOLDER: Final = Path("bi/superset")
 DATABASE_FILE: Final = FOLDER / "databases" / "tollgate_warehouse.yaml"
 HEADER: Final = "# generated from bi/ and contracts/ by `make contracts`: do not edit\n"
 MASK: Final = "XXXXXXXXXX"
-"""What Superset takes for a password that comes apart from the files."""
+"""Superset's placeholder for a password that is not in the files."""
 _VERSION: Final = "1.0.0"
 _NAMESPACE: Final = uuid.UUID("6f0b4a52-51f5-4c8e-8f6e-0a8c5f1d2e11")
 _TIMES: Final = (LogicalType.DATE, LogicalType.TIMESTAMP)
 
 
 def fixed_uuid(kind: str, name: str) -> str:
-    """Return the same identifier for the same thing, on every machine."""
+    """Return an identifier that is the same on every machine."""
     return str(uuid.uuid5(_NAMESPACE, f"{kind}/{name}"))
 
 
 def words(column: str) -> str:
-    """Return a column's name as a person writes it."""
+    """Return the display name of a column."""
     return column.replace("_", " ").capitalize()
 
 
@@ -123,7 +123,7 @@ def _has(dataset: Dataset, column: str) -> bool:
 
 
 def _filter(dashboard: Dashboard, chosen: Filter) -> dict[str, Any]:
-    """Return a filter that leaves alone the charts whose dataset lacks its column."""
+    """Return a filter for the charts whose dataset has its column."""
     column = chosen.column
     target: dict[str, Any] = {}
     if column is not None and chosen.dataset is not None:
@@ -221,7 +221,7 @@ def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
 
 
 def files() -> dict[Path, dict[str, Any]]:
-    """Return what each file holds, by its path below the repository."""
+    """Return the content of each file by its path in the repository."""
     found = {DATABASE_FILE: _database()}
     for dashboard in DASHBOARDS:
         found[FOLDER / "dashboards" / f"{dashboard.name}.yaml"] = _dashboard(dashboard)
@@ -241,5 +241,5 @@ def text(content: dict[str, Any]) -> str:
 
 
 def generated() -> dict[Path, str]:
-    """Return every generated file, relative to the repository, with what it should hold."""
+    """Return every generated file, relative to the repository, with its content."""
     return {path: HEADER + text(content) for path, content in sorted(files().items())}

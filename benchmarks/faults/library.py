@@ -1,4 +1,4 @@
-"""The faults by name: what each is, how severe it is, and where it makes sense."""
+"""The faults by name, with their severity and the data that they need."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ FAULTS: Final = (
     Fault("wrong unit, in part", "the same", 0.3, "of the rows", rows.wrong_unit),
     Fault(
         "swapped columns",
-        "two columns in each other's place",
+        "the values of two columns swapped",
         1.0,
         "of the rows",
         rows.swapped_columns,
@@ -60,11 +60,9 @@ FAULTS: Final = (
     Fault("time-zone shift, west", "all clocks behind", -5, "hours", rows.shifted_clock),
     Fault("duplicated file", "rows written twice", 1.0, "of the rows", rows.duplicated),
     Fault("truncated file", "the last rows lost", 0.3, "of the rows", rows.truncated),
-    Fault("new category", "a code nobody knows", 0.1, "of the rows", rows.new_category, "category"),
-    Fault("stale day", "yesterday's rows under today's name", 1.0, "of the rows", None),
-    Fault(
-        "half a day missing", "nothing after the feed stopped", 0.5, "of the rows", rows.half_a_day
-    ),
+    Fault("new category", "an undeclared code", 0.1, "of the rows", rows.new_category, "category"),
+    Fault("stale day", "yesterday's rows delivered as today's", 1.0, "of the rows", None),
+    Fault("half a day missing", "the last rows by time lost", 0.5, "of the rows", rows.half_a_day),
     Fault("currency mix-up", "payments in yen", 0.3, "of the rows", rows.mixed_currency),
     Fault(
         "nulled merchant",

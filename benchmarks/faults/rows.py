@@ -1,9 +1,8 @@
 """Faults in the rows of a day.
 
-Each function takes a pandas frame of one day and returns another one; the given frame is never
-changed. `names` says how the frame calls what a fault touches, so that one function serves a
-source's own layout and each canonical table. Which rows are touched is fixed by a seed: the same
-call gives the same fault.
+Each function takes a pandas frame of one day and returns a new one. `names` has the column names of
+the frame, so that one function works on the layout of a source and on each canonical table. A seed
+fixes the changed rows: the same call gives the same fault.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _NEW_CATEGORY: Final = "unheard_of"
 
 @dataclass(frozen=True)
 class Names:
-    """What the columns of a frame are called; None for what it does not have.
+    """The names of the columns of a frame; None for a column that it lacks.
 
     - `clock`: one column of instants, or a text column each for date and time of day.
     - `swapped`: two columns of one type that a careless export takes for each other.
@@ -41,13 +40,13 @@ class Names:
 
 
 def wrong_unit(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Give the amounts of a share of the rows in hundredths: cents where units are due."""
+    """State the amounts of a share of the rows in hundredths: cents instead of units."""
     hit = _some(day, severity)
     return day.assign(**{names.amount: day[names.amount].where(~hit, day[names.amount] * 100)})
 
 
 def swapped_columns(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Write two columns in each other's place in a share of the rows."""
+    """Swap the values of two columns in a share of the rows."""
     one, other = names.swapped
     hit = _some(day, severity)
     return day.assign(
@@ -81,18 +80,18 @@ def duplicated(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFr
 
 
 def truncated(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Lose the last share of the rows, in the order in which they lie."""
+    """Drop the last share of the rows, in their order in the frame."""
     return day.head(round(len(day) * (1 - severity)))
 
 
 def new_category(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Give a share of the rows a category that nobody has declared or seen."""
+    """Set an undeclared, unseen category in a share of the rows."""
     category = str(names.category)
     return day.assign(**{category: day[category].mask(_some(day, severity), _NEW_CATEGORY)})
 
 
 def half_a_day(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Lose the last share of the day by the clock: what came after a feed had stopped."""
+    """Drop the last share of the day by time, as when a feed stops."""
     order = day.sort_values(list(names.clock), kind="stable").index
     return day.loc[day.index.isin(order[: round(len(day) * (1 - severity))])]
 
@@ -111,7 +110,7 @@ def mixed_currency(day: "pd.DataFrame", names: Names, severity: float) -> "pd.Da
 
 
 def nulled_merchant(day: "pd.DataFrame", names: Names, severity: float) -> "pd.DataFrame":
-    """Lose the id of the merchants with the most rows; `severity` says how many merchants."""
+    """Drop the id of the merchants with the most rows; `severity` is the number of merchants."""
     busiest = day[names.merchant].value_counts().index[: int(severity)]
     return day.assign(
         **{
@@ -130,7 +129,7 @@ def stale_day(yesterday: "pd.DataFrame", today: "pd.DataFrame", names: Names) ->
 
 
 def _some(day: "pd.DataFrame", share: float) -> "NDArray[np.bool_]":
-    """Return which rows are hit: a share of them, and never none."""
+    """Return the mask of the changed rows: a share of them, at least one."""
     chosen = np.zeros(len(day), dtype=bool)
     number = max(round(len(day) * share), 1)
     chosen[np.random.default_rng(_SEED).permutation(len(day))[:number]] = True

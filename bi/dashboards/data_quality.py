@@ -1,4 +1,4 @@
-"""What arrived, what was refused and why, and what did the gates say?"""
+"""What arrived, what was refused and why, and which checks failed?"""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ DASHBOARD: Final = Dashboard(
         (
             table(
                 "gates",
-                "What each gate judged",
+                "Gate runs and failed checks",
                 GATE_HISTORY,
                 ("gate",),
                 (

@@ -1,4 +1,4 @@
-"""Which features decide, and do they still look as they did in training?"""
+"""Which features raise alerts, and did they drift from training?"""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ DASHBOARD: Final = Dashboard(
         (
             ranking(
                 "importance",
-                "What the model learnt from most",
+                "Most important features",
                 FEATURES,
                 "feature_name",
                 "avg_importance",
@@ -23,7 +23,7 @@ DASHBOARD: Final = Dashboard(
             ),
             ranking(
                 "top_reasons",
-                "Alerts in which the feature weighed most",
+                "Alerts by top reason",
                 FEATURES,
                 "feature_name",
                 "total_top_reason_count",
@@ -50,7 +50,7 @@ DASHBOARD: Final = Dashboard(
         (
             over_time(
                 "reasons_by_week",
-                "Alerts by week and the feature that weighed most",
+                "Alerts by week and top reason",
                 ALERTS,
                 ("row_count",),
                 by=("top_reason",),
@@ -60,7 +60,7 @@ DASHBOARD: Final = Dashboard(
             ),
             table(
                 "reasons_and_outcomes",
-                "What came of alerts, by the feature that weighed most",
+                "Outcomes of alerts by top reason",
                 ALERTS,
                 ("top_reason", "outcome"),
                 ("row_count", "avg_score", "total_amount"),
@@ -72,7 +72,7 @@ DASHBOARD: Final = Dashboard(
         (
             table(
                 "means",
-                "Features now and in training, the most drifted first",
+                "Features now and in training, largest drift first",
                 DRIFT,
                 ("feature_name",),
                 (

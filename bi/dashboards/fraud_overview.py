@@ -118,7 +118,7 @@ DASHBOARD: Final = Dashboard(
             ),
             along(
                 "maturity",
-                "Share of frauds that are known after so many days",
+                "Share of known frauds by days after the payment",
                 MATURITY,
                 "age_days",
                 ("known_by_then",),
@@ -130,7 +130,7 @@ DASHBOARD: Final = Dashboard(
             ),
             along(
                 "backtest",
-                "Frauds expected at each age, and those that came",
+                "Expected frauds by age, and final frauds",
                 BACKTEST,
                 "age_days",
                 (

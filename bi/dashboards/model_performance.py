@@ -105,7 +105,7 @@ DASHBOARD: Final = Dashboard(
         (
             table(
                 "seen_and_unseen",
-                "Each version on dates it had never seen, and on dates known when it was trained",
+                "Each version on unseen dates, and on dates before its training",
                 MODEL_PERFORMANCE,
                 ("model_name", "model_version", "is_unseen"),
                 (
@@ -117,7 +117,7 @@ DASHBOARD: Final = Dashboard(
                     "avg_average_precision",
                 ),
                 order_by="day_count",
-                note="Only unseen dates count in the charts above: the others flatter.",
+                note="The charts above use unseen dates only: figures of other dates are too high.",
                 height=36,
             ),
         ),

@@ -1,4 +1,4 @@
-"""Where does fraud sit: which payments, when, with whom?"""
+"""Which payments are fraudulent: where, when, with whom?"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Does the line run, how long does it take, and is PRODUCTION up to date?"""
+"""Does the pipeline run, how long does it take, and is PRODUCTION up to date?"""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from bi.model import Dashboard, Filter
 DASHBOARD: Final = Dashboard(
     "platform_health",
     "Platform health",
-    "Does the line run, how long does each stage take, and does every row arrive?",
+    "Does the pipeline run, how long does each stage take, and does every row arrive?",
     (
         (
             number("runs", "Runs", HEALTH, "total_run_count"),
@@ -43,7 +43,7 @@ DASHBOARD: Final = Dashboard(
         (
             rows(
                 "freshness",
-                "How fresh each stage is",
+                "Freshness of each stage",
                 HEALTH,
                 (
                     "last_finished_at",
@@ -64,7 +64,7 @@ DASHBOARD: Final = Dashboard(
         (
             table(
                 "balances",
-                "What went in and came out of each stage",
+                "Rows and amounts in and out of each stage",
                 RUNS,
                 ("stage", "currency"),
                 (
@@ -82,7 +82,7 @@ DASHBOARD: Final = Dashboard(
         (
             table(
                 "tasks",
-                "Tasks, the slowest first",
+                "Slowest tasks",
                 TASKS,
                 ("stage", "task_name", "task_outcome"),
                 (

@@ -1,7 +1,7 @@
 """Bring Superset's database to this version and create its admin, named by the first argument.
 
-Runs inside Superset's own environment. The password comes through standard input: a command line
-is for all to see. One process in place of ``db upgrade``, ``fab create-admin`` and ``init``.
+Runs in Superset's environment. The password comes through standard input, because other users can
+see a command line. One process replaces ``db upgrade``, ``fab create-admin`` and ``init``.
 """
 
 import sys
@@ -11,7 +11,7 @@ from superset.app import create_app
 
 
 def prepare(username: str, password: str) -> None:
-    """Migrate, write roles and permissions, make the admin or give the one there this password."""
+    """Migrate, write roles and permissions, and create the admin or set its password."""
     with create_app().app_context():
         from superset import appbuilder, security_manager
 

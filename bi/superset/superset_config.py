@@ -1,10 +1,10 @@
 """Superset's settings; addresses and secrets come through its environment, from the supervisor.
 
-Read inside Superset's own environment: nothing of the platform can be imported here.
+Read in Superset's environment, so it cannot import modules of the platform.
 """
 
 APP_NAME = "Tollgate"
-# Figures are read from PRODUCTION each time: a cached one would outlive a publication.
+# No cache: a cached figure would be shown after a new publication.
 CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
 DATA_CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
 ROW_LIMIT = 10_000
@@ -19,7 +19,7 @@ RATELIMIT_ENABLED = True
 RATELIMIT_STORAGE_URI = "memory://"
 SESSION_COOKIE_NAME = "tollgate_superset"
 SESSION_COOKIE_SAMESITE = "Lax"
-# Superset's own policy without the hosts outside: no map tiles, no fonts, no counting of visitors.
+# Superset's default policy without external hosts: no map tiles, fonts or visitor counts.
 TALISMAN_CONFIG = {
     "content_security_policy": {
         "base-uri": ["'self'"],

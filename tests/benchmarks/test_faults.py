@@ -42,13 +42,13 @@ def test_a_wrong_unit_touches_its_share_of_the_rows() -> None:
     assert (rows.wrong_unit(DAY, FILE, 0.5)["amt"] != DAY["amt"]).sum() == 2
 
 
-def test_swapped_columns_stand_in_each_others_place() -> None:
+def test_swapped_columns_have_each_others_values() -> None:
     harmed = rows.swapped_columns(DAY, FILE, 1.0)
     assert list(harmed["account"]) == list(DAY["card"])
     assert list(harmed["card"]) == list(DAY["account"])
 
 
-def test_a_shifted_clock_takes_the_date_along() -> None:
+def test_a_shifted_clock_shifts_the_date_too() -> None:
     harmed = rows.shifted_clock(DAY, FILE, 5)
     assert list(harmed["date"]) == ["2024-05-01", "2024-05-01", "2024-05-02", "2024-05-02"]
     assert harmed["time"].iloc[2] == "01:30:00"
@@ -60,7 +60,7 @@ def test_lost_rows_are_those_at_the_end_of_the_file_or_of_the_day() -> None:
     assert set(rows.half_a_day(late_first, FILE, 0.5)["time"]) == {"08:00:00", "09:00:00"}
 
 
-def test_yen_are_told_by_the_currency_where_rows_have_one() -> None:
+def test_a_currency_mix_up_changes_the_currency_of_rows_that_have_one() -> None:
     assert (rows.mixed_currency(DAY, FILE, 1.0)["amt"] == DAY["amt"] * 150).all()
     named = Names("amt", ("date", "time"), "shop", ("account", "card"), currency="money")
     harmed = rows.mixed_currency(DAY.assign(money="USD"), named, 0.5)

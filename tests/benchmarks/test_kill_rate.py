@@ -20,7 +20,7 @@ def _report() -> Report:
     return report
 
 
-def test_faults_that_make_no_sense_and_clean_days_are_not_counted() -> None:
+def test_faults_that_do_not_apply_and_clean_days_are_not_counted() -> None:
     report = _report()
     assert [trial.fault for trial in report.counted] == ["wrong unit", "stale day"]
     assert [trial.fault for trial in report.caught] == ["wrong unit"]
@@ -34,7 +34,7 @@ def test_a_clean_day_that_was_stopped_is_a_false_alarm() -> None:
     assert len(report.counted) == 2
 
 
-def test_the_page_tells_what_was_missed(tmp_path: Path) -> None:
+def test_the_page_lists_missed_faults(tmp_path: Path) -> None:
     page = tmp_path / "kill-rate.md"
     write_page([_report()], page)
     text = page.read_text()

@@ -23,7 +23,7 @@ def test_a_section_replaces_itself_and_no_other(
     assert text.count("Measured on") == 2
 
 
-def test_a_benchmark_that_nobody_declared_writes_nothing(tmp_path: Path) -> None:
+def test_an_undeclared_benchmark_writes_nothing(tmp_path: Path) -> None:
     there = tmp_path / "benchmarks.md"
 
     with pytest.raises(KeyError, match="add it to SECTIONS"):

@@ -52,8 +52,8 @@ def _traits(number: int) -> dict[str, Any]:
     }
 
 
-def _judge(dsn: str, window: str, run_id: str) -> None:
-    """Record what two gates said of a window; the second warns."""
+def _record_gates(dsn: str, window: str, run_id: str) -> None:
+    """Record the results of two gates on a window; the second has a warning."""
     for gate, passed in (("staging", True), ("production", False)):
         check = CheckResult(
             f"{gate}.rows", f"{gate}.transactions", "warning", passed, None, "1", "2", "it may be"
@@ -74,7 +74,7 @@ def production(new_line: Callable[[], Any]) -> Settings:
             run = (result.run_id, result.stage, result.window, "task", 1, "succeeded")
             took = (_NOW, _NOW + timedelta(seconds=5), 5.0, 2.5, 200.0)
             ledger.record_task(line.loader, TaskAttempt(*run, *took))
-        _judge(line.loader, window, result.run_id)
+        _record_gates(line.loader, window, result.run_id)
         transform.publish(line.settings, result)
         line.score(window)
         for layer in ("scores", "operations"):

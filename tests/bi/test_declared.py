@@ -21,13 +21,13 @@ def _datasets() -> dict[str, Dataset]:
     return {chart.dataset.table: chart.dataset for chart in charts}
 
 
-def test_the_folder_holds_what_is_declared_and_nothing_else() -> None:
+def test_the_folder_has_exactly_the_declared_files() -> None:
     folders = ("databases", "datasets", "charts", "dashboards")
     found = {path for name in folders for path in (_REPO / FOLDER / name).rglob("*.yaml")}
     assert found == {_REPO / path for path in files()}
 
 
-def test_no_file_holds_a_password_or_computes_what_a_model_should() -> None:
+def test_no_file_has_a_password_or_computes_a_metric_of_a_model() -> None:
     for path, content in files().items():
         text = (_REPO / path).read_text()
         assert "sql" not in content, path
@@ -63,7 +63,7 @@ def test_charts_use_columns_and_figures_that_exist_and_fill_their_rows() -> None
             assert asked <= {metric.name for metric in chart.dataset.metrics}, chart.title
 
 
-def test_figures_of_models_are_of_dates_they_had_not_seen() -> None:
+def test_model_metrics_use_unseen_dates() -> None:
     for dashboard in DASHBOARDS:
         for chart in dashboard.charts:
             columns = TABLES[f"production.{chart.dataset.table}"].column_names
@@ -72,7 +72,7 @@ def test_figures_of_models_are_of_dates_they_had_not_seen() -> None:
             assert ("is_unseen" in conditions) == ("is_unseen" in columns and not says_which)
 
 
-def test_a_filter_leaves_alone_the_charts_that_lack_its_column() -> None:
+def test_a_filter_excludes_the_charts_that_lack_its_column() -> None:
     for dashboard in DASHBOARDS:
         content = yaml.safe_load(
             (_REPO / FOLDER / "dashboards" / f"{dashboard.name}.yaml").read_text()

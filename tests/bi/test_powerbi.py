@@ -32,12 +32,12 @@ def _columns(table: str) -> dict[str, str]:
     )
 
 
-def test_the_folder_holds_what_is_generated_and_nothing_else() -> None:
+def test_the_folder_has_exactly_the_generated_files() -> None:
     found = {path for path in (_REPO / FOLDER).rglob("*") if path.is_file()}
     assert found == {_REPO / path for path in generated()}
 
 
-def test_every_file_of_json_reads_and_leads_to_files_that_exist() -> None:
+def test_every_json_file_is_valid_and_refers_to_existing_files() -> None:
     for path in generated():
         if path.suffix in {".pbip", ".pbir", ".pbism", ".pbids", ".json"}:
             json.loads((_REPO / path).read_text())
@@ -48,7 +48,7 @@ def test_every_file_of_json_reads_and_leads_to_files_that_exist() -> None:
     assert model == _DEFINITION.parent
 
 
-def test_no_file_holds_a_login() -> None:
+def test_no_file_has_a_login() -> None:
     for path in generated():
         assert not re.search(r"password|warehouse_reader", (_REPO / path).read_text()), path
 
@@ -75,7 +75,7 @@ def test_each_relationship_joins_columns_of_both_sides_and_each_fact_has_a_date(
     assert {table.name for table in zone("production") if table.partition_by} <= dated
 
 
-def test_measures_have_names_of_their_own() -> None:
+def test_measures_have_unique_names() -> None:
     files = sorted((_DEFINITION / "tables").glob("*.tmdl"))
     names = [
         name.strip("'").lower()
@@ -86,7 +86,7 @@ def test_measures_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_figures_of_models_are_of_dates_they_had_not_seen() -> None:
+def test_model_metrics_use_unseen_dates() -> None:
     found = 0
     for file in (_DEFINITION / "tables").glob("*.tmdl"):
         text = file.read_text()

@@ -47,7 +47,7 @@ def test_no_password_leaves_superset(dashboards: Settings) -> None:
     assert not any(password in text for text in _exported(dashboards).values())
 
 
-def test_a_stranger_sees_nothing_and_a_wrong_login_says_so(dashboards: Settings) -> None:
+def test_anonymous_access_and_a_wrong_login_are_refused(dashboards: Settings) -> None:
     superset = dashboards.superset.model_copy(update={"username": "nobody"})
     with (
         pytest.raises(PublishError, match="refused the login"),
@@ -56,7 +56,7 @@ def test_a_stranger_sees_nothing_and_a_wrong_login_says_so(dashboards: Settings)
         pass
 
 
-def test_a_superset_that_is_away_is_named(dashboards: Settings) -> None:
+def test_an_unreachable_superset_is_a_clear_error(dashboards: Settings) -> None:
     superset = dashboards.superset.model_copy(update={"url": "http://127.0.0.1:9"})
     with pytest.raises(PublishError, match=r"does not answer at http://127\.0\.0\.1:9"):
         publish(dashboards.model_copy(update={"superset": superset}))
@@ -88,7 +88,7 @@ def test_every_chart_draws_data(window: Browser, dashboard: Dashboard) -> None:
 
 
 def _shown(window: Browser, titles: tuple[str, ...]) -> tuple[Decimal, ...] | None:
-    """Return the figures that charts show, None while one of them is drawn anew."""
+    """Return the figures that charts show; None while one of them is being redrawn."""
     try:
         return tuple(Decimal(window.text(title).replace(",", "")) for title in titles)
     except (KeyError, InvalidOperation, WebDriverException):
@@ -107,17 +107,17 @@ def test_headline_figures_equal_sql_and_follow_a_filter(
     )
     titles = ("Payments", "Known frauds", "Money lost")
     window.open(_dashboard("fraud_overview"))
-    told = []
+    expected = []
     for sources in (["sparkov", "handbook"], ["sparkov"]):
         if len(sources) == 1:
             window.choose("source_system", sources[0])
         with psycopg.connect(production.warehouse.dsn("reader")) as reader:
-            told.append(reader.execute(sql, (sources,)).fetchone())
-        wait(lambda: _shown(window, titles) == told[-1], f"figures {told[-1]}")
-    assert told[0] != told[1]
+            expected.append(reader.execute(sql, (sources,)).fetchone())
+        wait(lambda: _shown(window, titles) == expected[-1], f"figures {expected[-1]}")
+    assert expected[0] != expected[1]
 
 
-def test_a_browser_that_is_not_there_is_named(
+def test_a_missing_browser_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, dashboards: Settings
 ) -> None:
     from bi.browser import browser

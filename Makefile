@@ -27,7 +27,7 @@ demo: setup ## Start the platform, run the pipeline through Airflow, say what ha
 	@$(PY) -m embedded up
 	@$(PY) -m demo
 
-test: setup lint ## Run every check and test in two lanes, each on a test platform of its own.
+test: setup lint ## Run every check and test in two lanes, each on a separate test platform.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest $(TEST_LANES) $(TEST_ORDER)
 
 test-soak: setup ## Run the endurance tests: a long line, a cluster, Snowflake, half a year.
@@ -36,7 +36,7 @@ test-soak: setup ## Run the endurance tests: a long line, a cluster, Snowflake, 
 test-fast: setup ## Run the pure tests only: seconds, no service.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack and not bi and not soak"
 
-test-bi: setup ## Open every dashboard in a headless Chromium, on a test platform of its own.
+test-bi: setup ## Open every dashboard in a headless Chromium, on a separate test platform.
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m bi tests/bi
 

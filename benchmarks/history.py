@@ -179,8 +179,8 @@ def _lines(runs: dict[str, Run], watch: Watch, rested: float, alone: float) -> l
     lines = [
         f"The history is {history.window.key} ({history.rows:,} payments, one window), the day is"
         f" {day.window.key} ({day.rows:,}), which came {rested:.0f} s after it: the services had"
-        f" until then, at most {_MOST_REST_SECONDS:.0f} s, to come to rest. On a platform of its"
-        " own that has just started, all services running, by Airflow from trigger to the marts"
+        f" until then, at most {_MOST_REST_SECONDS:.0f} s, to come to rest. On a separate platform"
+        " that has just started, all services running, by Airflow from trigger to the marts"
         " that readers see.",
         "",
         "| | seconds | at most | MiB | at most |",

@@ -19,7 +19,7 @@ partitions and merges customers and merchants by key.
 - `gate_staging`: the shadow tables do not reconcile with the lake; they were dropped, and STAGING
   is unchanged. The report names table, day and measure. Fix the cause, then *Clear* the run from
   `load`.
-- `publish`: a reader held a lock for too long (retried automatically).
+- `publish`: a reader locked a table for too long (retried automatically).
 """
 
 from typing import Any

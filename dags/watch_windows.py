@@ -18,7 +18,7 @@ stages of all windows.
 
 **When it fails**
 - `find_waiting` names the windows and the DAG that each waits for. Check why the DAG did not take
-  them: paused, or a failed run, whose message tells the cause. Then run `make catch-up`, which
+  them: paused, or a failed run, whose message has the cause. Then run `make catch-up`, which
   triggers the DAG for each of them, or trigger it manually with source and window.
 """
 

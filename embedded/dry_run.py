@@ -1,7 +1,7 @@
-"""Show what would become of delivered files: `python -m embedded.dry_run SOURCE FILE …`.
+"""Report the outcome of delivered files: `python -m embedded.dry_run SOURCE FILE …`.
 
-The rules of the line judge, in a Spark of this process, which takes 5 to 20 seconds to start. It
-needs no running platform and writes nothing.
+The rules of the pipeline run in a Spark session of this process, which takes 5 to 20 seconds to
+start. It needs no running platform and writes nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def session() -> SparkSession:
     """Return a classic session on one core that reads local files."""
     os.environ.update({**java_environment(), "PYSPARK_PYTHON": python()})
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    # What a process that talks to a Spark server leaves to its children.
+    # A process that uses a Spark server leaves these variables to its children.
     for name in ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_API_MODE"):
         os.environ.pop(name, None)
     from pyspark.sql import SparkSession

@@ -1,4 +1,4 @@
-"""The test platform: an instance of its own, started lazily, part by part, and stopped at the end.
+"""The test platform: a separate instance, started lazily by service and stopped at the end.
 
 A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings`` or ``mlflow`` give the
 `Settings` of the running test platform, ``spark`` a Connect session on it. A module whose tests
@@ -75,7 +75,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     killed run leaves one.
     """
     if LANE is None and session.config.getoption("dist", "no") != "no":
-        return  # the lanes run the tests, each on a platform of its own
+        return  # the lanes run the tests, each on a separate platform
     from contracts.settings import HOST, load_settings
     from embedded import platform
 

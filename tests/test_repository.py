@@ -38,13 +38,13 @@ def _tracked(*patterns: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("package", _PACKAGES)
-def test_our_import_names_belong_to_no_other_distribution(package: str) -> None:
+def test_import_names_belong_to_no_other_distribution(package: str) -> None:
     assert (_REPO / package / "__init__.py").is_file()
     assert package not in importlib.metadata.packages_distributions()
     assert package not in sys.stdlib_module_names
 
 
-def test_no_dag_or_plugin_file_hides_a_package() -> None:
+def test_no_dag_or_plugin_file_shadows_a_package() -> None:
     taken = {*importlib.metadata.packages_distributions(), *sys.stdlib_module_names, *_PACKAGES}
     stems = {path.stem for folder in ("dags", "plugins") for path in _REPO.glob(f"{folder}/*.py")}
     assert stems
@@ -83,7 +83,7 @@ def test_every_decision_has_its_four_parts() -> None:
             assert part in text, f"{decision.name} lacks {part}"
 
 
-def test_relative_links_in_the_documentation_lead_somewhere() -> None:
+def test_relative_links_in_the_documentation_are_valid() -> None:
     for page in _tracked("*.md"):
         for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"

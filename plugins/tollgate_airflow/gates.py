@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 def require_passed(result: GateResult, undo: Callable[[], None] | None = None) -> str:
-    """Record the result; when the gate is closed, render its report, call `undo` and raise.
+    """Record a gate result; when the gate is closed, render its report, call `undo` and raise.
 
     Returns: a sentence for the result of the task.
 

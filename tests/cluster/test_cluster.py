@@ -1,6 +1,6 @@
 """The same jobs on a standalone cluster: same tables, and a worker that dies in mid-job is no loss.
 
-The cluster runs on an instance of its own beside a local[*] server, over one lake.
+The cluster runs on a separate instance next to a local[*] server, with the same lake.
 """
 
 import re

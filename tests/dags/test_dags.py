@@ -26,7 +26,7 @@ pytestmark = pytest.mark.airflow
 
 
 def parse(file: Path, home: Path) -> dict[str, Any]:
-    """Parse a DAG file in an interpreter of its own."""
+    """Parse a DAG file in a separate interpreter."""
     environment = {
         "PATH": os.defpath,
         "HOME": str(home),
@@ -78,7 +78,7 @@ def as_text(dags: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_each_file_holds_the_dag_of_its_name(parsed: dict[str, dict[str, Any]]) -> None:
+def test_each_file_has_the_dag_of_its_name(parsed: dict[str, dict[str, Any]]) -> None:
     assert {file: set(found["dags"]) for file, found in parsed.items()} == {
         dag_id: LANDING if dag_id == DAG_OF_STAGE[Stage.LAND] else {dag_id} for dag_id in DAGS
     }
@@ -109,7 +109,7 @@ def test_the_graph_is_the_committed_one(dags: dict[str, dict[str, Any]]) -> None
     assert as_text(dags) == GRAPH.read_text()
 
 
-def test_assets_join_the_dags_into_one_line(dags: dict[str, dict[str, Any]]) -> None:
+def test_assets_connect_the_dags_in_order(dags: dict[str, dict[str, Any]]) -> None:
     beside = (Stage.TRAIN, Stage.REDRIVE)  # no window passes through them to PRODUCTION
     line = [DAG_OF_STAGE[stage] for stage in Stage if stage not in beside]
     for before, after in pairwise(line):
@@ -117,12 +117,12 @@ def test_assets_join_the_dags_into_one_line(dags: dict[str, dict[str, Any]]) -> 
         assert [dags[after]["schedule"]] == [f"after {asset}" for asset in produced]
 
 
-def test_every_gate_is_a_task_of_its_own(dags: dict[str, dict[str, Any]]) -> None:
+def test_every_gate_is_a_separate_task(dags: dict[str, dict[str, Any]]) -> None:
     tasks = {task for dag in dags.values() for task in dag["tasks"]}
     assert {f"gate_{gate}" for gate in Gate} <= tasks
 
 
-def test_only_a_task_behind_or_in_the_gate_opens_the_way(dags: dict[str, dict[str, Any]]) -> None:
+def test_only_the_gate_or_a_later_task_updates_the_asset(dags: dict[str, dict[str, Any]]) -> None:
     for dag in dags.values():
         for name, task in dag["tasks"].items():
             if task["outlets"] and not name.startswith("gate_"):
@@ -130,7 +130,9 @@ def test_only_a_task_behind_or_in_the_gate_opens_the_way(dags: dict[str, dict[st
                 assert any(t.startswith("gate_") for t in before)
 
 
-def test_every_task_retries_tells_and_ends(dags: dict[str, dict[str, Any]]) -> None:
+def test_every_task_has_retries_a_failure_callback_and_a_timeout(
+    dags: dict[str, dict[str, Any]],
+) -> None:
     for dag in dags.values():
         for name, task in dag["tasks"].items():
             policy = (task["retries"] >= 1, task["callbacks"], task["timeout"])
@@ -138,7 +140,7 @@ def test_every_task_retries_tells_and_ends(dags: dict[str, dict[str, Any]]) -> N
             assert task["doc"], name
 
 
-def test_every_dag_carries_its_manual(dags: dict[str, dict[str, Any]]) -> None:
+def test_every_dag_has_its_manual(dags: dict[str, dict[str, Any]]) -> None:
     for dag_id, dag in dags.items():
         assert [part for part in MANUAL if part not in dag["doc"]] == [], dag_id
         assert dag["description"]
@@ -155,7 +157,9 @@ def test_every_parameter_is_typed_and_described(dags: dict[str, dict[str, Any]])
             assert param["title"]
 
 
-def test_no_dag_runs_the_past_or_two_windows_at_once(dags: dict[str, dict[str, Any]]) -> None:
+def test_no_dag_catches_up_or_runs_two_windows_concurrently(
+    dags: dict[str, dict[str, Any]],
+) -> None:
     assert {(dag["catchup"], dag["max_active_runs"]) for dag in dags.values()} == {(False, 1)}
 
 

@@ -38,7 +38,9 @@ def expected(watched: Watched) -> dict[str, Day]:
     return reckon(folder, DAY.span, DAY.span)
 
 
-def test_every_payment_arrives_to_the_cent(watched: Watched, expected: dict[str, Day]) -> None:
+def test_every_payment_reaches_production_to_the_cent(
+    watched: Watched, expected: dict[str, Day]
+) -> None:
     """Slow, as the first of the module: a whole platform starts and runs a day."""
     counted = {day: (e.rows, e.amount, e.customers) for day, e in expected.items()}
     assert watched.payments(DAY.span) == counted
@@ -81,12 +83,12 @@ def test_the_docs_are_there(watched: Watched) -> None:
     assert (docs / "gx" / "index.html").exists()
 
 
-def test_a_window_that_was_not_delivered_is_a_sentence(watched: Watched) -> None:
+def test_a_window_that_was_not_delivered_is_a_clear_error(watched: Watched) -> None:
     with pytest.raises(StageFailedError, match="has not delivered"):
         watched.line.by_hand(Stage.LAND, Window.parse("sparkov@2031-01-01"))
 
 
-def test_a_window_that_never_landed_is_a_sentence(watched: Watched) -> None:
+def test_a_window_that_never_landed_is_a_clear_error(watched: Watched) -> None:
     with pytest.raises(
         StageFailedError, match="no run of stage land over window sparkov@2024-08-30"
     ):

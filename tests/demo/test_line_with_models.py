@@ -54,7 +54,9 @@ def expected(watched: Watched) -> dict[str, Day]:
     return reckon(folder, "2024-05-01", "2024-06-30")
 
 
-def test_every_payment_arrives_to_the_cent(watched: Watched, expected: dict[str, Day]) -> None:
+def test_every_payment_reaches_production_to_the_cent(
+    watched: Watched, expected: dict[str, Day]
+) -> None:
     counted = {day: (e.rows, e.amount, e.customers) for day, e in expected.items()}
     assert watched.payments(DAY.span) == counted
 
@@ -115,7 +117,7 @@ def test_maintenance_changes_no_row_and_keeps_what_the_model_learnt_from(watched
     catalog.close()
 
 
-def test_what_the_demo_prints_is_what_the_stores_hold(
+def test_the_demo_prints_the_contents_of_the_stores(
     watched: Watched, expected: dict[str, Day]
 ) -> None:
     found = evidence.collect(watched.settings, watched.since)
@@ -160,7 +162,7 @@ def test_what_the_demo_prints_is_what_the_stores_hold(
     assert "make login" in printed
 
 
-def test_a_broken_delivery_stops_at_gate_raw_and_heals(watched: Watched) -> None:
+def test_a_broken_delivery_closes_gate_raw_until_it_is_replaced(watched: Watched) -> None:
     folder = watched.settings.data_dir / "sparkov" / "transactions"
     file = folder / f"{BROKEN.span}.parquet"
     good, before = file.read_bytes(), watched.stores()

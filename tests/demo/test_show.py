@@ -75,7 +75,7 @@ def printed(width: int) -> str:
     return file.getvalue()
 
 
-def test_tables_hold_rows_money_metrics_and_reasons() -> None:
+def test_tables_have_rows_money_metrics_and_reasons() -> None:
     text = printed(150)
     for part in ("46,269", "3,478,874.73", "passed", "closed", "0.7675", "1,280.34 USD"):
         assert part in text
@@ -84,13 +84,13 @@ def test_tables_hold_rows_money_metrics_and_reasons() -> None:
     assert "1,500 MiB" in text
 
 
-def test_a_narrow_terminal_breaks_no_window_and_no_address() -> None:
+def test_a_narrow_terminal_splits_no_window_and_no_address() -> None:
     lines = printed(110).splitlines()
     assert any(WINDOW in line for line in lines)
     assert any(line.endswith("/tollgate/gx/index.html") for line in lines)
 
 
-def test_json_holds_money_and_times_as_plain_values() -> None:
+def test_json_has_money_and_times_as_plain_values() -> None:
     plain = json.loads(json.dumps(FOUND, default=evidence.plain))
     assert plain["stages"][0]["amount_in"] == 3478874.73
     assert plain["riskiest"][0]["event_at"] == "2024-08-31T03:01:00+00:00"
@@ -98,7 +98,7 @@ def test_json_holds_money_and_times_as_plain_values() -> None:
         evidence.plain(date(2024, 5, 1))
 
 
-def test_a_platform_that_was_never_up_is_a_sentence(
+def test_a_platform_that_was_never_started_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOLLGATE_STATE_DIR", str(tmp_path))

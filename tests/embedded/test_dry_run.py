@@ -1,4 +1,4 @@
-"""The dry run in a process of its own, as an operator starts it, with no platform around."""
+"""The dry run in a separate process, as an operator starts it, without a running platform."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def test_a_dry_run_shows_mapped_rows_and_what_would_be_rejected(tmp_path: Path) 
     assert not (tmp_path / "none").exists()
 
 
-def test_a_delivery_that_gate_raw_would_refuse_is_said_without_a_spark(
+def test_a_delivery_that_gate_raw_would_refuse_is_reported_without_spark(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "2024-03-01.csv"
@@ -69,7 +69,7 @@ def test_a_delivery_that_gate_raw_would_refuse_is_said_without_a_spark(
         (["nowhere.yaml", "x.csv"], "nowhere.yaml cannot be read"),
     ],
 )
-def test_a_wrong_call_is_one_sentence(
+def test_a_wrong_call_is_a_clear_error(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1

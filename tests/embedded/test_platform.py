@@ -85,7 +85,7 @@ def _ready_again(settings: Settings, name: str, old: int) -> None:
         time.sleep(0.1)
 
 
-def test_a_taken_port_is_said_before_anything_starts(own: Settings) -> None:
+def test_a_used_port_is_reported_before_any_service_starts(own: Settings) -> None:
     with socket.create_server(("127.0.0.1", own.port("s3"))):
         refused = _cli(own, "up", "--only", "postgres,s3")
     assert refused.returncode == 1
@@ -94,7 +94,7 @@ def test_a_taken_port_is_said_before_anything_starts(own: Settings) -> None:
     assert platform.read_status(own)["services"] == {}
 
 
-def test_too_little_disk_or_memory_is_said_with_the_way_out(
+def test_too_little_disk_or_memory_is_reported_with_the_remedy(
     own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = all_services(own)
@@ -108,7 +108,7 @@ def test_too_little_disk_or_memory_is_said_with_the_way_out(
 
 
 @pytest.mark.parametrize("name", ["postgres", "s3"])
-def test_a_killed_service_heals(running: Settings, name: str) -> None:
+def test_a_killed_service_is_restarted_with_its_data(running: Settings, name: str) -> None:
     pid = platform.read_status(running)["services"][name]["pid"]
     os.kill(pid, signal.SIGKILL)
     _ready_again(running, name, pid)
@@ -132,7 +132,7 @@ def test_down_and_up_lose_nothing_and_down_leaves_nothing(running: Settings) -> 
     assert kept["Body"].read() == b"42"
 
 
-def test_a_killed_supervisor_is_told_and_up_starts_clean(running: Settings) -> None:
+def test_a_killed_supervisor_is_reported_and_up_starts_clean(running: Settings) -> None:
     status = platform.read_status(running)
     old = status["services"]["postgres"]["pid"]
     os.kill(status["pid"], signal.SIGKILL)
@@ -165,7 +165,7 @@ def test_no_secret_is_in_a_log_or_on_a_command_line(running: Settings) -> None:
         assert file.read_text().strip() not in commands, file.name
 
 
-def test_each_warehouse_role_may_do_its_part_only(running: Settings) -> None:
+def test_each_warehouse_role_has_its_privileges_only(running: Settings) -> None:
     with psycopg.connect(running.warehouse.dsn("transformer"), autocommit=True) as transformer:
         transformer.execute("create table production.shown as select 1 as x")
     with psycopg.connect(running.warehouse.dsn("reader"), autocommit=True) as reader:
@@ -194,7 +194,7 @@ def test_each_warehouse_role_may_do_its_part_only(running: Settings) -> None:
         psycopg.connect(wrong)
 
 
-def test_each_s3_role_may_do_its_part_only(running: Settings) -> None:
+def test_each_s3_role_has_its_privileges_only(running: Settings) -> None:
     raw, lake = running.s3.raw_bucket, running.s3.lake_bucket
     _client(running, "lander").put_object(Bucket=raw, Key="a", Body=b"a")
     _client(running, "processor").put_object(Bucket=lake, Key="b", Body=b"b")
@@ -225,14 +225,14 @@ def test_a_changed_key_reaches_the_server(running: Settings) -> None:
     key.write_text(before)
 
 
-def test_exports_reach_with_the_reading_roles_only(running: Settings) -> None:
+def test_exports_have_the_read_only_roles(running: Settings) -> None:
     exports = _cli(running, "env").stdout
     assert running.warehouse.password("reader").get_secret_value() in exports
     for secret in ("warehouse_loader", "warehouse_transformer", "s3_processor", "mlflow_admin"):
         assert (running.secrets_dir / secret).read_text().strip() not in exports
 
 
-def test_exports_for_dbt_reach_with_the_developer_only(running: Settings) -> None:
+def test_exports_for_dbt_have_the_developer_role(running: Settings) -> None:
     exports = _cli(running, "env", "--role", "developer").stdout
     assert running.warehouse.password("developer").get_secret_value() in exports
     for secret in ("warehouse_loader", "warehouse_transformer", "s3_processor", "mlflow_admin"):
@@ -247,7 +247,7 @@ def test_clean_asks_first_and_then_removes_all(running: Settings) -> None:
     assert (gone.returncode, running.state_dir.exists()) == (0, False)
 
 
-def test_a_folder_that_is_not_ours_is_never_cleaned(tmp_path: Path) -> None:
+def test_a_folder_without_a_platform_is_never_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     variables = {**os.environ, "TOLLGATE_STATE_DIR": str(tmp_path)}
     run = subprocess.run(

@@ -63,14 +63,14 @@ def test_settings_cannot_be_changed(clean: pytest.MonkeyPatch) -> None:
         load_settings().port_base = 1
 
 
-def test_the_environment_beats_the_embedded_value(clean: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_embedded_value(clean: pytest.MonkeyPatch) -> None:
     clean.setenv("TOLLGATE_WAREHOUSE__HOST", "db.example")
     clean.setenv("TOLLGATE_PORT_BASE", "20000")
     settings = load_settings()
     assert (settings.warehouse.host, settings.warehouse.port) == ("db.example", 20000)
 
 
-def test_a_missing_secret_says_what_to_do(clean: pytest.MonkeyPatch) -> None:
+def test_a_missing_secret_is_an_error_with_the_remedy(clean: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"warehouse role loader: run `make up`"):
         load_settings().warehouse.dsn("loader")
 

@@ -6,7 +6,7 @@ from embedded import setup
 @pytest.mark.parametrize(
     ("usual_seconds", "rest"), [(1000, " s so far, usually 1000 s more"), (0, "longer than usual")]
 )
-def test_a_long_part_says_how_long_it_still_takes(
+def test_a_long_step_reports_its_remaining_time(
     capsys: pytest.CaptureFixture[str], usual_seconds: float, rest: str
 ) -> None:
     said = ""

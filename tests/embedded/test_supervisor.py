@@ -123,7 +123,7 @@ def test_a_service_starts_only_when_what_it_needs_is_ready(
     assert harness.services()["second"]["restarts"] == 0
 
 
-def test_a_killed_service_comes_back(supervise: Callable[..., Harness]) -> None:
+def test_a_killed_service_is_restarted(supervise: Callable[..., Harness]) -> None:
     harness = supervise({"name": "one", "command": _sleeper("one")})
     _until(lambda: harness.state("one") == "ready")
     first = harness.pid("one")
@@ -133,7 +133,7 @@ def test_a_killed_service_comes_back(supervise: Callable[..., Harness]) -> None:
 
 
 @pytest.mark.parametrize("new_session", [False, True])
-def test_children_that_ignore_a_request_are_swept(
+def test_children_that_ignore_sigterm_are_killed(
     supervise: Callable[..., Harness], new_session: bool
 ) -> None:
     if new_session and sys.platform != "linux":
@@ -162,7 +162,7 @@ def test_a_taken_port_is_named_and_nothing_starts(supervise: Callable[..., Harne
         assert harness.pid("one") == 0
 
 
-def test_a_service_that_never_works_is_given_up_with_its_reason(
+def test_a_service_that_never_starts_fails_with_its_reason(
     supervise: Callable[..., Harness],
 ) -> None:
     harness = supervise({"name": "one", "command": "raise SystemExit(7)"})
@@ -170,7 +170,7 @@ def test_a_service_that_never_works_is_given_up_with_its_reason(
     assert "ended with code 7" in harness.services()["one"]["problem"]
 
 
-def test_a_service_that_was_given_up_is_tried_again_when_asked(
+def test_a_failed_service_can_be_started_again(
     supervise: Callable[..., Harness],
 ) -> None:
     check = "assert (home / 'mended').exists()"
@@ -181,7 +181,7 @@ def test_a_service_that_was_given_up_is_tried_again_when_asked(
     _until(lambda: harness.state("one") == "ready")
 
 
-def test_another_server_on_the_port_is_not_ours() -> None:
+def test_another_server_on_the_port_does_not_count_as_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
@@ -194,7 +194,7 @@ def test_another_server_on_the_port_is_not_ours() -> None:
             stranger.wait()
 
 
-def test_a_reused_number_is_not_taken_for_the_old_session() -> None:
+def test_a_reused_process_id_is_not_the_old_session() -> None:
     process = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
         started = psutil.Process(process.pid).create_time()

@@ -1,4 +1,4 @@
-"""A line that may be harmed: the test platform's lake, and a warehouse on a Postgres of its own.
+"""A pipeline for fault tests: the lake of the test platform, a warehouse on a separate Postgres.
 
 Jobs and gates are called as the DAGs call them, without Airflow (`benchmarks.direct`).
 """
@@ -83,20 +83,20 @@ class Watched:
     def stores(self) -> dict[str, Any]:
         """Return what each store holds: snapshots of all branches, and digests of all rows.
 
-        What a refused run leaves beside a table shows too.
+        Shadow tables and branches of a refused run are included.
         """
         return {**self._lake(), **self._warehouse(())}
 
     def content(self) -> dict[str, Any]:
-        """Return digests of all rows, without what tells one run from another."""
-        held = {**self._lake(), **self._warehouse(_OF_A_RUN)}
-        return {name: found for name, found in held.items() if not name.endswith(_REFS)}
+        """Return digests of all rows, without the columns that differ between runs."""
+        digests = {**self._lake(), **self._warehouse(_OF_A_RUN)}
+        return {name: digest for name, digest in digests.items() if not name.endswith(_REFS)}
 
     def published(self) -> dict[str, Any]:
-        """Return what readers see: as `stores`, without audit branches."""
+        """Return the published state: as `stores`, without audit branches."""
         return {
-            name: found["main"] if name.endswith(_REFS) and found else found
-            for name, found in self.stores().items()
+            name: digest["main"] if name.endswith(_REFS) and digest else digest
+            for name, digest in self.stores().items()
         }
 
     def kill(self, service: str) -> int:
@@ -125,17 +125,17 @@ class Watched:
         from lake.catalog import open_catalog
 
         catalog = open_catalog(self.settings, "reader")
-        found: dict[str, Any] = {}
+        digests: dict[str, Any] = {}
         for table in LAKE:
             if not catalog.table_exists(table.name):
-                found[table.name] = None
+                digests[table.name] = None
                 continue
-            held = catalog.load_table(table.name)
-            rows = sorted(map(repr, held.scan().to_arrow().to_pylist()))
-            found[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest(), len(rows)
-            found[f"{table.name}{_REFS}"] = {n: r.snapshot_id for n, r in held.refs().items()}
+            stored = catalog.load_table(table.name)
+            rows = sorted(map(repr, stored.scan().to_arrow().to_pylist()))
+            digests[table.name] = hashlib.sha256("\n".join(rows).encode()).hexdigest(), len(rows)
+            digests[f"{table.name}{_REFS}"] = {n: r.snapshot_id for n, r in stored.refs().items()}
         catalog.close()
-        return found
+        return digests
 
     def _warehouse(self, without: tuple[str, ...]) -> dict[str, Any]:
         """Digest every table of STAGING and PRODUCTION but those that record runs and gates."""
@@ -215,7 +215,7 @@ def new_line(
     champion: "Champion",
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[], Watched]]:
-    """Make lines, one after another: each over an empty lake and a warehouse of its own."""
+    """Make pipelines in sequence, each with an empty lake and a separate warehouse."""
     from benchmarks.direct import DirectLine
 
     def make() -> Watched:

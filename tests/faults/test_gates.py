@@ -57,9 +57,9 @@ def refused(line: "Watched", gate: Gate, check: str, *stages: Stage) -> None:
     assert said.startswith(f"gate {gate} closed on window {DAY.key}: ")
     assert check in said
     assert "Report: " in said
-    judged = f"from staging.gate_results where gate = '{gate}' and window_key = '{DAY.key}'"
-    latest = f"checked_at = (select max(checked_at) {judged})"
-    assert (False,) in line.ask(f"select distinct is_passed {judged} and {latest}", "loader")
+    results = f"from staging.gate_results where gate = '{gate}' and window_key = '{DAY.key}'"
+    latest = f"checked_at = (select max(checked_at) {results})"
+    assert (False,) in line.ask(f"select distinct is_passed {results} and {latest}", "loader")
 
 
 def spoil(dsn: str, statement: str) -> None:
@@ -227,7 +227,7 @@ def test_gate_scores(line: "Watched", monkeypatch: pytest.MonkeyPatch) -> None:
     line.run(DAY, Stage.SCORE)
 
 
-def test_in_the_end_nothing_tells_that_a_gate_ever_closed(
+def test_the_final_state_equals_that_without_a_closed_gate(
     line: "Watched", unfailed: dict[str, Any]
 ) -> None:
     assert line.content() == unfailed

@@ -39,7 +39,7 @@ def test_each_named_test_exists() -> None:
     assert all("::" in row[-1] for row in rows()), "a fault without a test"
 
 
-def test_each_fault_of_the_contract_is_on_the_map() -> None:
-    told = [row[0] for row in rows()]
-    assert [fault for fault in FAULTS if not any(fault in one for one in told)] == []
-    assert {str(gate) for gate in Gate} <= set(told)
+def test_each_fault_of_the_contracts_is_in_docs_faults() -> None:
+    outcomes = [row[0] for row in rows()]
+    assert [fault for fault in FAULTS if not any(fault in outcome for outcome in outcomes)] == []
+    assert {str(gate) for gate in Gate} <= set(outcomes)

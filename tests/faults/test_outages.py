@@ -65,7 +65,7 @@ def wrong_key(settings: Settings, role: S3Role) -> Settings:
     return settings.model_copy(update={"s3": settings.s3.model_copy(update={"secret_keys": keys})})
 
 
-def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
+def test_a_killed_driver_changes_nothing_and_a_retry_completes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slow: the driver starts again, and its first job runs before Java has compiled anything."""
@@ -95,7 +95,7 @@ def test_a_driver_killed_in_mid_write_changes_nothing_and_a_re_run_finishes(
     assert processed(line) == reckoned(line, HISTORY, DAY)
 
 
-def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None:
+def test_the_session_after_a_killed_driver_is_new(line: "Watched") -> None:
     """Slow: the driver starts again."""
     from spark.session import session
 
@@ -105,7 +105,7 @@ def test_the_session_after_a_killed_driver_is_a_new_one(line: "Watched") -> None
     assert session(line.settings).range(3).count() == 3
 
 
-def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
+def test_the_session_after_a_lost_connection_is_the_registered_one(
     line: "Watched",
 ) -> None:
     """Great Expectations asks PySpark for its session; a lost one is never garbage collected.
@@ -133,7 +133,7 @@ def test_the_session_after_a_loss_that_its_client_saw_is_the_registered_one(
     assert kept() is not None, "PySpark may hang when the garbage collector closes a session"
 
 
-def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
+def test_a_killed_postgres_changes_nothing_and_a_retry_completes(
     line: "Watched", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lake import read as lake
@@ -171,7 +171,7 @@ def test_postgres_killed_in_mid_load_changes_nothing_and_a_re_run_finishes(
     ("role", "stage"),
     [("lander", Stage.LAND), ("processor", Stage.PROCESS), ("reader", Stage.LOAD)],
 )
-def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
+def test_a_wrong_s3_key_is_a_clear_error_and_changes_nothing(
     line: "Watched", monkeypatch: pytest.MonkeyPatch, role: S3Role, stage: Stage
 ) -> None:
     """Slow: each stage runs once with a wrong key and once with the right one."""
@@ -186,7 +186,7 @@ def test_a_wrong_s3_key_is_a_sentence_and_changes_nothing(
 
 
 @pytest.mark.soak
-def test_the_same_window_twice_at_once_is_there_once(line: "Watched") -> None:
+def test_two_concurrent_runs_of_a_window_store_it_once(line: "Watched") -> None:
     """Slow: the stage runs four times."""
     from lake.publish import PublishConflictError, publish
     from spark.session import session

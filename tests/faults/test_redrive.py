@@ -108,7 +108,7 @@ def in_production(line: "Watched") -> tuple[int, Decimal]:
     return found  # type: ignore[return-value]
 
 
-def test_a_dry_run_says_what_would_pass_and_writes_nothing(line: "Watched") -> None:
+def test_a_dry_run_reports_the_outcome_and_writes_nothing(line: "Watched") -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     before, context = line.stores(), asked("dry", dry_run=True)
@@ -124,7 +124,7 @@ def test_a_dry_run_says_what_would_pass_and_writes_nothing(line: "Watched") -> N
     assert line.stores() == before
 
 
-def test_rows_that_pass_now_come_to_production(line: "Watched") -> None:
+def test_rows_that_pass_a_redrive_reach_production(line: "Watched") -> None:
     """Slow: a redrive, then prepare, load and build of the day."""
     rows, amount = in_production(line)
 
@@ -139,16 +139,16 @@ def test_rows_that_pass_now_come_to_production(line: "Watched") -> None:
     ]
 
 
-def test_the_run_marts_say_who_moved_what_and_count_it_once(line: "Watched") -> None:
+def test_the_run_marts_record_the_operator_and_count_rows_once(line: "Watched") -> None:
     from warehouse.transform import publish_operations
 
     publish_operations(line.settings, "operations")
-    told = line.ask(
+    rows = line.ask(
         "select stage, started_by, rows_in, rows_out, rows_quarantined, amount_in, amount_out"
         " from production.fct_runs where stage = 'redrive'",
         "transformer",
     )
-    assert told == [("redrive", "operator", 3, 2, 1, Decimal("25.03"), Decimal("30.03"))]
+    assert rows == [("redrive", "operator", 3, 2, 1, Decimal("25.03"), Decimal("30.03"))]
     last = line.ask(
         "select stage, rows_in, amount_in, rows_out, amount_out, rows_quarantined from ("
         " select *, rank() over (partition by stage, window_key order by finished_at desc) as age"

@@ -103,7 +103,7 @@ def cents(amounts: pd.Series) -> Decimal:
     return sum((one for one in read if one == round(one, 2)), Decimal("0.00"))
 
 
-def test_each_bad_row_stands_in_quarantine_with_its_reason(delivered: Delivered) -> None:
+def test_each_bad_row_is_in_quarantine_with_its_reason(delivered: Delivered) -> None:
     found = delivered.line.ask(
         "select raw_position, reasons, amount from staging.quarantine order by raw_position"
     )
@@ -121,7 +121,7 @@ def test_each_bad_row_stands_in_quarantine_with_its_reason(delivered: Delivered)
     assert found[5][2] == Decimal("-12.50")
 
 
-def test_the_good_rows_beside_them_are_untouched(
+def test_the_good_rows_are_unchanged(
     delivered: Delivered, new_line: Callable[[], "Watched"]
 ) -> None:
     """Slow: takes the same day without bad rows to STAGING."""

@@ -97,7 +97,7 @@ def closed_gate() -> Exception:
     "make",
     [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away, deadlock_in_dbt],
 )
-def test_what_was_away_is_tried_again(make: Any) -> None:
+def test_unavailable_services_are_retried(make: Any) -> None:
     from tollgate_airflow.failures import guarded, heals
 
     error = make()
@@ -113,7 +113,7 @@ def test_what_was_away_is_tried_again(make: Any) -> None:
 @pytest.mark.parametrize(
     "make", [wrong_key, wrong_password, missing_table, spark_complains, closed_gate]
 )
-def test_what_is_wrong_is_not_tried_again(make: Any) -> None:
+def test_other_errors_are_not_retried(make: Any) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     from tollgate_airflow.failures import guarded, heals
@@ -153,7 +153,7 @@ def context(exception: Exception, window: str | None = None) -> Any:
     }
 
 
-def test_the_sentence_names_task_window_cause_and_log() -> None:
+def test_the_failure_message_names_task_window_cause_and_log() -> None:
     from tollgate_airflow.failures import sentence
 
     assert sentence(context(LookupError("the ledger\nholds no run"), "2024-05-02")) == (
@@ -162,7 +162,7 @@ def test_the_sentence_names_task_window_cause_and_log() -> None:
     )
 
 
-def test_the_sentence_of_a_closed_gate_names_its_report() -> None:
+def test_the_message_of_a_closed_gate_names_its_report() -> None:
     from tollgate_airflow.failures import sentence
 
     said = sentence(context(closed_gate()))
@@ -195,7 +195,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     server.server_close()
 
 
-def test_slack_hears_the_sentence(webhook: tuple[str, list[dict[str, Any]]]) -> None:
+def test_the_failure_message_is_posted_to_slack(webhook: tuple[str, list[dict[str, Any]]]) -> None:
     from tollgate_airflow.failures import post
 
     address, heard = webhook
@@ -203,7 +203,7 @@ def test_slack_hears_the_sentence(webhook: tuple[str, list[dict[str, Any]]]) -> 
     assert heard == [{"text": "gate raw closed"}]
 
 
-def test_a_slack_that_is_away_fails_nothing_and_is_not_quoted(
+def test_an_unavailable_slack_fails_no_task_and_is_not_quoted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     from tollgate_airflow.failures import post

@@ -52,7 +52,7 @@ def test_a_window_with_payments_goes_to_the_next_stage(recorded: list[Any]) -> N
     assert len(recorded) == 1
 
 
-def test_a_closed_window_is_recorded_and_skipped_with_a_sentence(recorded: list[Any]) -> None:
+def test_a_closed_window_is_recorded_and_skipped_with_a_reason(recorded: list[Any]) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from tollgate_airflow.stages import land as stage

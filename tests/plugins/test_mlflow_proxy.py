@@ -96,7 +96,7 @@ def test_the_browser_gets_mlflows_answer_without_its_cookies(upstream: str) -> N
     assert "Set-Cookie" not in answer.headers
 
 
-def test_an_mlflow_that_is_away_is_a_sentence() -> None:
+def test_an_unavailable_mlflow_is_a_clear_error() -> None:
     answer = ask("http://127.0.0.1:9", "GET", "/mlflow/")
     assert answer.status_code == 502
     assert "make status" in answer.text

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.airflow
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Start Airflow's web application in an interpreter of its own and ask it for our pages."""
+    """Start Airflow's web application in a separate interpreter and request our pages."""
     home = tmp_path_factory.mktemp("web")
     state = home / "state"
     pages = state / "docs" / "gx"
@@ -54,7 +54,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads(run.stderr.splitlines()[-1])
 
 
-def test_nobody_sees_anything_without_a_login(asked: dict[str, Any]) -> None:
+def test_no_page_is_shown_without_a_login(asked: dict[str, Any]) -> None:
     assert {page: answer["status"] for page, answer in asked["nobody"].items()} == dict.fromkeys(
         asked["nobody"], 401
     )
@@ -72,13 +72,13 @@ def test_a_forged_token_opens_nothing(asked: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("how", ["bearer", "cookie"])
-def test_who_is_logged_in_sees_the_pages(asked: dict[str, Any], how: str) -> None:
+def test_logged_in_users_see_the_pages(asked: dict[str, Any], how: str) -> None:
     answers = asked[how]
     assert answers["/tollgate/gx/index.html"]["text"] == "<h1>data docs</h1>"
     assert answers["/tollgate/gx/secret.txt"]["text"] == "rows"
 
 
-def test_pages_to_come_say_when(asked: dict[str, Any]) -> None:
+def test_missing_pages_have_a_placeholder(asked: dict[str, Any]) -> None:
     answer = asked["bearer"]["/tollgate/dbt/"]
     assert answer["status"] == 404
     assert "after the first window" in answer["text"]
@@ -89,9 +89,7 @@ def test_a_proxy_without_mlflow_says_so(asked: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("who", ["nobody", "bearer", "cookie", "nobody_with_browser"])
-def test_no_page_is_kept_framed_elsewhere_or_runs_foreign_code(
-    asked: dict[str, Any], who: str
-) -> None:
+def test_no_page_is_cached_framed_or_runs_external_code(asked: dict[str, Any], who: str) -> None:
     for answer in asked[who].values():
         headers = answer["headers"]
         assert headers["cache-control"] == "private, no-store"
@@ -102,7 +100,7 @@ def test_no_page_is_kept_framed_elsewhere_or_runs_foreign_code(
         assert "http" not in policy
 
 
-def test_the_folder_above_is_out_of_reach(asked: dict[str, Any]) -> None:
+def test_the_parent_folder_cannot_be_read(asked: dict[str, Any]) -> None:
     assert asked["outside"]["status"] == 404
     assert "key" not in asked["outside"]["text"]
 

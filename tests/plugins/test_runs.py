@@ -64,21 +64,21 @@ def test_a_backfill_of_a_source_in_the_dag_of_another_is_refused() -> None:
     assert by_hand.window.key == "handbook@2024-05-01"
 
 
-def test_a_window_asked_for_by_hand_wins() -> None:
+def test_a_window_given_manually_takes_precedence() -> None:
     from tollgate_airflow.runs import Run
 
     run = Run.of(Stage.PROCESS, context("handbook@2024-05-01", "2024-05-02"))
     assert run.window.key == "sparkov@2024-05-02"
 
 
-def test_no_window_is_a_sentence() -> None:
+def test_a_missing_window_is_a_clear_error() -> None:
     from tollgate_airflow.runs import Run
 
     with pytest.raises(WindowError, match="set the parameter `window`"):
         Run.of(Stage.PROCESS, context(None, None))
 
 
-def test_a_default_serves_when_nothing_is_named() -> None:
+def test_the_default_source_is_used_when_none_is_given() -> None:
     from tollgate_airflow.runs import Run
 
     day = Window.parse("sparkov@2024-05-03")
@@ -86,14 +86,14 @@ def test_a_default_serves_when_nothing_is_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2024-02-30", "2024-05-02--2024-05-01"])
-def test_a_malformed_window_is_a_sentence(text: str) -> None:
+def test_a_malformed_window_is_a_clear_error(text: str) -> None:
     from tollgate_airflow.runs import Run
 
     with pytest.raises(WindowError):
         Run.of(Stage.PROCESS, context(None, text))
 
 
-def test_the_run_id_is_stable_distinct_and_fit_for_names() -> None:
+def test_the_run_id_is_stable_unique_and_valid_in_names() -> None:
     from tollgate_airflow.runs import Run
 
     window = "2024-05-01--2024-08-29"

@@ -34,25 +34,29 @@ def context(dag_id: str, window: str | None) -> Any:
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[TaskAttempt]:
-    """Take what would be written to the warehouse."""
+    """Return the list of task attempts that would be written to the warehouse."""
     from tollgate_airflow import connections
 
-    taken: list[TaskAttempt] = []
-    monkeypatch.setattr("warehouse.ledger.record_task", lambda dsn, told: taken.append(told))
+    attempts: list[TaskAttempt] = []
+    monkeypatch.setattr(
+        "warehouse.ledger.record_task", lambda dsn, attempt: attempts.append(attempt)
+    )
     monkeypatch.setattr(connections, "warehouse", lambda role: f"the dsn of {role}")
-    return taken
+    return attempts
 
 
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Stand inside a task of a DAG."""
+    """Return a function that sets the context of a task of a DAG."""
 
-    def stand(dag_id: str = "process_transactions", window: str | None = "2024-05-01") -> None:
+    def set_context(
+        dag_id: str = "process_transactions", window: str | None = "2024-05-01"
+    ) -> None:
         from tollgate_airflow import task_metrics
 
         monkeypatch.setattr(task_metrics, "get_current_context", lambda: context(dag_id, window))
 
-    return stand
+    return set_context
 
 
 def test_an_attempt_is_recorded_with_its_run(
@@ -63,17 +67,17 @@ def test_an_attempt_is_recorded_with_its_run(
 
     inside()
     assert guarded(lambda: "done")() == "done"
-    (told,) = recorded
+    (attempt,) = recorded
     run = Run.of(Stage.PROCESS, context("process_transactions", "2024-05-01"))
-    assert (told.run_id, told.stage, told.window) == (run.run_id, "process", run.window)
-    assert (told.task, told.attempt, told.outcome) == ("process", 2, "succeeded")
-    assert told.finished_at >= told.started_at
-    assert told.seconds >= 0
-    assert told.peak_memory_mib > 1
-    assert (told.spark_cpu_seconds, told.spark_peak_memory_mib) == (None, None)
+    assert (attempt.run_id, attempt.stage, attempt.window) == (run.run_id, "process", run.window)
+    assert (attempt.task, attempt.attempt, attempt.outcome) == ("process", 2, "succeeded")
+    assert attempt.finished_at >= attempt.started_at
+    assert attempt.seconds >= 0
+    assert attempt.peak_memory_mib > 1
+    assert (attempt.spark_cpu_seconds, attempt.spark_peak_memory_mib) == (None, None)
 
 
-def test_what_failed_or_was_skipped_is_recorded_too(
+def test_failed_and_skipped_attempts_are_recorded(
     recorded: list[TaskAttempt], inside: Callable[..., None]
 ) -> None:
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -92,10 +96,10 @@ def test_what_failed_or_was_skipped_is_recorded_too(
     ):
         with pytest.raises(seen):
             guarded(raises)(error)
-    assert [told.outcome for told in recorded] == ["failed", "failed", "skipped", "failed"]
+    assert [attempt.outcome for attempt in recorded] == ["failed", "failed", "skipped", "failed"]
 
 
-def test_a_warehouse_that_is_away_fails_no_task(
+def test_an_unavailable_warehouse_fails_no_task(
     recorded: list[TaskAttempt],
     inside: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -103,16 +107,16 @@ def test_a_warehouse_that_is_away_fails_no_task(
 ) -> None:
     from tollgate_airflow.failures import guarded
 
-    def away(dsn: str, told: TaskAttempt) -> None:
+    def unavailable(dsn: str, attempt: TaskAttempt) -> None:
         raise psycopg.OperationalError("connection refused")
 
     inside()
-    monkeypatch.setattr("warehouse.ledger.record_task", away)
+    monkeypatch.setattr("warehouse.ledger.record_task", unavailable)
     assert guarded(lambda: "done")() == "done"
     assert "the task is not recorded" in caplog.text
 
 
-def test_a_system_that_tells_nothing_fails_no_task(
+def test_missing_system_metrics_fail_no_task(
     recorded: list[TaskAttempt],
     inside: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
@@ -131,7 +135,7 @@ def test_a_system_that_tells_nothing_fails_no_task(
     assert "the task is not measured" in caplog.text
 
 
-def test_what_is_no_task_of_a_stage_is_not_measured(
+def test_tasks_of_other_dags_are_not_measured(
     recorded: list[TaskAttempt], inside: Callable[..., None]
 ) -> None:
     from tollgate_airflow.failures import guarded
@@ -142,7 +146,7 @@ def test_what_is_no_task_of_a_stage_is_not_measured(
     assert recorded == []
 
 
-def test_a_task_without_a_window_says_its_run_itself(
+def test_a_task_without_a_window_sets_its_run(
     recorded: list[TaskAttempt], inside: Callable[..., None]
 ) -> None:
     from tollgate_airflow import task_metrics
@@ -153,7 +157,7 @@ def test_a_task_without_a_window_says_its_run_itself(
     last_day = Window.parse("sparkov@2024-05-07")
     run = Run.of(Stage.TRAIN, context("train_fraud_model", None), default=last_day)
     guarded(lambda: task_metrics.belongs_to(run))()
-    assert [(told.run_id, told.window) for told in recorded] == [(run.run_id, last_day)]
+    assert [(attempt.run_id, attempt.window) for attempt in recorded] == [(run.run_id, last_day)]
 
 
 @pytest.fixture
@@ -176,7 +180,7 @@ def remote(server: WorkingServer, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return settings
 
 
-def test_our_spark_server_counts_for_the_tasks_that_use_it(
+def test_the_spark_server_of_the_platform_is_measured_for_its_tasks(
     recorded: list[TaskAttempt],
     inside: Callable[..., None],
     remote: Callable[[int | None], Any],
@@ -195,11 +199,13 @@ def test_our_spark_server_counts_for_the_tasks_that_use_it(
 
     inside()
     guarded(work)()
-    (told,) = recorded
-    assert told.spark_cpu_seconds is not None
-    assert told.spark_peak_memory_mib is not None
-    assert told.spark_cpu_seconds == pytest.approx(sum(burnt), abs=0.1)  # told in hundredths
-    assert told.spark_peak_memory_mib >= 150
+    (attempt,) = recorded
+    assert attempt.spark_cpu_seconds is not None
+    assert attempt.spark_peak_memory_mib is not None
+    assert attempt.spark_cpu_seconds == pytest.approx(
+        sum(burnt), abs=0.1
+    )  # in hundredths of a second
+    assert attempt.spark_peak_memory_mib >= 150
 
 
 @pytest.mark.parametrize("port", [None, 15405], ids=["no server", "a cluster's"])
@@ -218,4 +224,4 @@ def test_another_spark_is_not_measured(
 
     inside()
     guarded(work)()
-    assert [told.spark_cpu_seconds for told in recorded] == [None]
+    assert [attempt.spark_cpu_seconds for attempt in recorded] == [None]

@@ -64,7 +64,7 @@ def _write() -> None:
     stage.write.__wrapped__({"dag_run": run, "params": params})
 
 
-def test_the_champion_moves_last(steps: list[str]) -> None:
+def test_the_champion_alias_moves_last(steps: list[str]) -> None:
     _write()
     assert [step for step in steps if step not in ("open", "connect")] == [
         *("train", "tag", "gate", "model", "ledger", "promote"),
@@ -74,7 +74,7 @@ def test_the_champion_moves_last(steps: list[str]) -> None:
 @pytest.mark.parametrize(
     "away", ["warehouse.ledger.record_gate", "tollgate_airflow.handover.record"]
 )
-def test_a_database_that_is_away_leaves_the_champion(
+def test_an_unavailable_database_does_not_change_the_champion(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     def fail(*_: Any) -> None:

@@ -18,8 +18,8 @@ _LINUX = sys.platform == "linux"
 _TICKS = 0.05  # the system tells some of the times in hundredths of a second, each cut off
 
 
-def _told(body: str) -> Any:
-    """Run a program in a process of its own and return what it prints."""
+def _result_of(body: str) -> Any:
+    """Run a program in a separate process and return its parsed output."""
     program = BURN + textwrap.dedent(body)
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="plugins"
@@ -28,7 +28,7 @@ def _told(body: str) -> Any:
 
 
 def test_a_process_measures_its_own_cpu_and_memory() -> None:
-    told = _told("""
+    usage = _result_of("""
         import json
         from tollgate_airflow.usage import Meter
 
@@ -37,24 +37,24 @@ def test_a_process_measures_its_own_cpu_and_memory() -> None:
         del early
         began = time.process_time()
         meter = Meter()
-        held = b"x" * (100 * 2**20)
+        block = b"x" * (100 * 2**20)
         burn(0.4)
         used = meter.read()
         burnt = time.process_time() - began
         print(json.dumps([used.seconds, used.cpu_seconds, burnt, used.peak_memory_mib]))
     """)
-    seconds, cpu_seconds, burnt, peak = told
+    seconds, cpu_seconds, burnt, peak = usage
     assert 0.4 - _TICKS <= cpu_seconds <= burnt + _TICKS
     assert seconds >= 0.4 - _TICKS
     assert peak >= 100
     if _LINUX:
-        # What was held before the work is not its own.
+        # Memory that was allocated before the work does not count.
         assert peak <= 200
 
 
-def test_a_child_counts_once_it_was_waited_for() -> None:
-    child = BURN + "held = b'x' * (200 * 2**20)\nburn(0.4)"
-    cpu_seconds, burnt, peak = _told(f"""
+def test_a_child_process_counts_after_it_was_waited_for() -> None:
+    child = BURN + "block = b'x' * (200 * 2**20)\nburn(0.4)"
+    cpu_seconds, burnt, peak = _result_of(f"""
         import json, os, subprocess, sys
         from tollgate_airflow.usage import Meter
 
@@ -71,7 +71,7 @@ def test_a_child_counts_once_it_was_waited_for() -> None:
 
 @pytest.mark.skipif(not _LINUX, reason="other systems do not tell")
 def test_bytes_are_those_of_files(tmp_path: Any) -> None:
-    read, written = _told(f"""
+    read, written = _result_of(f"""
         import json
         from pathlib import Path
         from tollgate_airflow.usage import Meter

@@ -46,7 +46,7 @@ def test_a_window_that_waits_for_less_than_an_hour_is_listed(find: Any) -> None:
     assert find([window]) == [str(window)]
 
 
-def test_a_window_that_waits_for_an_hour_is_an_alert_with_the_way_on(find: Any) -> None:
+def test_a_window_that_waits_for_an_hour_is_an_alert_with_the_remedy(find: Any) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     with pytest.raises(AirflowFailException) as alert:

@@ -1,4 +1,4 @@
-"""A process that works when it is told to, and tells what CPU that took it by its own clock."""
+"""A process that works on request and reports the CPU time that it used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def burn(seconds):
         pass
 """
 _SERVE = f"""{BURN}
-held = b"x" * (150 * 2**20)
+block = b"x" * (150 * 2**20)
 while input():
     began = time.process_time()
     burn(0.3)
@@ -27,7 +27,7 @@ while input():
 
 @dataclass(frozen=True)
 class WorkingServer:
-    """A server without a child, which holds 150 MiB and rests unless it is told to work."""
+    """A server without a child, which allocates 150 MiB and works only on request."""
 
     process: subprocess.Popen[str]
 

@@ -33,8 +33,8 @@ def gate(written: dict[str, Any]) -> str:
     settings = get_settings()
     result = BuildResult.from_dict(written)
     dsn = connections.warehouse("transformer")
-    judged = gate_production(dsn, result, settings.state_dir)
-    return gates.require_passed(judged, undo=lambda: discard(settings, result))
+    gate_result = gate_production(dsn, result, settings.state_dir)
+    return gates.require_passed(gate_result, undo=lambda: discard(settings, result))
 
 
 @guarded

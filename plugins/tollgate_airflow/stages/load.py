@@ -38,8 +38,8 @@ def gate(written: dict[str, Any]) -> str:
     settings = get_settings()
     result = LoadResult.from_dict(written)
     dsn = connections.warehouse("loader")
-    judged = gate_staging(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
-    return gates.require_passed(judged, undo=lambda: discard(dsn, result))
+    gate_result = gate_staging(dsn, open_catalog(settings, "reader"), result, settings.state_dir)
+    return gates.require_passed(gate_result, undo=lambda: discard(dsn, result))
 
 
 @guarded

@@ -30,8 +30,8 @@ def gate(written: dict[str, Any]) -> str:
 
     result = PrepareResult.from_dict(written)
     with lake.session() as spark:
-        judged = gate_sandbox(spark, result, get_settings().state_dir)
-        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
+        gate_result = gate_sandbox(spark, result, get_settings().state_dir)
+        return gates.require_passed(gate_result, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

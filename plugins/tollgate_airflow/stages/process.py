@@ -42,8 +42,8 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     landed = handover.previous(LandResult, run)
     manifests = raw.manifests(connections.s3("processor"), landed)
     with lake.session() as spark:
-        judged = gate_processed(spark, result, manifests, get_settings().state_dir)
-        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
+        gate_result = gate_processed(spark, result, manifests, get_settings().state_dir)
+        return gates.require_passed(gate_result, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

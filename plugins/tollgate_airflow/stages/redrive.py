@@ -58,8 +58,8 @@ def gate(context: Any, written: dict[str, Any]) -> str:
     result = RedrivenResult.from_dict(written)
     manifests = raw.read_by(connections.s3("processor"), result)
     with lake.session() as spark:
-        judged = gate_processed(spark, result, manifests, get_settings().state_dir)
-        return gates.require_passed(judged, undo=lambda: lake.discard(spark, result))
+        gate_result = gate_processed(spark, result, manifests, get_settings().state_dir)
+        return gates.require_passed(gate_result, undo=lambda: lake.discard(spark, result))
 
 
 @guarded

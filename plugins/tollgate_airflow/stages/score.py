@@ -50,14 +50,14 @@ def gate(written: dict[str, Any]) -> str:
     settings = get_settings()
     result = ScoreResult.from_dict(written)
     dsn = connections.warehouse("loader")
-    judged = gate_scores(
+    gate_result = gate_scores(
         open_catalog(settings, "reader"),
         result,
         read_shadow(dsn, result),
         settings.state_dir,
         read_shadow(dsn, result, "staging.feature_drift"),
     )
-    return gates.require_passed(judged, undo=lambda: discard(dsn, result))
+    return gates.require_passed(gate_result, undo=lambda: discard(dsn, result))
 
 
 @guarded

@@ -44,7 +44,7 @@ def write(context: Any) -> dict[str, Any]:
     belongs_to(run)
     if default is None:
         snapshots = handover.previous(PrepareResult, run).snapshots
-    result, judged = train(
+    result, gate_result = train(
         settings,
         catalog,
         as_of=as_of_window_end(run.window),
@@ -55,7 +55,7 @@ def write(context: Any) -> dict[str, Any]:
     # Table maintenance keeps the tagged training data.
     with closing(open_catalog(settings, "processor")) as writer:
         tag_snapshots(writer, result.snapshots, model_tag(result.model_name, result.model_version))
-    record_gate(connections.warehouse("loader"), judged)
+    record_gate(connections.warehouse("loader"), gate_result)
     record_model(connections.warehouse("loader"), result)
     handover.record(run, result)
     if result.promoted:

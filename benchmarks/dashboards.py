@@ -90,8 +90,10 @@ def _queries(settings: Settings, since: int) -> list[tuple[float, str]]:
     """Return milliseconds and table of each query on PRODUCTION after a position in the log."""
     text = _log(settings).read_bytes()[since:].decode(errors="replace")
     # Continuation lines of a statement begin with a tab.
-    found = [_QUERY.search(line) for line in re.sub(r"\n\t", " ", text).splitlines()]
-    queries = [(float(one[1]), re.search(r"production\.(\w+)", one[2])) for one in found if one]
+    matches = [_QUERY.search(line) for line in re.sub(r"\n\t", " ", text).splitlines()]
+    queries = [
+        (float(match[1]), re.search(r"production\.(\w+)", match[2])) for match in matches if match
+    ]
     return [(time, table[1]) for time, table in queries if table]
 
 

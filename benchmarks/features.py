@@ -75,13 +75,15 @@ def _contestants(
     spark: SparkSession, files: list[Path], folder: Path
 ) -> dict[str, Callable[[], object]]:
     """Return the contestants."""
-    found: dict[str, Callable[[], object]] = {}
+    contestants: dict[str, Callable[[], object]] = {}
     for engine in ("numpy", "duckdb", "polars"):
         floor = importlib.import_module(f"benchmarks.floors.{engine}_features")
-        found[engine] = partial(floor.run, files, folder / f"{engine}.parquet")
-    found["Spark, growing frames"] = partial(spark_features.run, spark, HANDBOOK, folder / "spark")
-    found["ours"] = partial(_compute, spark, _days(spark))
-    return found
+        contestants[engine] = partial(floor.run, files, folder / f"{engine}.parquet")
+    contestants["Spark, growing frames"] = partial(
+        spark_features.run, spark, HANDBOOK, folder / "spark"
+    )
+    contestants["ours"] = partial(_compute, spark, _days(spark))
+    return contestants
 
 
 @contextmanager
@@ -182,19 +184,23 @@ def _day_timings(
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        taken = interleaved({"day": run}, rounds=rounds, processes=pids)["day"]
+        timings = interleaved({"day": run}, rounds=rounds, processes=pids)["day"]
     finally:
         done.set()
         watcher.join()
-    return taken, max(peaks)
+    return timings, max(peaks)
 
 
 def _lines(
     timings: dict[str, list[Timing]], days: dict[int, tuple[list[Timing], float]]
 ) -> list[str]:
     short, long = days
-    walls = {length: median(one.wall for one in taken) for length, (taken, _) in days.items()}
-    cpus = {length: median(one.cpu for one in taken) for length, (taken, _) in days.items()}
+    walls = {
+        length: median(timing.wall for timing in timings) for length, (timings, _) in days.items()
+    }
+    cpus = {
+        length: median(timing.cpu for timing in timings) for length, (timings, _) in days.items()
+    }
     count = len(fillable(columns_filled("handbook")))
     return [
         "The floors and the textbook Spark job go from the handbook's Parquet files to 14 features"

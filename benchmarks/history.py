@@ -161,14 +161,14 @@ def _run(client: AirflowClient, settings: Settings, window: Window) -> Run:
         for plain in client.task_instances(run)
     ]
     shown = next(t.ended for t in tasks if (t.dag, t.name) == (_UNTIL_PRODUCTION[-1], "publish"))
-    asked = line.runs[0].queued_at
-    if asked is None:
-        raise RuntimeError(f"Airflow does not say when {line.runs[0].run_id} was asked for.")
+    queued_at = line.runs[0].queued_at
+    if queued_at is None:
+        raise RuntimeError(f"Airflow does not say when {line.runs[0].run_id} was queued.")
     landed = ledger.latest(settings.warehouse.dsn("loader"), LandResult, window)
     return Run(
         window,
         sum(balance.rows_in for balance in landed.balances),
-        (shown - asked).total_seconds(),
+        (shown - queued_at).total_seconds(),
         sorted(tasks, key=lambda task: task.started),
     )
 

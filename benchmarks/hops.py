@@ -229,10 +229,10 @@ class Copies:
         rows = self._sandbox[table].toPandas()
         is_today = rows["event_date"] == self.day.start
         changed = change(rows[is_today].reset_index(drop=True), before, names_in(table, self.names))
-        kept = changed[changed["event_date"] == self.day.start]
+        of_day = changed[changed["event_date"] == self.day.start]
         frames = {
             **self._sandbox,
-            table: self._to_spark(pd.concat([rows[~is_today], kept]), name),
+            table: self._to_spark(pd.concat([rows[~is_today], of_day]), name),
         }
         return _stop(evaluate_sandbox(self.session(), frames, prepared, self.settings.state_dir))
 
@@ -373,8 +373,8 @@ def _refusals() -> Iterator[list[Stop]]:
     try:
         yield refused
     except (psycopg.errors.IntegrityError, adbc_driver_manager.IntegrityError) as error:
-        said = str(error).splitlines()[0].rpartition("ERROR:")[2].strip()
-        refused.append(Stop("the table", said[:80]))
+        message = str(error).splitlines()[0].rpartition("ERROR:")[2].strip()
+        refused.append(Stop("the table", message[:80]))
 
 
 def as_table(rows: Frame, table: str) -> pa.Table:

@@ -296,8 +296,8 @@ def _task_seconds(client: AirflowClient, window: Window) -> float:
         sleep(_LOOK_SECONDS)
     if run.state != "success":
         raise RuntimeError(client.what_failed(run))
-    found = {task["task_id"]: task["duration"] for task in client.task_instances(run)}
-    return float(found["build"])
+    seconds = {task["task_id"]: task["duration"] for task in client.task_instances(run)}
+    return float(seconds["build"])
 
 
 def _ratio(ours: Sequence[Timing], theirs: Sequence[Timing]) -> float:

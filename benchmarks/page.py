@@ -36,12 +36,12 @@ def write_section(
     if name not in SECTIONS:
         raise KeyError(f"{name} is no section of the page: add it to SECTIONS.")
     written = page.read_text() if page.is_file() else ""
-    found = dict(re.findall(r"<!-- section: (\w+) -->\n(.*?)<!-- end: \1 -->", written, re.S))
-    found[name] = "\n".join([f"## {title}", "", machine(busy), "", *lines, ""])
+    sections = dict(re.findall(r"<!-- section: (\w+) -->\n(.*?)<!-- end: \1 -->", written, re.S))
+    sections[name] = "\n".join([f"## {title}", "", machine(busy), "", *lines, ""])
     parts = [
-        f"<!-- section: {known} -->\n{found[known]}<!-- end: {known} -->\n"
+        f"<!-- section: {known} -->\n{sections[known]}<!-- end: {known} -->\n"
         for known in SECTIONS
-        if known in found
+        if known in sections
     ]
     page.write_text("\n".join([_HEAD, *parts]))
     sys.stderr.write(f"wrote section {name} of {page.name}\n")

@@ -76,11 +76,11 @@ def _with_children(process: psutil.Process) -> list[psutil.Process]:
 def service_pids(settings: Settings, *names: str) -> list[int]:
     """Return the processes of services of the embedded platform."""
     services = read_status(settings)["services"]
-    found = []
+    pids = []
     for name in names:
         state = services[name]
-        found += [member.pid for member in session_members(state["pid"], state["started"])]
-    return found
+        pids += [member.pid for member in session_members(state["pid"], state["started"])]
+    return pids
 
 
 def table(timings: Mapping[str, Sequence[Timing]], against: str) -> list[str]:

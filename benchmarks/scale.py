@@ -170,9 +170,9 @@ def run(settings: Settings, files: list[Path], copies: int) -> list[Measured]:
     manifest = named(lander, bucket, landed.manifest)
     known = {"copies": copies, "days": len(files), "raw_bytes": landed.bytes}
     branches: list[Audited] = []
-    found: list[Measured] = []
+    results: list[Measured] = []
     try:
-        processed, one = measured(
+        processed, result = measured(
             settings,
             lambda: process(
                 spark,
@@ -187,8 +187,8 @@ def run(settings: Settings, files: list[Path], copies: int) -> list[Measured]:
             **known,
         )
         branches.append(processed)
-        found.append(one)
-        prepared, one = measured(
+        results.append(result)
+        prepared, result = measured(
             settings,
             lambda: prepare(spark, processed, run_id=stamp),
             ("sandbox.features",),
@@ -196,19 +196,19 @@ def run(settings: Settings, files: list[Path], copies: int) -> list[Measured]:
             **known,
         )
         branches.append(prepared)
-        found.append(one)
+        results.append(result)
     finally:
         for branch in branches:
             discard(spark, branch)
-    return found
+    return results
 
 
 def record(new: list[Measured]) -> None:
     """Store the newest results of each size, and write them to the page."""
     old = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
-    kept = {(one["copies"], one["days"], one["job"]): one for one in old}
-    kept |= {(one.copies, one.days, one.job): asdict(one) for one in new}
-    rows = sorted(kept.values(), key=lambda one: (one["days"], one["copies"], one["measured_at"]))
+    newest = {(row["copies"], row["days"], row["job"]): row for row in old}
+    newest |= {(row.copies, row.days, row.job): asdict(row) for row in new}
+    rows = sorted(newest.values(), key=lambda row: (row["days"], row["copies"], row["measured_at"]))
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     lines = "\n".join(drawn(rows))
     PAGE.write_text(_MEASURED.sub(rf"\g<1>{lines}\n\g<2>", PAGE.read_text()))
@@ -222,13 +222,13 @@ def drawn(rows: list[dict[str, Any]]) -> list[str]:
         " peak local disk, MiB | of it spill, MiB | Raw, MiB | written, MiB | load before |",
         f"|{'---|' * 13}",
         *(
-            f"| {one['copies']} | {one['days']} | {one['job']} | {one['rows']:,} |"
-            f" {one['wall_seconds']:.0f} | {one['cpu_seconds']:.0f} |"
-            f" {one['cpu_seconds'] / one['rows'] * 1e6:.1f} | {one['peak_memory'] / mib:,.0f} |"
-            f" {one['peak_local_disk'] / mib:,.0f} | {one['peak_spill'] / mib:,.0f} |"
-            f" {one['raw_bytes'] / mib:,.0f} | {one['written'] / mib:,.0f} |"
-            f" {one['load_before']:.1f} |"
-            for one in rows
+            f"| {row['copies']} | {row['days']} | {row['job']} | {row['rows']:,} |"
+            f" {row['wall_seconds']:.0f} | {row['cpu_seconds']:.0f} |"
+            f" {row['cpu_seconds'] / row['rows'] * 1e6:.1f} | {row['peak_memory'] / mib:,.0f} |"
+            f" {row['peak_local_disk'] / mib:,.0f} | {row['peak_spill'] / mib:,.0f} |"
+            f" {row['raw_bytes'] / mib:,.0f} | {row['written'] / mib:,.0f} |"
+            f" {row['load_before']:.1f} |"
+            for row in rows
         ),
     ]
 

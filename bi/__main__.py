@@ -20,13 +20,13 @@ def _check_warehouse(settings: Settings) -> str:
     """
     try:
         with psycopg.connect(settings.warehouse.dsn("reader"), connect_timeout=5) as reader:
-            found = reader.execute("select to_regclass('production.rpt_fraud_daily')").fetchone()
+            relation = reader.execute("select to_regclass('production.rpt_fraud_daily')").fetchone()
     except psycopg.OperationalError as problem:
         place = f"{settings.warehouse.host}:{settings.warehouse.port}"
         raise PublishError(
             f"The warehouse at {place} does not let its reader in: {str(problem).strip()}"
         ) from problem
-    if found is None or found[0] is None:
+    if relation is None or relation[0] is None:
         return "PRODUCTION is empty as yet: run `make demo`, then reload the dashboards."
     return ""
 
@@ -43,7 +43,7 @@ def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     superset = settings.superset
-    for dashboard in sorted(dashboards, key=lambda found: found["dashboard_title"]):
+    for dashboard in sorted(dashboards, key=lambda item: item["dashboard_title"]):
         console.say(f"{dashboard['dashboard_title']:<26} {superset.url}{dashboard['url']}")
     console.say(f"Log in as {superset.username} with {superset.password.get_secret_value()}")
     if warning:

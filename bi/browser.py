@@ -62,13 +62,13 @@ class Browser:
         self.driver, self._superset = driver, settings.superset
 
     def _find(self, selector: str) -> Any:
-        def found() -> Any:
+        def element() -> Any:
             try:
                 return self.driver.find_element(By.CSS_SELECTOR, selector)
             except NoSuchElementException:
                 return None
 
-        return wait(found, f"{selector} on {self.driver.current_url}")
+        return wait(element, f"{selector} on {self.driver.current_url}")
 
     def log_in(self) -> None:
         """Log in with the form."""
@@ -107,25 +107,25 @@ class Browser:
 
     def troubles(self, dashboard: Dashboard) -> dict[str, str]:
         """Return the error of each chart by title, "" for a chart with data."""
-        found = {}
+        states = {}
         for title, holder in self._holders().items():
             try:
-                found[title] = str(self.driver.execute_script(_STATE, holder)).strip()
+                states[title] = str(self.driver.execute_script(_STATE, holder)).strip()
             except StaleElementReferenceException:
-                found[title] = "loading"
-        missing = {chart.title for chart in dashboard.charts} - found.keys()
-        return found | dict.fromkeys(missing, "loading")
+                states[title] = "loading"
+        missing = {chart.title for chart in dashboard.charts} - states.keys()
+        return states | dict.fromkeys(missing, "loading")
 
     def _holders(self) -> dict[str, Any]:
         holders = self.driver.find_elements(By.CSS_SELECTOR, ".dashboard-component-chart-holder")
-        found = {}
+        holders_by_title = {}
         for holder in holders:
             try:
                 title = holder.find_element(By.CSS_SELECTOR, '[data-test="editable-title"]')
-                found[title.text.strip()] = holder
+                holders_by_title[title.text.strip()] = holder
             except (NoSuchElementException, StaleElementReferenceException):
                 continue
-        return found
+        return holders_by_title
 
     def text(self, title: str) -> str:
         """Return the text of a chart without its title."""
@@ -162,21 +162,21 @@ def wait(condition: Callable[[], Any], what: str, pause: float = 0.2) -> Any:
         BrowserError: after a timeout.
     """
     deadline = time.monotonic() + _PATIENCE
-    while not (found := condition()):
+    while not (value := condition()):
         if time.monotonic() > deadline:
             raise BrowserError(f"waited {_PATIENCE:.0f} s in vain for {what}")
         time.sleep(pause)
-    return found
+    return value
 
 
 def _program(names: tuple[str, ...]) -> str:
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
+    path = next((program for name in names if (program := shutil.which(name))), None)
+    if path is None:
         raise BrowserError(
             f"{names[0]} is not installed: on Debian and Ubuntu it is in the packages "
             "`chromium` and `chromium-driver`."
         )
-    return found
+    return path
 
 
 @contextmanager

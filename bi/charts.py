@@ -20,10 +20,10 @@ _FORMATS: Final = {LogicalType.DOUBLE: ",.3f", LogicalType.MONEY: ",.2f"}
 
 
 def _metric(dataset: Dataset, name: str) -> Metric:
-    found = [metric for metric in dataset.metrics if metric.name == name]
-    if not found:
+    metrics = [metric for metric in dataset.metrics if metric.name == name]
+    if not metrics:
         raise KeyError(f"{dataset.table} has no metric {name}")
-    return found[0]
+    return metrics[0]
 
 
 def _where(

@@ -87,7 +87,7 @@ def _joined(dimension: Table) -> str:
 def relationships() -> list[Relationship]:
     """Return the relationships of tables that have all columns of a dimension's key."""
     tables = zone("production")
-    found = []
+    relations = []
     for dimension in (table for table in tables if table.short_name.startswith("dim_")):
         for table in tables:
             if table.short_name.startswith("dim_"):
@@ -97,8 +97,8 @@ def relationships() -> list[Relationship]:
             if dimension.short_name == _DATES:
                 columns = tuple(name for name in _DATE_COLUMNS if name in table.column_names)[:1]
             if columns and set(columns) <= set(table.column_names):
-                found.append(Relationship(table, dimension, columns, dimension.key))
-    return found
+                relations.append(Relationship(table, dimension, columns, dimension.key))
+    return relations
 
 
 def _quoted(name: str) -> str:
@@ -212,12 +212,12 @@ def _partition(table: Table, keys: dict[str, tuple[str, ...]]) -> list[str]:
 
 def _keys(table: Table) -> dict[str, tuple[str, ...]]:
     """Return the joining columns to add to a table, with the columns that each combines."""
-    made = {}
+    keys = {}
     for related in relationships():
         if len(related.columns) > 1 and table in (related.table, related.dimension):
             side = related.columns if table is related.table else related.to_columns
-            made[related.key] = side
-    return made
+            keys[related.key] = side
+    return keys
 
 
 def _table(table: Table, taken: set[str]) -> str:

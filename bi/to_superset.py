@@ -222,17 +222,17 @@ def _dashboard(dashboard: Dashboard) -> dict[str, Any]:
 
 def files() -> dict[Path, dict[str, Any]]:
     """Return the content of each file by its path in the repository."""
-    found = {DATABASE_FILE: _database()}
+    contents = {DATABASE_FILE: _database()}
     for dashboard in DASHBOARDS:
-        found[FOLDER / "dashboards" / f"{dashboard.name}.yaml"] = _dashboard(dashboard)
+        contents[FOLDER / "dashboards" / f"{dashboard.name}.yaml"] = _dashboard(dashboard)
         for chart in dashboard.charts:
             table = chart.dataset.table
-            found[FOLDER / "datasets" / "tollgate_warehouse" / f"{table}.yaml"] = _dataset(
+            contents[FOLDER / "datasets" / "tollgate_warehouse" / f"{table}.yaml"] = _dataset(
                 chart.dataset
             )
             name = f"{dashboard.name}__{chart.name}.yaml"
-            found[FOLDER / "charts" / name] = _chart(dashboard, chart)
-    return found
+            contents[FOLDER / "charts" / name] = _chart(dashboard, chart)
+    return contents
 
 
 def text(content: dict[str, Any]) -> str:

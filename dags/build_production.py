@@ -17,8 +17,8 @@ for the touched dates in an audit schema. After the gate, one transaction publis
 - `build`: a model or a dbt test failed; the message names it. Nothing is visible to readers.
 - `gate_production`: the marts do not reconcile with STAGING; the audit schema was reset. Read the
   report, fix the cause, then *Clear* the run from `build`.
-- `publish`: Postgres was unavailable (retried automatically). *Replaced by another run*: *Clear* the run
-  from `build`.
+- `publish`: Postgres was unavailable (retried automatically). *Replaced by another run*: *Clear*
+  the run from `build`.
 """
 
 from typing import Any

@@ -81,17 +81,17 @@ def _closure(settings: Settings, names: Sequence[str]) -> list[str]:
     Without names, return all services that are not optional.
     """
     services = {service.name: service for service in all_services(settings)}
-    asked = list(names) or [name for name in services if not services[name].optional]
-    if "airflow" in asked:
-        asked += [name for name in services if name.startswith("airflow-")]
-        asked.remove("airflow")
-    if unknown := [name for name in asked if name not in services]:
+    pending = list(names) or [name for name in services if not services[name].optional]
+    if "airflow" in pending:
+        pending += [name for name in services if name.startswith("airflow-")]
+        pending.remove("airflow")
+    if unknown := [name for name in pending if name not in services]:
         raise PlatformError(f"No service is called {unknown[0]!r}: choose from {list(services)}.")
     wanted: set[str] = set()
-    while asked:
-        name = asked.pop()
+    while pending:
+        name = pending.pop()
         wanted.add(name)
-        asked += [need for need in services[name].needs if need not in wanted]
+        pending += [need for need in services[name].needs if need not in wanted]
     return [name for name in services if name in wanted]
 
 
@@ -198,11 +198,11 @@ def down(settings: Settings) -> bool:
 
 def _sweep(settings: Settings, status: dict[str, Any]) -> bool:
     """Stop the process sessions that a killed supervisor left, dependents first."""
-    found = False
+    any_left = False
     for service in reversed(all_services(settings)):
         state = status["services"].get(service.name)
         if state and state["pid"] and session_members(state["pid"], state["started"]):
-            found = True
+            any_left = True
             empty_session(state["pid"], state["started"], service.stop_signal, 5.0)
     _status_file(settings).unlink(missing_ok=True)
-    return found
+    return any_left

@@ -71,20 +71,20 @@ def _under_way(what: str, usual_seconds: float, every_seconds: float = 15) -> It
     """Print the progress of a long step and its usual remaining time at intervals."""
     began, over = time.monotonic(), threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         while not over.wait(every_seconds):
             passed = time.monotonic() - began
             left = usual_seconds - passed
             rest = f"usually {left:.0f} s more" if left > 0 else "longer than usual"
             _say(f"{what}: {passed:.0f} s so far, {rest}")
 
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
     try:
         yield
     finally:
         over.set()
-        teller.join()
+        reporter.join()
 
 
 def _platform() -> bool:
@@ -255,13 +255,13 @@ def _requirements(text: str) -> Iterator[Path]:
 def _index_settings(python: Path) -> dict[str, str]:
     """Return pip's settings as variables of uv, which does not read pip's configuration."""
     listed = _run([str(python), "-m", "pip", "config", "list"], "pip config")
-    found = dict(re.findall(r"^[^.\s]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
+    settings = dict(re.findall(r"^[^.\s]+\.([a-z-]+)='(.*)'$", listed, re.MULTILINE))
     names = {
         "index-url": "UV_DEFAULT_INDEX",
         "extra-index-url": "UV_INDEX",
         "cert": "SSL_CERT_FILE",
     }
-    pairs = ((uv, found.get(pip, "").replace("\\n", " ").strip()) for pip, uv in names.items())
+    pairs = ((uv, settings.get(pip, "").replace("\\n", " ").strip()) for pip, uv in names.items())
     return {uv: value for uv, value in pairs if value and uv not in os.environ}
 
 

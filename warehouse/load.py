@@ -54,11 +54,11 @@ def stage(
         lake.SnapshotMissing: when a snapshot has expired in the lake.
     """
     run, staged_at = partition_exchange.token(run_id), datetime.now(UTC).isoformat()
-    asked = load_plan.of(processed, prepared)
+    copies = load_plan.of(processed, prepared)
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
         cursor.execute(f"select {_alone(run)}".encode())
         cursor.execute(partition_exchange.DROP_ABANDONED.encode())
-        tables = _copy_all(catalog, cursor, asked, run, staged_at)
+        tables = _copy_all(catalog, cursor, copies, run, staged_at)
     return load_plan.result(processed, prepared, run_id, tables)
 
 
@@ -70,7 +70,7 @@ def _alone(run: str) -> str:
 def _copy_all(
     catalog: Catalog,
     cursor: psycopg.Cursor,
-    asked: Sequence[load_plan.Copy],
+    copies: Sequence[load_plan.Copy],
     run: str,
     staged_at: str,
 ) -> dict[str, load_plan.Copied]:
@@ -80,7 +80,7 @@ def _copy_all(
         return cursor.execute(query.encode()).fetchall()
 
     copied = {}
-    for copy in asked:
+    for copy in copies:
         name = partition_exchange.shadow_name(copy.table, run)
         sequence = lake.sequence_number(catalog, copy.source, copy.snapshot)
         origin = partition_exchange.Origin(run, copy.snapshot, sequence, staged_at)
@@ -134,10 +134,10 @@ def _encoded(
 def _ahead(items: Iterator[_T]) -> Iterator[_T]:
     """Yield the same items, read a few items ahead in a separate thread."""
     with ThreadPoolExecutor(1) as reader:
-        taken = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
+        pending = deque(reader.submit(next, items, None) for _ in range(_AHEAD))
         try:
-            while (item := taken.popleft().result()) is not None:
-                taken.append(reader.submit(next, items, None))
+            while (item := pending.popleft().result()) is not None:
+                pending.append(reader.submit(next, items, None))
                 yield item
         finally:
             reader.shutdown(cancel_futures=True)

@@ -137,12 +137,12 @@ def _where(table: Table, row: Row) -> str:
     )
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=_PRECISION) or (
-            math.isnan(one) and math.isnan(other)
+def _same(here: Any, there: Any) -> bool:
+    if isinstance(here, float) and isinstance(there, float):
+        return math.isclose(here, there, rel_tol=_PRECISION) or (
+            math.isnan(here) and math.isnan(there)
         )
-    return bool(one == other)
+    return bool(here == there)
 
 
 @contextmanager

@@ -60,8 +60,8 @@ def waiting_windows(dsn: str) -> list[WaitingWindow]:
                 " where promoted_at is not null group by source_system"
             ).fetchall()
         )
-    found = [_first_gap(Window.parse(key), times, champions) for key, times in finished.items()]
-    return sorted(filter(None, found), key=lambda waiting: (waiting.since, waiting.window))
+    waiting = [_first_gap(Window.parse(key), times, champions) for key, times in finished.items()]
+    return sorted(filter(None, waiting), key=lambda item: (item.since, item.window))
 
 
 def _first_gap(

@@ -1,4 +1,4 @@
-{# The adapter's own calls every array ARRAY, which is no type to cast a unit test's row to. #}
+{# The adapter's default returns ARRAY for every array, a type that unit tests cannot cast to. #}
 {% macro postgres__get_columns_in_relation(relation) -%}
     {% call statement("get_columns_in_relation", fetch_result=true) %}
         select

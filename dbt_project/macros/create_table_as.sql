@@ -1,6 +1,6 @@
 {#
-    The adapter's own, but that a new table gets its keys after its rows, since building an index
-    once is cheaper than growing it, and statistics, which its tests need.
+    As the adapter's default, except that a new table gets its keys after its rows, because building
+    an index once is cheaper than updating it, and then statistics, which its tests need.
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {#- A unit test builds its frames without a contract, and without a slice. -#}

@@ -1,11 +1,11 @@
 {#
-    The target `dev` makes tables whole, in the developer's own schema, of a few business dates of
+    The target `dev` rebuilds tables in full, in the developer's schema, from a few business dates of
     STAGING: the last `developer_days` up to `as_of`. Without that variable it is the newest date
     loaded, of `source` where that is given. With `dates`, and the pipeline's other variables, slices
     are built as the pipeline builds them.
 #}
 
-{# Whether tables are made of a few dates; a unit test brings its own rows. #}
+{# Whether tables are built from a few dates only; a unit test has its own rows. #}
 {% macro is_of_developer() -%}
     {{ return(
         target.name == "dev" and var("dates", none) is none
@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 
-{# The last business date whose knowledge is used, as ISO text; none when everything is. #}
+{# The as-of date as ISO text; none without a cut-off. #}
 {% macro as_of() -%}
     {%- set given = var("as_of", none) -%}
     {%- if execute and given is none and is_of_developer() -%}

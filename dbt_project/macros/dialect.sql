@@ -1,4 +1,4 @@
-{# Where the warehouses' dialects differ; models say what they mean and never ask which it is. #}
+{# Expressions that differ between Postgres and Snowflake; models do not depend on the dialect. #}
 
 {# The UTC business date of an instant. #}
 {% macro utc_date(instant) -%}

@@ -7,8 +7,8 @@
 #}
 
 {#
-    Dates that matured since the last build, and those whose own labels, or the labels of the dates
-    that their delays are estimated from, moved. With `before`, the dates of so many days before too.
+    Dates that matured since the last build, and dates whose labels changed or whose delays are
+    estimated from dates with changed labels. With `before`, also this many days before each date.
 #}
 {% macro back_tested(column, before=0) -%}
     {%- set maturity_days = var("maturity_days") | int -%}

@@ -38,7 +38,7 @@
 
 {#
     dbt run-operation restore --args '{layer: core}'
-    Put the slices of a layer in production_audit back to what readers see.
+    Replace the slices of a layer in production_audit by those of production.
 #}
 {% macro restore(layer) %}
     {%- set statements = ["begin"] -%}
@@ -87,9 +87,8 @@
 
 
 {#
-    Statements that copy a table into production, beside the one of its name there: checks, comments
-    and, once the rows are there, keys, indexes, statistics and what readers may. They keep the old
-    one meanwhile.
+    Statements that copy a table into production under a temporary name, with checks, comments and,
+    after the rows, keys, indexes, statistics and grants. Readers use the old table meanwhile.
 #}
 {% macro copy_beside(node, source) %}
     {%- set name = beside(node) -%}
@@ -113,7 +112,7 @@
 {% endmacro %}
 
 
-{# Statements that put what `copy_beside` made in its place. #}
+{# Statements that replace the table by the copy of `copy_beside`. #}
 {% macro swap_in(node) %}
     {{ return([
         "drop table if exists production." ~ adapter.quote(node.alias),
@@ -135,7 +134,7 @@
 {% endmacro %}
 
 
-{# Statements that make the slice of `target` that a build wrote equal to that of `source`. #}
+{# Statements that replace the slice of `target` that a build wrote by that of `source`. #}
 {% macro move_slice(node, source, target) %}
     {%- if node.config.incremental_strategy == "replace_where" -%}
         {{ return(replace_slice(node, source, target)) }}
@@ -147,7 +146,7 @@
 {% endmacro %}
 
 
-{# Of a mart by dbt's own delete+insert: its keys since the newest that `target` has. #}
+{# For a mart with dbt's delete+insert: its keys since the newest row of `target`. #}
 {% macro replace_recent(node, source, target) %}
     {%- set columns = node.columns.keys() | join(", ") -%}
     {%- set key = node.config.unique_key -%}

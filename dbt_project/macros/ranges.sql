@@ -1,6 +1,6 @@
-{# Ranges of dates, lists of [first, last] in ISO text, inclusive; slices are made of them. #}
+{# Ranges of dates: lists of [first, last] in ISO text, inclusive. Slices consist of ranges. #}
 
-{# Each range longer by some days at either end, and those that meet joined into one. #}
+{# The ranges extended by some days at either end; ranges that meet are joined. #}
 {% macro widened(ranges, before=0, after=0) -%}
     {%- set joined = [] -%}
     {%- for days in ranges | sort if days[0] <= days[1] -%}
@@ -30,7 +30,7 @@
                 shifted(days[1], 6 - last.weekday()),
             ]) -%}
         {%- else -%}
-            {#- Four days after its 28th a month is over, whatever its length. -#}
+            {#- Four days after its 28th day, every month is over. -#}
             {%- set after = shifted(last.replace(day=28).isoformat(), 4) -%}
             {%- set over = modules.datetime.date.fromisoformat(after).day -%}
             {%- do whole.append([
@@ -49,7 +49,7 @@
 {%- endmacro %}
 
 
-{# What of the ranges lies at or before a date. #}
+{# The part of the ranges up to a date. #}
 {% macro clipped(ranges, last) -%}
     {%- set kept = [] -%}
     {%- for days in ranges if days[0] <= last -%}

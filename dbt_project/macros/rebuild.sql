@@ -1,4 +1,4 @@
-{# What warehouse/full_refresh.py asks for; Postgres only. #}
+{# The operations of warehouse/full_refresh.py; Postgres only. #}
 
 {# dbt run-operation clear_audit: drop every mart that waits for its gate. #}
 {% macro clear_audit() %}
@@ -12,13 +12,13 @@
 {% endmacro %}
 
 
-{# dbt run-operation publish_rebuilt: all marts as they were audited, in one transaction. #}
+{# dbt run-operation publish_rebuilt: publish all audited marts in one transaction. #}
 {% macro publish_rebuilt() %}
     {%- do run_query(postgres__published(marts(), whole=true) | join(";\n")) -%}
 {% endmacro %}
 
 
-{# dbt run-operation restore_rebuilt: what was audited becomes what readers see, of any version. #}
+{# dbt run-operation restore_rebuilt: replace all audited marts by those of production. #}
 {% macro restore_rebuilt() %}
     {%- set statements = ["begin"] -%}
     {%- for node in marts() -%}

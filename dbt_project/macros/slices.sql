@@ -1,16 +1,16 @@
 {#
-    Which rows of a mart a build writes: a model says so by one of these conditions, under
-    `incremental_predicates` and where it cuts what it reads. docs/dbt.md describes the five kinds.
-    A window is the business dates of one source system, and so is what these conditions allow: what
-    another source brings waits for its own gate.
+    Conditions that select the rows of a mart which a build writes. A model has one of them under
+    `incremental_predicates`, and filters its inputs by the same one. docs/dbt.md describes the five
+    kinds. A window is business dates of one source system, so the conditions select rows of this
+    source only.
 
     Variables, set by warehouse/transform.py; without `dates` everything is built:
         source      source system of the window
         dates       list of [first, last], inclusive
-        known_from  first business date whose knowledge is new
-        as_of       last business date whose knowledge is used
+        known_from  first business date whose labels are new since the last build
+        as_of       last business date whose labels and deliveries are used
 
-    Dates are written as literals: with a subquery in their place the whole fact would be read.
+    Dates are literals, because with a subquery Postgres would read the whole fact.
 #}
 
 {# The rows of the window's source. #}
@@ -31,10 +31,11 @@
 
 {#
     The business dates of the window, and those whose labels became known since the last build.
-    after   so many days after each of them are written too
-    since   so are the dates since the last build, from so many days before it
-    until   but none younger than so many days on the as-of date
-    before  for a model that reads more than it writes: so many days before each date
+    Arguments, in days:
+        after   also this many days after each date
+        since   also the dates from this many days before the last build on
+        until   only dates that are at least this old on the as-of date
+        before  also this many days before each date, for a model that reads more than it writes
 #}
 {% macro reported(column, after=0, since=none, until=none, before=0) -%}
     {%- set ranges = reported_ranges(after, since, until) -%}
@@ -85,7 +86,7 @@
 {%- endmacro %}
 
 
-{# So many days, of which the last is the as-of date, or `until` days before it. #}
+{# The last `days` dates up to the as-of date, or up to `until` days before it. #}
 {% macro in_last_days(column, days, until=0) -%}
     {%- if as_of() is none or not execute -%}
         false
@@ -122,7 +123,7 @@
     {%- endif -%}
     {%- set labels = ref("fct_fraud_labels") -%}
     {%- if not execute -%}
-        {#- dbt has learnt here what a model depends on. -#}
+        {#- While dbt parses, the ref above records the dependency. -#}
         {{ return([]) }}
     {%- endif -%}
     {%- set ranges = var("dates") | list -%}
@@ -161,7 +162,7 @@
 {%- endmacro %}
 
 
-{# The rows just built, for a test: a condition of these by its name, or one in SQL. #}
+{# The rows of the build, for a test: the name of a condition of this file, or SQL. #}
 {% macro slice_condition(slice, column) -%}
     {%- if slice == "in_window" -%}
         {{ in_window(column) }}

@@ -29,10 +29,10 @@ def _home(settings: Settings) -> Path:
 
 def connections(settings: Settings) -> dict[str, str]:
     """Return the connections that DAGs use, as Airflow reads them from its environment."""
-    found: dict[str, dict[str, Any]] = {}
+    connections: dict[str, dict[str, Any]] = {}
     for role in ROLES:
         access, secret = settings.s3.keys(role)
-        found[f"s3_{role}"] = {
+        connections[f"s3_{role}"] = {
             "conn_type": "aws",
             "login": access,
             "password": secret.get_secret_value(),
@@ -44,7 +44,7 @@ def connections(settings: Settings) -> dict[str, str]:
         }
     warehouse = settings.warehouse
     for database_role in _WAREHOUSE_ROLES:
-        found[f"warehouse_{database_role}"] = {
+        connections[f"warehouse_{database_role}"] = {
             "conn_type": "postgres",
             "host": warehouse.host,
             "port": warehouse.port,
@@ -52,7 +52,9 @@ def connections(settings: Settings) -> dict[str, str]:
             "login": warehouse.user(database_role),
             "password": warehouse.password(database_role).get_secret_value(),
         }
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in found.items()}
+    return {
+        f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()
+    }
 
 
 def _options(settings: Settings) -> dict[str, str]:

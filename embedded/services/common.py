@@ -37,14 +37,14 @@ _QUIET = {
 
 def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a service: that of the caller without variables that affect it."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
     mac = {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES", "no_proxy": "*"}
     bin_dir = str(Path(python()).parent)
     return {
-        **kept,
+        **inherited,
         **_QUIET,
         **(mac if sys.platform == "darwin" else {}),
-        "PATH": f"{bin_dir}:{kept.get('PATH', os.defpath)}",
+        "PATH": f"{bin_dir}:{inherited.get('PATH', os.defpath)}",
         "PYTHONPATH": str(REPO),
         "TOLLGATE_STATE_DIR": str(settings.state_dir),
         "TOLLGATE_PORT_BASE": str(settings.port_base),

@@ -60,7 +60,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
 
 
-def heals(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether an error is transient: a service was unavailable, the data is not wrong."""
     links = list(_chain(error))
     if any(isinstance(link, GateFailed) or _NEVER.search(str(link)) for link in links):
@@ -83,7 +83,7 @@ def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
         except (AirflowFailException, AirflowSkipException):
             raise
         except Exception as error:
-            if heals(error):
+            if is_transient(error):
                 raise
             raise AirflowFailException(str(error) or type(error).__name__) from error
 
@@ -98,7 +98,7 @@ def sentence(context: Context) -> str:
     return f"{instance.dag_id}.{instance.task_id} failed on window {window}: {why}.{where}"
 
 
-def tell(context: Context) -> None:
+def report_failure(context: Context) -> None:
     """Log the failure message, and post it to Slack when a webhook is configured."""
     text = sentence(context)
     _log.error("%s", text)

@@ -19,11 +19,11 @@ from sources.registry import DEFAULT_SOURCE, names
 ASSET: Final = {name: Asset(name=name) for name in assets.ASSETS}
 
 
-def tell(context: Context) -> None:
+def on_failure(context: Context) -> None:
     """Log and post the failure message (see `failures`)."""
-    from tollgate_airflow.failures import tell as tell_failure
+    from tollgate_airflow.failures import report_failure
 
-    tell_failure(context)
+    report_failure(context)
 
 
 # Defaults of every task. `failures.guarded` turns errors that are not transient into
@@ -35,7 +35,7 @@ TASK_DEFAULTS: Final[dict[str, Any]] = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=2),
     "execution_timeout": timedelta(hours=2),
-    "on_failure_callback": tell,
+    "on_failure_callback": on_failure,
 }
 
 DAG_OPTIONS: Final[dict[str, Any]] = {

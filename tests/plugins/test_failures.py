@@ -98,10 +98,10 @@ def closed_gate() -> Exception:
     [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away, deadlock_in_dbt],
 )
 def test_unavailable_services_are_retried(make: Any) -> None:
-    from tollgate_airflow.failures import guarded, heals
+    from tollgate_airflow.failures import guarded, is_transient
 
     error = make()
-    assert heals(error)
+    assert is_transient(error)
 
     def work() -> None:
         raise error
@@ -116,10 +116,10 @@ def test_unavailable_services_are_retried(make: Any) -> None:
 def test_other_errors_are_not_retried(make: Any) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    from tollgate_airflow.failures import guarded, heals
+    from tollgate_airflow.failures import guarded, is_transient
 
     error = make()
-    assert not heals(error)
+    assert not is_transient(error)
 
     def work() -> None:
         raise error

@@ -69,7 +69,7 @@ def test_a_child_process_counts_after_it_was_waited_for() -> None:
     assert 200 <= peak <= 300
 
 
-@pytest.mark.skipif(not _LINUX, reason="other systems do not tell")
+@pytest.mark.skipif(not _LINUX, reason="other systems do not report it")
 def test_bytes_are_those_of_files(tmp_path: Any) -> None:
     read, written = _result_of(f"""
         import json

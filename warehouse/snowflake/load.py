@@ -122,14 +122,14 @@ def _take(session: Session, table: Table, run: str, staged: LoadResult) -> None:
         if any(sequences.get(str(day), -1) < sequence for day in days):
             raise LoadError(f"{table.name} was not staged by run {staged.run_id}: stage it.")
         return
-    taken = [day for day in days if sequences.get(str(day), -1) <= sequence]
-    if not taken:
+    due = [day for day in days if sequences.get(str(day), -1) <= sequence]
+    if not due:
         return
-    which = rows_on(table, taken)
-    names = ", ".join(f"'{day}'" for day in taken)
+    which = rows_on(table, due)
+    names = ", ".join(f"'{day}'" for day in due)
     origins = ", ".join(
         f"('{table.name}', '{day}', '{run}', {snapshot}, {sequence}, current_timestamp())"
-        for day in taken
+        for day in due
     )
     session.run(f"delete from {table.name} where {which}")  # noqa: S608 - our own names, as below
     session.run(f"{_into(table)} from {shadow} where {which}")

@@ -1,4 +1,4 @@
-{# The versions of a party fill all of time: the first one's start to the last one's end, no gap. #}
+{# The versions of a party have no gap and no overlap, from the first instant to the last. #}
 {% test follow_each_other(model, key) %}
 with versions as (
     select

@@ -1,10 +1,10 @@
 {#
-    Both sides hold the same measures in every group of `along`, within the slice just built.
+    Both sides have the same measures in every group of `along`, within the slice of the build.
     measures: list of {here: expression on the model, there: expression on `to`}.
-    here_along: the model's own names for `along`, where they differ.
-    slice: which rows were just built, by the name of a condition on the first of `along`, or in SQL;
-    here_slice: those of the model, where they differ.
-    since: in place of a slice, the column of whose last day rows are compared.
+    here_along: the model's names for `along`, where they differ.
+    slice: the rows of the build, by the name of a condition on the first of `along`, or in SQL;
+    here_slice: the same for the model, where it differs.
+    since: instead of a slice, a column; the rows of its last day are compared.
     only: which rows of `to` the model takes; here_only: which rows of the model are meant.
     known: of payments, those alone that are known as of the date.
 #}

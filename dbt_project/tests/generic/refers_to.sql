@@ -1,4 +1,4 @@
-{# Every row just built finds its row in `to`, by all of `columns`. #}
+{# Every row of the build has a row in `to` with the same `columns`. #}
 {% test refers_to(model, to, columns, to_columns, slice_column="event_date") %}
 select from_model.*
 from {{ model }} as from_model

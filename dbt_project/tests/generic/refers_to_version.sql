@@ -1,4 +1,4 @@
-{# Every row just built that has a party finds the version in force when it happened, only that. #}
+{# Every row of the build with a party refers to the one version that was in force at its time. #}
 {% test refers_to_version(model, to, key, version) %}
 select from_model.*
 from {{ model }} as from_model

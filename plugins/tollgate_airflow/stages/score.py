@@ -34,8 +34,8 @@ def write(context: Any) -> dict[str, Any]:
             window=run.window,
             run_id=run.run_id,
         )
-    except NoChampion as nobody:
-        raise AirflowSkipException(str(nobody)) from nobody
+    except NoChampion as error:
+        raise AirflowSkipException(str(error)) from error
     return stage_scores(connections.warehouse("loader"), scored, table, drift).to_dict()
 
 

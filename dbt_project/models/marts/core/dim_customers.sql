@@ -46,7 +46,7 @@ final as (
         customers.first_event_at,
         customers.last_event_at
     from versions
-    -- Drops customers that left STAGING; payments of theirs are counted by
+    -- Drops customers that left STAGING; their payments are counted by
     -- fct_transactions_refers_to_dim_customers
     inner join customers
         on

@@ -53,8 +53,8 @@ counted as (
     group by event_date, source_system, currency
     {% if is_incremental() %}
         union all
-        -- Dates that mature while nothing touches them keep their counts: only
-        -- what is expected of them moves.
+        -- Dates that mature without new labels keep their counts: only their
+        -- expected counts change.
         select
             event_date,
             source_system,

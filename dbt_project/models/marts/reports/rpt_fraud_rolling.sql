@@ -76,7 +76,7 @@ visits as (
     group by event_date, source_system, currency, customer_id
 ),
 
--- A customer leaves a window once no payment is left in it.
+-- A customer counts in a window that has a payment of theirs.
 stays as (
     select
         visits.event_date,

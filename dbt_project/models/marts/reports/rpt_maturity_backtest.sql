@@ -32,7 +32,7 @@ ages as (
     {{ ages(back_test_ages()) }}
 ),
 
--- The figures of the daily report when a date was so many days old.
+-- The figures of the daily report when a date was `age_days` old.
 known_at_age as (
     select
         daily.event_date,

@@ -179,7 +179,9 @@ QUARANTINE_GRAIN: Final = "refused row of a Raw object"
 QUARANTINE_NULLS: Final = ("event_id", "amount", "currency")
 FEATURE_GRAIN: Final = "payment, with the features known at its time"
 SCORE_GRAIN: Final = "payment and model version"
-LABEL_KEY: Final = (*EVENT_KEY, "label_source")
+LABELLED: Final = (*EVENT_KEY, "label_source")
+LABEL_KEY: Final = (*LABELLED, "known_at")
+"""A payment has a label of a source for each instant at which the source corrected it."""
 PARTY_INTERVAL: Final = ("first_event_at", "last_event_at")
 
 

@@ -26,6 +26,7 @@ class ValueClass(StrEnum):
     PLACE = "coordinate"
     TIME = "time"
     POSITION = "position"
+    LABEL = "label"
 
 
 CONTROL: Final = "[\x00-\x1f\x7f-\x9f]"
@@ -61,6 +62,10 @@ MONEY_DECIMALS: Final = 2
 """Digits of an amount that decimal(18,2) stores. Amounts are exact decimals: one with more decimals
 than these, or than the minor unit of its currency, is refused and not rounded."""
 
+FRAUD_WORDS: Final = ("true", "yes", "y")
+GENUINE_WORDS: Final = ("false", "no", "n")
+"""Spellings of a label beside the numbers one and zero, in any case. Other values are no label."""
+
 PLAUSIBLE_DATES: Final = (date(2000, 1, 1), date(2099, 12, 31))
 """First and last date of a payment, for a source that declares none: neither a clock that starts in
 1970 nor a date that stands for none, as 9999-12-31."""
@@ -75,7 +80,7 @@ VALUES: Final[Mapping[str, ValueClass]] = {
     **dict.fromkeys(
         (
             *("event_at_precision", "counterparty_type", "transaction_type", "channel"),
-            *("payment_method", "currency", "country", "is_fraud", "scenario"),
+            *("payment_method", "currency", "country", "scenario"),
         ),
         ValueClass.CODE,
     ),
@@ -83,6 +88,7 @@ VALUES: Final[Mapping[str, ValueClass]] = {
     "source_flags": ValueClass.LIST,
     "location_text": ValueClass.ADDRESS,
     "source_sequence": ValueClass.POSITION,
+    "is_fraud": ValueClass.LABEL,
     **dict.fromkeys(("event_at", "label_known_at"), ValueClass.TIME),
     **dict.fromkeys(
         ("transaction_lat", "transaction_lon", "home_lat", "home_lon"), ValueClass.PLACE

@@ -41,7 +41,7 @@ def run_batch(table: str, written: StageResult) -> Batch:
 
     rows = sum(balance.rows_out for balance in written.balances)
     frame = pd.DataFrame({"dates": [len(written.dates)], "rows_out": [rows]})
-    return Batch(table, frame, run_rules(bool(written.dates)), ("dates",), part="run")
+    return Batch(table, frame, () if written.dates else run_rules(), ("dates",), part="run")
 
 
 def quotable_key(table: Table) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ _BY_DAY: Final = ["event_date", "source_system"]
 
 _LINKS: Final = """
 with known as (
-    select source_system, event_id, event_date, bool_or(is_fraud) as is_fraud,
+    select source_system, event_id, event_date, max_by(is_fraud, known_at) as is_fraud,
         min(known_at) as known_at
     from {labels} group by source_system, event_id, event_date
 )

@@ -15,6 +15,7 @@ from expectations.delivery_history import day_of, profile_batch, read_earlier, s
 from expectations.run import evaluate
 from expectations.suites import raw
 from sources.registry import find
+from sources.sent_again import not_sent_again
 from sources.store import explained
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def gate_raw(
         "schema_version",
         "schema_version_declared",
     ]
-    about = [_about(m, window, now or datetime.now(UTC)) for m in manifests]
+    about = [
+        _about(m, window, now or datetime.now(UTC))
+        | {"not_sent_again": not_sent_again(s3, bucket, m)}
+        for m in manifests
+    ]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
         ("objects", objects, columns, raw.object_rules(_is_closed(window)), ("name",)),
@@ -155,7 +160,7 @@ def _declared_version(manifest: "Manifest", item: "RawObject") -> int:
 
 _ABOUT: Final = [
     *("source", "yes", "source_known", "window", "window_asked"),
-    *("landed_after_window", "landed_before_now", "landed_fresh", "not_taken"),
+    *("landed_after_window", "landed_before_now", "landed_fresh", "not_taken", "not_sent_again"),
 ]
 
 

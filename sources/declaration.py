@@ -19,6 +19,10 @@ FileFormat = Literal["parquet", "csv", "jsonl", "json"]
 """As files end: a Parquet file, comma-separated text, JSON a line, one JSON array."""
 
 
+LABEL_TYPES: Final[tuple[DeclaredType, ...]] = ("long", "double", "boolean", "string")
+"""Types in which a label may arrive (`contracts.values.FRAUD_WORDS`)."""
+
+
 @dataclass(frozen=True)
 class FileColumn:
     """A column of the source's files and the physical types it may arrive in.

@@ -7,7 +7,7 @@ known seven days after its payment.
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import WEEK_SECONDS, FileColumn, FixedDelay, Source, Version
+from sources.declaration import LABEL_TYPES, WEEK_SECONDS, FileColumn, FixedDelay, Source, Version
 from sources.ranges import Ranges
 from sources.rules import Coded, Constant, Instant, Precision, Take, TimePattern
 
@@ -18,7 +18,7 @@ _LAYOUT: Final = (
     FileColumn("CUSTOMER_ID", ("long", "string")),
     FileColumn("TERMINAL_ID", ("long", "string")),
     FileColumn("TX_AMOUNT", ("double", "string")),
-    FileColumn("TX_FRAUD", ("long", "string")),
+    FileColumn("TX_FRAUD", LABEL_TYPES),
     FileColumn("TX_FRAUD_SCENARIO", ("long", "string")),
 )
 # Chapter 3, section 2.6: an amount over 220, a terminal, or a customer's card compromised.

@@ -66,7 +66,11 @@ class Manifest:
     @property
     def key(self) -> str:
         """Return the key of the manifest in Raw."""
-        return f"{manifest_prefix(Window.parse(self.window))}{self.sequence:04d}.json"
+        return self.key_of(self.sequence)
+
+    def key_of(self, sequence: int) -> str:
+        """Return the key of a manifest of the same window."""
+        return f"{manifest_prefix(Window.parse(self.window))}{sequence:04d}.json"
 
     @property
     def rows(self) -> int:

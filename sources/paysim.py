@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import WEEK_SECONDS, FileColumn, FixedDelay, Source, Version
+from sources.declaration import LABEL_TYPES, WEEK_SECONDS, FileColumn, FixedDelay, Source, Version
 from sources.ranges import Ranges
 from sources.rules import (
     ByAffix,
@@ -44,7 +44,8 @@ def _layout(action: str, *others: str) -> tuple[FileColumn, ...]:
         FileColumn("nameOrig"),
         FileColumn("nameDest"),
         *(FileColumn(name, ("double", "string")) for name in balances),
-        *(FileColumn(name, ("long", "string")) for name in ("isFraud", *flags)),
+        FileColumn("isFraud", LABEL_TYPES),
+        *(FileColumn(name, ("long", "string")) for name in flags),
     )
 
 

@@ -7,7 +7,7 @@ generator and differ by seven years in the Kaggle edition, so the transaction da
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import WEEK_SECONDS, FileColumn, LabelDelay, Source, Version
+from sources.declaration import LABEL_TYPES, WEEK_SECONDS, FileColumn, LabelDelay, Source, Version
 from sources.ranges import Ranges
 from sources.rules import (
     SPREADSHEET_TIME,
@@ -54,7 +54,7 @@ def _layout(*texts: str) -> tuple[FileColumn, ...]:
         FileColumn("cc_num", ("string", "long")),
         FileColumn("zip", ("string", "long")),
         FileColumn("amt", ("double", "string")),
-        FileColumn("is_fraud", ("long", "string")),
+        FileColumn("is_fraud", LABEL_TYPES),
         FileColumn("city_pop", ("long", "string")),
         FileColumn("unix_time", ("long", "string")),
     )

@@ -86,5 +86,13 @@ def manifest_rules() -> tuple[Rule, ...]:
             "not_taken",
             WARNING,
         ),
+        Rule(
+            "ExpectColumnValuesToBeNull",
+            "none",
+            "every payment sent again",
+            "a payment that a corrected delivery lacks may be one that its source took back",
+            "not_sent_again",
+            WARNING,
+        ),
         not_empty(),
     )

@@ -22,7 +22,6 @@ from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
-from spark.transforms.labels import truth_labels
 from spark.transforms.parties import customers, merchants
 from spark.transforms.pseudonymise import pads, pseudonymise
 from spark.transforms.validate import validate
@@ -31,7 +30,9 @@ FLOWS: Final = {ACCEPTED: "out", QUARANTINED: "quarantined", DUPLICATE: "duplica
 """The flow of a balance that counts the rows of a verdict."""
 _REPEAT_DAYS: Final = 31
 """Repeats are detected within this many days of a batch, so that the cost is bounded."""
-_KNOWN: Final = ("source_system", "event_id", "content_hash", "raw_object", "raw_position")
+_KNOWN: Final = (
+    *("source_system", "event_id", "content_hash", "raw_object", "raw_position", "ingested_at"),
+)
 _PAYMENT: Final = ("source_system", "event_id")
 _FEW: Final = 50_000
 """Up to this many repeated payments are joined by broadcast."""
@@ -72,7 +73,7 @@ def on_disk(frame: DataFrame) -> Iterator[DataFrame]:
 def with_verdicts(
     spark: SparkSession, batch: DataFrame, version: str | int, own: Sequence[str] = ()
 ) -> DataFrame:
-    """Return the batch with a verdict for each row, given the transactions at `version`.
+    """Return the batch with the columns of `deduplicate`, given the transactions at `version`.
 
     `own` are the Raw objects that are completely in the batch: known payments of these objects are
     ignored. Only payments that occur more than once, in the batch or in the batch and the table,
@@ -97,7 +98,7 @@ def with_verdicts(
         )
         once = batch.join(few, on=list(_PAYMENT), how="left_anti")
     verdict = F.when(F.size("reasons") == 0, ACCEPTED).otherwise(QUARANTINED)
-    once = once.withColumn("verdict", verdict)
+    once = once.withColumns({"verdict": verdict, "is_later": F.lit(False)})
     return once.unionByName(twice) if found else once
 
 
@@ -154,6 +155,7 @@ def write_batch(
     spark: SparkSession,
     source: Source,
     accepted: DataFrame,
+    labels: DataFrame,
     touched: Sequence[date],
     branch: str,
     *,
@@ -163,6 +165,7 @@ def write_batch(
 ) -> None:
     """Write each table's new content on the dates `touched` to the branch.
 
+    `labels` are those of the accepted payments, and corrections of others.
     `kept` returns the rows of a dated table that stay beside those of the batch. `refused` are the
     rows of the batch for the quarantine, on the dates `delivered`. None leaves it as it is.
     """
@@ -185,7 +188,7 @@ def write_batch(
     if touched:
         first = [
             lambda: dated("processed.transactions", accepted),
-            lambda: dated("processed.labels", truth_labels(accepted, source.labels)),
+            lambda: dated("processed.labels", labels),
         ]
         then = [
             lambda: party("processed.customers", customers),

@@ -129,7 +129,7 @@ def _judged(
     key = spark.createDataFrame([(bytearray(secrets.token_hex(32).encode()),)], "content binary")
     batch = pseudonymise(valid, pads(key))
     known = batch.select(
-        "source_system", "event_id", "content_hash", "raw_object", "raw_position"
+        "source_system", "event_id", "content_hash", "raw_object", "raw_position", "ingested_at"
     ).limit(0)
     judged = deduplicate(batch, known).persist()
     verdicts = {one["verdict"]: one["count"] for one in judged.groupBy("verdict").count().collect()}

@@ -13,13 +13,15 @@ from contracts.results import ConservationError
 from contracts.stage_results import ProcessResult
 from contracts.windows import Window
 from lake.branches import branch_name, open_branch, references
-from lake.frames import read
+from lake.dates import date_ranges
+from lake.frames import read, within
 from lake.tables import ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
-from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
+from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED
+from spark.transforms.labels import corrections, truth_labels
 from spark.transforms.quarantine import with_history
 
 
@@ -82,29 +84,48 @@ def _write(
     groups = counted(decided)
     _check_arrived(groups, manifests)
     is_foreign = ~F.col("raw_object").isin(objects)
-    accepted_dates = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
-    # A changed mapping may move payments to other dates.
-    dates_of = (
-        read(spark, "processed.transactions", branch).filter(~is_foreign).select("event_date")
-    )
-    touched = tuple(sorted(accepted_dates | {row[0] for row in dates_of.distinct().collect()}))
+    accepted = decided.filter(F.col("verdict") == ACCEPTED)
+    labels = truth_labels(accepted, source.labels)
+
+    def dates_of(rows: DataFrame) -> set[date]:
+        return {row[0] for row in rows.select("event_date").distinct().collect()}
+
+    # A changed mapping may move payments to other dates, or refuse them.
+    dates_before = dates_of(read(spark, "processed.transactions", branch).filter(~is_foreign))
 
     def kept(table: str) -> DataFrame:
-        return read(spark, table, branch).filter(is_foreign)
+        rows = read(spark, table, branch).filter(is_foreign)
+        if table != "processed.labels" or not dates_before:
+            return rows
+        # Another delivery may have corrected the label of a payment that is now refused.
+        columns = ["source_system", "event_id", "event_date"]
+        payments = kept("processed.transactions").select(columns)
+        return rows.join(payments.unionByName(accepted.select(columns)), columns, "left_semi")
+
+    dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
+    dates_touched |= dates_before
+    dates_touched |= dates_of(read(spark, "processed.labels", branch).filter(~is_foreign))
+    if repeated := {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}:
+        known = kept("processed.labels").filter(within("event_date", date_ranges(repeated)))
+        repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))
+        corrected = corrections(repeats, known.unionByName(labels), source.labels)
+        dates_touched |= dates_of(corrected)
+        labels = labels.unionByName(corrected)
+    touched = tuple(sorted(dates_touched))
 
     before = read(spark, "processed.quarantine", branch).filter(~is_foreign)
-    dates_before = {row[0] for row in before.select("delivered_date").distinct().collect()}
+    refused_before = {row[0] for row in before.select("delivered_date").distinct().collect()}
     dates = {landed.delivered_date for manifest in manifests for landed in manifest.objects}
-    delivered = tuple(sorted(dates | dates_before))
+    delivered = tuple(sorted(dates | refused_before))
     refused = None
-    if reasons(groups) or dates_before:
+    if reasons(groups) or refused_before:
         refused = with_history(decided.filter(F.col("verdict") == QUARANTINED), before)
         refused = refused.withColumn("window_key", F.lit(window.key))
-    accepted = decided.filter(F.col("verdict") == ACCEPTED)
     write_batch(
         spark,
         source,
         accepted,
+        labels,
         touched,
         branch,
         kept=kept,

@@ -23,6 +23,7 @@ from sources.registry import source as declared
 from spark.jobs.batch import FLOWS, balance_currency, on_disk, typed, with_verdicts, write_batch
 from spark.jobs.raw import read_raw
 from spark.transforms.deduplicate import ACCEPTED, QUARANTINED
+from spark.transforms.labels import truth_labels
 from spark.transforms.quarantine import HISTORY
 
 _PLACE: Final = ("raw_object", "raw_position")
@@ -142,6 +143,7 @@ def redrive(
             spark,
             retried.source,
             accepted,
+            truth_labels(accepted, retried.source.labels),
             touched,
             branch,
             kept=kept,

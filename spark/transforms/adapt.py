@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from contracts.values import NUMBER, VALUES, ValueClass
+from contracts.values import FRAUD_WORDS, GENUINE_WORDS, NUMBER, VALUES, ValueClass
 from sources.declaration import Source, Version
 from sources.rules import (
     MAPPED_COLUMNS,
@@ -37,6 +37,7 @@ _OTHER_TYPES = {
     "event_at": "timestamp",
     "label_known_at": "timestamp",
     "source_flags": "array<string>",
+    "is_fraud": "boolean",
 }
 """Types of the mapped columns that are not text."""
 _NUMBERS = frozenset({"double", "bigint"})
@@ -66,6 +67,21 @@ def number(value: Column) -> Column:
     return F.when(is_number, written.try_cast("double")).when(
         written.isNotNull(), F.lit(float("nan"))
     )
+
+
+def label(value: Column) -> Column:
+    """Return whether a label says fraud, null for a value that is neither spelling.
+
+    >>> values = ["1", "1.0", "TRUE", "yes", "0.00", "false", "2", "NaN", "maybe"]
+    >>> frame = spark.createDataFrame([(value,) for value in values], "value string")
+    >>> [row[0] for row in frame.select(label(F.col("value"))).collect()]
+    [True, True, True, True, False, False, None, None, None]
+    """
+    written = F.lower(value.cast("string"))
+    as_number = number(written)
+    is_fraud = written.isin(*FRAUD_WORDS) | (as_number == 1)
+    is_genuine = written.isin(*GENUINE_WORDS) | (as_number == 0)
+    return F.when(is_fraud, True).when(is_genuine, False)
 
 
 def finite(value: Column) -> Column:
@@ -240,9 +256,9 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
 
     `df` has the columns of the layout `version`, as text or in the types of the file, and
     raw_object, raw_position, ingested_at and is_readable. This step validates nothing: an
-    unreadable time is null, an unreadable coordinate NaN. `amount_flaw` is the reason why an amount
-    is null. A sequence number that is unreadable or
-    negative is replaced by the position of the row.
+    unreadable time or label is null, an unreadable coordinate NaN. `amount_flaw` is the reason why
+    an amount is null. A sequence number that is unreadable or negative is replaced by the position
+    of the row.
 
     >>> from sources.handbook import HANDBOOK
     >>> file = spark.sql(
@@ -280,6 +296,8 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
             column, _ = _money(rule, types)
         elif name in _PLACES:
             column = _place(rule, types)
+        elif name == "is_fraud":
+            column = label(value_of(rule, types))
         elif name == "source_sequence":
             count = value_of(rule, types).try_cast("bigint")
             column = F.when(count >= 0, count).otherwise(F.col("raw_position"))

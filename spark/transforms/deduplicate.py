@@ -11,7 +11,10 @@ QUARANTINED = "quarantined"
 
 
 def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
-    """Add `verdict` to the rows of a batch: accepted, duplicate or quarantined.
+    """Add `verdict` and `is_later` to the rows of a batch.
+
+    `verdict` is accepted, duplicate or quarantined; `is_later` whether a row arrived after the
+    first of its payment.
 
     Of the valid rows with the same (source_system, event_id), the first arrival is accepted: a row
     of `known` comes first, then rows are ordered by `ingested_at`, object and position. Another row
@@ -19,7 +22,7 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
     row of `known` with the object and position of a batch row is that row, so that processing a
     batch twice gives the same result.
 
-    `known` has source_system, event_id, content_hash, raw_object and raw_position.
+    `known` has source_system, event_id, content_hash, raw_object, raw_position and ingested_at.
 
     >>> batch = spark.createDataFrame(
     ...     [("e1", "same", 0), ("e1", "same", 1), ("e1", "other", 2)],
@@ -27,7 +30,7 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
     ... ).selectExpr("*", "'shop' source_system", "'day.csv' raw_object", "now() ingested_at")
     >>> none = F.array().cast("array<string>")
     >>> batch = batch.withColumns({"reasons": none, "rules": none})
-    >>> known = batch.drop("ingested_at", "reasons", "rules").limit(0)
+    >>> known = batch.drop("reasons", "rules").limit(0)
     >>> verdicts = deduplicate(batch, known)
     >>> [row.verdict for row in verdicts.sort("raw_position").collect()]
     ['accepted', 'duplicate', 'quarantined']
@@ -40,10 +43,12 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
     same_payment = Window.partitionBy("source_system", "event_id", "is_valid").orderBy(
         F.col("is_known").desc(), "ingested_at", "raw_object", "raw_position"
     )
-    first = F.first(F.struct("content_hash", "raw_object", "raw_position")).over(same_payment)
+    place = ("raw_object", "raw_position")
+    first = F.first(F.struct("content_hash", "ingested_at", *place)).over(same_payment)
     is_first = (F.col("first.raw_object") == F.col("raw_object")) & (
         F.col("first.raw_position") == F.col("raw_position")
     )
+    is_later = ~is_first & (F.col("ingested_at") >= F.col("first.ingested_at"))
     is_same = F.col("first.content_hash") == F.col("content_hash")
     verdict = (
         F.when(~F.col("is_valid"), QUARANTINED)
@@ -56,7 +61,7 @@ def deduplicate(batch: DataFrame, known: DataFrame) -> DataFrame:
     is_conflict = F.col("is_valid") & (F.col("verdict") == QUARANTINED)
     return (
         both.withColumn("first", first)
-        .withColumn("verdict", verdict)
+        .withColumns({"verdict": verdict, "is_later": is_later})
         .withColumns(
             {
                 name: F.when(is_conflict, F.array(F.lit(one))).otherwise(F.col(name))

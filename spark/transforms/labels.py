@@ -3,6 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from contracts.lake_tables import LABEL, LABELLED
 from sources.declaration import FixedDelay, LabelDelay, Labels, StatedTime
 
 
@@ -33,7 +34,7 @@ def _spread(source_system: Column, event_id: Column, delay: LabelDelay) -> Colum
 
 
 def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
-    """Return one label for each payment whose source states 0 or 1; other values are no label.
+    """Return one label for each payment whose source states one.
 
     A label without the time that its source should state is dropped, because a model could not know
     when it became known. A label is never known before its payment.
@@ -41,12 +42,56 @@ def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
     >>> from sources.handbook import HANDBOOK
     >>> payment = spark.sql(
     ...     "SELECT 'e1' event_id, 'handbook' source_system, date '2018-04-01' event_date,"
-    ...     " timestamp '2018-04-01' event_at, '1' is_fraud, '' scenario, 'day' raw_object"
+    ...     " timestamp '2018-04-01' event_at, true is_fraud, '' scenario, 'day' raw_object"
     ... )
     >>> truth_labels(payment, HANDBOOK.labels).selectExpr("is_fraud", "string(known_at)").first()[:]
     (True, '2018-04-08 00:00:00')
     """
-    is_stated = F.col("is_fraud").cast("string").isin("0", "1")
+    return _stated(transactions, labels).select(*LABEL)
+
+
+def corrections(repeats: DataFrame, known: DataFrame, labels: Labels | None) -> DataFrame:
+    """Return the labels that repeats of payments state otherwise than the labels known so far.
+
+    `repeats` are rows that arrived after their payment, `known` are labels. Of the repeats of a
+    payment the last one counts. A correction becomes known when its source states, if that is after
+    the label that it replaces, and otherwise when its delivery lands.
+
+    >>> from sources.handbook import HANDBOOK
+    >>> repeat = spark.sql(
+    ...     "SELECT 'e1' event_id, 'handbook' source_system, date '2018-04-01' event_date,"
+    ...     " timestamp '2018-04-01' event_at, false is_fraud, '' scenario, 'again' raw_object,"
+    ...     " 0L raw_position, timestamp '2018-05-02' ingested_at"
+    ... )
+    >>> known = truth_labels(repeat.withColumn("is_fraud", F.lit(True)), HANDBOOK.labels)
+    >>> corrected = corrections(repeat, known, HANDBOOK.labels)
+    >>> corrected.selectExpr("is_fraud", "string(known_at)").first()[:]
+    (False, '2018-05-02 00:00:00')
+    """
+    arrival = F.struct("ingested_at", "raw_object", "raw_position")
+    now = F.struct(*(name for name in LABEL if name not in LABELLED), "ingested_at")
+    last = _stated(repeats, labels).groupBy(*LABELLED).agg(F.max_by(now, arrival).alias("now"))
+    before = known.groupBy(*LABELLED).agg(
+        F.max_by(F.struct("is_fraud", "scenario", "known_at"), "known_at").alias("before")
+    )
+    is_changed = ~F.col("now.is_fraud").eqNullSafe(F.col("before.is_fraud")) | ~F.col(
+        "now.scenario"
+    ).eqNullSafe(F.col("before.scenario"))
+    stated, replaced = F.col("now.known_at"), F.col("before.known_at")
+    # Two labels of a payment that were known at the same instant could not be told apart.
+    after = F.timestamp_micros(F.unix_micros(replaced) + 1)
+    known_at = F.greatest(stated, F.col("now.ingested_at"), after)
+    if isinstance(labels, StatedTime):
+        known_at = F.when(F.coalesce(stated > replaced, F.lit(True)), stated).otherwise(known_at)
+    changed = last.join(before, list(LABELLED), "left").filter(is_changed)
+    return changed.select(*LABELLED, "now.*", known_at.alias("corrected_at")).select(
+        *(F.col("corrected_at").alias(n) if n == "known_at" else F.col(n) for n in LABEL)
+    )
+
+
+def _stated(transactions: DataFrame, labels: Labels | None) -> DataFrame:
+    """Return the payments with a label, with its source and when it became known."""
+    is_stated = F.col("is_fraud").isNotNull()
     if isinstance(labels, StatedTime):
         is_stated = is_stated & F.col("label_known_at").isNotNull()
         known_at = F.greatest("label_known_at", "event_at")
@@ -55,13 +100,6 @@ def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
     else:
         seconds = delay_seconds(F.col("source_system"), F.col("event_id"), labels)
         known_at = F.timestamp_micros(F.unix_micros("event_at") + seconds * 1_000_000)
-    return transactions.filter(is_stated).select(
-        "event_id",
-        "source_system",
-        "event_date",
-        (F.col("is_fraud").cast("string") == "1").alias("is_fraud"),
-        "scenario",
-        F.lit("truth").alias("label_source"),
-        known_at.alias("known_at"),
-        "raw_object",
+    return transactions.filter(is_stated).withColumns(
+        {"label_source": F.lit("truth"), "known_at": known_at}
     )

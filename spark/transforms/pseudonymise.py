@@ -8,6 +8,8 @@ a literal would appear in plans and logs.
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from sources.rules import LABEL_COLUMNS
+
 _DIGITS = "0123456789abcdef"
 _BLOCK_BYTES = 64
 _TOKEN_DIGITS = 32
@@ -73,8 +75,9 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
     """Replace identifiers by tokens and add `content_hash` over the mapped row.
 
     The content hash is keyed too, because an unkeyed hash of a home address could be guessed. It
-    excludes position and layout of the delivery, so that a repeat has the same hash. The token of a
-    counterparty that is a customer is its token as a payer.
+    excludes position and layout of the delivery, so that a repeat has the same hash, and the label,
+    which the source may correct. The token of a counterparty that is a customer is its token as a
+    payer.
 
     >>> key_file = spark.createDataFrame([(bytearray(b"0a" * 32),)], "content binary")
     >>> payment = spark.sql(
@@ -94,6 +97,7 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         "ingested_at",
         "reasons",
         "rules",
+        *LABEL_COLUMNS,
     )
     content = F.to_json(F.struct(*(name for name in df.columns if name not in not_content)))
     keyed = df.crossJoin(F.broadcast(key_pads))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from contracts.results import GateResult
@@ -13,13 +14,14 @@ from contracts.settings import Settings
 from contracts.windows import Window
 from expectations.gates import gate_raw
 from sources import registry
-from sources.discover import deliveries
+from sources.discover import Delivery, deliveries
 from sources.land import land
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.store import s3_client
 
 pytestmark = pytest.mark.stack
 WINDOW = Window.parse("sparkov@2024-07-01--2024-07-03")
+SAMPLE = Path(__file__).parents[2] / "data" / "sparkov" / "transactions"
 DAY = Window.parse("sparkov@2024-06-29")
 Change = Callable[[Manifest], Manifest]
 
@@ -154,6 +156,39 @@ def test_a_file_that_was_not_taken_is_named_and_closes_no_gate(
     (named,) = [check for check in result.checks if "not_taken" in check.name]
     assert (named.passed, named.severity) == (False, "warning")
     assert "a.zip is an archive; b\\x00 is a folder" in str(named.observed)
+
+
+@pytest.mark.parametrize(("kind", "day"), [("parquet", "2023-05-01"), ("csv", "2023-05-02")])
+def test_a_payment_that_is_not_sent_again_is_named_and_closes_no_gate(
+    store: Store, tmp_path: Path, kind: str, day: str
+) -> None:
+    window = Window.of("sparkov", day)
+    path = tmp_path / f"{window.span}.{kind}"
+    frame = pd.read_parquet(SAMPLE / "2024-05-01.parquet")
+    frame["trans_date"] = window.span
+
+    def delivered(rows: pd.DataFrame) -> Manifest:
+        if kind == "csv":
+            rows.to_csv(path, index=False)
+        else:
+            rows.to_parquet(path, index=False)
+        land(window, store.client, store.bucket, [Delivery(path)], run_id="land_test")
+        return find_latest(store.client, store.bucket, window)
+
+    first = delivered(frame)
+    delivered(frame.drop(index=[4]).assign(is_fraud=1))
+    result = store.gate(delivered(frame.drop(index=[4, 7])), window)
+
+    assert result.passed
+    (check,) = [check for check in result.checks if "not_sent_again" in check.name]
+    assert (check.passed, check.severity) == (False, "warning")
+    key = first.objects[0].key
+    assert (
+        "2 of the payments of earlier deliveries are not sent again, and stay in Processed:"
+        f" row 4 of {key}, row 7 of {key}" in str(check.observed)
+    )
+    whole = store.gate(delivered(frame.iloc[::-1]), window)
+    assert all(check.passed for check in whole.checks if "not_sent_again" in check.name)
 
 
 @pytest.mark.parametrize(("rows", "closes"), [(5, False), (90, True)])

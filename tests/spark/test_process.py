@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -281,3 +281,38 @@ def test_a_quarantine_of_an_earlier_version_is_partitioned_before_a_run(
     assert written(line, "processed.quarantine", result) == 6
     (partitions,) = line.spark.sql(f"SELECT count(*) FROM {name}.partitions").collect()
     assert partitions[0] > 1
+
+
+def test_a_corrected_delivery_brings_labels_and_changes_no_payment(
+    line: "Line", story: Story
+) -> None:
+    """Slow: two runs of the job."""
+    labels = {row["event_id"]: row for row in line.rows("processed.labels")}
+    payments = line.rows("processed.transactions")
+    corrected = line.land(
+        "2019-01-06",
+        [
+            {**row, "amt": 9.0} if row["trans_num"] == "late" else {**row, "is_fraud": 1}
+            for row in DAY_B
+        ],
+    )
+
+    result = line.process(corrected, "corrected")
+
+    (balance,) = result.balances
+    assert (balance.rows_out, balance.rows_duplicate, balance.rows_quarantined) == (0, 2, 2)
+    assert result.reasons == {"conflicting_duplicate": 2}
+    assert result.dates == (date(2019, 1, 6),), "the other label is the same as before"
+    published(line, result)
+    assert line.rows("processed.transactions") == payments
+    now = line.rows("processed.labels", "event_id,known_at")
+    assert len(now) == len(labels) + 1
+    before, after = (row for row in now if row["event_id"] == "b1")
+    assert before == labels["b1"]
+    (delivery,) = corrected.objects
+    assert (after["is_fraud"], after["raw_object"]) == (True, delivery.key)
+    assert after["known_at"].astimezone(UTC) == delivery.landed_at > before["known_at"]
+
+    stored = content(line)
+    published(line, line.process(corrected, "corrected again"))
+    assert content(line) == stored

@@ -12,7 +12,7 @@ import spark.transforms
 from contracts.columns import COLUMNS
 from contracts.reasons import RejectReason
 from contracts.tables import TABLES
-from sources.declaration import FixedDelay
+from sources.declaration import FixedDelay, StatedTime
 from sources.manifest import RawObject
 from sources.rules import Joined
 from sources.sparkov import SPARKOV
@@ -74,7 +74,7 @@ def test_golden_row_of_the_adapter(spark: "SparkSession", row: dict[str, Any]) -
         "transaction_lon": -80.578092,
         "home_lat": 25.6574,
         "home_lon": -80.3627,
-        "is_fraud": "0",
+        "is_fraud": False,
         "raw_object": "sparkov/transactions/d/o.parquet",
         "raw_position": 0,
         "ingested_at": LANDED,
@@ -270,6 +270,90 @@ def test_labels_follow_the_declared_delay_and_a_third_value_is_none(
     assert 0.05 < late / len(known) < 0.15
 
 
+def test_a_label_is_read_in_its_usual_spellings_and_types(spark: "SparkSession") -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.adapt import label
+
+    spellings = {
+        True: ["'1'", "'1.0'", "'TRUE'", "'yes'", "'Y'", "true", "1D", "1.00BD", "1L"],
+        False: ["'0'", "'0.00'", "'False'", "'no'", "'n'", "false", "-0D", "0.00BD", "0L"],
+        None: ["'2'", "'t'", "'fraud'", "''", "null", "double('NaN')", "0.5D", "2L"],
+    }
+    for is_fraud, values in spellings.items():
+        read = spark.range(1).select(*(label(F.expr(value)) for value in values)).first()
+        assert dict(zip(values, read, strict=True)) == dict.fromkeys(values, is_fraud)
+
+
+def test_a_correction_is_known_after_what_it_replaces(spark: "SparkSession") -> None:
+    """By its delivery, or by its source where that states a later time."""
+    from pyspark.sql import functions as F
+
+    from spark.transforms.labels import corrections, truth_labels
+
+    columns = (
+        "event_id string, is_fraud boolean, label_known_at timestamp, ingested_at timestamp,"
+        " raw_position bigint"
+    )
+
+    def payments(*rows: tuple[Any, ...]) -> Any:
+        return spark.createDataFrame(list(rows), columns).selectExpr(
+            "*",
+            "'s' source_system",
+            "timestamp '2024-05-01' event_at",
+            "date '2024-05-01' event_date",
+            "string(null) scenario",
+            "'file' raw_object",
+        )
+
+    def at(day: int) -> datetime:
+        return datetime(2024, 5, day, tzinfo=UTC)
+
+    first = payments(
+        *((name, True, at(8), at(2), 0) for name in ("same", "soon", "late", "stated", "twice")),
+        ("unlabelled", None, None, at(2), 0),
+    )
+    again = payments(
+        ("same", True, at(20), at(3), 0),
+        ("soon", False, at(8), at(3), 1),
+        ("late", False, at(8), at(12), 2),
+        ("stated", False, at(11), at(12), 3),
+        ("twice", False, at(8), at(12), 4),
+        ("twice", True, at(8), at(12), 5),
+        ("unlabelled", True, at(11), at(12), 6),
+        ("late", None, None, at(13), 7),
+    )
+    moment = timedelta(microseconds=1)
+    for labels, expected in (
+        (
+            StatedTime(),
+            {
+                "soon": (False, at(8) + moment),
+                "late": (False, at(12)),
+                "stated": (False, at(11)),
+                "unlabelled": (True, at(11)),
+            },
+        ),
+        (
+            FixedDelay(7 * 86_400),
+            {
+                "soon": (False, at(8) + moment),
+                "late": (False, at(12)),
+                "stated": (False, at(12)),
+                "unlabelled": (True, at(12)),
+            },
+        ),
+    ):
+        known = truth_labels(first, labels)
+        found = corrections(again, known, labels)
+        assert found.columns == known.columns
+        assert {
+            row["event_id"]: (row["is_fraud"], utc(row["known_at"])) for row in found.collect()
+        } == expected
+        assert corrections(again, known.unionByName(found), labels).isEmpty()
+    assert corrections(again, known.filter(F.lit(False)), None).isEmpty()
+
+
 def test_a_fixed_delay_is_the_same_for_each_label(
     spark: "SparkSession", row: dict[str, Any]
 ) -> None:
@@ -306,9 +390,13 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
         " raw_position bigint, ingested_at timestamp, reasons array<string>, rules array<string>",
     )
     known = spark.createDataFrame(
-        [("s", "b", "1", "old", 0), ("s", "c", "1", "old", 1), ("s", "d", "1", "new", 6)],
+        [
+            ("s", "b", "1", "old", 0, LANDED + timedelta(days=1)),
+            ("s", "c", "1", "old", 1, LANDED),
+            ("s", "d", "1", "new", 6, LANDED),
+        ],
         "source_system string, event_id string, content_hash string, raw_object string,"
-        " raw_position bigint",
+        " raw_position bigint, ingested_at timestamp",
     )
 
     judged = deduplicate(batch, known).orderBy("raw_position").collect()
@@ -317,12 +405,14 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
         "accepted",  # first of a
         "duplicate",  # the same again
         "quarantined",  # a with other content
-        "duplicate",  # known from another object
+        "duplicate",  # known from another object, which arrived later
         "quarantined",  # known with other content
         "duplicate",  # position 6 was published before, and stays the accepted one
         "accepted",
         "quarantined",  # refused before it is compared
     ]
+    later = [one["raw_position"] for one in judged if one["is_later"]]
+    assert later == [1, 2, 4, 5], "position 3 landed before the payment that is known"
     assert judged[2]["reasons"] == [R.CONFLICTING_DUPLICATE]
     assert judged[7]["reasons"] == ["negative_amount"]
 

@@ -21,7 +21,8 @@ def not_sent_again(s3: Any, bucket: str, manifest: Manifest) -> str | None:
     """Count the payments of earlier deliveries of a window that its manifest lacks, or None.
 
     Payments are compared by the columns of their identifier, in objects that are not in both. Rows
-    are named by object and position. A source without identifiers is not compared.
+    are named by their first object and their position in it. A source without identifiers is not
+    compared.
 
     Raises:
         StoreRefusedError: when the key is wrong.
@@ -36,17 +37,21 @@ def not_sent_again(s3: Any, bucket: str, manifest: Manifest) -> str | None:
     before = {item.key: item for key in keys for item in named(s3, bucket, key).objects}
     now = {item.key: item for item in manifest.objects}
     gone, new = (
-        [_payments(s3, bucket, source, a[key]) for key in sorted(a.keys() - b.keys())]
+        [_payments(s3, bucket, source, item) for key, item in a.items() if key not in b]
         for a, b in ((before, now), (now, before))
     )
-    tables = [table for table in gone if table is not None]
+    tables = [
+        table.append_column("landing", pa.array([number] * table.num_rows, pa.int32()))
+        for number, table in enumerate(gone)
+        if table is not None
+    ]
     if not tables:
         return None
     rows = pa.concat_tables(tables)
     for table in new:
         if table is not None:
             rows = rows.join(table.select(["payment"]), "payment", join_type="left anti")
-    rows = rows.sort_by([("object", "ascending"), ("position", "ascending")])
+    rows = rows.sort_by([("landing", "ascending"), ("position", "ascending")])
     return _sentence(
         rows.group_by("payment", use_threads=False).aggregate(
             [("object", "first"), ("position", "first")]

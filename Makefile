@@ -13,7 +13,7 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo test test-fast test-soak test-bi cluster-test lint up down status logs env login \
-  clean lock contracts docs bi screenshots bench kill-rate catch-up
+  clean lock contracts docs bi screenshots bench kill-rate catch-up withdraw
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ login: setup ## Print addresses and passwords of the web pages.
 
 catch-up: setup ## Trigger the next DAG of each window that waits between two DAGs (DRY=1 lists them).
 	@$(PY) -m demo.catch_up $(if $(DRY),--dry-run)
+
+withdraw: setup ## Take back a payment, party or delivery: WHAT="--source s --payment p --reason r" (DRY=1 shows it).
+	@$(PY) -m demo.withdraw $(WHAT) $(if $(DRY),--dry-run)
 
 bi: setup ## Start Superset with the dashboards of bi/superset; say where, and the login.
 	@$(PYTHON) -B -m embedded.setup superset

@@ -25,7 +25,7 @@ from sources.store import s3_client
 from spark.jobs.prepare import prepare
 from spark.jobs.process import process
 from spark.session import session
-from warehouse import ledger, load, scores, transform
+from warehouse import ledger, load, scores, transform, withdrawals
 
 Done = dict[Stage, Any]
 """The result of each stage that a window has passed, of the stage's own class."""
@@ -117,6 +117,7 @@ class DirectLine:
                 run_id=run_id_of(Stage.PROCESS, window),
                 raw_bucket=self.settings.s3.raw_bucket,
                 key_file=self.settings.pseudonym_key_file,
+                withdrawals=withdrawals.active(self._dsn, window.source),
             )
         with self._timed("gate processed"):
             gate_result = gates.gate_processed(spark, written, manifests, self.settings.state_dir)

@@ -13,6 +13,7 @@ from contracts.feature_columns import FEATURE_COLUMNS
 from contracts.mart_columns import core, operations, reports, scores
 from contracts.model_columns import MODEL_COLUMNS
 from contracts.task_columns import TASK_COLUMNS
+from contracts.withdrawals import WithdrawalKind
 
 _T = LogicalType
 _P = PersonalData
@@ -233,6 +234,19 @@ _COLUMNS: Final = (
     Column("expected", _T.STRING, "Expected value.", nullable=True),
     Column("check_reason", _T.STRING, "Reason for the expected value.", nullable=True),
     Column("checked_at", _T.TIMESTAMP, "When the gate ran."),
+    # --- withdrawals -----------------------------------------------------------------------
+    Column(
+        "withdrawal_kind",
+        _T.STRING,
+        "What was withdrawn.",
+        allowed=tuple(map(str, WithdrawalKind)),
+    ),
+    Column("withdrawn_key", _T.STRING, "Identifier of what was withdrawn, a token for a customer."),
+    Column("withdrawn_at", _T.TIMESTAMP, "When it was withdrawn."),
+    Column("withdrawn_by", _T.STRING, "Login of the user who withdrew it."),
+    Column("withdrawal_reason", _T.STRING, "Why it was withdrawn."),
+    Column("undone_at", _T.TIMESTAMP, "When the withdrawal was undone.", nullable=True),
+    Column("undone_by", _T.STRING, "Login of the user who undid the withdrawal.", nullable=True),
     # --- PRODUCTION ------------------------------------------------------------------------
     *core.COLUMNS,
     *reports.COLUMNS,

@@ -169,6 +169,14 @@ GATE_RESULT: Final = (
     "check_reason",
     "checked_at",
 )
+WITHDRAWAL_KEY: Final = ("source_system", "withdrawal_kind", "withdrawn_key", "withdrawn_at")
+WITHDRAWAL: Final = (
+    *WITHDRAWAL_KEY,
+    "withdrawn_by",
+    "withdrawal_reason",
+    "undone_at",
+    "undone_by",
+)
 GATE_KEY: Final = ("run_id", "gate", "window_key", "table_name", "check_name", "checked_at")
 
 TRANSACTION_GRAIN: Final = "payment attempt"
@@ -271,4 +279,10 @@ LAKE_AND_STAGING: Final = (
     ),
     Table("staging.run_tasks", RUN_TASK_GRAIN, RUN_TASK_KEY, RUN_TASK),
     Table("staging.gate_results", "check of a gate in a run", GATE_KEY, GATE_RESULT),
+    Table(
+        "staging.withdrawals",
+        "payment, party or delivery that was withdrawn",
+        WITHDRAWAL_KEY,
+        WITHDRAWAL,
+    ),
 )

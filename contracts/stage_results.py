@@ -114,6 +114,8 @@ class ProcessResult(StageResult):
     """Payments in Processed; `reasons` counts the quarantined rows by reason.
 
     `delivered_dates` are the dates of its deliveries, by which the quarantine is partitioned.
+    `withdrawn` counts the payments of these and other deliveries that the run refused or removed
+    because they are withdrawn.
     """
 
     stage = Stage.PROCESS
@@ -121,6 +123,7 @@ class ProcessResult(StageResult):
     manifests: tuple[str, ...]
     reasons: dict[str, int]
     delivered_dates: tuple[date, ...]
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,13 +178,14 @@ class StagedTable:
 class LoadResult(StageResult):
     """Tables staged beside STAGING, by the name of the table that they are for.
 
-    `beside` are their names.
+    `beside` are their names. If `withdrawn`, payments may have left the window.
     """
 
     stage = Stage.LOAD
 
     beside: dict[str, str]
     tables: dict[str, StagedTable]
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

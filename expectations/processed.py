@@ -3,14 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts.reasons import RejectReason
 from contracts.render.to_gx import shown
-from contracts.results import GateResult
+from contracts.results import Balance, GateResult
 from contracts.stage_results import ProcessResult
 from contracts.stages import Gate
 from contracts.windows import Window
@@ -106,6 +107,9 @@ def evaluate_processed(
     """Check the frames of `processed_frames` against the job's report and the manifests."""
     window = processed.window
     source = declared(window.source)
+    if processed.withdrawn:
+        # The days of the run lack what was withdrawn: a difference to earlier days is no fault.
+        source = replace(source, ranges=replace(source.ranges, is_steady=False))
     objects = [(item.key,) for manifest in manifests for item in manifest.objects]
     batch = spark.createDataFrame(objects, "raw_object string")
     refused = frames["quarantine"].join(batch, "raw_object", "left_semi")
@@ -141,7 +145,7 @@ def evaluate_processed(
         batches.append(
             Batch(_TRANSACTIONS, delivered, days.delivery_rules(source), part="delivery")
         )
-        whole = _window_days(daily, window, source)
+        whole = _window_days(daily, window, source, is_whole=not processed.withdrawn)
         batches.append(Batch(_TRANSACTIONS, whole, days.window_rules(source), _LABEL, "window"))
     if by_day["event_date"].nunique() >= _MONTH_DAYS:
         month = _month_share(by_day)
@@ -187,14 +191,15 @@ def _refusals(refused: Any, processed: ProcessResult, source: Source) -> dict[st
     from pyspark.sql import functions as F
 
     rows_in = sum(balance.rows_in for balance in processed.balances)
-    share = sum(balance.rows_quarantined for balance in processed.balances) / max(rows_in, 1)
+    share = _refused_share(processed.balances, processed)
     limits = {
         "declared": source.ranges.quarantined_share,
         "plausible": source.ranges.usual_quarantined_share,
     }
-    if not processed.reasons or share <= min(limits.values()):
+    counts = {r: n for r, n in processed.reasons.items() if r != RejectReason.WITHDRAWN}
+    if not counts or share <= min(limits.values()):
         return {}
-    reason, count = max(processed.reasons.items(), key=lambda counted: counted[1])
+    reason, count = max(counts.items(), key=lambda counted: counted[1])
     place = ("raw_object", "raw_position")
     first = refused.where(F.array_contains("reasons", reason)).orderBy(*place).select(*place).head()
     where = f", first in row {first['raw_position']} of {first['raw_object']}" if first else ""
@@ -203,6 +208,13 @@ def _refusals(refused: Any, processed: ProcessResult, source: Source) -> dict[st
         f" limit {shown('quarantined_share', limit)}: {count} {reason}{where}"
         for rule, limit in limits.items()
     }
+
+
+def _refused_share(balances: Sequence[Balance], processed: ProcessResult) -> float:
+    """Return the share of refused rows; withdrawn ones are no fault of the delivery."""
+    withdrawn = processed.reasons.get(RejectReason.WITHDRAWN, 0)
+    rows_in = sum(balance.rows_in for balance in balances) - withdrawn
+    return (sum(b.rows_quarantined for b in balances) - withdrawn) / max(rows_in, 1)
 
 
 def _balances(
@@ -255,8 +267,7 @@ def _balances(
                 "rows_in_quarantine": in_quarantine.rows[b.source_system],
                 "amount_quarantined": b.amount_quarantined,
                 "amount_in_quarantine": in_quarantine.amounts.get(group, 0),
-                "quarantined_share": sum(o.rows_quarantined for o in of_source)
-                / max(sum(o.rows_in for o in of_source), 1),
+                "quarantined_share": _refused_share(of_source, processed),
             }
         )
     return pd.DataFrame(rows, columns=_BALANCE_COLUMNS)
@@ -310,13 +321,16 @@ def _delivered(processed: ProcessResult, daily: Any, window: Window) -> Any:
     )
 
 
-def _window_days(daily: Any, window: Window, source: Source) -> Any:
-    """Return a row for each date of the window, also for one without a payment."""
+def _window_days(daily: Any, window: Window, source: Source, *, is_whole: bool) -> Any:
+    """Return a row for each date of the window, also for one without a payment.
+
+    A day is not `is_whole` if payments of it are withdrawn.
+    """
     import pandas as pd
 
     counts: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
     fewest, most = source.rows_per_day
-    fewest = 0 if source.delivers == "whole" else fewest
+    fewest = fewest if is_whole and source.delivers == "daily" else 0
     rows = []
     for day in window.dates():
         count = int(counts.get(day, 0))

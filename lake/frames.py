@@ -96,6 +96,16 @@ def merge(df: DataFrame, table: str, branch: str) -> None:
     ).collect()
 
 
+def delete(keys: DataFrame, table: str, branch: str) -> None:
+    """Delete the rows with these keys from a branch."""
+    same_key = " AND ".join(f"t.{name} = s.{name}" for name in TABLES[table].key)
+    keys.sparkSession.sql(
+        f"MERGE INTO {qualified(table)}.branch_{branch} AS t USING {{keys}} AS s"
+        f" ON {same_key} WHEN MATCHED THEN DELETE",
+        keys=keys,
+    ).collect()
+
+
 def note_of(spark: SparkSession, table: str, branch: str) -> str | None:
     """Return the newest note in the history of a branch, or None; compaction writes no notes."""
     name = qualified(table)

@@ -21,8 +21,7 @@ def not_sent_again(s3: Any, bucket: str, manifest: Manifest) -> str | None:
     """Count the payments of earlier deliveries of a window that its manifest lacks, or None.
 
     Payments are compared by the columns of their identifier, in objects that are not in both. Rows
-    are named by their first object and their position in it. A source without identifiers is not
-    compared.
+    are named by object and position. A source without identifiers is not compared.
 
     Raises:
         StoreRefusedError: when the key is wrong.
@@ -40,18 +39,19 @@ def not_sent_again(s3: Any, bucket: str, manifest: Manifest) -> str | None:
         [_payments(s3, bucket, source, item) for key, item in a.items() if key not in b]
         for a, b in ((before, now), (now, before))
     )
-    tables = [
-        table.append_column("landing", pa.array([number] * table.num_rows, pa.int32()))
-        for number, table in enumerate(gone)
-        if table is not None
-    ]
+    tables = [table for table in gone if table is not None]
     if not tables:
         return None
-    rows = pa.concat_tables(tables)
+    # The first delivery of a payment names it.
+    numbered = (
+        table.append_column("number", pa.array([number] * table.num_rows, pa.int64()))
+        for number, table in enumerate(tables)
+    )
+    rows = pa.concat_tables(numbered)
     for table in new:
         if table is not None:
             rows = rows.join(table.select(["payment"]), "payment", join_type="left anti")
-    rows = rows.sort_by([("landing", "ascending"), ("position", "ascending")])
+    rows = rows.sort_by([("number", "ascending"), ("position", "ascending")])
     return _sentence(
         rows.group_by("payment", use_threads=False).aggregate(
             [("object", "first"), ("position", "first")]

@@ -87,6 +87,7 @@ def result(
         balances=reconcile.balances(payments.lake, payments.staging),
         beside={name: table.beside for name, table in tables.items()},
         tables={name: table.staged() for name, table in tables.items()},
+        withdrawn=processed.withdrawn > 0,
     )
 
 

@@ -21,8 +21,9 @@ LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
 RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
+WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
-RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, *model_tables.TABLES)
+RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, WITHDRAWALS, *model_tables.TABLES)
 """Tables of STAGING that receive single rows."""
 _CONSERVED: Final = tuple(
     f"constraint {measure}_conserved check ({measure}_in + {measure}_restated ="

@@ -27,6 +27,7 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | a task failed with a connection error | Airflow retries it; if all retries fail, *Clear* the task when the service is available |
 | a gate closed | downstream stores are unchanged; read its report in *Data docs*, fix the cause, *Clear* the run from its first task |
 | a window must be processed again | trigger `land_transactions` with it; every stage may run twice |
+| a payment, a customer, a merchant or a delivery should not be there | withdraw it: see below |
 | a window was landed and is not in PRODUCTION | `make catch-up DRY=1` lists the windows that wait between two DAGs, `make catch-up` triggers the next DAG of each |
 | dates of a source must be backfilled | `airflow backfill create --dag-id land_transactions_<source>` (`land_transactions` for the default source); dates that ran before need `--reprocess-behavior completed` |
 | the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
@@ -36,6 +37,31 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 
 The failure message of a task names the error, the window, and the report or log. It is the last line
 of the task's log, and is sent to Slack when `TOLLGATE_SLACK_WEBHOOK_URL` is set.
+
+## Withdraw a payment, a party or a delivery
+
+```
+make withdraw WHAT="--source sparkov --payment 1f76529f8574" DRY=1
+make withdraw WHAT="--source sparkov --payment 1f76529f8574 --reason 'a test of the bank'"
+make withdraw WHAT="--source sparkov --payment 1f76529f8574 --undo"
+```
+
+`--payment` takes an `event_id`, `--customer` the token of a payer, `--merchant` a `counterparty_id`,
+`--delivery` the key of a Raw object, as in `staging.transactions`. With `DRY=1` the command shows the
+payments, the money and the windows, and changes nothing. Otherwise it records the withdrawal with your
+login in `staging.withdrawals` and triggers `process_transactions` for these windows.
+
+- Raw does not change. `process_transactions` refuses withdrawn payments with the reason `withdrawn`, and
+  moves those of other deliveries on the same dates to the quarantine. Each row still counts as accepted,
+  refused or a repeat. The later stages remove the payments, their labels and features, and parties
+  without a payment.
+- Withdrawn rows do not count as refused rows of the delivery in gate processed, and differences to earlier
+  days are warnings in such a run.
+- A withdrawal also refuses payments that are delivered later. `--undo` ends it and processes the windows
+  with withdrawn payments again. Payments of a delivery that was replaced by a later one come back when
+  that delivery is landed again.
+- Published scores and alerts stay, without the columns of the payment.
+- The command writes to Postgres. A warehouse on Snowflake keeps the parties of withdrawn payments.
 """  # noqa: E501 - a table row is one line
 
 

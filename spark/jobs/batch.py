@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 
 from contracts.results import Balance
 from contracts.tables import TABLES
+from contracts.withdrawals import Withdrawal
 from lake.dates import date_ranges
-from lake.frames import merge, read, within, write
+from lake.frames import delete, merge, read, within, write
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.manifest import Manifest
@@ -25,6 +26,7 @@ from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, dedup
 from spark.transforms.parties import customers, merchants
 from spark.transforms.pseudonymise import pads, pseudonymise
 from spark.transforms.validate import validate
+from spark.transforms.withdraw import is_withdrawn, refuse_withdrawn
 
 FLOWS: Final = {ACCEPTED: "out", QUARANTINED: "quarantined", DUPLICATE: "duplicate"}
 """The flow of a balance that counts the rows of a verdict."""
@@ -45,15 +47,24 @@ def load(
     manifests: Sequence[Manifest],
     raw_bucket: str,
     key_file: Path,
+    withdrawals: Sequence[Withdrawal],
 ) -> DataFrame:
     """Return the batch: canonical rows with their reasons, without direct identifiers."""
-    return typed(spark, source, read_raw(spark, source, manifests, raw_bucket), key_file)
+    rows = read_raw(spark, source, manifests, raw_bucket)
+    return typed(spark, source, rows, key_file, withdrawals)
 
 
-def typed(spark: SparkSession, source: Source, rows: DataFrame, key_file: Path) -> DataFrame:
+def typed(
+    spark: SparkSession,
+    source: Source,
+    rows: DataFrame,
+    key_file: Path,
+    withdrawals: Sequence[Withdrawal],
+) -> DataFrame:
     """Validate mapped rows of Raw, and return them without direct identifiers."""
     key = spark.read.format("binaryFile").load(key_file.absolute().as_uri())
-    return coarsen(pseudonymise(validate(rows, source), pads(key)))
+    batch = coarsen(pseudonymise(validate(rows, source), pads(key)))
+    return refuse_withdrawn(batch, withdrawals)
 
 
 @contextmanager
@@ -71,19 +82,23 @@ def on_disk(frame: DataFrame) -> Iterator[DataFrame]:
 
 
 def with_verdicts(
-    spark: SparkSession, batch: DataFrame, version: str | int, own: Sequence[str] = ()
+    spark: SparkSession,
+    batch: DataFrame,
+    version: str | int,
+    own: Sequence[str] = (),
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> DataFrame:
     """Return the batch with the columns of `deduplicate`, given the transactions at `version`.
 
     `own` are the Raw objects that are completely in the batch: known payments of these objects are
-    ignored. Only payments that occur more than once, in the batch or in the batch and the table,
-    are shuffled and ordered.
+    ignored, as are withdrawn ones. Only payments that occur more than once, in the batch or in the
+    batch and the table, are shuffled and ordered.
     """
     days = [row[0] for row in batch.select("event_date").distinct().collect() if row[0]]
     nearby = within("event_date", date_ranges(days, _REPEAT_DAYS, _REPEAT_DAYS))
     is_other = ~F.col("raw_object").isin(*own) if own else F.lit(True)
     known = read(spark, "processed.transactions", version).filter(nearby & is_other)
-    known = known.select(*_KNOWN)
+    known = known.filter(~is_withdrawn(withdrawals)).select(*_KNOWN)
     both = batch.select(*_PAYMENT).unionByName(known.select(*_PAYMENT))
     repeated = both.groupBy(*_PAYMENT).count().filter("count > 1").select(*_PAYMENT)
     found = repeated.limit(_FEW + 1).collect()
@@ -162,12 +177,14 @@ def write_batch(
     kept: Callable[[str], DataFrame],
     refused: DataFrame | None,
     delivered: Sequence[date],
+    leaving: DataFrame | None = None,
 ) -> None:
     """Write each table's new content on the dates `touched` to the branch.
 
     `labels` are those of the accepted payments, and corrections of others.
     `kept` returns the rows of a dated table that stay beside those of the batch. `refused` are the
     rows of the batch for the quarantine, on the dates `delivered`. None leaves it as it is.
+    `leaving` are payments that are no longer there. Their parties are derived from what remains.
     """
 
     def dated(table: str, rows: DataFrame, dates: Sequence[date] = touched) -> None:
@@ -181,6 +198,12 @@ def write_batch(
         written = read(spark, "processed.transactions", branch).filter(
             within("event_date", date_ranges(touched)) & (F.col("source_system") == source.name)
         )
+        if leaving is not None:
+            key = list(TABLES[table].key)
+            parties = leaving.select(key).distinct()
+            delete(parties, table, branch)
+            remaining = read(spark, "processed.transactions", branch)
+            written = written.unionByName(remaining.join(F.broadcast(parties), key, "left_semi"))
         merge(merged(read(spark, table, branch), written), table, branch)
 
     first: list[Callable[[], None]] = []

@@ -5,17 +5,21 @@ from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from contracts.reasons import RejectReason
 from contracts.results import ConservationError
 from contracts.stage_results import ProcessResult
+from contracts.tables import TABLES
 from contracts.windows import Window
+from contracts.withdrawals import Withdrawal
 from lake.branches import branch_name, open_branch, references
 from lake.dates import date_ranges
 from lake.frames import read, within
-from lake.tables import ensure_tables
+from lake.tables import delivered_date, ensure_tables
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
@@ -23,6 +27,9 @@ from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_ver
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED
 from spark.transforms.labels import corrections, truth_labels
 from spark.transforms.quarantine import with_history
+from spark.transforms.withdraw import is_withdrawn, refusal
+
+_TRANSACTIONS: Final = "processed.transactions"
 
 
 def process(
@@ -33,8 +40,12 @@ def process(
     run_id: str,
     raw_bucket: str,
     key_file: Path,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> ProcessResult:
     """Process the landed objects of a window onto the audit branch of the run.
+
+    Withdrawn payments are refused; those of other deliveries on the dates of the run move to the
+    quarantine.
 
     Main does not change: `publish` moves it after the gate. Another run replaces the branch, also
     after a kill.
@@ -49,10 +60,12 @@ def process(
     open_branch(spark, tables, branch)
 
     # Each write reads Parquet again: reading its columns costs less than persisting all of them.
-    batch = load(spark, source, manifests, raw_bucket, key_file)
+    batch = load(spark, source, manifests, raw_bucket, key_file, withdrawals)
     is_text = any(not key.endswith(".parquet") for key in _objects(manifests))
     with on_disk(batch) if is_text else nullcontext(batch) as rows:
-        groups, touched, delivered = _write(spark, source, rows, manifests, window, branch)
+        groups, touched, delivered, removed = _write(
+            spark, source, rows, manifests, window, branch, withdrawals
+        )
     heads = references(spark, tables)
     return ProcessResult(
         window=window,
@@ -64,6 +77,7 @@ def process(
         manifests=tuple(manifest.key for manifest in manifests),
         reasons=reasons(groups),
         delivered_dates=delivered,
+        withdrawn=reasons(groups).get(RejectReason.WITHDRAWN, 0) + removed,
     ).check()
 
 
@@ -74,13 +88,15 @@ def _write(
     manifests: Sequence[Manifest],
     window: Window,
     branch: str,
-) -> tuple[list[Row], tuple[date, ...], tuple[date, ...]]:
+    withdrawals: Sequence[Withdrawal],
+) -> tuple[list[Row], tuple[date, ...], tuple[date, ...], int]:
     """Write the batch to the branch, and replace the rows of the same objects.
 
-    Returns the counts of its groups, the dates that it touches, and the dates of its deliveries.
+    Returns the counts of its groups, the dates that it touches, the dates of its deliveries, and
+    how many payments of other deliveries it removes.
     """
     objects = _objects(manifests)
-    decided = with_verdicts(spark, batch, branch, own=objects)
+    decided = with_verdicts(spark, batch, branch, objects, withdrawals)
     groups = counted(decided)
     _check_arrived(groups, manifests)
     is_foreign = ~F.col("raw_object").isin(objects)
@@ -91,15 +107,17 @@ def _write(
         return {row[0] for row in rows.select("event_date").distinct().collect()}
 
     # A changed mapping may move payments to other dates, or refuse them.
-    dates_before = dates_of(read(spark, "processed.transactions", branch).filter(~is_foreign))
+    dates_before = dates_of(read(spark, _TRANSACTIONS, branch).filter(~is_foreign))
 
     def kept(table: str) -> DataFrame:
         rows = read(spark, table, branch).filter(is_foreign)
-        if table != "processed.labels" or not dates_before:
+        if table == _TRANSACTIONS:
+            return rows.filter(~is_withdrawn(withdrawals))
+        if table != "processed.labels" or not (dates_before or withdrawals):
             return rows
         # Another delivery may have corrected the label of a payment that is now refused.
         columns = ["source_system", "event_id", "event_date"]
-        payments = kept("processed.transactions").select(columns)
+        payments = kept(_TRANSACTIONS).select(columns)
         return rows.join(payments.unionByName(accepted.select(columns)), columns, "left_semi")
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
@@ -111,16 +129,33 @@ def _write(
         corrected = corrections(repeats, known.unionByName(labels), source.labels)
         dates_touched |= dates_of(corrected)
         labels = labels.unionByName(corrected)
-    touched = tuple(sorted(dates_touched))
 
     before = read(spark, "processed.quarantine", branch).filter(~is_foreign)
-    refused_before = {row[0] for row in before.select("delivered_date").distinct().collect()}
-    dates = {landed.delivered_date for manifest in manifests for landed in manifest.objects}
-    delivered = tuple(sorted(dates | refused_before))
+    delivered = {row[0] for row in before.select("delivered_date").distinct().collect()}
     refused = None
-    if reasons(groups) or refused_before:
-        refused = with_history(decided.filter(F.col("verdict") == QUARANTINED), before)
-        refused = refused.withColumn("window_key", F.lit(window.key))
+    if reasons(groups) or delivered:
+        refused = decided.filter(F.col("verdict") == QUARANTINED)
+    delivered |= {landed.delivered_date for manifest in manifests for landed in manifest.objects}
+
+    leaving, removed_count = None, 0
+    if withdrawals:
+        days = date_ranges({*window.dates(), *dates_touched})
+        found = _withdrawn(spark, branch, withdrawals).filter(within("event_date", days))
+        by_date = found.groupBy(is_foreign.alias("is_foreign"), "event_date", "delivered_date")
+        places = by_date.count().collect()
+        leaving = found if places else None
+        others = [row for row in places if row["is_foreign"]]
+        removed_count = sum(row["count"] for row in others)
+        dates_touched |= {row["event_date"] for row in others}
+        delivered |= {row["delivered_date"] for row in others}
+        if others:
+            names = [name for name in found.columns if name in decided.columns]
+            both = decided.filter(F.col("verdict") == QUARANTINED).select(names)
+            refused = both.unionByName(found.filter(is_foreign).select(names))
+    if refused is not None:
+        refused = with_history(refused, before).withColumn("window_key", F.lit(window.key))
+
+    touched, dates_delivered = tuple(sorted(dates_touched)), tuple(sorted(delivered))
     write_batch(
         spark,
         source,
@@ -130,9 +165,19 @@ def _write(
         branch,
         kept=kept,
         refused=refused,
-        delivered=delivered,
+        delivered=dates_delivered,
+        leaving=leaving,
     )
-    return groups, touched, delivered
+    return groups, touched, dates_delivered, removed_count
+
+
+def _withdrawn(spark: SparkSession, branch: str, withdrawals: Sequence[Withdrawal]) -> DataFrame:
+    """Return the withdrawn payments of a branch as it is now, as rows to refuse."""
+    # By the snapshot, since the branch changes before these rows are written to it.
+    snapshot = references(spark, [TABLES[_TRANSACTIONS]])[_TRANSACTIONS][branch]
+    payments = read(spark, _TRANSACTIONS, snapshot).filter(is_withdrawn(withdrawals))
+    date_of = delivered_date(F.col("raw_object"), F.col("ingested_at"))
+    return payments.withColumns({**refusal(), "delivered_date": date_of})
 
 
 def _objects(manifests: Sequence[Manifest]) -> list[str]:

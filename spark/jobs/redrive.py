@@ -14,6 +14,7 @@ from contracts.reasons import RejectReason
 from contracts.results import Balance, ConservationError
 from contracts.stage_results import ProcessResult, RedrivenResult, RedriveResult
 from contracts.windows import Window
+from contracts.withdrawals import Withdrawal
 from lake.branches import MAIN, branch_name, open_branch, references
 from lake.frames import read
 from lake.tables import ensure_tables
@@ -86,12 +87,14 @@ def rehearse(
     reasons: Iterable[str] = (),
     raw_bucket: str,
     key_file: Path,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> tuple[Outcome, ...]:
     """Return what `redrive` would do, and write nothing.
 
     Raises: as `redrive`.
     """
-    with _retry(spark, processed, manifests, reasons, MAIN, raw_bucket, key_file) as retried:
+    given = (reasons, MAIN, raw_bucket, key_file, withdrawals)
+    with _retry(spark, processed, manifests, *given) as retried:
         return _outcomes(retried.groups)
 
 
@@ -104,13 +107,14 @@ def redrive(
     run_id: str,
     raw_bucket: str,
     key_file: Path,
+    withdrawals: Sequence[Withdrawal] = (),
 ) -> RedrivenResult:
     """Write the quarantined rows of a window that pass now to the audit branch of the run.
 
-    `processed` is the last result of the stage process for the window, and `manifests` are those
-    that it read. Their quarantined rows with a reason in `reasons` are processed again, or all if
-    `reasons` is empty. A row that fails again stays in quarantine, with its history and one redrive
-    more.
+    `processed` is the last result of the stage process for the window, `manifests` are those that
+    it read, and `withdrawals` those that are active. Their quarantined rows with a reason in
+    `reasons` are processed again, or all if `reasons` is empty. A row that fails again stays in
+    quarantine, with its history and one redrive more.
 
     Returns the result of the stage process with these rows, which the next stages read like the
     result of a complete run. Its `redrive` is the result of the redrive, for the selected rows.
@@ -126,7 +130,8 @@ def redrive(
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    with _retry(spark, processed, manifests, reasons, branch, raw_bucket, key_file) as retried:
+    given = (reasons, branch, raw_bucket, key_file, withdrawals)
+    with _retry(spark, processed, manifests, *given) as retried:
         accepted = retried.rows.filter(F.col("verdict") == ACCEPTED)
         touched = sorted(
             {row["event_date"] for row in retried.groups if row["verdict"] == ACCEPTED}
@@ -182,6 +187,7 @@ def _retry(
     version: str,
     raw_bucket: str,
     key_file: Path,
+    withdrawals: Sequence[Withdrawal],
 ) -> Iterator[_Retried]:
     """Read the selected rows from Raw and decide on them, given the current payments."""
     asked = sorted({str(RejectReason(reason)) for reason in reasons})
@@ -207,10 +213,11 @@ def _retry(
         source = declared(manifests[0].source)
         landed = read_raw(spark, source, _only(manifests, objects), raw_bucket)
         rows = landed.join(F.broadcast(selected.select(*_PLACE)), list(_PLACE), "left_semi")
-        batch = typed(spark, source, rows, key_file)
+        batch = typed(spark, source, rows, key_file, withdrawals)
         batch = batch.join(F.broadcast(selected), list(_PLACE), "inner")
         batch = stack.enter_context(on_disk(batch))
-        retried = stack.enter_context(on_disk(with_verdicts(spark, batch, version)))
+        decided = with_verdicts(spark, batch, version, withdrawals=withdrawals)
+        retried = stack.enter_context(on_disk(decided))
         groups = _counted(retried)
         count, expected = sum(row["row_count"] for row in groups), selected.count()
         if count != expected:

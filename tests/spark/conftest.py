@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from contracts.stage_results import ProcessResult
 from contracts.tables import zone
 from contracts.windows import Window
+from contracts.withdrawals import Withdrawal
 from sources.discover import Delivery, deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
@@ -88,7 +89,9 @@ class Line:
         land(window, client, bucket, files, run_id="land")
         return find_latest(client, bucket, window)
 
-    def process(self, manifest: Manifest, run_id: str) -> ProcessResult:
+    def process(
+        self, manifest: Manifest, run_id: str, withdrawals: Sequence[Withdrawal] = ()
+    ) -> ProcessResult:
         """Process a landed window onto its audit branch."""
         from spark.jobs.process import process
 
@@ -99,6 +102,7 @@ class Line:
             run_id=run_id,
             raw_bucket=self.settings.s3.raw_bucket,
             key_file=self.settings.pseudonym_key_file,
+            withdrawals=withdrawals,
         )
 
     def empty(self) -> None:

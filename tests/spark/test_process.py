@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ import pytest
 
 from contracts.stage_results import ProcessResult
 from contracts.tables import TABLES, zone
+from contracts.withdrawals import Withdrawal, WithdrawalKind
 from sources import registry
 from sources.manifest import Manifest
 from sources.rules import Instant, TimePattern
+from tests.spark.times import utc
 
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
@@ -52,6 +54,7 @@ class Story:
 
     first: Manifest
     audited: ProcessResult
+    second: Manifest | None = None
 
 
 def content(line: "Line") -> dict[str, str]:
@@ -160,9 +163,9 @@ def test_labels_and_parties_come_from_accepted_rows_only(line: "Line", story: St
 
 def test_a_later_window_adds_late_rows_and_removes_none(line: "Line", story: Story) -> None:
     """Slow: the job runs some fifty Spark queries, whose planning takes seconds on small data."""
-    second = line.land("2019-01-06", DAY_B)
+    story.second = line.land("2019-01-06", DAY_B)
 
-    result = line.process(second, "second")
+    result = line.process(story.second, "second")
 
     (balance,) = result.balances
     assert (balance.rows_out, balance.rows_duplicate, balance.rows_quarantined) == (2, 1, 1)
@@ -311,8 +314,46 @@ def test_a_corrected_delivery_brings_labels_and_changes_no_payment(
     assert before == labels["b1"]
     (delivery,) = corrected.objects
     assert (after["is_fraud"], after["raw_object"]) == (True, delivery.key)
-    assert after["known_at"].astimezone(UTC) == delivery.landed_at > before["known_at"]
+    assert utc(after["known_at"]) == delivery.landed_at > utc(before["known_at"])
 
     stored = content(line)
     published(line, line.process(corrected, "corrected again"))
     assert content(line) == stored
+
+
+def test_what_is_withdrawn_leaves_processed_and_comes_back(line: "Line", story: Story) -> None:
+    """Slow: three runs of the job."""
+    before = content(line)
+    gone = {"late", "a7"}
+    remaining = {row["event_id"] for row in line.rows("processed.transactions")} - gone
+    withdrawals = (
+        Withdrawal("sparkov", WithdrawalKind.PAYMENT, "late"),
+        Withdrawal("sparkov", WithdrawalKind.MERCHANT, "Other"),
+        Withdrawal("sparkov", WithdrawalKind.PAYMENT, "a3"),
+        Withdrawal("handbook", WithdrawalKind.PAYMENT, "a1"),
+    )
+
+    result = line.process(story.first, "withdrawn", withdrawals)
+
+    (balance,) = result.balances
+    assert (balance.rows_out, balance.rows_quarantined, balance.rows_duplicate) == (2, 7, 1)
+    assert result.reasons == {**story.audited.reasons, "withdrawn": 1}
+    assert (result.withdrawn, result.dates) == (2, (date(2019, 1, 5),))
+    published(line, result)
+    for table in ("processed.transactions", "processed.labels"):
+        assert {row["event_id"] for row in line.rows(table)} == remaining, table
+    assert len(line.rows("processed.customers", "customer_id")) == 1
+    merchants = line.rows("processed.merchants", "counterparty_id")
+    assert [row["counterparty_id"] for row in merchants] == ["Schaefer, McGlynn and Bosco"]
+    refused = {
+        row["event_id"]: row
+        for row in line.rows("processed.quarantine", "raw_position")
+        if row["reasons"] == ["withdrawn"]
+    }
+    assert refused.keys() == gone
+    assert refused["late"]["amount"] == Decimal("2.00")
+    assert refused["late"]["delivered_date"] == date(2019, 1, 6), "that of its own delivery"
+
+    published(line, line.process(story.first, "undone"))
+    published(line, line.process(story.second, "undone too"))
+    assert content(line) == before

@@ -16,6 +16,7 @@ from tollgate_airflow.runs import Run
 def write(context: Any) -> dict[str, Any]:
     """Write the window to the audit branch; return the result of the stage."""
     from spark.jobs.process import process
+    from warehouse.withdrawals import active
 
     settings = get_settings()
     run = Run.of(Stage.PROCESS, context)
@@ -29,6 +30,7 @@ def write(context: Any) -> dict[str, Any]:
             run_id=run.run_id,
             raw_bucket=settings.s3.raw_bucket,
             key_file=settings.pseudonym_key_file,
+            withdrawals=active(connections.warehouse("loader"), run.window.source),
         ).to_dict()
 
 

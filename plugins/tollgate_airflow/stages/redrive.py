@@ -84,10 +84,13 @@ def _run(context: Any) -> Run:
 
 
 def _arguments(context: Any, processed: ProcessResult) -> dict[str, Any]:
+    from warehouse.withdrawals import active
+
     settings = get_settings()
     return {
         "manifests": raw.read_by(connections.s3("processor"), processed),
         "reasons": context["params"]["reasons"] or (),
         "raw_bucket": settings.s3.raw_bucket,
         "key_file": settings.pseudonym_key_file,
+        "withdrawals": active(connections.warehouse("loader"), processed.window.source),
     }

@@ -13,6 +13,9 @@ and writes a manifest with the bytes, rows and SHA-256 of each object.
 **Run it manually**: *Trigger*, choose the source, enter the window: `2024-05-01`, or a range
 as `2024-05-01--2024-08-29`.
 
+**A closed day**: a day on which the source has no payments needs no file. Enter it under *Closed
+days*, or declare the days on which this happens regularly as `closed_days` of the source.
+
 **Sources**: each source has a DAG with this schedule, `land_transactions_<source>`; that of the
 default source is `land_transactions`, which also lands windows of other sources manually. Backfill
 the dates of a source with its DAG: Airflow backfills a date of a DAG once.
@@ -26,8 +29,8 @@ the dates of a source with its DAG: Airflow backfills a date of a DAG once.
 - `gate_raw`: the delivery is invalid (a truncated file, a renamed column, too few rows). No later
   stage runs. The message names the report. Ask the source for a new delivery, then land the window
   again. Raw keeps the refused objects as evidence.
-- `gate_raw` is skipped: the source declares the days of the window as closed and delivered no
-  payment. There is nothing to do.
+- `gate_raw` is skipped: the source or the run declares the days of the window as closed, and no
+  payment was delivered. There is nothing to do.
 """
 
 from typing import Any
@@ -37,7 +40,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, task
 from contracts.assets import RAW, landing_dag
 from contracts.stages import Stage
 from sources.registry import DEFAULT_SOURCE, names
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, tags, window_params
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, landing_params, tags
 
 
 @task
@@ -70,7 +73,7 @@ for source in names():
             run_offset=-1,
             run_immediately=NEXT_TIME,
         ),
-        params=window_params("Business dates to land", source),
+        params=landing_params(source),
         tags=tags(Stage.LAND, "raw"),
         **DAG_OPTIONS,
     ):

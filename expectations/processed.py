@@ -145,7 +145,9 @@ def evaluate_processed(
         batches.append(
             Batch(_TRANSACTIONS, delivered, days.delivery_rules(source), part="delivery")
         )
-        whole = _window_days(daily, window, source, is_whole=not processed.withdrawn)
+        closed_days = [day for manifest in manifests for day in manifest.closed_days]
+        on_its_days = source.closed_on(closed_days)
+        whole = _window_days(daily, window, on_its_days, is_whole=not processed.withdrawn)
         batches.append(Batch(_TRANSACTIONS, whole, days.window_rules(source), _LABEL, "window"))
     if by_day["event_date"].nunique() >= _MONTH_DAYS:
         month = _month_share(by_day)

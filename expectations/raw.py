@@ -93,7 +93,7 @@ def gate_raw(
     ]
     frames = (
         ("manifests", about, None, raw.manifest_rules(), ("source", "window")),
-        ("objects", objects, columns, raw.object_rules(_is_closed(window)), ("name",)),
+        ("objects", objects, columns, raw.object_rules(_is_closed(manifests, window)), ("name",)),
         ("days", _days(manifests, window), _DAY, raw.day_rules(), ("date", "rows")),
     )
     batches = [
@@ -199,6 +199,7 @@ def _days(manifests: "Sequence[Manifest]", window: Window) -> list[dict[str, Any
         source = find(manifest.source)
         if source is None:
             continue
+        source = source.closed_on(manifest.closed_days)
         closed = [day for day in window.dates() if source.is_closed(day)]
         open_days = len(window) - len(closed)
         if manifest.objects and not any(day_of(item) for item in manifest.objects):
@@ -231,7 +232,10 @@ def _off(
     }
 
 
-def _is_closed(window: Window) -> bool:
+def _is_closed(manifests: "Sequence[Manifest]", window: Window) -> bool:
     """Return whether each day of a window is closed, so that nothing need have landed."""
     source = find(window.source)
-    return source is not None and all(map(source.is_closed, window.dates()))
+    if source is None:
+        return False
+    source = source.closed_on(day for manifest in manifests for day in manifest.closed_days)
+    return all(map(source.is_closed, window.dates()))

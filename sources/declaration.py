@@ -1,10 +1,10 @@
 """What a source system promises: its layouts, their mapping to canonical columns, its limits."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Self, get_args
 
 from contracts.printable import printable
 from contracts.values import PLAUSIBLE_DATES
@@ -179,6 +179,10 @@ class Source:
     def suffixes(self) -> tuple[str, ...]:
         """Return how the source's files end."""
         return tuple(f".{kind}" for kind in self.formats)
+
+    def closed_on(self, days: Iterable[date]) -> Self:
+        """Return the source with more closed days."""
+        return replace(self, closed_days=(*self.closed_days, *map(str, days)))
 
     def is_closed(self, day: date) -> bool:
         """Return whether the source has no payments on a day."""

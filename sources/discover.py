@@ -1,8 +1,9 @@
 """Discovery of the files in which a source delivers a window, and of those that are none."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -51,26 +52,30 @@ class Delivery:
 
 
 def deliveries(
-    window: Window, data_dir: Path, folders: Mapping[str, Path] = MappingProxyType({})
+    window: Window,
+    data_dir: Path,
+    folders: Mapping[str, Path] = MappingProxyType({}),
+    closed_days: Sequence[date] = (),
 ) -> list[Delivery]:
     """Return the files of a window, oldest first.
 
     A source delivers into `<data_dir>/<source>/transactions`, or into its folder of `folders`. A
     file that is named by the dates of the window is the whole delivery. Otherwise, a daily source
     has one file for each date that is not closed, and any other source delivers all files of the
-    folder. In a source that declares `part_files`, a folder of files stands for a file.
+    folder. In a source that declares `part_files`, a folder of files stands for a file. The source
+    is closed on `closed_days` too.
 
     Raises:
         WindowNotDeliveredError: when there is no such file, or a date of the window has no file.
     """
-    system = declared(window.source)
+    system = declared(window.source).closed_on(closed_days)
     folder = _folder(window, data_dir, folders)
     files, others = _listed(system, folder)
     if window.span in files:
         return files[window.span]
     left = f" Not taken: {'; '.join(others[:_QUOTED])}." if others else ""
     if system.delivers == "whole":
-        if not files:
+        if not files and not all(map(system.is_closed, window.dates())):
             raise WindowNotDeliveredError(
                 f"{window.source} has not delivered the window {window.span}: no file ends in"
                 f" {' or '.join(system.suffixes)} in {folder}. Put the delivery there.{left}"

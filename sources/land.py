@@ -36,18 +36,20 @@ def land(
     *,
     run_id: str,
     not_taken: tuple[str, ...] = (),
+    closed_days: tuple[date, ...] = (),
 ) -> LandResult:
     """Put each delivered file into Raw under a key with its hash, then write the manifest.
 
     Objects are created and never replaced, so landing twice adds nothing, and concurrent landings
-    give the same result. An unreadable file is landed too; the manifest records the problem, and
-    the sentences `not_taken` about files that are not landed.
+    give the same result. An unreadable file is landed too; the manifest records the problem,
+    the sentences `not_taken` about files that are not landed, and the days on which the source is
+    closed beside those that it declares.
 
     Raises:
         StoreRefusedError: when the key is wrong.
         StoreUnreachableError: when the store does not respond.
     """
-    system = declared(window.source)
+    system = declared(window.source).closed_on(closed_days)
     now = datetime.now(UTC)
     with explained(bucket), ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         landed = list(
@@ -61,7 +63,7 @@ def land(
         for delivery, (raw_object, _) in zip(deliveries, landed, strict=True)
         if raw_object.rows != 0 or not delivery.part_of
     )
-    manifest = _record(s3_client, bucket, system, window, objects, not_taken, now)
+    manifest = _record(s3_client, bucket, window, objects, not_taken, closed_days, now)
     return LandResult(
         window=window,
         run_id=run_id,
@@ -176,24 +178,30 @@ def _create(s3_client: Any, bucket: str, key: str, body: Any, **options: Any) ->
 def _record(
     s3_client: Any,
     bucket: str,
-    system: Source,
     window: Window,
     objects: tuple[RawObject, ...],
     not_taken: tuple[str, ...],
+    closed_days: tuple[date, ...],
     now: datetime,
 ) -> Manifest:
     """Write the manifest unless the latest one says the same; retry after a lost race."""
+    content = (objects, not_taken, closed_days)
     while True:
         latest = find_latest(s3_client, bucket, window)
-        if latest is not None and (latest.objects, latest.not_taken) == (objects, not_taken):
+        if latest is not None and content == (
+            latest.objects,
+            latest.not_taken,
+            latest.closed_days,
+        ):
             return latest
         manifest = Manifest(
-            source=system.name,
+            source=window.source,
             window=window.key,
             sequence=latest.sequence + 1 if latest else 1,
             landed_at=now,
             objects=objects,
             not_taken=not_taken,
+            closed_days=closed_days,
         )
         with explained(bucket):
             if _create(s3_client, bucket, manifest.key, manifest.to_json()):

@@ -53,7 +53,8 @@ class RawObject:
 class Manifest:
     """The objects of a window, in the order of their names.
 
-    `not_taken` has a sentence for each file that lay beside the deliveries and is none.
+    `not_taken` has a sentence for each file that lay beside the deliveries and is none;
+    `closed_days` are the dates that the run declared closed, beside those of the source.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Manifest:
     landed_at: datetime
     objects: tuple[RawObject, ...]
     not_taken: tuple[str, ...] = ()
+    closed_days: tuple[date, ...] = ()
 
     @property
     def key(self) -> str:
@@ -123,11 +125,20 @@ class Manifest:
         )
         landed_at = datetime.fromisoformat(plain["landed_at"])
         not_taken = tuple(plain.get("not_taken", ()))
-        return cls(**{**plain, "landed_at": landed_at, "objects": objects, "not_taken": not_taken})
+        closed_days = tuple(map(date.fromisoformat, plain.get("closed_days", ())))
+        return cls(
+            **{
+                **plain,
+                "landed_at": landed_at,
+                "objects": objects,
+                "not_taken": not_taken,
+                "closed_days": closed_days,
+            }
+        )
 
 
 def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def manifest_prefix(window: Window) -> str:

@@ -82,6 +82,23 @@ def window_params(dates: str, source: str = DEFAULT_SOURCE) -> dict[str, Param]:
     }
 
 
+def landing_params(source: str) -> dict[str, Param]:
+    """Return the parameters of a landing: the window, and its days that need no file."""
+    return {
+        **window_params("Business dates to land", source),
+        "closed_days": Param(
+            [],
+            type=["null", "array"],
+            items={"type": "string", "format": "date"},
+            title="Closed days",
+            description=(
+                "Dates without payments, as 2024-12-25, beside those that the source declares: such"
+                " a day needs no file."
+            ),
+        ),
+    }
+
+
 def count_param(default: int, title: str, description: str) -> Param:
     """Return a parameter that is an integer, at least 1."""
     return Param(default, type="integer", minimum=1, title=title, description=description)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +243,15 @@ def test_a_closed_day_may_be_absent_or_empty(store: Store, landed: Manifest) -> 
     for objects in ((), (empty,)):
         manifest = replace(landed, window=day.key, objects=objects)
         assert _closed_by(store.gate(manifest, day)) == set()
+
+
+def test_a_day_that_the_run_declares_closed_may_be_absent(store: Store, landed: Manifest) -> None:
+    first, _, third = landed.objects
+    without = replace(landed, objects=(first, third))
+    check = "transactions.days.rows_missing.between"
+    assert check in _closed_by(store.gate(without))
+    assert _closed_by(store.gate(replace(without, closed_days=(date(2024, 7, 2),)))) == set()
+    assert check in _closed_by(store.gate(replace(without, closed_days=(date(2024, 7, 1),))))
 
 
 @pytest.mark.usefixtures("closed")

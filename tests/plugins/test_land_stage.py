@@ -58,7 +58,7 @@ def test_a_closed_window_is_recorded_and_skipped_with_a_reason(recorded: list[An
     from tollgate_airflow.stages import land as stage
 
     with pytest.raises(
-        AirflowSkipException, match="sparkov@2024-12-25 is closed: the source declares"
+        AirflowSkipException, match="sparkov@2024-12-25 is closed: its days are declared"
     ):
         stage.gate({}, landed(closed=True))
     assert len(recorded) == 1

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -174,5 +175,8 @@ def test_a_closed_day_needs_no_file(tmp_path: Path) -> None:
 
     assert [one.stem for one in found] == ["2024-05-04"]
     assert deliveries(DAY, DATA, folders) == []
+    window = Window.parse("sparkov@2024-05-03--2024-05-04")
+    found = deliveries(window, DATA, folders, (date(2024, 5, 3),))
+    assert [one.stem for one in found] == ["2024-05-04"]
     with pytest.raises(WindowNotDeliveredError, match=r"not delivered 2024-05-03 of the window"):
         deliveries(Window.parse("sparkov@2024-05-03--2024-05-05"), DATA, folders)

@@ -226,6 +226,11 @@ def test_a_closed_window_lands_without_a_row(
     empty = delivery(tmp_path, window, b"")
     assert land(window, client, bucket, empty, run_id="r1").problems
 
+    result = land(window, client, bucket, [], run_id="r3", closed_days=(window.start,))
+    manifest = find_latest(client, bucket, window)
+    assert (result.problems, result.closed, manifest.closed_days) == ((), True, (window.start,))
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
     closed = replace(registry.source("sparkov"), closed_days=(window.span,))
     monkeypatch.setattr("sources.land.declared", lambda name: closed)
     for files in (empty, []):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -25,13 +26,15 @@ def write(context: Any) -> dict[str, Any]:
 
     settings = get_settings()
     run = Run.of(Stage.LAND, context)
+    closed_days = tuple(map(date.fromisoformat, context["params"].get("closed_days") or ()))
     result = land(
         run.window,
         connections.s3("lander"),
         settings.s3.raw_bucket,
-        deliveries(run.window, settings.data_dir, settings.deliveries),
+        deliveries(run.window, settings.data_dir, settings.deliveries, closed_days),
         run_id=run.run_id,
         not_taken=not_taken(run.window, settings.data_dir, settings.deliveries),
+        closed_days=closed_days,
     )
     for sentence in result.not_taken:
         _log.warning("not taken: %s", sentence)
@@ -57,7 +60,7 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     handover.record(run, result)
     if result.closed:
         raise AirflowSkipException(
-            f"{run.window.key} is closed: the source declares days without payments, and delivered"
-            " none. No later stage runs."
+            f"{run.window.key} is closed: its days are declared to be without payments, and the"
+            " source delivered none. No later stage runs."
         )
     return run.window.key

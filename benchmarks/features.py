@@ -31,6 +31,7 @@ from benchmarks.data import HANDBOOK, NO_HANDBOOK, handbook_days
 from benchmarks.floors import spark_features
 from benchmarks.page import skip, write_section
 from benchmarks.rounds import Timing, interleaved, service_pids, table
+from contracts.columns import LogicalType
 from contracts.features import LABEL_DELAY_DAYS, LOOKBACK_DAYS, fillable
 from contracts.render.to_iceberg import create_table
 from contracts.settings import load_settings
@@ -130,7 +131,7 @@ def fill(spark: SparkSession, *, until: int) -> None:
         F.lit("purchase").alias("transaction_type"),
         F.lit("pos").alias("channel"),
         F.lit("card").alias("payment_method"),
-        F.col("TX_AMOUNT").cast("decimal(18,2)").alias("amount"),
+        F.col("TX_AMOUNT").cast(str(LogicalType.MONEY)).alias("amount"),
         F.lit("EUR").alias("currency"),
         F.sha2(F.col("TRANSACTION_ID").cast("string"), 256).alias("content_hash"),
         F.date_format(at, "yyyy-MM-dd").alias("raw_object"),

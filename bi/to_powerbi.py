@@ -35,7 +35,7 @@ _TYPES: Final = {
 """List columns are omitted, because Power BI has no list type."""
 _FORMATS: Final = {
     COUNT: "#,0",
-    MONEY: "#,0.00",
+    MONEY: "#,0.00##",
     PERCENT: "0.00%",
     DECIMAL: "0.000",
     FINE: "0.0000",

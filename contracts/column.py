@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from contracts.values import MONEY_DECIMALS, MONEY_DIGITS
+
 
 class LogicalType(StrEnum):
     """Engine-neutral column types; `contracts/render/` maps them to each engine."""
@@ -14,7 +16,7 @@ class LogicalType(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"
     TIMESTAMP = "timestamp"  # an instant, UTC, microseconds
-    MONEY = "decimal(18,2)"
+    MONEY = f"decimal({MONEY_DIGITS},{MONEY_DECIMALS})"
     STRINGS = "array<string>"
     DATES = "array<date>"
     JSON = "json"

@@ -37,8 +37,7 @@ DESCRIPTIONS: dict[RejectReason, str] = {
     RejectReason.IMPLAUSIBLE_TIME: "the payment is dated outside the declared range of the source",
     RejectReason.FUTURE_TIME: "the payment is dated after the delivery that holds it",
     RejectReason.UNREADABLE_AMOUNT: "the amount is missing or not a number",
-    RejectReason.EXCESS_DECIMALS: "the amount has more decimals than its currency, or than the two"
-    " that are stored",
+    RejectReason.EXCESS_DECIMALS: "the amount has more decimals than its currency",
     RejectReason.NEGATIVE_AMOUNT: "the amount is below zero",
     RejectReason.ABSURD_AMOUNT: "the amount is above the declared limit of the source",
     RejectReason.UNKNOWN_CURRENCY: "the currency is not an ISO 4217 code",

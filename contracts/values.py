@@ -58,9 +58,12 @@ NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?"
 An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
 """
 MONEY_WHOLE_DIGITS: Final = 16
-MONEY_DECIMALS: Final = 2
-"""Digits of an amount that decimal(18,2) stores. Amounts are exact decimals: one with more decimals
-than these, or than the minor unit of its currency, is refused and not rounded."""
+MONEY_DECIMALS: Final = 4
+MONEY_DIGITS: Final = MONEY_WHOLE_DIGITS + MONEY_DECIMALS
+MONEY_UNITS: Final = 10**MONEY_DECIMALS
+"""Digits of a stored amount, with the decimals of the smallest minor unit of ISO 4217 (CLF, UYW).
+Amounts are exact decimals: one with more decimals than the minor unit of its currency is refused
+and not rounded."""
 
 FRAUD_WORDS: Final = ("true", "yes", "y")
 GENUINE_WORDS: Final = ("false", "no", "n")

@@ -1,5 +1,6 @@
-"""ISO 4217: currencies in use, those withdrawn since 2000, and XXX for sources without one."""
+"""ISO 4217: currencies and funds in use, those withdrawn since 2000, and XXX for none."""
 
+from decimal import Decimal
 from typing import Final
 
 _IN_USE: Final = frozenset(
@@ -11,7 +12,8 @@ _IN_USE: Final = frozenset(
     MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD
     SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH
     UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XDR XOF XPF XXX YER ZAR ZMW ZWG
-    """.split()  # noqa: SIM905 - a list of 160 quoted codes reads worse
+    BOV CHE CHW CLF COU MXV USN UYI UYW
+    """.split()  # noqa: SIM905 - a list of 170 quoted codes reads worse
 )
 _WITHDRAWN: Final = frozenset(
     """
@@ -26,24 +28,30 @@ UNKNOWN_CURRENCY: Final = "XXX"
 
 _NO_DECIMALS: Final = frozenset(
     """
-    BEF BIF BYR CLP DJF ESP GNF GRD ISK ITL JPY KMF KRW LUF MGF PTE PYG ROL RWF TRL UGX VND VUV XAF
-    XOF XPF
+    BEF BIF BYR CLP DJF ESP GNF GRD ISK ITL JPY KMF KRW LUF MGF PTE PYG ROL RWF TRL UGX UYI VND VUV
+    XAF XOF XPF
     """.split()  # noqa: SIM905 - as above
 )
 _THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_USUAL_DIGITS: Final = 2
+USUAL_DIGITS: Final = 2
+UNUSUAL_DIGITS: Final = {0: _NO_DECIMALS, 3: _THREE_DECIMALS, 4: frozenset({"CLF", "UYW"})}
+"""Currencies by the digits of their minor unit. All others have `USUAL_DIGITS`."""
 
 
 def minor_unit_digits(currency: str) -> int:
     """Return the decimals of a currency: those of its minor unit, two for one that is unknown.
 
-    >>> [minor_unit_digits(code) for code in ("JPY", "EUR", "KWD", "XXX")]
-    [0, 2, 3, 2]
+    >>> [minor_unit_digits(code) for code in ("JPY", "EUR", "KWD", "CLF", "XXX")]
+    [0, 2, 3, 4, 2]
     """
-    if currency in _NO_DECIMALS:
-        return 0
-    return 3 if currency in _THREE_DECIMALS else _USUAL_DIGITS
+    return next((digits for digits, of in UNUSUAL_DIGITS.items() if currency in of), USUAL_DIGITS)
 
 
-UNDIVIDED: Final = tuple(sorted(code for code in ISO_4217 if minor_unit_digits(code) == 0))
-"""Currencies without a minor unit. Of all others the storage has two decimals."""
+def formatted(amount: Decimal, currency: str) -> str:
+    """Return an amount with the decimals of its currency, or with more if it has more.
+
+    >>> formatted(Decimal("35.0000"), "EUR"), formatted(Decimal("1.2340"), "KWD")
+    ('35.00', '1.234')
+    """
+    rounded = amount.quantize(Decimal(1).scaleb(-minor_unit_digits(currency)))
+    return f"{rounded if rounded == amount else amount.normalize():f}"

@@ -8,6 +8,7 @@ from typing import Final, Literal, Self, get_args
 
 from contracts.printable import printable
 from contracts.values import PLAUSIBLE_DATES
+from sources.currencies import USUAL_DIGITS, minor_unit_digits
 from sources.parquet_types import DeclaredType, is_accepted
 from sources.ranges import Ranges
 from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Constant, Rule, Take
@@ -153,7 +154,8 @@ class Source:
     - `freshness_days`: days after its window by which a delivery should have come.
     - `closed_days`: weekdays, as sunday, and dates on which the source has no payments: a file may
       be absent or empty. With a fewest of 0 rows a day, any file may be empty.
-    - `checks_minor_units`: an amount with more decimals than its currency has is refused.
+    - `checks_minor_units`: an amount with more decimals than its currency has is
+      refused; without it, each currency has at least two.
     - `plausible_dates`: first and last date that a payment, or the time of a label, may have.
     """
 
@@ -179,6 +181,11 @@ class Source:
     def suffixes(self) -> tuple[str, ...]:
         """Return how the source's files end."""
         return tuple(f".{kind}" for kind in self.formats)
+
+    def decimals_in(self, currency: str) -> int:
+        """Return how many decimals an amount in a currency may have."""
+        digits = minor_unit_digits(currency)
+        return digits if self.checks_minor_units else max(digits, USUAL_DIGITS)
 
     def closed_on(self, days: Iterable[date]) -> Self:
         """Return the source with more closed days."""

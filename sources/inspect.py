@@ -13,10 +13,10 @@ import numpy as np
 from contracts.printable import printable
 from contracts.values import canonical
 from sources import text
-from sources.currencies import ISO_4217, UNDIVIDED, UNKNOWN_CURRENCY
+from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
 from sources.declaration import Source, Version
 from sources.event_dates import days_of
-from sources.money import as_text, read_cents, total
+from sources.money import as_text, read_amounts
 from sources.parquet_types import name_of
 from sources.rules import Constant, Rule, columns_of
 
@@ -152,20 +152,27 @@ def _by_currency(
     source: Source, version: Version, table: Any, rows: int
 ) -> tuple[dict[str, int], dict[str, Decimal]]:
     """Count rows and sum money by currency."""
+    import pyarrow as pa
+    from pyarrow import compute
+
     rule = version.currency
     if rows == 0:
         return {}, {}
     values = table.column(version.amount_column)
-    undivided = UNDIVIDED if source.checks_minor_units else ()
     if isinstance(rule, Constant):
-        currency = str(rule.value)
-        return {currency: rows}, {currency: total(read_cents(values, currency in undivided))}
-    codes, places = _currencies(table, rule.column, rows)
-    cents = read_cents(values, np.isin(codes, undivided)[places])
+        codes, places = [str(rule.value)], np.zeros(rows, dtype=np.int64)
+    else:
+        codes, places = _currencies(table, rule.column, rows)
+    decimals = [source.decimals_in(code) for code in codes]
+    amounts = read_amounts(values, np.array(decimals)[places])
     counts = np.bincount(places, minlength=len(codes))
+    sums = [compute.sum(amounts.filter(pa.array(places == place))) for place in range(len(codes))]
     return (
         {code: int(count) for code, count in zip(codes, counts, strict=True)},
-        {code: total(cents[places == place]) for place, code in enumerate(codes)},
+        {
+            code: one.as_py().quantize(Decimal(1).scaleb(-digits))
+            for code, one, digits in zip(codes, sums, decimals, strict=True)
+        },
     )
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from contracts.render.to_arrow import hundredths
+from contracts.columns import LogicalType
+from contracts.render.to_arrow import arrow_type, whole_and_fraction
+from contracts.values import MONEY_DECIMALS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +36,7 @@ _MICROSECONDS_TO_2000: Final = 946_684_800_000_000
 _TEXT_OID: Final = 25
 _NEGATIVE: Final = 0x4000
 _NUMERIC_BASE: Final = 10_000
+"""Postgres' digits of a numeric have four decimal ones, as many as the decimals of an amount."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ def _fixed(column: pa.Array) -> Values:
     import pyarrow.types as kinds
 
     kind = column.type
-    if kinds.is_decimal128(kind) and kind.scale == 2:
-        return _numeric(hundredths(column))
+    if kind == arrow_type(LogicalType.MONEY):
+        return _numeric(*whole_and_fraction(column.fill_null(0)))
     if kinds.is_boolean(kind):
         return _plain(column.fill_null(False)).astype("u1")
     if kinds.is_timestamp(kind) and kind.unit == "us":
@@ -136,23 +139,24 @@ def _fixed(column: pa.Array) -> Values:
     raise TypeError(f"binary COPY does not support {kind}")
 
 
-def _numeric(cents: Values) -> Values:
-    """Return amounts as numerics with two decimals: digits in base 10,000, the last for the cents.
+def _numeric(whole: Values, fraction: Values) -> Values:
+    """Return amounts as numerics: digits in base 10,000, the last one after the decimal point.
 
     Postgres removes leading zeros, so all amounts of a batch can have the same number of digits.
     """
-    whole, fraction = np.divmod(np.abs(cents), 100)
+    sign = np.where((whole < 0) | (fraction < 0), _NEGATIVE, 0)
+    whole = np.abs(whole)
     most = int(whole.max(initial=0))
-    digits = [fraction * 100]
+    digits = [np.abs(fraction)]
     while most or len(digits) == 1:
         whole, digit = np.divmod(whole, _NUMERIC_BASE)
         digits.insert(0, digit)
         most //= _NUMERIC_BASE
     head = ("count", "weight", "sign", "scale")
     names = (*head, *(f"digit_{at}" for at in range(len(digits))))
-    values = np.empty(len(cents), [(name, ">u2") for name in names])
-    sign = np.where(cents < 0, _NEGATIVE, 0)
-    for name, value in zip(names, (len(digits), len(digits) - 2, sign, 2, *digits), strict=True):
+    values = np.empty(len(whole), [(name, ">u2") for name in names])
+    first = (len(digits), len(digits) - 2, sign, MONEY_DECIMALS)
+    for name, value in zip(names, (*first, *digits), strict=True):
         values[name] = value
     return values
 

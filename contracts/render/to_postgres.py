@@ -5,6 +5,7 @@ from typing import Final
 
 from contracts.columns import LogicalType
 from contracts.tables import Table
+from contracts.values import MONEY_DECIMALS, MONEY_DIGITS
 
 TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.STRING: "text",
@@ -14,7 +15,7 @@ TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.BOOLEAN: "boolean",
     LogicalType.DATE: "date",
     LogicalType.TIMESTAMP: "timestamp with time zone",
-    LogicalType.MONEY: "numeric(18,2)",
+    LogicalType.MONEY: f"numeric({MONEY_DIGITS},{MONEY_DECIMALS})",
     LogicalType.STRINGS: "text[]",
     LogicalType.DATES: "date[]",
     LogicalType.JSON: "jsonb",

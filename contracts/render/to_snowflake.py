@@ -4,6 +4,7 @@ from typing import Final
 
 from contracts.columns import LogicalType
 from contracts.tables import Table
+from contracts.values import MONEY_DECIMALS, MONEY_DIGITS
 
 TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.STRING: "text",
@@ -13,7 +14,7 @@ TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.BOOLEAN: "boolean",
     LogicalType.DATE: "date",
     LogicalType.TIMESTAMP: "timestamp with time zone",
-    LogicalType.MONEY: "numeric(18,2)",
+    LogicalType.MONEY: f"numeric({MONEY_DIGITS},{MONEY_DECIMALS})",
     LogicalType.STRINGS: "array",
     LogicalType.DATES: "array",
     LogicalType.JSON: "variant",
@@ -27,7 +28,7 @@ STORED: Final[dict[LogicalType, tuple[str, ...]]] = {
     LogicalType.BOOLEAN: ("boolean",),
     LogicalType.DATE: ("date",),
     LogicalType.TIMESTAMP: ("timestamp_tz",),
-    LogicalType.MONEY: ("number(18,2)",),
+    LogicalType.MONEY: (f"number({MONEY_DIGITS},{MONEY_DECIMALS})",),
     LogicalType.STRINGS: ("array", "variant"),
     LogicalType.DATES: ("array", "variant"),
     LogicalType.JSON: ("variant",),

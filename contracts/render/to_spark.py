@@ -13,7 +13,7 @@ SPARK_TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.BOOLEAN: "boolean",
     LogicalType.DATE: "date",
     LogicalType.TIMESTAMP: "timestamp",
-    LogicalType.MONEY: "decimal(18,2)",
+    LogicalType.MONEY: str(LogicalType.MONEY),
     LogicalType.STRINGS: "array<string>",
     LogicalType.DATES: "array<date>",
     LogicalType.JSON: "string",

@@ -1,5 +1,11 @@
 {# Expressions that differ between Postgres and Snowflake; models do not depend on the dialect. #}
 
+{# An amount in the type of all amounts, which contracts/ declares. #}
+{% macro as_money(amount) -%}
+    ({{ amount }})::numeric(20, 4)
+{%- endmacro %}
+
+
 {# The UTC business date of an instant. #}
 {% macro utc_date(instant) -%}
     {{ return(adapter.dispatch("utc_date", "tollgate")(instant)) }}

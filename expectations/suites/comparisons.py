@@ -11,7 +11,7 @@ NOTHING_LOST = "no row is lost, added or changed between two stores"
 def schema_rules() -> tuple[Rule, ...]:
     """Return the rule on a frame of declared and stored column types."""
     return (
-        equal("stored_type", "declared_type", "decimal(18,2) is not decimal(10,2)"),
+        equal("stored_type", "declared_type", "decimal(20,4) is not decimal(10,2)"),
         not_empty(),
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
+from contracts.columns import LogicalType
 from contracts.reasons import RejectReason
 from contracts.results import Balance, ConservationError
 from contracts.stage_results import ProcessResult, RedrivenResult, RedriveResult
@@ -18,6 +19,7 @@ from contracts.withdrawals import Withdrawal
 from lake.branches import MAIN, branch_name, open_branch, references
 from lake.frames import read
 from lake.tables import ensure_tables
+from sources.currencies import formatted
 from sources.declaration import Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
@@ -65,8 +67,8 @@ class Outcome:
         }[self.verdict]
         return (
             f"{', '.join(self.reasons)}: {self.rows} row{'s' * (self.rows != 1)} {now},"
-            f" worth {self.amount_now} {self.currency_now}"
-            f" (in quarantine {self.amount} {self.currency})"
+            f" worth {formatted(self.amount_now, self.currency_now)} {self.currency_now}"
+            f" (in quarantine {formatted(self.amount, self.currency)} {self.currency})"
         )
 
 
@@ -289,7 +291,7 @@ def _counted(decided: DataFrame) -> tuple[Row, ...]:
         balance_currency(F.col("currency")).alias("currency_now"),
         "event_date",
     )
-    zero = F.lit(0).cast("decimal(18,2)")
+    zero = F.lit(0).cast(str(LogicalType.MONEY))
     return tuple(
         groups.agg(
             F.count(F.lit(1)).alias("row_count"),

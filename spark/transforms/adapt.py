@@ -6,7 +6,9 @@ from datetime import UTC, datetime, time
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from contracts.columns import LogicalType
 from contracts.values import FRAUD_WORDS, GENUINE_WORDS, NUMBER, VALUES, ValueClass
+from sources.currencies import USUAL_DIGITS
 from sources.declaration import Source, Version
 from sources.rules import (
     MAPPED_COLUMNS,
@@ -25,13 +27,13 @@ from sources.rules import (
     Take,
     TimePattern,
 )
-from spark.transforms.amounts import in_currency, of_double, of_text
+from spark.transforms.amounts import decimals_in, of_double, of_text
 from spark.transforms.text import text
 
 _MONEY = frozenset(name for name, one in VALUES.items() if one is ValueClass.MONEY)
 _PLACES = frozenset(name for name, one in VALUES.items() if one is ValueClass.PLACE)
 _OTHER_TYPES = {
-    **dict.fromkeys(_MONEY, "decimal(18,2)"),
+    **dict.fromkeys(_MONEY, str(LogicalType.MONEY)),
     **dict.fromkeys(_PLACES, "double"),
     "source_sequence": "bigint",
     "event_at": "timestamp",
@@ -190,10 +192,10 @@ def _place(rule: Rule, types: Mapping[str, str]) -> Column:
     return number(value_of(rule, types))
 
 
-def _money(rule: Rule, types: Mapping[str, str]) -> tuple[Column, Column]:
+def _money(rule: Rule, types: Mapping[str, str], most: Column) -> tuple[Column, Column]:
     if isinstance(rule, Take) and types[rule.column] == "double" and not rule.strip_prefix:
-        return of_double(F.col(f"`{rule.column}`"))
-    return of_text(value_of(rule, types).cast("string"))
+        return of_double(F.col(f"`{rule.column}`"), most)
+    return of_text(value_of(rule, types).cast("string"), most)
 
 
 def value_of(rule: Rule, types: Mapping[str, str], is_identifier: bool = False) -> Column:
@@ -268,7 +270,7 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
     ... )
     >>> row = adapt(file, HANDBOOK, HANDBOOK.versions[0]).first()
     >>> row.event_id, row.amount, row.currency, row.country
-    ('7', Decimal('8.50'), 'EUR', None)
+    ('7', Decimal('8.5000'), 'EUR', None)
     """
     types = dict(df.dtypes)
     read = df.select(
@@ -281,9 +283,10 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
     )
     mapping = version.mapping
     currency = F.upper(value_of(mapping["currency"], types))
-    amount, flaw = _money(mapping["amount"], types)
-    if source.checks_minor_units:
-        amount, flaw = in_currency(amount, flaw, currency)
+    decimals = decimals_in(currency)
+    if not source.checks_minor_units:
+        decimals = F.greatest(decimals, F.lit(USUAL_DIGITS))
+    amount, flaw = _money(mapping["amount"], types, decimals)
     own = {"amount": amount, "currency": currency}
     mapped = [flaw.alias("amount_flaw")]
     for name in MAPPED_COLUMNS:
@@ -293,7 +296,7 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
         elif rule is None:
             column = F.lit(None).cast(_OTHER_TYPES.get(name, "string"))
         elif name in _MONEY:
-            column, _ = _money(rule, types)
+            column, _ = _money(rule, types, decimals)
         elif name in _PLACES:
             column = _place(rule, types)
         elif name == "is_fraud":

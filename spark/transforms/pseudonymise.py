@@ -5,14 +5,20 @@ A token is the first 32 hexadecimal digits of HMAC-SHA-256 (RFC 2104) over
 a literal would appear in plans and logs.
 """
 
+from functools import reduce
+from operator import or_
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from contracts.columns import LogicalType
+from contracts.values import MONEY_WHOLE_DIGITS
 from sources.rules import LABEL_COLUMNS
 
 _DIGITS = "0123456789abcdef"
 _BLOCK_BYTES = 64
 _TOKEN_DIGITS = 32
+_CENTS = f"decimal({MONEY_WHOLE_DIGITS + 2},2)"
 _INNER, _OUTER = 0x36, 0x5C
 _TOKENS = {
     "customer_id": "customer",
@@ -76,7 +82,8 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
 
     The content hash is keyed too, because an unkeyed hash of a home address could be guessed. It
     excludes position and layout of the delivery, so that a repeat has the same hash, and the label,
-    which the source may correct. The token of a counterparty that is a customer is its token as a
+    which the source may correct. It has amounts with two decimals unless one of the row has more:
+    earlier versions stored two. The token of a counterparty that is a customer is its token as a
     payer.
 
     >>> key_file = spark.createDataFrame([(bytearray(b"0a" * 32),)], "content binary")
@@ -99,7 +106,14 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         "rules",
         *LABEL_COLUMNS,
     )
-    content = F.to_json(F.struct(*(name for name in df.columns if name not in not_content)))
+    money = {name for name, kind in df.dtypes if kind == LogicalType.MONEY}
+    names = [name for name in df.columns if name not in not_content]
+    as_stored = F.to_json(F.struct(*names))
+    in_cents = F.to_json(
+        F.struct(*(F.col(n).cast(_CENTS).alias(n) if n in money else F.col(n) for n in names))
+    )
+    is_finer = [F.coalesce(F.col(name) * 100 % 1 != 0, F.lit(False)) for name in sorted(money)]
+    content = F.when(reduce(or_, is_finer, F.lit(False)), as_stored).otherwise(in_cents)
     keyed = df.crossJoin(F.broadcast(key_pads))
 
     def hashed(kind: str, value: Column) -> Column:

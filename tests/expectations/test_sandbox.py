@@ -43,7 +43,7 @@ def test_the_sandbox_is_compared_with_the_processed_snapshot_that_it_read(line: 
     [
         (
             [
-                put("features", "amount", "cast(amount * 100 as decimal(18,2))", EVENT),
+                put("features", "amount", "cast(amount * 100 as decimal(20,4))", EVENT),
                 put("features", "hour_of_day", "24", EVENT),
                 put("features", "customer_transaction_count_7d", "0L", EVENT),
                 put("features", "home_distance_km", "40000d", EVENT),

@@ -138,7 +138,7 @@ def test_gate_processed_on_a_job_that_adds_a_cent(
 
     def a_cent_more(df: Any, table: str, *rest: Any) -> None:
         if table == "processed.transactions":
-            df = df.withColumn("amount", F.col("amount") + F.lit("0.01").cast("decimal(18,2)"))
+            df = df.withColumn("amount", F.col("amount") + F.lit("0.01").cast("decimal(20,4)"))
         write(df, table, *rest)
 
     with monkeypatch.context() as patch:

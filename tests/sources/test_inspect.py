@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from contracts.values import NUMBER
 from sources import text
 from sources.inspect import Finding, inspect
-from sources.money import as_text, read_cents, total
+from sources.money import as_text, read_amounts
 from sources.registry import source
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
@@ -85,28 +86,32 @@ def test_a_file_without_rows_is_found_empty(tmp_path: Path) -> None:
     assert inspect(path, SPARKOV).problem == "holds no rows"
 
 
-def slowly(values: pa.ChunkedArray) -> Decimal:
+def slowly(values: pa.ChunkedArray, digits: int) -> Decimal:
     """Sum money by the rule as it is said, a value at a time."""
-    cents = 0
+    units, scale = 0, 10**digits
     for value in values.to_pylist():
         if isinstance(value, float):
             if not abs(value) < 1e16:
                 continue
-            nearest = Decimal(repr(value)).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
-            error = abs(value * 100 - round(value * 100))
-            cents += int(nearest * 100) if error <= max(1e-6, abs(value) * 100 * 2**-51) else 0
+            unit = Decimal(1).scaleb(-digits)
+            nearest = Decimal(repr(value)).quantize(unit, rounding="ROUND_HALF_UP")
+            error = abs(value * scale - round(value * scale))
+            is_whole = error <= max(1e-6, abs(value) * scale * 2**-51)
+            units += int(nearest * scale) if is_whole else 0
         elif re.fullmatch(NUMBER, str(value).strip(" ")):
-            number = Fraction(Decimal(str(value).strip(" "))) * 100
-            cents += int(number) if number.denominator == 1 and abs(number) < 10**18 else 0
-    return Decimal(cents).scaleb(-2)
+            number = Fraction(Decimal(str(value).strip(" "))) * scale
+            is_stored = number.denominator == 1 and abs(number) < 10**16 * scale
+            units += int(number) if is_stored else 0
+    return Decimal(units).scaleb(-digits)
 
 
-def sum_amounts(values: pa.ChunkedArray) -> Decimal:
-    return total(read_cents(values))
+def sum_amounts(values: pa.ChunkedArray, digits: int = 2) -> Decimal:
+    return pc.sum(read_amounts(values, digits), min_count=0).as_py()
 
 
+DIGITS = st.sampled_from([0, 2, 3, 4])
 CENTS = st.integers(-(10**19), 10**19).map(lambda cents: cents / 100)
-FINER = st.integers(-(10**8), 10**8).map(lambda mills: mills / 1000)
+FINER = st.integers(-(10**8), 10**8).map(lambda units: units / 10_000)
 DOUBLES = st.one_of(st.none(), CENTS, FINER, st.floats())
 WRITTEN = st.from_regex(rf"\A *({NUMBER}) *\Z").filter(lambda text: len(text) < 30)
 PLAIN = st.decimals(allow_nan=False, allow_infinity=False, places=2).map(lambda one: f"{one:f}")
@@ -115,28 +120,28 @@ TEXTS = st.one_of(
 )
 
 
-@given(st.lists(DOUBLES))
-def test_doubles_are_summed_as_one_by_one(values: list[float | None]) -> None:
+@given(st.lists(DOUBLES), DIGITS)
+def test_doubles_are_summed_as_one_by_one(values: list[float | None], digits: int) -> None:
     column = pa.chunked_array([pa.array(values, pa.float64())])
-    assert sum_amounts(column) == slowly(column)
+    assert sum_amounts(column, digits) == slowly(column, digits)
 
 
-@given(st.lists(TEXTS))
-def test_texts_are_summed_as_one_by_one(values: list[str | None]) -> None:
+@given(st.lists(TEXTS), DIGITS)
+def test_texts_are_summed_as_one_by_one(values: list[str | None], digits: int) -> None:
     column = pa.chunked_array([pa.array(values, pa.string())])
-    assert sum_amounts(column) == slowly(column)
+    assert sum_amounts(column, digits) == slowly(column, digits)
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
-def test_whole_numbers_are_summed_as_one_by_one(values: list[int]) -> None:
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), DIGITS)
+def test_whole_numbers_are_summed_as_one_by_one(values: list[int], digits: int) -> None:
     column = pa.chunked_array([pa.array(values, pa.int64())])
-    assert sum_amounts(column) == slowly(column)
+    assert sum_amounts(column, digits) == slowly(column, digits)
 
 
-@given(st.lists(st.decimals(-(10**20), 10**20, allow_nan=False, places=4)))
-def test_decimals_are_summed_as_one_by_one(values: list[Decimal]) -> None:
+@given(st.lists(st.decimals(-(10**20), 10**20, allow_nan=False, places=4)), DIGITS)
+def test_decimals_are_summed_as_one_by_one(values: list[Decimal], digits: int) -> None:
     column = pa.chunked_array([pa.array(values, pa.decimal128(38, 4))])
-    assert sum_amounts(column) == slowly(column)
+    assert sum_amounts(column, digits) == slowly(column, digits)
 
 
 def test_a_sum_beyond_64_bits_is_exact() -> None:
@@ -159,24 +164,34 @@ def test_money_that_cannot_be_read_counts_as_nothing(values: list[object], amoun
     assert sum_amounts(pa.chunked_array([pa.array(values)])) == Decimal(amount)
 
 
-def test_a_currency_without_a_minor_unit_has_whole_amounts() -> None:
-    values = pa.chunked_array([pa.array(["500", "500.50", "500.00", "0.50"])])
-    is_undivided = np.array([True, True, True, False])
+def test_an_amount_has_the_decimals_of_its_currency() -> None:
+    digits = np.array([0, 0, 0, 2, 2, 3, 3, 4, 4])
+    texts = ["500", "500.50", "500.00", "0.50", "0.505", "1.234", "1.2345", "1.2345", "1.23456"]
+    amounts = [500, 0, 500, Decimal("0.5"), 0, Decimal("1.234"), 0, Decimal("1.2345"), 0]
 
-    assert read_cents(values, is_undivided).tolist() == [50_000, 0, 50_000, 50]
+    for values in (pa.array(texts), pa.array([float(one) for one in texts])):
+        assert read_amounts(pa.chunked_array([values]), digits).to_pylist() == amounts
 
 
 def test_currencies_are_read_in_one_form(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
-    codes = ["EUR", "eur", "\u00a0EUR\t", "JPY", "EURO", None]
-    rows = [{"transaction_id": n, "amount": "1.50", "currency": c} for n, c in enumerate(codes)]
+    codes = ["EUR", "eur", "\u00a0EUR\t", "JPY", "EURO", None, "KWD", "CLF", "BHD"]
+    texts = [*["1.50"] * 6, "1.234", "1.2345", "1.2345"]
+    rows = [
+        {"transaction_id": n, "amount": text, "currency": code}
+        for n, (code, text) in enumerate(zip(codes, texts, strict=True))
+    ]
     given = {"customer_id": "c", "timestamp": "2024-05-01T00:00:00"}
     path.write_text("".join(json.dumps({**given, **row}) + "\n" for row in rows))
 
     found = inspect(path, source("card_feed"))
 
-    assert found.row_counts == {"EUR": 3, "JPY": 1, "XXX": 2}
-    assert found.amounts == {"EUR": Decimal("4.50"), "JPY": Decimal(0), "XXX": Decimal("3.00")}
+    assert found.row_counts == {"BHD": 1, "CLF": 1, "EUR": 3, "JPY": 1, "KWD": 1, "XXX": 2}
+    written = {code: str(amount) for code, amount in found.amounts.items()}
+    assert written == {
+        **{"BHD": "0.000", "CLF": "1.2345", "EUR": "4.50", "JPY": "0", "KWD": "1.234"},
+        "XXX": "3.00",
+    }
 
 
 def test_bytes_that_are_no_text_are_neither_money_nor_a_currency() -> None:
@@ -184,7 +199,7 @@ def test_bytes_that_are_no_text_are_neither_money_nor_a_currency() -> None:
         [pa.array([b"1.50", b"1.\xff50", None], pa.binary()).view(pa.string())]
     )
 
-    assert read_cents(values).tolist() == [150, 0, 0]
+    assert read_amounts(values).to_pylist() == [Decimal("1.5"), 0, 0]
     assert as_text(values).to_pylist() == ["1.50", "1.\ufffd50", None]
 
 

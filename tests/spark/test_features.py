@@ -185,7 +185,7 @@ def frames(spark: "SparkSession", payments: pd.DataFrame, tmp_path_factory: Any)
 def _money() -> Any:
     from pyspark.sql import functions as F
 
-    return F.col("amount").cast("decimal(18,2)")
+    return F.col("amount").cast("decimal(20,4)")
 
 
 def _text(value: str) -> Any:
@@ -283,7 +283,7 @@ def test_what_a_row_lacks_is_null_and_never_zero(spark: "SparkSession") -> None:
         " 'ordinal' AS event_at_precision, 'c' AS customer_id,"
         " CAST(NULL AS string) AS counterparty_id, 'unknown' AS counterparty_type,"
         " CAST(NULL AS string) AS merchant_category, CAST(NULL AS string) AS country,"
-        " CAST(NULL AS string) AS device_id, CAST(0 AS decimal(18,2)) AS amount, 'EUR' AS currency,"
+        " CAST(NULL AS string) AS device_id, CAST(0 AS decimal(20,4)) AS amount, 'EUR' AS currency,"
         " CAST(NULL AS double) AS home_lat, CAST(NULL AS double) AS home_lon,"
         " 1.0D AS transaction_lat, 1.0D AS transaction_lon"
     )

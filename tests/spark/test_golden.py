@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from sources.currencies import formatted
 from sources.declaration import Source
 from sources.inspect import inspect
 from sources.manifest import RawObject
@@ -51,7 +52,7 @@ def plain(value: Any) -> Any:
     """Return a value as the YAML of a case writes it."""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}".removesuffix(".000000")
-    return str(value) if isinstance(value, Decimal) else value
+    return formatted(value, "EUR") if isinstance(value, Decimal) else value
 
 
 def rows_of(spark: "SparkSession", name: str, folder: Path) -> tuple[Any, list[dict[str, Any]]]:

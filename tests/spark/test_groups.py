@@ -1,9 +1,15 @@
 """Windows by position, against counting one by one."""
 
+from decimal import Decimal
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from contracts.columns import LogicalType
+from contracts.render.to_arrow import arrow_type
 from spark.transforms.features import groups
+from spark.transforms.features.customer import customer_windows, window_starts
 from spark.transforms.features.groups import DAY, Groups, until
 
 ROWS = 300
@@ -50,3 +56,19 @@ def test_groups_within_groups_keep_the_order_of_time() -> None:
         earlier = same[same < row]
         assert has_last[place] == bool(len(earlier))
         assert not len(earlier) or last[place] == micros[earlier[-1]]
+
+
+def test_sums_of_the_largest_amounts_are_exact() -> None:
+    payments = [Decimal("4999999999999999.9998"), Decimal("4999999999999999.9999")]
+    money = pa.table({"amount": pa.array(payments, arrow_type(LogicalType.MONEY))})
+    days = Groups.of(np.array([0, 0]), np.array([0, DAY // 2]))
+
+    found = customer_windows(days, groups.money_of(money, "amount"), window_starts(days))
+
+    assert found["customer_amount_sum_24h"].to_pylist() == [payments[0], sum(payments)]
+    assert found["customer_amount_mean_7d"].to_pylist() == pytest.approx([5e15, 5e15])
+
+
+def test_a_sum_with_more_digits_than_are_stored_is_refused() -> None:
+    with pytest.raises(pa.ArrowInvalid, match="Decimal value does not fit"):
+        groups.amounts_of(pa.array([10**16]), pa.array([0]))

@@ -55,7 +55,7 @@ def payments_and_labels(spark: "SparkSession", first: str, last: str) -> tuple[A
         F.col("CUSTOMER_ID").cast("string").alias("customer_id"),
         F.col("TERMINAL_ID").cast("string").alias("counterparty_id"),
         F.lit("terminal").alias("counterparty_type"),
-        F.col("TX_AMOUNT").cast("decimal(18,2)").alias("amount"),
+        F.col("TX_AMOUNT").cast("decimal(20,4)").alias("amount"),
         F.lit("EUR").alias("currency"),
         (F.col("TX_FRAUD") == 1).alias("is_fraud"),
         (at + F.expr("interval 7 days")).alias("known_at"),

@@ -100,3 +100,33 @@ def test_a_customer_who_is_paid_has_the_token_under_which_it_pays(
     shop, person = keyed.orderBy("raw_position").collect()
     assert shop["counterparty_id"] == "Schaefer, McGlynn and Bosco"
     assert person["counterparty_id"] == person["customer_id"] == shop["customer_id"]
+
+
+def test_amounts_in_cents_have_the_content_hash_of_earlier_versions(spark: "SparkSession") -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.pseudonymise import pads, pseudonymise
+
+    payments = spark.createDataFrame(
+        [("12.50", None), ("12.50", "3.4"), ("1.234", None), ("1.23", "0.001")],
+        "amount string, payer_balance_before string",
+    ).selectExpr(
+        "'shop' source_system",
+        "'c1' customer_id",
+        *(f"string(NULL) {name}" for name in ("instrument_id", "device_id", "ip_hash")),
+        "'m1' counterparty_id",
+        "'merchant' counterparty_type",
+        "amount",
+        "payer_balance_before",
+    )
+
+    def hashes(money: str) -> list[str]:
+        typed = payments.withColumns(
+            {name: F.col(name).cast(money) for name in ("amount", "payer_balance_before")}
+        )
+        rows = pseudonymise(typed, pads(key_frame(spark, KEY.hex()))).collect()
+        return [row["content_hash"] for row in rows]
+
+    earlier, now = hashes("decimal(18,2)"), hashes("decimal(20,4)")
+    assert now[:2] == earlier[:2]
+    assert not {*now[2:]} & {*earlier}

@@ -6,14 +6,18 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import spark.transforms
 from contracts.columns import COLUMNS
 from contracts.reasons import RejectReason
 from contracts.tables import TABLES
+from sources.currencies import minor_unit_digits
 from sources.declaration import FixedDelay, StatedTime
 from sources.manifest import RawObject
+from sources.money import read_amounts
 from sources.rules import Joined
 from sources.sparkov import SPARKOV
 from tests.spark.sparkov_rows import LANDED, V1, raw, validated
@@ -209,7 +213,7 @@ def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
 
     judged = validated(spark, rows).orderBy("raw_position")
 
-    assert dict(judged.dtypes)["amount"] == "decimal(18,2)"
+    assert dict(judged.dtypes)["amount"] == "decimal(20,4)"
     assert [one["amount"] for one in judged.collect()] == [
         Decimal("84.37"),
         None,
@@ -218,6 +222,34 @@ def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
         None,
         Decimal("-5.50"),
     ]
+
+
+def test_landing_and_processing_read_the_same_amounts_in_every_minor_unit(
+    spark: "SparkSession",
+) -> None:
+    from pyspark.sql import functions as F
+
+    from spark.transforms.amounts import decimals_in, of_double, of_text
+
+    doubles = [1.234, 12.435, 1.2345, 0.1 + 0.2, 500.5, 1e12 + 0.01, 1e15 + 0.125, 1e16, -7.25]
+    codes = ("JPY", "KRW", "EUR", "KWD", "BHD", "CLF", "QQQ")
+    given = [(value, f"{value:.4f}", code) for code in codes for value in doubles]
+    frame = spark.createDataFrame(given, "value double, text string, code string").coalesce(1)
+    most = decimals_in(F.col("code"))
+    from_double, _ = of_double(F.col("value"), most)
+    from_text, _ = of_text(F.col("text"), most)
+
+    processed = [row[:] for row in frame.select(from_double, from_text).collect()]
+
+    values, texts, currencies = zip(*given, strict=True)
+    digits = np.array([minor_unit_digits(code) for code in currencies])
+    landed = [
+        read_amounts(pa.chunked_array([pa.array(column)]), digits).to_pylist()
+        for column in (values, texts)
+    ]
+    assert [tuple(one or 0 for one in row) for row in processed] == list(zip(*landed, strict=True))
+    kuwaiti = [row[0] for row, code in zip(processed, currencies, strict=True) if code == "KWD"]
+    assert kuwaiti[:4] == [Decimal("1.234"), Decimal("12.435"), None, Decimal("0.3")]
 
 
 def test_places_are_coarse_and_of_the_address_only_the_region_stays(

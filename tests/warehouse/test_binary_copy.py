@@ -27,7 +27,7 @@ _VALUES: dict[LogicalType, list[Any]] = {
     ],
     LogicalType.MONEY: [
         *(Decimal("0.00"), Decimal("0.01"), Decimal("-0.99"), Decimal("10000.00")),
-        *(Decimal("9999.99"), Decimal("9999999999999999.99"), Decimal("-9999999999999999.99")),
+        *(Decimal("9999.9999"), Decimal("9" * 16 + ".9999"), Decimal("-" + "9" * 16 + ".9999")),
     ],
     LogicalType.STRINGS: [[], ["one"], ["one", "two"], ["", None, "Łódź"], ["x"] * 9, [], ["y"]],
 }

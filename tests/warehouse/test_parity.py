@@ -100,7 +100,7 @@ def test_differences_are_counted_and_the_first_is_reported(
 def test_another_type_is_a_difference_whatever_the_values() -> None:
     compared = _compared(_side("Snowflake", _row(1), _row(2), _row(3), amount="number(38,2)"))
     assert compared.first == (
-        "column amount in Snowflake is number(38,2) and declared as decimal(18,2)"
+        "column amount in Snowflake is number(38,2) and declared as decimal(20,4)"
     )
 
 

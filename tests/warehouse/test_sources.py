@@ -44,7 +44,13 @@ def wallet(number: int) -> dict[str, Any]:
 
 
 def bank(number: int) -> dict[str, Any]:
-    return {"currency": ("EUR", "JPY", "USD")[number % 3], "counterparty_type": "bank"}
+    """Pay in currencies of four, no and three decimals, in turn."""
+    currency, part = (("CLF", "0.3712"), ("JPY", "0"), ("KWD", "0.371"))[number % 3]
+    return {
+        "currency": currency,
+        "amount": Decimal(number) + Decimal(part),
+        "counterparty_type": "bank",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +112,12 @@ def test_rows_and_money_are_those_of_the_lake_by_source_and_currency(line: Any) 
     assert set(expected) == {
         ("handbook", "USD"),
         ("paysim1", "XXX"),
-        ("banking_feed", "EUR"),
+        ("banking_feed", "CLF"),
         ("banking_feed", "JPY"),
-        ("banking_feed", "USD"),
+        ("banking_feed", "KWD"),
     }
+    # Payments 0, 3, 6 and 9 of two days.
+    assert expected["banking_feed", "CLF"] == (8, Decimal("38.9696"))
     assert in_warehouse(line, "staging.transactions") == expected
     assert in_warehouse(line, "production.fct_transactions") == expected
     assert in_warehouse(line, "production.rpt_fraud_daily", "sum(transaction_count)") == expected
@@ -159,9 +167,9 @@ def test_each_source_has_its_own_time(line: Any) -> None:
     )
     # Of the bank's frauds 0 has no label, and 7 (JPY) is known on 2018-04-04.
     assert reported == [
-        (date(2018, 4, 1), "EUR", 0, date(2018, 4, 2)),
+        (date(2018, 4, 1), "CLF", 0, date(2018, 4, 2)),
         (date(2018, 4, 1), "JPY", 0, date(2018, 4, 2)),
-        (date(2018, 4, 1), "USD", 0, date(2018, 4, 2)),
+        (date(2018, 4, 1), "KWD", 0, date(2018, 4, 2)),
     ]
 
 

@@ -30,8 +30,9 @@ final as (
             coalesce(labels.known_date, payments.payment_known_date)
         ) as known_date,
         case when labels.is_fraud then 1 else 0 end as fraud_count,
-        (case when labels.is_fraud then payments.amount else 0 end)
-        ::numeric(18, 2) as fraud_amount
+        case
+            when labels.is_fraud then payments.amount else {{ as_money("0") }}
+        end as fraud_amount
     from payments
     left join labels
         on

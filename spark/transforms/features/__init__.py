@@ -29,6 +29,7 @@ from spark.transforms.features.groups import (
     codes_of,
     in_order,
     integers,
+    money_of,
 )
 from spark.transforms.features.habits import habits
 from spark.transforms.features.moment import of_the_payment
@@ -61,7 +62,7 @@ def schema(names: tuple[str, ...]) -> str:
     """Return the DDL of columns as Spark declares them.
 
     >>> schema(("event_id", "amount"))
-    'event_id string, amount decimal(18,2)'
+    'event_id string, amount decimal(20,4)'
     """
     return ", ".join(f"{name} {SPARK_TYPES[COLUMNS[name].type]}" for name in names)
 
@@ -147,17 +148,19 @@ def of_customers(rows: pa.Table, filled: Filled | None) -> pa.Table:
     if RECEIVED in wanted:
         is_receipt = rows["is_receipt"].to_numpy()
         customer = codes_of(rows, "source_system", "customer_id")
-        micros, cents = integers(rows, "event_at"), cents_of(rows, "amount")
-        added |= received(customer, micros, cents, is_receipt)
+        micros, money = integers(rows, "event_at"), money_of(rows, "amount")
+        added |= received(customer, micros, money, is_receipt)
         rows = rows.filter(pa.array(~is_receipt)).drop_columns(["is_receipt"])
-    micros, cents = integers(rows, "event_at"), cents_of(rows, "amount")
+    micros, money = integers(rows, "event_at"), money_of(rows, "amount")
     added |= of_the_payment(micros)
     customer = codes_of(rows, "source_system", "customer_id")
     groups = Groups.of(customer, micros)
     starts = window_starts(groups)
-    added |= customer_windows(groups, cents, starts)
+    added |= customer_windows(groups, money, starts)
     is_clock = pc.not_equal(rows["event_at_precision"], "ordinal").to_numpy()
-    added |= habits(groups, cents, None if is_clock.all() else is_clock, starts[HISTORY_NAME])
+    added |= habits(
+        groups, cents_of(money), None if is_clock.all() else is_clock, starts[HISTORY_NAME]
+    )
     if "home_distance_km" in wanted:
         places = ("home_lat", "home_lon", "transaction_lat", "transaction_lon")
         added["home_distance_km"] = home_distance_km(*(_floats(rows, name) for name in places))

@@ -35,7 +35,7 @@ def by_customer(rows: DataFrame, frauds: DataFrame, filled: Filled, count: int) 
     >>> payments = spark.sql(
     ...     "SELECT 'e1' event_id, 'shop' source_system, 0L source_sequence, 'c1' customer_id,"
     ...     " timestamp '2024-05-01 12:00:00' event_at, date '2024-05-01' event_date,"
-    ...     " string(NULL) counterparty_id, CAST(9.5 AS decimal(18, 2)) amount, 'EUR' currency,"
+    ...     " string(NULL) counterparty_id, CAST(9.5 AS decimal(20, 4)) amount, 'EUR' currency,"
     ...     " 'second' event_at_precision, true is_wanted"
     ... )
     >>> frauds = spark.sql("SELECT 'e1' event_id, 'shop' source_system, 0L fraud_micros")

@@ -11,34 +11,45 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.features import CUSTOMER_WINDOW_DAYS, HISTORY_DAYS
-from spark.transforms.features.groups import DAY, HISTORY, HOUR, SECOND, Groups, Ints, money
+from spark.transforms.features.groups import (
+    DAY,
+    HISTORY,
+    HOUR,
+    SECOND,
+    Groups,
+    Ints,
+    amounts_of,
+    cents_of,
+)
 
 _WIDTHS: Final = {"1h": HOUR, **{f"{days}d": days * DAY for days in CUSTOMER_WINDOW_DAYS}}
 HISTORY_NAME: Final = f"{HISTORY_DAYS}d"
 
 
-def customer_windows(groups: Groups, cents: Ints, starts: dict[str, Ints]) -> dict[str, pa.Array]:
+def customer_windows(groups: Groups, money: Ints, starts: dict[str, Ints]) -> dict[str, pa.Array]:
     """Return counts, sums and means of the windows, and the time since the previous payment.
 
-    `starts` has, for each window, the number of payments before it (`window_starts`).
+    `money` has the amounts as `money_of` returns them, and `starts`, for each window, the number of
+    payments before it (`window_starts`).
 
     >>> groups = Groups.of(np.array([0, 0]), np.array([0, DAY]))
-    >>> windows = customer_windows(groups, np.array([100, 300]), window_starts(groups))
+    >>> windows = customer_windows(groups, np.array([[1, 0], [3, 0]]), window_starts(groups))
     >>> windows["customer_amount_mean_7d"].to_pylist()
     [1.0, 2.0]
     """
-    through, money_so_far = groups.through(), groups.running(cents)
+    through, so_far, cents = groups.through(), groups.running(money), cents_of(money)
     features = {}
     for name, start in starts.items():
         count = through - start
-        total = money_so_far[through] - money_so_far[start]
+        added = so_far[through] - so_far[start]
+        total = cents_of(added)
         features[f"customer_transaction_count_{name}"] = groups.placed(count)
         if name == "1h":
-            features["customer_amount_sum_1h"] = money(groups.placed(total))
+            features["customer_amount_sum_1h"] = amounts_of(*map(groups.placed, added.T))
             continue
         features[f"customer_amount_mean_{name}"] = groups.placed(total / (count * 100))
         if name == "1d":
-            features["customer_amount_sum_24h"] = money(groups.placed(total))
+            features["customer_amount_sum_24h"] = amounts_of(*map(groups.placed, added.T))
         if name == HISTORY_NAME:
             ratio = np.ones(len(total))
             np.divide(cents[groups.order] * count, total, out=ratio, where=total != 0)

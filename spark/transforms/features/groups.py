@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from contracts.features import HISTORY_DAYS, LOOKBACK_DAYS
-from contracts.render.to_arrow import hundredths
+from contracts.render.to_arrow import from_units, whole_and_fraction
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -102,10 +102,13 @@ class Groups:
     def running(self, values: Any) -> Ints:
         """Return the sums of the first 0, 1, 2, … grouped rows; `values` are those of all rows.
 
+        Columns of values are summed each.
+
         >>> Groups.of(np.array([1, 0]), np.array([5, 6])).running(np.array([10, 20])).tolist()
         [0, 20, 30]
         """
-        return np.concatenate([[0], np.cumsum(values[self.order], dtype=np.int64)])
+        sums = np.cumsum(values[self.order], axis=0, dtype=np.int64)
+        return np.concatenate([np.zeros((1, *sums.shape[1:]), dtype=np.int64), sums])
 
     def earlier(self) -> tuple[Ints, Flags]:
         """Return the time of the previous row of the group, and whether there is one.
@@ -248,34 +251,42 @@ def integers(table: pa.Table, name: str) -> Ints:
     return values
 
 
-def cents_of(table: pa.Table, name: str) -> Ints:
-    """Return amounts with two decimals as integers.
+def money_of(table: pa.Table, name: str) -> Ints:
+    """Return amounts as two columns of integers: whole units, and ten-thousandths beyond them.
 
-    >>> cents_of(pa.table({"amount": money(pa.array([1250]))}), "amount").tolist()
-    [1250]
+    >>> from decimal import Decimal
+    >>> amounts = pa.array([Decimal("12.5")], pa.decimal128(20, 4))
+    >>> money_of(pa.table({"amount": amounts}), "amount").tolist()
+    [[12, 5000]]
     """
     amounts = _whole(table[name])
     if not len(amounts):
-        return np.zeros(0, dtype=np.int64)
-    cents: Ints = hundredths(amounts).copy()
+        return np.zeros((0, 2), dtype=np.int64)
+    return np.stack(whole_and_fraction(amounts), axis=1)
+
+
+def cents_of(money: Ints) -> Floats:
+    """Return the hundredths of `money_of`, exact for whole cents up to 2 ** 53.
+
+    >>> cents_of(np.array([[12, 5000]])).tolist()
+    [1250.0]
+    """
+    cents: Floats = money[:, 0] * 100.0 + money[:, 1] / 100
     return cents
+
+
+def amounts_of(whole: pa.Array, fraction: pa.Array) -> pa.Array:
+    """Return amounts from whole units and ten-thousandths, null where both are.
+
+    Raises:
+        pyarrow.ArrowInvalid: for an amount with more digits than are stored.
+
+    >>> amounts_of(pa.array([12, None]), pa.array([5000, None])).to_pylist()
+    [Decimal('12.5000'), None]
+    """
+    units = from_units(fraction)
+    return pc.add(whole.cast(pa.decimal128(19, 0)), units).cast(units.type)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def money(cents: pa.Array) -> pa.Array:
-    """Return amounts from hundredths.
-
-    >>> money(pa.array([1250, None])).to_pylist()
-    [Decimal('12.50'), None]
-    """
-    low = cents.fill_null(0).to_numpy(zero_copy_only=False)
-    both = np.stack([low, low >> 63], axis=1)
-    amounts = pa.Array.from_buffers(
-        pa.decimal128(18, 2), len(low), [None, pa.py_buffer(np.ascontiguousarray(both))]
-    )
-    if cents.null_count == 0:
-        return amounts
-    return pc.if_else(cents.is_valid(), amounts, pa.scalar(None, amounts.type))

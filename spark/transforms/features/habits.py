@@ -17,7 +17,9 @@ _LOG_UNITS: Final = 100
 _CIRCLE_UNITS: Final = 1_000_000
 
 
-def habits(groups: Groups, cents: Ints, is_clock: Flags | None, start: Ints) -> dict[str, pa.Array]:
+def habits(
+    groups: Groups, cents: Floats, is_clock: Flags | None, start: Ints
+) -> dict[str, pa.Array]:
     """Return how unusual amount and hour are for the customer, without counting this payment.
 
     The score uses log(1 + cents), in hundredths. The hour is null if the times of the source are
@@ -26,7 +28,7 @@ def habits(groups: Groups, cents: Ints, is_clock: Flags | None, start: Ints) -> 
 
     >>> groups = Groups.of(np.zeros(11, dtype=np.int64), np.arange(11) * DAY)
     >>> start = np.zeros(11, dtype=np.int64)
-    >>> columns = habits(groups, np.full(11, 100), None, start)
+    >>> columns = habits(groups, np.full(11, 100.0), None, start)
     >>> columns["usual_hour_distance_hours"].to_pylist()[-1]
     0.0
     """

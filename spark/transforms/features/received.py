@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark.transforms.features.groups import DAY, Flags, Groups, Ints, money
+from spark.transforms.features.groups import DAY, Flags, Groups, Ints, amounts_of, cents_of
 
 
 def with_receipts(payments: pa.Table) -> pa.Table:
@@ -35,26 +35,28 @@ def with_receipts(payments: pa.Table) -> pa.Table:
     return pa.concat_tables(sides)
 
 
-def received(customer: Ints, micros: Ints, cents: Ints, is_receipt: Flags) -> dict[str, pa.Array]:
+def received(customer: Ints, micros: Ints, money: Ints, is_receipt: Flags) -> dict[str, pa.Array]:
     """Return the money received in the 24 h before each payment, and the amount over it.
 
     Rows are ordered by time, with a payment before its receipt, so that a receipt never counts for
-    its own payment.
+    its own payment. `money` has the amounts as `money_of` returns them.
 
-    >>> customer, micros, cents = np.array([0, 0]), np.array([0, DAY // 2]), np.array([500, 200])
-    >>> features = received(customer, micros, cents, np.array([True, False]))
+    >>> customer, micros = np.array([0, 0]), np.array([0, DAY // 2])
+    >>> money = np.array([[5, 0], [2, 0]])
+    >>> features = received(customer, micros, money, np.array([True, False]))
     >>> features["amount_to_received_ratio"].to_pylist()
     [0.4]
     """
     groups = Groups.of(customer, micros)
-    so_far = groups.running(np.where(is_receipt, cents, 0))
+    so_far = groups.running(np.where(is_receipt[:, np.newaxis], money, 0))
     received_sum = so_far[groups.through()] - so_far[groups.before(DAY)]
-    everywhere = np.empty(len(cents), dtype=np.int64)
+    everywhere = np.empty_like(money)
     everywhere[groups.order] = received_sum
-    own, out = everywhere[~is_receipt], cents[~is_receipt]
+    added = everywhere[~is_receipt]
+    own, out = cents_of(added), cents_of(money[~is_receipt])
     ratio = np.zeros(len(own))
     np.divide(out, own, out=ratio, where=own > 0)
     return {
-        "received_amount_24h": money(pa.array(own)),
+        "received_amount_24h": amounts_of(*map(pa.array, added.T)),
         "amount_to_received_ratio": pa.array(ratio, mask=own <= 0),
     }

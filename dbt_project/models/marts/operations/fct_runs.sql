@@ -89,17 +89,14 @@ final as (
         coalesce(balances.rows_out, 0) as rows_out,
         coalesce(balances.rows_quarantined, 0) as rows_quarantined,
         coalesce(balances.rows_duplicate, 0) as rows_duplicate,
-        coalesce(balances.amount_in, 0)::numeric(18, 2) as amount_in,
-        coalesce(balances.amount_restated, 0)::numeric(
-            18, 2
-        ) as amount_restated,
-        coalesce(balances.amount_out, 0)::numeric(18, 2) as amount_out,
-        coalesce(balances.amount_quarantined, 0)::numeric(
-            18, 2
-        ) as amount_quarantined,
-        coalesce(balances.amount_duplicate, 0)::numeric(
-            18, 2
-        ) as amount_duplicate,
+        {{ as_money("coalesce(balances.amount_in, 0)") }} as amount_in,
+        {{ as_money("coalesce(balances.amount_restated, 0)") }}
+            as amount_restated,
+        {{ as_money("coalesce(balances.amount_out, 0)") }} as amount_out,
+        {{ as_money("coalesce(balances.amount_quarantined, 0)") }}
+            as amount_quarantined,
+        {{ as_money("coalesce(balances.amount_duplicate, 0)") }}
+            as amount_duplicate,
         taken.cpu_seconds,
         taken.peak_memory_mib,
         taken.bytes_read,

@@ -62,7 +62,7 @@ final as (
         refused.main_reason,
         refused.currency,
         refused.rows_quarantined,
-        refused.amount_quarantined::numeric(18, 2) as amount_quarantined,
+        {{ as_money("refused.amount_quarantined") }} as amount_quarantined,
         by_date.rows_in,
         refused.rows_quarantined::double precision / by_date.rows_in
             as quarantined_share

@@ -20,7 +20,7 @@ final as (
         currency,
         delivered_date,
         count(*) as transaction_count,
-        sum(amount)::numeric(18, 2) as amount
+        {{ as_money("sum(amount)") }} as amount
     from transactions
     group by event_date, source_system, currency, delivered_date
 )

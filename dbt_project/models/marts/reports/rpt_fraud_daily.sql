@@ -43,10 +43,10 @@ counted as (
         source_system,
         currency,
         sum(transaction_count)::bigint as transaction_count,
-        sum(amount)::numeric(18, 2) as amount,
+        {{ as_money("sum(amount)") }} as amount,
         count(*) as customer_count,
         sum(fraud_count)::bigint as known_fraud_count,
-        sum(fraud_amount)::numeric(18, 2) as known_fraud_amount,
+        {{ as_money("sum(fraud_amount)") }} as known_fraud_amount,
         greatest(event_date, coalesce(max(known_date), event_date))
             as known_date
     from by_customer

@@ -64,7 +64,7 @@ final as (
         currency,
         delay_days,
         count(*) as known_fraud_count,
-        sum(amount)::numeric(18, 2) as known_fraud_amount
+        {{ as_money("sum(amount)") }} as known_fraud_amount
     from delayed
     group by event_date, source_system, currency, delay_days
 )

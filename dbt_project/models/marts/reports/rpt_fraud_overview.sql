@@ -49,9 +49,9 @@ by_period as (
         country,
         channel,
         sum(transaction_count)::bigint as transaction_count,
-        sum(amount)::numeric(18, 2) as amount,
+        {{ as_money("sum(amount)") }} as amount,
         sum(known_fraud_count)::bigint as known_fraud_count,
-        sum(known_fraud_amount)::numeric(18, 2) as known_fraud_amount,
+        {{ as_money("sum(known_fraud_amount)") }} as known_fraud_amount,
         max(as_of_date) as as_of_date
     from dated
     where {{ in_periods('period_start') }}

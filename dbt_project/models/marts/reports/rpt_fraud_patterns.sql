@@ -84,9 +84,9 @@ counted as (
         amount_band_rank,
         merchant_familiarity,
         count(*) as transaction_count,
-        sum(amount)::numeric(18, 2) as amount,
+        {{ as_money("sum(amount)") }} as amount,
         sum(fraud_count)::bigint as known_fraud_count,
-        sum(fraud_amount)::numeric(18, 2) as known_fraud_amount,
+        {{ as_money("sum(fraud_amount)") }} as known_fraud_amount,
         greatest(event_date, max(known_date)) as as_of_date
     from described
     group by

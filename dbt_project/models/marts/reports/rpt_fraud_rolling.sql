@@ -209,9 +209,9 @@ final as (
         currency,
         window_days,
         transaction_count::bigint as transaction_count,
-        amount::numeric(18, 2) as amount,
+        {{ as_money("amount") }} as amount,
         known_fraud_count::bigint as known_fraud_count,
-        known_fraud_amount::numeric(18, 2) as known_fraud_amount,
+        {{ as_money("known_fraud_amount") }} as known_fraud_amount,
         customer_count::bigint as active_customer_count
     from rolled
     where

@@ -70,9 +70,9 @@ final as (
         currency,
         is_unseen,
         transaction_count,
-        known_fraud_amount::numeric(18, 2) as known_fraud_amount,
-        saved_amount::numeric(18, 2) as saved_amount,
-        (known_fraud_amount - saved_amount)::numeric(18, 2) as missed_amount,
+        {{ as_money("known_fraud_amount") }} as known_fraud_amount,
+        {{ as_money("saved_amount") }} as saved_amount,
+        {{ as_money("known_fraud_amount - saved_amount") }} as missed_amount,
         saved_amount::double precision
         / nullif(known_fraud_amount::double precision, 0)
             as saved_amount_share,

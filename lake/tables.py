@@ -3,11 +3,14 @@
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from contracts.columns import LogicalType
 from contracts.render.to_iceberg import create_table, properties, qualified, set_properties
 from contracts.tables import TABLES, Table, zone
 from lake.branches import alter, in_parallel
-from lake.frames import conform
+from lake.frames import ONE_FILE_AT_A_TIME, conform
 
+_NARROW_MONEY = "decimal(18,2)"
+"""Type of the amounts of earlier versions."""
 _QUARANTINE = TABLES["processed.quarantine"]
 
 
@@ -23,26 +26,31 @@ def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
 
 
 def _upgrade(spark: SparkSession, table: Table) -> None:
-    """Give a table of an earlier version its merge properties, or its dates of delivery."""
-    if table == _QUARANTINE:
-        _upgrade_quarantine(spark)
+    """Give a table of an earlier version its dates of delivery, wide amounts, merge properties."""
+    if any(column.type is LogicalType.MONEY for column in table.columns):
+        _upgrade_columns(spark, table)
     elif table.interval:
         rows = spark.sql(f"SHOW TBLPROPERTIES {qualified(table.name)}").collect()
         if not properties(table).items() <= {tuple(row) for row in rows}:
             alter(spark, set_properties(table))
 
 
-def _upgrade_quarantine(spark: SparkSession) -> None:
-    """Partition a quarantine that has no dates of delivery.
+def _upgrade_columns(spark: SparkSession, table: Table) -> None:
+    """Write a table again that has no dates of delivery, or amounts with two decimals.
 
-    Iceberg replaces the table in one commit. Earlier snapshots stay readable.
+    Iceberg changes no decimals of a column. It replaces the table in one commit. Earlier snapshots
+    stay readable.
     """
-    name, column = qualified(_QUARANTINE.name), str(_QUARANTINE.partition_by)
-    quarantine = spark.table(name)
-    if column not in quarantine.columns:
+    name, partition = qualified(table.name), str(table.partition_by)
+    stored = spark.table(name)
+    is_narrow = _NARROW_MONEY in dict(stored.dtypes).values()
+    if table == _QUARANTINE and partition not in stored.columns:
         date = delivered_date(F.col("raw_object"), F.col("first_seen_at"))
-        rows = conform(quarantine.withColumn(column, date), _QUARANTINE)
-        rows.writeTo(name).using("iceberg").partitionedBy(F.col(column)).createOrReplace()
+        stored = stored.withColumn(partition, date)
+    elif not is_narrow:
+        return
+    rows = conform(stored, table).writeTo(name).using("iceberg").options(**ONE_FILE_AT_A_TIME)
+    rows.partitionedBy(F.col(partition)).createOrReplace()
 
 
 def delivered_date(raw_object: Column, landed_at: Column) -> Column:

@@ -30,6 +30,8 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         f"{_CATALOG}.jdbc.password": settings.catalog.password("writer").get_secret_value(),
         f"{_CATALOG}.jdbc.schema-version": "V1",
         f"{_CATALOG}.warehouse": f"s3://{settings.s3.lake_bucket}/warehouse",
+        # A table that is replaced keeps which of its columns are required.
+        f"{_CATALOG}.use-nullable-query-schema": "false",
         f"{_CATALOG}.io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         f"{_CATALOG}.s3.endpoint": s3["endpoint"],
         f"{_CATALOG}.s3.path-style-access": "true",

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from contracts import model_tables
+from contracts.columns import LogicalType
 from contracts.render import to_postgres
 from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES, Table, zone
@@ -25,6 +26,8 @@ WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
 RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, WITHDRAWALS, *model_tables.TABLES)
 """Tables of STAGING that receive single rows."""
+_NARROW_MONEY: Final = "numeric(18,2)"
+"""Type of the amounts of earlier versions."""
 _CONSERVED: Final = tuple(
     f"constraint {measure}_conserved check ({measure}_in + {measure}_restated ="
     f" {measure}_out + {measure}_quarantined + {measure}_duplicate)"
@@ -71,7 +74,8 @@ def migrate(settings: Settings) -> None:
     """Bring schemas, grants and STAGING to the declared state; safe to run at every start.
 
     Raises:
-        MigrationError: when a stored table has other columns than its declaration.
+        MigrationError: when a stored table has other columns than its declaration, or a view that
+            is not dbt's reads amounts with two decimals.
     """
     warehouse = settings.warehouse
     transformer = sql.Identifier(warehouse.user("transformer"))
@@ -92,6 +96,7 @@ def migrate(settings: Settings) -> None:
             if table.interval is not None:
                 _upgrade_merged(loader, table)
             loader.execute(_create(table).encode())
+            _widen_amounts(loader, table)
             _require_declared(loader, table)
             # Tables of an earlier version do not have this grant.
             name = sql.Identifier(*table.name.split("."))
@@ -169,6 +174,35 @@ def _upgrade_merged(loader: psycopg.Connection, table: Table) -> None:
         f" alter table {table.name} reset (autovacuum_enabled);"
         f" comment on table {table.name} is null".encode()
     )
+
+
+def _widen_amounts(loader: psycopg.Connection, table: Table) -> None:
+    """Give the amounts of a table of an earlier version, which have two decimals, their type.
+
+    Postgres changes no column that a view reads. This drops dbt's views in STAGING. The next build
+    creates them again.
+
+    Raises:
+        MigrationError: naming a view elsewhere that reads the amounts.
+    """
+    stored = schema_check.columns(loader, table.name)
+    narrow = [name for name, kind, _ in stored if kind == _NARROW_MONEY]
+    if not narrow:
+        return
+    views = loader.execute("select viewname from pg_views where schemaname = 'staging'").fetchall()
+    for (view,) in views:
+        drop = sql.SQL("drop view if exists {} cascade")
+        loader.execute(drop.format(sql.Identifier("staging", view)))
+    money = to_postgres.TYPES[LogicalType.MONEY]
+    changes = ", ".join(f"alter column {name} type {money}" for name in narrow)
+    try:
+        loader.execute(f"alter table {table.name} {changes}".encode())
+    except psycopg.errors.FeatureNotSupported as error:
+        raise MigrationError(
+            f"{table.name} has amounts with two decimals, because an earlier version created it,"
+            f" and a view keeps them so: {error.diag.message_detail}. Drop this view as its owner"
+            " and start again."
+        ) from error
 
 
 def _require_declared(connection: psycopg.Connection, table: Table) -> None:

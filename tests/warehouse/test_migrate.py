@@ -9,6 +9,7 @@ import pytest
 from contracts.render import to_postgres
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from warehouse import schema_check
 from warehouse.migrate import MigrationError, migrate
 
 pytestmark = pytest.mark.postgres
@@ -155,3 +156,43 @@ def test_a_table_that_differs_from_its_declaration_is_named(warehouse: Settings)
                 migrate(warehouse)
         finally:
             loader.execute("alter table staging.labels rename column story to scenario")
+
+
+def _narrow(loader: psycopg.Connection, name: str) -> None:
+    columns = ("amount",) if name.endswith("transactions") else ("amount_in", "amount_out")
+    for column in columns:
+        loader.execute(f"alter table {name} alter column {column} type numeric(18,2)".encode())
+
+
+def test_amounts_of_an_earlier_version_get_the_decimals_of_every_currency(
+    new_warehouse: Callable[[], Settings],
+) -> None:
+    settings = new_warehouse()
+    payments, balances = TABLES["staging.transactions"], TABLES["staging.run_balances"]
+    with _as(settings, "loader") as loader, _as(settings, "transformer") as transformer:
+        loader.execute(
+            "create table staging.transactions_p20240501 partition of staging.transactions"
+            " for values from ('2024-05-01') to ('2024-05-02')"
+        )
+        _narrow(loader, payments.name)
+        _narrow(loader, balances.name)
+        transformer.execute("create view staging.stg as select amount from staging.transactions")
+
+        migrate(settings)
+        migrate(settings)
+
+        for table in (payments, balances):
+            assert schema_check.columns(loader, table.name) == to_postgres.signature(table)
+        assert transformer.execute("select to_regclass('staging.stg')").fetchone() == (None,)
+
+
+def test_a_view_of_someone_else_on_amounts_of_an_earlier_version_is_named(
+    new_warehouse: Callable[[], Settings],
+) -> None:
+    settings = new_warehouse()
+    with _as(settings, "loader") as loader, _as(settings, "transformer") as transformer:
+        _narrow(loader, "staging.transactions")
+        transformer.execute("create view production.own as select amount from staging.transactions")
+
+        with pytest.raises(MigrationError, match=r"staging\.transactions .* view production\.own"):
+            migrate(settings)

@@ -31,9 +31,14 @@ coalesce(
 
 
 def migrate(settings: Settings) -> None:
-    """Bring schemas, the stage and the tables of STAGING to the declared state."""
+    """Bring schemas, the stage and the tables of STAGING to the declared state.
+
+    Raises:
+        RuntimeError: when a table has amounts with two decimals, as earlier versions created it.
+    """
     with connect(settings, "loader") as loader:
         loader.run("create schema if not exists staging")
+        _refuse_narrow_amounts(loader)
         loader.run(f"create stage if not exists {STAGE}")
         loader.run(
             f"create table if not exists {ORIGINS} (table_name text, day text, run text,"
@@ -45,6 +50,21 @@ def migrate(settings: Settings) -> None:
     with connect(settings, "transformer") as transformer:
         transformer.run("create schema if not exists production_audit")
         transformer.run("create schema if not exists production")
+
+
+def _refuse_narrow_amounts(loader: Session) -> None:
+    # Snowflake changes no decimals of a column.
+    narrow = loader.rows(
+        "select distinct table_name from information_schema.columns"
+        " where table_schema = 'STAGING' and numeric_scale = 2 order by 1"
+    )
+    if narrow:
+        names = ", ".join(name.lower() for (name,) in narrow)
+        raise RuntimeError(
+            f"The amounts of {names} in STAGING have two decimals, because an earlier version"
+            " created them. Drop the tables of STAGING, PRODUCTION and PRODUCTION_AUDIT, and load"
+            " the windows again with `python -m warehouse.snowflake`."
+        )
 
 
 def _upgrade_quarantine(loader: Session) -> None:

@@ -252,6 +252,19 @@ def test_a_quarantine_of_an_earlier_version_gets_its_dates_of_delivery(where: Se
     assert dict(found) == names
 
 
+def test_amounts_of_an_earlier_version_are_refused_with_the_remedy(where: Settings) -> None:
+    narrow = to_snowflake.columns(TABLES["staging.transactions"]).replace("(20,4)", "(18,2)")
+    with connect(where, "loader") as session:
+        session.run(f"create or replace table staging.transactions ({narrow})")
+
+        with pytest.raises(
+            RuntimeError, match=r"amounts of transactions .* load the windows again"
+        ):
+            migrate(where)
+        session.run("drop table staging.transactions")
+    migrate(where)
+
+
 def test_the_last_version_of_a_party_wins_in_any_order(where: Settings) -> None:
     names = ", ".join(MERCHANTS.column_names)
     with connect(where, "loader") as session:

@@ -76,7 +76,7 @@ visits as (
     group by event_date, source_system, currency, customer_id
 ),
 
--- A customer counts in a window that has a payment of theirs.
+-- A customer stays in a window until it has none of their payments.
 stays as (
     select
         visits.event_date,

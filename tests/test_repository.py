@@ -21,6 +21,7 @@ _PACKAGES = (
     "bi",
     "embedded",
     "demo",
+    "simulator",
 )
 _ENVIRONMENT_READERS = ("contracts/settings.py", "embedded/", "warehouse/dbt_runner.py")
 """dbt, which runs in our process, takes its login from the environment."""

@@ -1,0 +1,1 @@
+"""A seeded world of payments: honest behaviour, fraud with ground truth, labels and dirty rows."""

@@ -1,0 +1,189 @@
+"""Payments as the rows of a feed: every column is text, as it is in a raw delivery."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from simulator.categories import CATEGORIES
+from simulator.customers import DEVICES
+from simulator.payments import CHANNELS, DAY_SECONDS, METHODS, NONE, POS, TYPES, Payments
+from simulator.places import COUNTRIES
+from simulator.world import FRAUD_DEVICES, World
+
+NUMBERS: Final = frozenset({"amount", "lat", "lon", "home_lat", "home_lon"})
+"""Columns that JSON lines write as numbers."""
+DRIFT_COLUMN: Final = "authentication"
+LATEST_DAYS: Final = 3
+"""Most days between a payment and the file that delivers it."""
+_MIX: Final = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_HEX: Final = np.array([f"{byte:02x}" for byte in range(256)], "S2")
+
+_Position = Callable[[Payments], npt.NDArray[np.int64]]
+"""Position of each payment's text in the list of a column's texts, -1 for none."""
+
+
+class Feed:
+    """Writes payments of one world as rows; it holds the texts that rows repeat."""
+
+    def __init__(self, world: World) -> None:
+        """Make the texts of customers, merchants, devices, addresses and times once.
+
+        Args:
+            world: the world whose payments are written.
+        """
+        self._world = world
+        people, shops = world.customers, world.merchants
+        cities = [city.name for country in COUNTRIES for city in country.cities]
+        customer_ids = [f"C{number:07d}" for number in range(len(people))]
+        counterparty_ids = [f"M{number:07d}" for number in range(len(shops))] + customer_ids
+        codes = [CATEGORIES[number].code for number in shops.category.tolist()]
+        clock = [
+            f"T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
+            for second in range(DAY_SECONDS)
+        ]
+        devices = [
+            f"{number * 2_654_435_761 % (1 << 32):08x}-{number:06x}"
+            for number in range(len(people) * DEVICES + FRAUD_DEVICES)
+        ]
+        self._clock = pa.array(clock)
+        # Endings of amounts: none, then those of two decimals, then those of three.
+        hundredths = [f".{part:02d}" for part in range(100)]
+        thousandths = [f".{part:03d}" for part in range(1_000)]
+        self._endings = pa.array(["", *hundredths, *thousandths])
+        merchants = len(shops)
+        self._columns: dict[str, tuple[pa.Array, _Position]] = {
+            "type": (pa.array(TYPES), lambda p: p.type),
+            "customer_id": (pa.array(customer_ids), lambda p: p.customer),
+            "customer_name": (pa.array(people.name), lambda p: p.customer),
+            "email": (pa.array(people.email), lambda p: p.customer),
+            "address": (pa.array(people.address), lambda p: p.customer),
+            "card_number": (pa.array([n for own in people.cards for n in own]), lambda p: p.card),
+            "merchant_id": (pa.array(counterparty_ids), lambda p: p.counterparty),
+            "merchant_name": (pa.array(shops.name + people.name), lambda p: p.counterparty),
+            "merchant_category_code": (
+                pa.array(codes),
+                lambda p: np.where(p.counterparty < merchants, p.counterparty, NONE),
+            ),
+            "currency": (pa.array([c.currency for c in COUNTRIES]), lambda p: p.country),
+            "country": (pa.array([c.code for c in COUNTRIES]), lambda p: p.country),
+            "city": (pa.array(cities), lambda p: p.city),
+            "lat": (_degrees(shops.latitude), _at_counter),
+            "lon": (_degrees(shops.longitude), _at_counter),
+            "home_lat": (_degrees(people.home_lat), lambda p: p.customer),
+            "home_lon": (_degrees(people.home_lon), lambda p: p.customer),
+            "channel": (pa.array(CHANNELS), lambda p: p.channel),
+            "payment_method": (pa.array(METHODS), lambda p: p.method),
+            "device_id": (pa.array(devices), lambda p: p.device),
+            "ip": (pa.array(world.addresses()), lambda p: p.ip),
+        }
+        self._drift_column: tuple[pa.Array, _Position] = (
+            pa.array(("none", "3ds")),
+            lambda p: ((p.channel != POS) & (p.method == METHODS.index("card"))).astype(np.int64),
+        )
+        self._members = {
+            name: pa.array([json_member(name, text) for text in texts.to_pylist()])
+            for name, (texts, _) in {**self._columns, DRIFT_COLUMN: self._drift_column}.items()
+        }
+
+    def rows(self, payments: Payments, ids: pa.Array, day: int) -> dict[str, pa.Array]:
+        """Return the columns of payments by name, in the order of the feed.
+
+        Args:
+            payments: the payments; seconds below 0 lie in earlier days, at most LATEST_DAYS.
+            ids: their identifiers.
+            day: the day whose file they are in.
+        """
+        columns: dict[str, pa.Array] = {
+            "transaction_id": ids,
+            "timestamp": self._timestamps(payments, day),
+            "amount": self._amounts(payments),
+        }
+        described = dict(self._columns)
+        if day >= self._world.settings.dirt.schema_drift_day:
+            described[DRIFT_COLUMN] = self._drift_column
+        for name, (texts, position) in described.items():
+            positions = position(payments).astype(np.int32)
+            indices = pa.array(positions, mask=positions < 0)
+            columns[name] = pa.DictionaryArray.from_arrays(indices, texts)
+        return columns
+
+    def json_lines(self, columns: dict[str, pa.Array]) -> pa.Array:
+        """Return each row as a JSON object and a line break; a column without value is absent."""
+        parts = []
+        for name, values in columns.items():
+            if name in self._members:
+                parts.append(pc.fill_null(self._members[name].take(values.indices), ""))
+            else:
+                quote = "" if name in NUMBERS else '"'
+                parts += [f',"{name}":{quote}', values, quote]
+        parts[0] = parts[0].replace(",", "{", 1)
+        return pc.binary_join_element_wise(*parts, "}\n", "")
+
+    def _timestamps(self, payments: Payments, day: int) -> pa.Array:
+        earlier, second = np.divmod(payments.second, DAY_SECONDS)
+        today = self._world.date(day)
+        dates = pa.array([str(today - timedelta(days=lag)) for lag in range(LATEST_DAYS + 1)])
+        return pc.binary_join_element_wise(
+            dates.take(pa.array(-earlier)), self._clock.take(pa.array(second)), ""
+        )
+
+    def _amounts(self, payments: Payments) -> pa.Array:
+        digits = self._world.digits[payments.country]
+        whole = payments.amount // 10**digits
+        part = payments.amount % 10**digits
+        first = np.select([digits == 0, digits == 2], [0, 1], 101)
+        return pc.binary_join_element_wise(
+            pc.cast(pa.array(whole), pa.string()), self._endings.take(pa.array(first + part)), ""
+        )
+
+
+def identifiers(seed: int, day: int, rows: int) -> pa.Array:
+    """Return identifiers of 16 hexadecimal digits, unique over all days of a world.
+
+    The bits of day and row are mixed by a bijection (the finalizer of SplitMix64), so that neither
+    time nor fraud shows in an identifier.
+    """
+    bits = np.uint64(day << 32) + np.arange(rows, dtype=np.uint64)
+    bits = bits + np.uint64(seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(_MIX[0])
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(_MIX[1])
+    bits = bits ^ (bits >> np.uint64(31))
+    text = _HEX[bits.astype(">u8").view(np.uint8)].tobytes()
+    offsets = np.arange(rows + 1, dtype=np.int32) * 16
+    return pa.Array.from_buffers(
+        pa.string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+    )
+
+
+def json_member(name: str, text: str) -> str:
+    """Return a member of a JSON object with the comma before it.
+
+    >>> json_member("amount", "1.50"), json_member("city", "Málaga")
+    (',"amount":1.50', ',"city":"Málaga"')
+    """
+    value = text if name in NUMBERS else json.dumps(text, ensure_ascii=False)
+    return f',"{name}":{value}'
+
+
+def json_object(row: dict[str, str | None]) -> str:
+    """Return a row as a JSON object in ASCII; a text that is no number is quoted."""
+    members = []
+    for name, text in row.items():
+        if text is not None:
+            is_number = name in NUMBERS and text.lstrip("-").replace(".", "", 1).isdigit()
+            members.append(f'"{name}":{text if is_number else json.dumps(text)}')
+    return "{" + ",".join(members) + "}"
+
+
+def _at_counter(payments: Payments) -> npt.NDArray[np.int64]:
+    return np.where(payments.channel == POS, payments.counterparty, NONE)
+
+
+def _degrees(values: npt.NDArray[np.float64]) -> pa.Array:
+    return pa.array([f"{value:.5f}" for value in values.tolist()])

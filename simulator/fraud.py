@@ -86,21 +86,25 @@ def account_takeover(world: World, day: int, rng: np.random.Generator) -> Paymen
     )
     gap = np.where(stealthy[row], rng.exponential(30_000, row.size), rng.exponential(5e3, row.size))
     second = _start(world, rng, victim, stealthy)[row] + _running(gap, order)
-    factor = np.where(stealthy[row], rng.uniform(0.5, 1.6, row.size), rng.uniform(1, 4, row.size))
+    factor = np.where(stealthy[row], rng.uniform(0.5, 1.6, row.size), rng.uniform(1.5, 5, row.size))
     usd = pay.amounts(world, rng, victim[row], merchant) * factor
     return _online(world, day, rng, victim, stealthy, row, merchant, second, usd)
 
 
 def compromised_terminal(world: World, day: int, rng: np.random.Generator) -> Payments:
-    """Return payments with copied cards at one terminal over two weeks, at usual amounts."""
+    """Return payments with copied cards at one terminal over three weeks, at usual amounts."""
     campaigns = rng.poisson(_expected(world, "compromised_terminal"))
-    terminal = world.merchants.at_counter(rng, rng.choice(world.customers.city, campaigns))
-    row, _ = _repeated(rng, campaigns, 4, 14)
+    # Small shops: their terminals are the ones that nobody looks at.
+    counters = np.flatnonzero(np.diff(world.merchants.counter_popularity) > 0)
+    first = np.searchsorted(counters, world.merchants.city_start)
+    city = rng.choice(world.customers.city, campaigns)
+    terminal = counters[rng.integers(first[city], first[city + 1])]
+    row, _ = _repeated(rng, campaigns, 8, 24)
     customer = _inhabitants(world, day, rng, world.merchants.city[terminal])[row]
     # Each payment has another card, of somebody who lives in the terminal's city.
     customer = _inhabitants(world, day, rng, world.customers.city[customer])
     merchant = terminal[row]
-    second = rng.uniform(0, 13 * DAY_SECONDS, row.size)
+    second = rng.uniform(0, 20 * DAY_SECONDS, row.size)
     second = second // DAY_SECONDS * DAY_SECONDS + pay.seconds(
         world, rng.uniform(9, 21, row.size), world.merchants.city[merchant]
     )
@@ -118,7 +122,7 @@ def impossible_travel(world: World, day: int, rng: np.random.Generator) -> Payme
     merchant = world.merchants.at_counter(rng, city[row])
     start = pay.seconds(world, rng.uniform(9, 20, victim.size), city)
     second = start[row] + _running(rng.exponential(4_000, row.size), order)
-    factor = np.where(stealthy[row], rng.uniform(0.8, 2, row.size), rng.uniform(1, 4, row.size))
+    factor = np.where(stealthy[row], rng.uniform(0.8, 2, row.size), rng.uniform(1.5, 5, row.size))
     usd = pay.amounts(world, rng, victim[row], merchant) * factor
     return _at_counter(world, day, rng, victim[row], row, merchant, second, usd)
 
@@ -182,7 +186,7 @@ TYPOLOGIES: Final = (
     Typology("honest", lambda world, day, rng: pay.honest(world, day), Purpose.HONEST, 0),
     Typology("card_testing", card_testing, Purpose.CARD_TESTING, 2),
     Typology("account_takeover", account_takeover, Purpose.ACCOUNT_TAKEOVER, 3),
-    Typology("compromised_terminal", compromised_terminal, Purpose.COMPROMISED_TERMINAL, 14),
+    Typology("compromised_terminal", compromised_terminal, Purpose.COMPROMISED_TERMINAL, 21),
     Typology("impossible_travel", impossible_travel, Purpose.IMPOSSIBLE_TRAVEL, 2),
     Typology("mule", mule, Purpose.MULE, 6),
     Typology("friendly_fraud", friendly_fraud, Purpose.FRIENDLY_FRAUD, 1),

@@ -25,13 +25,13 @@ DAY_SECONDS: Final = 86_400
 
 _TRANSFER_SHARE: Final = 0.05
 _FAVOURITE_SHARE: Final = 0.5
-_ABROAD_ONLINE_SHARE: Final = 0.12
+_ABROAD_ONLINE_SHARE: Final = 0.08
 _SECOND_CARD_SHARE: Final = 0.06
-_RELATIVE_SHARE: Final = 0.004
+_RELATIVE_SHARE: Final = 0.002
 """Payments by a relative in another city with the second card: they look like impossible travel."""
-_TOP_UP_SHARE: Final = 0.012
+_TOP_UP_SHARE: Final = 0.004
 """Customers who buy several small things of one game within an hour: it looks like card testing."""
-_SPREE_SHARE: Final = 0.006
+_SPREE_SHARE: Final = 0.004
 """Payments of an unusual amount, as for a wedding or a new kitchen."""
 _SENT: Final = np.array([35.0, 35.0, 620.0])
 _SENT_SPREAD: Final = np.array([0.9, 0.9, 0.3])

@@ -1,7 +1,7 @@
 """Payments as the rows of a feed: every column is text, as it is in a raw delivery."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from simulator.categories import CATEGORIES
 from simulator.customers import DEVICES
-from simulator.payments import CHANNELS, DAY_SECONDS, METHODS, NONE, POS, TYPES, Payments
+from simulator.payments import CARD, CHANNELS, DAY_SECONDS, METHODS, NONE, POS, TYPES, Payments
 from simulator.places import COUNTRIES
 from simulator.world import FRAUD_DEVICES, World
 
@@ -26,6 +26,29 @@ _HEX: Final = np.array([f"{byte:02x}" for byte in range(256)], "S2")
 
 _Position = Callable[[Payments], npt.NDArray[np.int64]]
 """Position of each payment's text in the list of a column's texts, -1 for none."""
+
+
+class _Texts:
+    """A column whose rows repeat the texts of a list."""
+
+    def __init__(self, name: str, texts: Sequence[str], position: _Position) -> None:
+        # Arrow writes unset memory to a Parquet file when a dictionary has a text twice.
+        encoded = pa.array(texts).dictionary_encode()
+        self._texts = encoded.dictionary
+        self._number = encoded.indices.to_numpy()
+        self._position = position
+        members = [json_member(name, text) for text in self._texts.to_pylist()]
+        self._members = pa.array(members)
+
+    def of(self, payments: Payments) -> pa.DictionaryArray:
+        """Return the text of each payment, or null."""
+        position = self._position(payments)
+        numbers = pa.array(self._number[position], mask=position < 0)
+        return pa.DictionaryArray.from_arrays(numbers, self._texts)
+
+    def members(self, values: pa.DictionaryArray) -> pa.Array:
+        """Return each text as a member of a JSON object; null is empty."""
+        return pc.fill_null(self._members.take(values.indices), "")
 
 
 class Feed:
@@ -48,7 +71,7 @@ class Feed:
             for second in range(DAY_SECONDS)
         ]
         devices = [
-            f"{number * 2_654_435_761 % (1 << 32):08x}-{number:06x}"
+            f"{number * 2_654_435_761 % (1 << 32):08x}"
             for number in range(len(people) * DEVICES + FRAUD_DEVICES)
         ]
         self._clock = pa.array(clock)
@@ -57,38 +80,34 @@ class Feed:
         thousandths = [f".{part:03d}" for part in range(1_000)]
         self._endings = pa.array(["", *hundredths, *thousandths])
         merchants = len(shops)
-        self._columns: dict[str, tuple[pa.Array, _Position]] = {
-            "type": (pa.array(TYPES), lambda p: p.type),
-            "customer_id": (pa.array(customer_ids), lambda p: p.customer),
-            "customer_name": (pa.array(people.name), lambda p: p.customer),
-            "email": (pa.array(people.email), lambda p: p.customer),
-            "address": (pa.array(people.address), lambda p: p.customer),
-            "card_number": (pa.array([n for own in people.cards for n in own]), lambda p: p.card),
-            "merchant_id": (pa.array(counterparty_ids), lambda p: p.counterparty),
-            "merchant_name": (pa.array(shops.name + people.name), lambda p: p.counterparty),
+        columns: dict[str, tuple[Sequence[str], _Position]] = {
+            "type": (TYPES, lambda p: p.type),
+            "customer_id": (customer_ids, lambda p: p.customer),
+            "customer_name": (people.name, lambda p: p.customer),
+            "email": (people.email, lambda p: p.customer),
+            "address": (people.address, lambda p: p.customer),
+            "card_number": ([number for own in people.cards for number in own], lambda p: p.card),
+            "merchant_id": (counterparty_ids, lambda p: p.counterparty),
+            "merchant_name": (shops.name + people.name, lambda p: p.counterparty),
             "merchant_category_code": (
-                pa.array(codes),
+                codes,
                 lambda p: np.where(p.counterparty < merchants, p.counterparty, NONE),
             ),
-            "currency": (pa.array([c.currency for c in COUNTRIES]), lambda p: p.country),
-            "country": (pa.array([c.code for c in COUNTRIES]), lambda p: p.country),
-            "city": (pa.array(cities), lambda p: p.city),
+            "currency": ([country.currency for country in COUNTRIES], lambda p: p.country),
+            "country": ([country.code for country in COUNTRIES], lambda p: p.country),
+            "city": (cities, lambda p: p.city),
             "lat": (_degrees(shops.latitude), _at_counter),
             "lon": (_degrees(shops.longitude), _at_counter),
             "home_lat": (_degrees(people.home_lat), lambda p: p.customer),
             "home_lon": (_degrees(people.home_lon), lambda p: p.customer),
-            "channel": (pa.array(CHANNELS), lambda p: p.channel),
-            "payment_method": (pa.array(METHODS), lambda p: p.method),
-            "device_id": (pa.array(devices), lambda p: p.device),
-            "ip": (pa.array(world.addresses()), lambda p: p.ip),
+            "channel": (CHANNELS, lambda p: p.channel),
+            "payment_method": (METHODS, lambda p: p.method),
+            "device_id": (devices, lambda p: p.device),
+            "ip": (world.addresses(), lambda p: p.ip),
+            DRIFT_COLUMN: (("none", "3ds"), _is_authenticated),
         }
-        self._drift_column: tuple[pa.Array, _Position] = (
-            pa.array(("none", "3ds")),
-            lambda p: ((p.channel != POS) & (p.method == METHODS.index("card"))).astype(np.int64),
-        )
-        self._members = {
-            name: pa.array([json_member(name, text) for text in texts.to_pylist()])
-            for name, (texts, _) in {**self._columns, DRIFT_COLUMN: self._drift_column}.items()
+        self._columns = {
+            name: _Texts(name, texts, position) for name, (texts, position) in columns.items()
         }
 
     def rows(self, payments: Payments, ids: pa.Array, day: int) -> dict[str, pa.Array]:
@@ -104,21 +123,18 @@ class Feed:
             "timestamp": self._timestamps(payments, day),
             "amount": self._amounts(payments),
         }
-        described = dict(self._columns)
-        if day >= self._world.settings.dirt.schema_drift_day:
-            described[DRIFT_COLUMN] = self._drift_column
-        for name, (texts, position) in described.items():
-            positions = position(payments).astype(np.int32)
-            indices = pa.array(positions, mask=positions < 0)
-            columns[name] = pa.DictionaryArray.from_arrays(indices, texts)
+        has_drifted = day >= self._world.settings.dirt.schema_drift_day
+        for name, texts in self._columns.items():
+            if name != DRIFT_COLUMN or has_drifted:
+                columns[name] = texts.of(payments)
         return columns
 
     def json_lines(self, columns: dict[str, pa.Array]) -> pa.Array:
         """Return each row as a JSON object and a line break; a column without value is absent."""
         parts = []
         for name, values in columns.items():
-            if name in self._members:
-                parts.append(pc.fill_null(self._members[name].take(values.indices), ""))
+            if name in self._columns:
+                parts.append(self._columns[name].members(values))
             else:
                 quote = "" if name in NUMBERS else '"'
                 parts += [f',"{name}":{quote}', values, quote]
@@ -181,9 +197,13 @@ def json_object(row: dict[str, str | None]) -> str:
     return "{" + ",".join(members) + "}"
 
 
+def _is_authenticated(payments: Payments) -> npt.NDArray[np.int64]:
+    return np.where((payments.channel != POS) & (payments.method == CARD), 1, 0)
+
+
 def _at_counter(payments: Payments) -> npt.NDArray[np.int64]:
     return np.where(payments.channel == POS, payments.counterparty, NONE)
 
 
-def _degrees(values: npt.NDArray[np.float64]) -> pa.Array:
-    return pa.array([f"{value:.5f}" for value in values.tolist()])
+def _degrees(values: npt.NDArray[np.float64]) -> list[str]:
+    return [f"{value:.5f}" for value in values.tolist()]

@@ -34,15 +34,15 @@ class FraudSettings:
 
     campaigns: Mapping[str, float] = field(
         default_factory=lambda: {
-            "card_testing": 0.30,
-            "account_takeover": 0.55,
-            "compromised_terminal": 0.16,
-            "impossible_travel": 0.55,
-            "mule": 0.16,
-            "friendly_fraud": 1.30,
+            "card_testing": 0.45,
+            "account_takeover": 0.9,
+            "compromised_terminal": 0.1,
+            "impossible_travel": 0.7,
+            "mule": 0.2,
+            "friendly_fraud": 0.9,
         }
     )
-    stealth_share: float = 0.5
+    stealth_share: float = 0.2
     """Campaigns that use the victim's habits: small amounts, the home country, a known device."""
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-SECTIONS: Final = ("line", "features", "history", "load", "marts", "dashboards")
+SECTIONS: Final = ("line", "features", "history", "load", "marts", "dashboards", "simulator")
 """The benchmarks, each a module of this package, in the order of the page."""
 BENCHMARKS: Final = ("line", "features", "history")
 """The benchmarks that `make bench` starts; `history` runs `load` on its platform and rows."""

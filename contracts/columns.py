@@ -19,7 +19,15 @@ _T = LogicalType
 _P = PersonalData
 
 COUNTERPARTY_TYPES: Final = ("merchant", "terminal", "customer", "bank", "unknown")
-TRANSACTION_TYPES: Final = ("purchase", "transfer", "cash_out", "cash_in", "debit", "payment")
+TRANSACTION_TYPES: Final = (
+    "purchase",
+    "transfer",
+    "cash_out",
+    "cash_in",
+    "debit",
+    "payment",
+    "refund",
+)
 CHANNELS: Final = ("web", "app", "pos", "atm", "transfer", "unknown")
 PAYMENT_METHODS: Final = ("card", "sepa", "crypto", "wallet", "unknown")
 PRECISIONS: Final = ("second", "minute", "hour", "ordinal")
@@ -42,7 +50,7 @@ _COLUMNS: Final = (
         "Precision of the time of the payment in the source.",
         allowed=PRECISIONS,
     ),
-    Column("event_date", _T.DATE, "UTC business date of the payment."),
+    Column("event_date", _T.DATE, "Business date of the payment: its day in the source's zone."),
     Column("ingested_at", _T.TIMESTAMP, "When the delivery of this row landed in Raw."),
     Column("customer_id", _T.STRING, "Payer, as a keyed token.", personal=_P.DIRECT),
     Column(

@@ -25,11 +25,11 @@ select
     approx_count_distinct(t.customer_id) as customers,
     approx_count_distinct(t.counterparty_id) as merchants,
     sum(t.amount) as amount,
-    count_if(hour(t.event_at) < 12) as morning_rows,
+    count_if(hour(from_utc_timestamp(t.event_at, :zone)) < 12) as morning_rows,
     count_if(b.raw_object is not null and not is_past) as batch_rows,
     coalesce(sum(case when b.raw_object is not null and not is_past then t.amount end), 0)
         as batch_amount,
-    count_if(to_date(t.event_at) <> t.event_date) as misdated,
+    count_if(to_date(from_utc_timestamp(t.event_at, :zone)) <> t.event_date) as misdated,
     count_if(
         abs(10 * t.transaction_lat - rint(10 * t.transaction_lat)) > 1e-8
         or abs(10 * t.transaction_lon - rint(10 * t.transaction_lon)) > 1e-8
@@ -60,13 +60,12 @@ group by all
 """  # noqa: S608 - names of our own contracts
 
 _NEW_PARTIES: Final = """
-select event_date, source_system,
+select to_date(from_utc_timestamp(first_event_at, :zone)) as event_date, source_system,
     count_if(party = 'customer') as new_customers, count_if(party = 'merchant') as new_merchants
 from (
-    select to_date(first_event_at) as event_date, source_system, 'customer' as party
-    from {customers}
+    select first_event_at, source_system, 'customer' as party from {customers}
     union all
-    select to_date(first_event_at), source_system, 'merchant' from {merchants}
+    select first_event_at, source_system, 'merchant' from {merchants}
 )
 group by all
 """
@@ -105,11 +104,12 @@ def read(spark: Any, frames: Mapping[str, Any], batch: Any, source: Source) -> P
     unknown = "".join(f", count_if(t.is_unknown_{name}) as {name}_unknown" for name in source.codes)
     query = _BY_CURRENCY.replace("{codes}", unknown)
     frame = {"payments": payments}
+    zone = {"zone": source.zone}
     parties = {name: frames[name] for name in ("customers", "merchants")}
     queries = (
-        spark.sql(query, **frame, batch=batch),
+        spark.sql(query, zone, **frame, batch=batch),
         spark.sql(_CELLS, **frame),
-        spark.sql(_NEW_PARTIES, **parties),
+        spark.sql(_NEW_PARTIES, zone, **parties),
     )
     with ThreadPoolExecutor(len(queries)) as pool:
         by_currency, cells, new = pool.map(lambda counted: counted.toPandas(), queries)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from contracts.results import GateResult
 from contracts.stages import Gate
@@ -167,7 +168,8 @@ _ABOUT: Final = [
 def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any]:
     """Return the properties of a manifest and their expected values."""
     source = find(manifest.source)
-    over = datetime.combine(window.end + timedelta(days=1), datetime.min.time(), UTC)
+    zone = ZoneInfo(source.zone if source else "UTC")
+    over = datetime.combine(window.end + timedelta(days=1), datetime.min.time(), zone)
     late = timedelta(days=source.freshness_days if source else 0)
 
     def answer(is_so: bool) -> str:
@@ -221,13 +223,13 @@ def _off(
     source: "Source", dates: str, rows: int, open_days: int, most_days: int = 1
 ) -> dict[str, Any]:
     """Return the rows of a day or window, and their deviation from the declared range."""
-    fewest, most = source.rows_per_day
+    missing, excess = source.rows_off(rows, open_days, most_days)
     return {
         "source": source.name,
         "date": dates,
         "rows": rows,
-        "rows_missing": max(fewest * open_days - rows, 0),
-        "rows_excess": max(rows - most * most_days, 0),
+        "rows_missing": missing,
+        "rows_excess": excess,
         "rows_of_closed_day": 0 if open_days else rows,
     }
 

@@ -48,6 +48,16 @@ def _line(name: str) -> str:
         return f"{name:<14} {problem}"
 
 
+def _formats(declared: Source) -> str:
+    numbers = declared.numbers
+    units = ", amounts in minor units" if numbers.minor_units else ""
+    negative = ", negative amounts are refunds" if declared.negative_amounts == "refund" else ""
+    return (
+        f"days and local times of {declared.zone}; numbers as"
+        f" 1{numbers.thousands_sign}234{numbers.decimal_sign}56{units}{negative}"
+    )
+
+
 def _about(declared: Source) -> list[str]:
     match declared.labels:
         case FixedDelay(seconds):
@@ -61,7 +71,8 @@ def _about(declared: Source) -> list[str]:
     return [
         f"{declared.name}: {declared.description}",
         f"  delivers {declared.delivers} files ending in {' or '.join(declared.suffixes)}",
-        *(["  a quoted field may span lines"] if declared.quoted_line_breaks else []),
+        *(["  a quoted field may span lines"] if declared.csv.quoted_line_breaks else []),
+        f"  {_formats(declared)}",
         *(["  a folder of files may stand for a file"] if declared.part_files else []),
         *([f"  closed on {', '.join(declared.closed_days)}"] if declared.closed_days else []),
         f"  labels: {labels}",

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Final, Literal, Self, get_args
 
 from contracts.printable import printable
-from contracts.values import PLAUSIBLE_DATES
-from sources.currencies import USUAL_DIGITS, minor_unit_digits
+from contracts.values import MONEY_DECIMALS, PLAUSIBLE_DATES
+from sources.currencies import minor_unit_digits
+from sources.number_format import NumberFormat
 from sources.parquet_types import DeclaredType, is_accepted
 from sources.ranges import Ranges
-from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Constant, Rule, Take
+from sources.rules import LABEL_COLUMNS, MAPPED_COLUMNS, Coded, Constant, Rule, Take
+from sources.text import CsvForm
 
 _MOST: Final = 12
 _LONGEST: Final = 60
@@ -57,11 +59,11 @@ class Version:
         return rule.column
 
     @property
-    def currency(self) -> Constant | Take:
-        """Return the rule of the currency: always the same, or one column."""
+    def currency(self) -> Constant | Take | Coded:
+        """Return the rule of the currency: always the same, or from one column."""
         rule = self.mapping["currency"]
-        if not isinstance(rule, Constant | Take):
-            raise TypeError("a currency is constant or taken from one column")
+        if not isinstance(rule, Constant | Take | Coded):
+            raise TypeError("a currency is constant, or taken or coded from one column")
         return rule
 
     def problem(self, columns: Mapping[str, str]) -> str | None:
@@ -146,8 +148,12 @@ class Source:
     - `delivers`: a file a day named by its date, or whole files; either may be one file named by
       the window's dates.
     - `labels`: how labels become known; None when the source states none.
-    - `quoted_line_breaks`: a quoted field of its CSV files may span lines, as RFC 4180 allows; such
-      a file is read by one task.
+    - `zone`: IANA name of the time zone of its business dates, and of times without a zone.
+    - `csv`: how its CSV files are written. One whose quoted fields may span lines, as RFC 4180
+      allows, is read by one task.
+    - `numbers`: how it writes numbers.
+    - `negative_amounts`: an amount below zero is refused, or is a refund: the payment then has the
+      type `refund` and the amount without its sign.
     - `part_files`: a folder of files may stand for a file of the same name.
     - `codes`: closed lists of this source, by mapped column.
     - `rows_per_day`: fewest and most rows of a day that is whole.
@@ -168,8 +174,10 @@ class Source:
     freshness_days: int
     formats: tuple[FileFormat, ...] = ("parquet",)
     delivers: Literal["daily", "whole"] = "daily"
-    delimiter: str = ","
-    quoted_line_breaks: bool = False
+    zone: str = "UTC"
+    csv: CsvForm = field(default_factory=CsvForm)
+    numbers: NumberFormat = field(default_factory=NumberFormat)
+    negative_amounts: Literal["refused", "refund"] = "refused"
     part_files: bool = False
     closed_days: tuple[str, ...] = ()
     codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -184,8 +192,7 @@ class Source:
 
     def decimals_in(self, currency: str) -> int:
         """Return how many decimals an amount in a currency may have."""
-        digits = minor_unit_digits(currency)
-        return digits if self.checks_minor_units else max(digits, USUAL_DIGITS)
+        return minor_unit_digits(currency) if self.checks_minor_units else MONEY_DECIMALS
 
     def closed_on(self, days: Iterable[date]) -> Self:
         """Return the source with more closed days."""
@@ -198,9 +205,17 @@ class Source:
             or day.isoformat() in self.closed_days
         )
 
+    def rows_off(self, rows: int, open_days: int = 1, days: int = 1) -> tuple[int, int]:
+        """Return how many rows of some days are missing, and how many are too many.
+
+        `open_days` are those of the `days` on which the source is not closed.
+        """
+        fewest, most = self.rows_per_day
+        return max(fewest * open_days - rows, 0), max(rows - most * days, 0)
+
     def reads_whole(self, kind: str) -> bool:
         """Return whether one task reads a file of this format, since its rows may span lines."""
-        return kind == "json" or (kind == "csv" and self.quoted_line_breaks)
+        return kind == "json" or (kind == "csv" and self.csv.quoted_line_breaks)
 
     @property
     def may_leave_empty(self) -> frozenset[str]:

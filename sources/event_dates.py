@@ -39,9 +39,14 @@ def days_of(rule: Rule, table: Any) -> Counter[date]:
             return Counter()
 
 
-def is_zoned(rule: Rule) -> bool:
-    """Return whether a written date may differ from that of the instant, by a zone in the text."""
-    return isinstance(rule, Instant) and any(has_zone(one.pattern) for one in rule.patterns)
+def may_differ(rule: Rule, zone: str) -> bool:
+    """Return whether a date as it is counted here may be next to the business date in `zone`.
+
+    So it is of a text with a zone, and of instants unless the business dates are those of UTC.
+    """
+    if isinstance(rule, Instant) and rule.patterns:
+        return any(has_zone(one.pattern) for one in rule.patterns)
+    return zone != "UTC"
 
 
 def _counted(column: Any, seconds: float, start: int) -> Counter[date]:

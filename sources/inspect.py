@@ -13,12 +13,12 @@ import numpy as np
 from contracts.printable import printable
 from contracts.values import canonical
 from sources import text
-from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
+from sources.currencies import ISO_4217, UNKNOWN_CURRENCY, minor_unit_digits
 from sources.declaration import Source, Version
 from sources.event_dates import days_of
-from sources.money import as_text, read_amounts
+from sources.money import as_text, in_units, read_amounts
 from sources.parquet_types import name_of
-from sources.rules import Constant, Rule, columns_of
+from sources.rules import Coded, Constant, Rule, Take, columns_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,22 +128,23 @@ def _read_text(path: Path, source: Source) -> tuple[dict[str, str], Version | No
 
     kind = path.suffix.lower().removeprefix(".")
     with path.open("rb") as body:
-        form = (source.delimiter, source.quoted_line_breaks)
-        columns = dict.fromkeys(text.columns(body, kind, *form), "string")
+        columns = dict.fromkeys(text.columns(body, kind, source.csv), "string")
         version = source.version_of(columns)
         wanted = _columns_to_count(source, version)
         body.seek(0)
-        read = list(text.batches(text.rows(body, kind, wanted, *form), wanted))
+        read = list(text.batches(text.rows(body, kind, wanted, source.csv), wanted))
         rows = sum(batch.num_rows for batch in read)
         unreadable = rows - sum(batch["is_readable"].true_count for batch in read)
         most = source.ranges.quarantined_share * rows
         if unreadable > most:
             body.seek(0)
-            count, first = text.undecodable(body)
+            encoding = source.csv.encoding if kind == "csv" else "utf-8"
+            count, first = text.undecodable(body, encoding)
             if count > max(most, _FEW_LINES):
                 raise ValueError(
-                    f"{count} of its lines, the first of them line {first}, are not UTF-8 text:"
-                    " write it as UTF-8"
+                    f"{count} of its lines, the first of them line {first}, are not"
+                    f" {encoding.upper()} text: write it as UTF-8"
+                    f"{', or declare its encoding' if kind == 'csv' else ''}"
                 )
     return columns, version, rows, pa.Table.from_batches(read) if read else None
 
@@ -155,16 +156,15 @@ def _by_currency(
     import pyarrow as pa
     from pyarrow import compute
 
-    rule = version.currency
     if rows == 0:
         return {}, {}
-    values = table.column(version.amount_column)
-    if isinstance(rule, Constant):
-        codes, places = [str(rule.value)], np.zeros(rows, dtype=np.int64)
-    else:
-        codes, places = _currencies(table, rule.column, rows)
+    codes, places = _currencies(table, version.currency, rows)
+    digits = np.array([minor_unit_digits(code) for code in codes])[places]
+    values = in_units(table.column(version.amount_column), source.numbers, digits)
     decimals = [source.decimals_in(code) for code in codes]
     amounts = read_amounts(values, np.array(decimals)[places])
+    if source.negative_amounts == "refund":
+        amounts = compute.abs(amounts)
     counts = np.bincount(places, minlength=len(codes))
     sums = [compute.sum(amounts.filter(pa.array(places == place))) for place in range(len(codes))]
     return (
@@ -176,19 +176,30 @@ def _by_currency(
     )
 
 
-def _currencies(table: Any, column: str, rows: int) -> "tuple[list[str], NDArray[np.int64]]":
+def _currencies(
+    table: Any, rule: Constant | Take | Coded, rows: int
+) -> "tuple[list[str], NDArray[np.int64]]":
     """Return the distinct currencies, and for each row the index of its currency."""
-    if column not in table.column_names:
-        return [UNKNOWN_CURRENCY], np.zeros(rows, dtype=np.int64)
-
-    def known(code: str) -> str:
-        return code if code in ISO_4217 else UNKNOWN_CURRENCY
-
-    values = as_text(table.column(column)).to_pylist()
-    canonical_of = {value: canonical(value or "").upper() for value in set(values)}
-    codes = sorted({known(code) for code in canonical_of.values()})
-    places = {value: codes.index(known(code)) for value, code in canonical_of.items()}
+    if isinstance(rule, Constant):
+        return [str(rule.value)], np.zeros(rows, dtype=np.int64)
+    if rule.column in table.column_names:
+        values = as_text(table.column(rule.column)).to_pylist()
+    else:
+        values = [None] * rows
+    code_of = {value: _currency(value, rule) for value in set(values)}
+    codes = sorted(set(code_of.values()))
+    places = {value: codes.index(code) for value, code in code_of.items()}
     return codes, np.array([places[value] for value in values], dtype=np.int64)
+
+
+def _currency(written: str | None, rule: Take | Coded) -> str:
+    """Return the currency that a value of a file stands for; XXX for an unknown one."""
+    code: str | None = canonical(written or "")
+    if isinstance(rule, Coded):
+        codes = {name.lower(): meaning for name, meaning in rule.codes.items()}
+        code = codes.get(code.lower(), code) if code else rule.missing
+    code = (code or "").upper()
+    return code if code in ISO_4217 else UNKNOWN_CURRENCY
 
 
 def _as_written(column: Any) -> Any:

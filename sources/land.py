@@ -15,7 +15,7 @@ from contracts.windows import Window
 from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import Source
 from sources.discover import Delivery
-from sources.event_dates import is_zoned
+from sources.event_dates import may_differ
 from sources.inspect import Finding, inspect
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared
@@ -143,10 +143,10 @@ def _put(
 def _rows_beyond(system: Source, finding: Finding, window: Window) -> int:
     """Return how many rows of a whole file are dated outside a window, by their written dates.
 
-    A written date differs by up to a day from that of the instant where the text has a zone.
+    A counted date may be a day off the business date (`sources.event_dates.may_differ`).
     """
     version = system.version(finding.version)
-    is_exact = version is None or not is_zoned(version.mapping["event_at"])
+    is_exact = version is None or not may_differ(version.mapping["event_at"], system.zone)
     near = timedelta(days=0 if is_exact else 1)
     return sum(
         rows

@@ -3,13 +3,14 @@
 docs/sources.md describes the format. All mistakes of a file are reported together.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -24,8 +25,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from contracts.columns import COLUMNS
 from contracts.printable import printable
-from contracts.values import PLAUSIBLE_DATES, POSSIBLE_DATES, VALUES, canonical, flaw
-from sources.currencies import ISO_4217
+from contracts.values import PLAUSIBLE_DATES, POSSIBLE_DATES
 from sources.declaration import (
     BECOMES,
     FileColumn,
@@ -38,24 +38,22 @@ from sources.declaration import (
     Weekday,
 )
 from sources.errors import MappingError
+from sources.mapping_problems import layout_problems
 from sources.mapping_rules import NOT_EMPTY, Part, WrittenRule
-from sources.parquet_types import NO_AMOUNTS, DeclaredType
+from sources.number_format import DecimalSign, NumberFormat, ThousandsSign
+from sources.parquet_types import DeclaredType
 from sources.ranges import Ranges
 from sources.rules import (
     LABEL_COLUMNS,
     MAPPED_COLUMNS,
-    NEEDED_COLUMNS,
     Constant,
     Epoch,
-    Flags,
     Instant,
     Precision,
     RowNumber,
     Rule,
-    Steps,
-    Take,
-    columns_of,
 )
+from sources.text import CsvForm
 
 _UNSAID: Final[Mapping[str, Rule]] = {
     "source_sequence": RowNumber(),
@@ -80,38 +78,14 @@ class _Version(Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        rules = self.rules()
-        problems = [
-            f"{name} is not a column that a mapping fills" for name in rules.keys() - _MAPPED
-        ]
-        problems += [f"nothing fills {name}" for name in NEEDED_COLUMNS if name not in rules]
-        problems += _name_problems(tuple(self.columns))
-        for name, rule in rules.items():
-            absent = columns_of(rule) - self.columns.keys()
-            problems += [f"{name} reads {one}, which columns does not list" for one in absent]
-            problems += _constant_problem(name, rule)
-            problems += _kind_problem(name, rule)
-        problems += self._amount_problem(rules.get("amount"))
-        if not isinstance(rules.get("currency"), Take | Constant | None):
-            problems.append("currency is taken from one column or constant")
-        problems += [
-            f"{name} is taken as it stands, without strip_prefix"
-            for name, rule in rules.items()
-            if name in ("amount", "currency") and isinstance(rule, Take) and rule.strip_prefix
-        ]
+        problems = layout_problems(
+            {name: (one or _Column()).types for name, one in self.columns.items()},
+            {name: one.rule() for name, one in self.mapping.items()},
+            self.rules(),
+        )
         if problems:
-            raise ValueError("; ".join(sorted(problems)))
+            raise ValueError("; ".join(problems))
         return self
-
-    def _amount_problem(self, rule: Rule | None) -> list[str]:
-        if not isinstance(rule, Take | None):
-            return ["amount is taken from one column"]
-        column = (self.columns.get(rule.column) if rule else None) or _Column()
-        return [
-            f"amount is taken from a column with the type {one}, which holds no money"
-            for one in column.types
-            if one in NO_AMOUNTS
-        ]
 
     def rules(self) -> dict[str, Rule]:
         """Return the rules of the file, and the default rules."""
@@ -134,73 +108,12 @@ class _Version(Part):
 
 
 _MAPPED: Final = frozenset(MAPPED_COLUMNS)
+_YOUNG_ZONES: Final = frozenset({"America/Coyhaique"})
+"""Zones of 2025, which Java 17.0.15 does not know."""
+_MOST_SKIPPED: Final = 1_000
+"""Lines before a header, at most."""
 _MOST_DAYS: Final = 3_660
 """A delay is at most ten years."""
-
-
-_KINDS: Final[Mapping[str, tuple[tuple[type, ...], str]]] = {
-    **dict.fromkeys(
-        ("event_at", "label_known_at"),
-        ((Instant, Steps, Epoch), "is a time: fill it by time, steps or epoch"),
-    ),
-    "source_flags": ((Flags,), "is filled by flags"),
-}
-"""Rules that alone fill a column, and how to say so."""
-_SPECIAL: Final = (Instant, Steps, Epoch, Flags, RowNumber)
-"""Rules whose values are no text."""
-
-
-def _kind_problem(name: str, rule: Rule) -> list[str]:
-    """Say that a rule cannot fill a column, since it makes values of another type."""
-    kinds, text = _KINDS.get(name, ((), ""))
-    if kinds:
-        return [] if isinstance(rule, kinds) else [f"{name} {text}"]
-    if isinstance(rule, RowNumber) and name == "source_sequence":
-        return []
-    if isinstance(rule, _SPECIAL):
-        return [f"{name} is no time, no list of flags and no position: fill it by another rule"]
-    return []
-
-
-_TAKEN: Final = frozenset({"raw_object", "raw_position", "ingested_at", "is_readable", "_metadata"})
-"""Names of columns that the reader of Raw adds to those of a file."""
-
-
-def _name_problems(names: Sequence[str]) -> list[str]:
-    """Say which names of columns Spark cannot tell apart or quote."""
-    problems = []
-    for name in names:
-        if "`" in name or not name.strip() or not name.isprintable():
-            problems.append(
-                f"the column {name!r} is called by nothing, or has a backtick or a control"
-                " character in its name: ask for another name"
-            )
-        elif name.lower() in _TAKEN:
-            problems.append(f"the column {name} has a name that the reader uses: ask for another")
-    lower = Counter(name.lower() for name in names)
-    for one in sorted(name for name, count in lower.items() if count > 1):
-        alike = " and ".join(name for name in names if name.lower() == one)
-        problems.append(f"the columns {alike} differ in case only: ask for other names")
-    return problems
-
-
-def _constant_problem(name: str, rule: Rule) -> list[str]:
-    if not isinstance(rule, Constant) or name not in _MAPPED:
-        return []
-    text = str(rule.value)
-    if why := flaw(text, VALUES[name]):
-        return [f"the constant of {name} {why}"]
-    if canonical(text) != text or not text:
-        return [
-            f"the constant of {name} has blanks or characters that are not displayed, or is empty:"
-            f" {printable(text)!r}"
-        ]
-    if name == "currency" and rule.value not in ISO_4217:
-        return [f"currency {rule.value} is not in ISO 4217; write XXX when there is none"]
-    allowed = COLUMNS[name].allowed if name in COLUMNS else None
-    if allowed is not None and rule.value not in allowed:
-        return [f"{name} is one of {', '.join(allowed)}, not {rule.value}"]
-    return []
 
 
 class _Labels(Part):
@@ -235,6 +148,34 @@ def _check_delimiter(sign: str) -> str:
     return sign
 
 
+@cache
+def zones() -> frozenset[str]:
+    """Return the names of time zones that a source may declare: those that each engine knows.
+
+    A name without an area, as CET or localtime, is not known to all.
+    """
+    areas = {name for name in available_timezones() if "/" in name}
+    return frozenset(areas - _YOUNG_ZONES | {"UTC"})
+
+
+def _check_zone(name: str) -> str:
+    if name not in zones():
+        raise ValueError(f"{name} is not a time zone of the IANA database, as Europe/Berlin")
+    return name
+
+
+class _Numbers(Part):
+    decimal_sign: DecimalSign = "."
+    thousands_sign: ThousandsSign = ""
+    minor_units: bool = False
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.decimal_sign == self.thousands_sign:
+            raise ValueError("decimal_sign and thousands_sign are the same")
+        return self
+
+
 class _Dates(Part):
     first: date = PLAUSIBLE_DATES[0]
     last: date = PLAUSIBLE_DATES[1]
@@ -256,6 +197,12 @@ class _File(Part):
         str, StringConstraints(min_length=1, max_length=1), AfterValidator(_check_delimiter)
     ] = ","
     quoted_line_breaks: bool = False
+    skip_lines: int = Field(0, ge=0, le=_MOST_SKIPPED)
+    encoding: Literal["utf-8", "iso-8859-1", "iso-8859-15", "windows-1252"] = "utf-8"
+    zone: Annotated[str, AfterValidator(_check_zone)] = "UTC"
+    numbers: _Numbers = _Numbers()
+    negative_amounts: Literal["refused", "refund"] = "refused"
+    checks_minor_units: bool = True
     part_files: bool = False
     closed_days: tuple[Weekday | date, ...] = ()
     absurd_amount: Decimal = Field(gt=0, lt=Decimal(10) ** 16)
@@ -276,8 +223,12 @@ class _File(Part):
         known = {one.name for one in fields(Ranges)}
         problems += [f"ranges has no {name}" for name in self.ranges.keys() - known]
         problems += self._range_problems()
-        if self.quoted_line_breaks and "csv" not in self.formats:
-            problems.append("quoted_line_breaks is for csv, which formats does not list")
+        if "csv" not in self.formats:
+            problems += [
+                f"{name} is for csv, which formats does not list"
+                for name in ("quoted_line_breaks", "skip_lines", "encoding")
+                if name in self.model_fields_set
+            ]
         numbers = [one.number for one in self.versions]
         if len(set(numbers)) < len(numbers):
             problems.append("two versions have the same number")
@@ -309,8 +260,11 @@ class _File(Part):
             freshness_days=self.freshness_days,
             formats=self.formats,
             delivers=self.delivers,
-            delimiter=self.delimiter,
-            quoted_line_breaks=self.quoted_line_breaks,
+            zone=self.zone,
+            csv=CsvForm(self.delimiter, self.quoted_line_breaks, self.skip_lines, self.encoding),
+            numbers=NumberFormat(**self.numbers.model_dump()),
+            negative_amounts=self.negative_amounts,
+            checks_minor_units=self.checks_minor_units,
             part_files=self.part_files,
             closed_days=tuple(map(str, self.closed_days)),
             codes=self.codes,

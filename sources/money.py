@@ -10,6 +10,7 @@ from contracts.columns import LogicalType
 from contracts.render.to_arrow import arrow_type, from_units, whole_and_fraction
 from contracts.values import MONEY_DECIMALS, MONEY_UNITS, MONEY_WHOLE_DIGITS, NUMBER, canonical
 from sources.currencies import USUAL_DIGITS
+from sources.number_format import NumberFormat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,33 @@ def as_text(values: Any) -> Any:
             [[None if one is None else one.decode(errors="replace") for one in written]]
         )
     return texts
+
+
+def in_units(values: Any, numbers: NumberFormat, digits: "NDArray[np.int64]") -> Any:
+    """Return an Arrow column of amounts of a source in the form that `read_amounts` reads.
+
+    `digits` are the decimals of each row's currency, by which minor units are divided.
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    if not numbers.is_plain and any(is_kind(values.type) for is_kind in texts):
+        written = as_text(values).to_pylist()
+        values = pa.chunked_array([pa.array(map(numbers.plain, written), pa.string())])
+    if not numbers.minor_units:
+        return values
+    if types.is_floating(values.type):
+        return pa.chunked_array([values.to_numpy() / 10.0**digits])
+    written = as_text(values).to_pylist()
+    scaled = [_shifted(text, n) for text, n in zip(written, digits.tolist(), strict=True)]
+    return pa.chunked_array([pa.array(scaled, pa.string())])
+
+
+def _shifted(text: str | None, digits: int) -> str | None:
+    return None if text is None else f"{canonical(text)}e-{digits}"
 
 
 def read_amounts(values: Any, digits: "Digits" = USUAL_DIGITS) -> Any:

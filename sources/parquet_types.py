@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 DeclaredType = Literal[
     "string", "long", "double", "float", "decimal", "boolean", "date", "timestamp", "instant"
 ]
-"""A type as a mapping declares it. `long` is any whole number, `timestamp` has no zone and is read
-as UTC, `instant` has one. Text formats hold nothing but strings."""
+"""A type as a mapping declares it. `long` is any whole number, `timestamp` has no zone and is of
+the source's, `instant` has one. Text formats hold nothing but strings."""
 NO_AMOUNTS: Final = frozenset({"boolean", "date", "timestamp", "instant"})
 """Declared types that hold no money."""
 

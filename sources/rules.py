@@ -42,7 +42,7 @@ class TimePattern:
 
 @dataclass(frozen=True)
 class Instant:
-    """A UTC instant from columns joined by a blank, parsed by the first matching pattern.
+    """An instant from columns joined by a blank, parsed by the first matching pattern.
 
     A single column with the type timestamp needs no pattern.
     """
@@ -60,7 +60,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class Steps:
-    """A counted instant: `base` plus `seconds` for each step of `column`."""
+    """A counted instant: the start of `base` in the source's zone, plus `seconds` a step."""
 
     column: str
     base: date
@@ -144,7 +144,7 @@ ISO_TIME: Final = (
     TimePattern("yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][.SSS][XXX]"),
     TimePattern("yyyy-MM-dd HH:mm:ss[.SSSSSS][.SSS][XXX]"),
 )
-"""ISO 8601 with or without fraction and time zone; UTC without a zone."""
+"""ISO 8601 with or without fraction and time zone; a time without one is of the source's."""
 SPREADSHEET_TIME: Final = (
     TimePattern("M/d/yy H:mm", "minute"),
     TimePattern("M/d/yyyy H:mm", "minute"),

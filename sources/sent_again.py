@@ -106,6 +106,6 @@ def _read(path: Path, source: Source, version: Version, columns: Iterable[str]) 
         table = pq.read_table(path, columns=wanted)
         return table.append_column("raw_position", pa.array(range(table.num_rows), pa.int64()))
     with path.open("rb") as body:
-        form = (source.delimiter, source.quoted_line_breaks)
-        table = pa.Table.from_batches(text.batches(text.rows(body, kind, wanted, *form), wanted))
+        rows = text.rows(body, kind, wanted, source.csv)
+        table = pa.Table.from_batches(text.batches(rows, wanted))
     return table.filter(table["is_readable"])

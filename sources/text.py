@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 BATCH_ROWS = 20_000
@@ -25,6 +26,8 @@ this limit is the same at landing and in a worker."""
 _SIGNS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 """What shows where an element of a JSON array ends: strings, brackets and commas."""
 _START_BYTES = 4096
+_MARK = "\ufeff"
+"""The byte order mark, decoded."""
 _NUL_SHARE = 0.1
 """UTF-16 of Latin text is half NUL bytes; a damaged row has a few."""
 
@@ -34,8 +37,8 @@ class Row:
     """A row; `values` are those of the columns asked for, None where there is none.
 
     One that is not readable has not as many fields as its header, is no JSON object or nests deeper
-    than `DEEPEST`, is not in UTF-8, or escapes half of a surrogate pair. Of a row with too few
-    fields those before its last are kept: the last may be cut.
+    than `DEEPEST`, is not in its encoding, or escapes half of a surrogate pair. Of a row with too
+    few fields those before its last are kept: the last may be cut.
     """
 
     position: int
@@ -43,9 +46,26 @@ class Row:
     values: list[str | None]
 
 
-def columns(
-    body: BinaryIO, kind: str, delimiter: str = ",", quoted_line_breaks: bool = False
-) -> list[str]:
+@dataclass(frozen=True)
+class CsvForm:
+    """How a source writes its CSV files.
+
+    - `delimiter`: separates the fields.
+    - `quoted_line_breaks`: a quoted field may span lines.
+    - `skip_lines`: lines before the header, such as a title; they may hold anything.
+    - `encoding`: a codec in which a line ends with the byte of a line feed.
+    """
+
+    delimiter: str = ","
+    quoted_line_breaks: bool = False
+    skip_lines: int = 0
+    encoding: str = "utf-8"
+
+
+_USUAL = CsvForm()
+
+
+def columns(body: BinaryIO, kind: str, form: CsvForm = _USUAL) -> list[str]:
     """Return the names of a file's columns, in order.
 
     Raises:
@@ -53,7 +73,7 @@ def columns(
     """
     _check_encoding(body)
     if kind == "csv":
-        return _header(_records(body, delimiter, quoted_line_breaks), delimiter)
+        return _header(_records(body, form), form)
     objects = _array(body) if kind == "json" else _objects(enumerate(body))
     names = list(dict.fromkeys(name for _, _, values in objects for name in values))
     if not names:
@@ -65,8 +85,7 @@ def rows(
     body: BinaryIO,
     kind: str,
     wanted: Sequence[str],
-    delimiter: str = ",",
-    quoted_line_breaks: bool = False,
+    form: CsvForm = _USUAL,
 ) -> Iterator[Row]:
     """Yield each row of a file with its values of the columns `wanted`.
 
@@ -74,9 +93,9 @@ def rows(
         ValueError: as `columns` does.
     """
     if kind == "csv":
-        records = _records(body, delimiter, quoted_line_breaks)
-        header = _header(records, delimiter)
-        yield from line_rows(enumerate(records), kind, wanted, delimiter, header)
+        records = _records(body, form)
+        header = _header(records, form)
+        yield from line_rows(enumerate(records), kind, wanted, form, header)
     elif kind == "json":
         yield from _json_rows(_array(body), wanted)
     else:
@@ -87,7 +106,7 @@ def line_rows(
     lines: Iterable[tuple[int, bytes]],
     kind: str,
     wanted: Sequence[str],
-    delimiter: str = ",",
+    form: CsvForm = _USUAL,
     header: Sequence[str] = (),
 ) -> Iterator[Row]:
     """Yield the rows of lines that come with their positions; a CSV file's have its `header`.
@@ -95,7 +114,7 @@ def line_rows(
     A line keeps its line end: only the last one of a file may have none.
     """
     if kind == "csv":
-        yield from _csv_rows(lines, wanted, delimiter, header)
+        yield from _csv_rows(lines, wanted, form, header)
     else:
         yield from _json_rows(_objects(lines), wanted)
 
@@ -128,12 +147,16 @@ def batches(rows: Iterable[Row], wanted: Sequence[str]) -> Iterator[Any]:
         yield packed()
 
 
-def _records(body: BinaryIO, delimiter: str, quoted_line_breaks: bool) -> Iterator[bytes]:
-    """Return the records of a CSV file: its lines, unless a quoted field may span them."""
-    return _joined(body, delimiter) if quoted_line_breaks else iter(body)
+def _records(body: BinaryIO, form: CsvForm) -> Iterator[bytes]:
+    """Return the records of a CSV file from its header on.
+
+    They are its lines, unless a quoted field may span them.
+    """
+    lines = islice(body, form.skip_lines, None)
+    return _joined(lines, form) if form.quoted_line_breaks else lines
 
 
-def _joined(lines: Iterable[bytes], delimiter: str) -> Iterator[bytes]:
+def _joined(lines: Iterable[bytes], form: CsvForm) -> Iterator[bytes]:
     """Yield records, each a line or the lines that a quoted field spans.
 
     A record has an even number of quotes, so a line with an odd number opens a field that the next
@@ -150,7 +173,8 @@ def _joined(lines: Iterable[bytes], delimiter: str) -> Iterator[bytes]:
         pending.append(line)
         if is_odd and len(pending) > 1:
             record = b"".join(pending)
-            if _fields(record.decode("utf-8-sig", errors="replace"), delimiter) is not None:
+            text = record.decode(form.encoding, errors="replace").removeprefix(_MARK)
+            if _fields(text, form.delimiter) is not None:
                 yield record
                 pending = []
             else:
@@ -159,15 +183,16 @@ def _joined(lines: Iterable[bytes], delimiter: str) -> Iterator[bytes]:
     yield from pending
 
 
-def _header(records: Iterator[bytes], delimiter: str) -> list[str]:
+def _header(records: Iterator[bytes], form: CsvForm) -> list[str]:
     """Take the first record of a CSV file and return the names in it."""
     first = next(records, b"")
+    line = f"line {form.skip_lines + 1}" if form.skip_lines else "its first line"
     try:
-        names = _fields(first.decode("utf-8-sig"), delimiter)
+        names = _fields(first.decode(form.encoding).removeprefix(_MARK), form.delimiter)
     except UnicodeDecodeError as error:
-        raise ValueError("its first line is not UTF-8 text") from error
+        raise ValueError(f"{line} is not {form.encoding.upper()} text") from error
     if names is None or not first.strip():
-        raise ValueError("its first line is no header")
+        raise ValueError(f"{line} is no header")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"its header has two columns called {twice[0] or '(nothing)'}")
@@ -186,17 +211,17 @@ def _fields(line: str, delimiter: str) -> list[str] | None:
 
 
 def _csv_rows(
-    lines: Iterable[tuple[int, bytes]], wanted: Sequence[str], delimiter: str, header: Sequence[str]
+    lines: Iterable[tuple[int, bytes]], wanted: Sequence[str], form: CsvForm, header: Sequence[str]
 ) -> Iterator[Row]:
     width, places = len(header), [header.index(n) if n in header else None for n in wanted]
     for position, line in lines:
         try:
-            text, is_text = line.decode(), True
+            text, is_text = line.decode(form.encoding), True
         except UnicodeDecodeError:
-            text, is_text = line.decode(errors="replace"), False
+            text, is_text = line.decode(form.encoding, errors="replace"), False
         if not text.strip():
             continue
-        fields = _fields(text, delimiter)
+        fields = _fields(text, form.delimiter)
         # A file may end without a line end; one that also ends without a value was cut there.
         is_cut = not text.endswith("\n") and fields is not None and fields[-1] == ""
         if fields is None or len(fields) > width:
@@ -222,15 +247,15 @@ def _check_encoding(body: BinaryIO) -> None:
         raise ValueError("it has NUL bytes, as UTF-16 text or a binary file: write UTF-8 text")
 
 
-def undecodable(body: BinaryIO) -> tuple[int, int]:
-    """Return how many lines of a file are not UTF-8, and the number of the first, from 1."""
-    lines = [number for number, line in enumerate(body, 1) if not _is_utf_8(line)]
+def undecodable(body: BinaryIO, encoding: str = "utf-8") -> tuple[int, int]:
+    """Return how many lines of a file are not in its encoding, and the number of the first."""
+    lines = [number for number, line in enumerate(body, 1) if not _is_in(encoding, line)]
     return len(lines), lines[0] if lines else 0
 
 
-def _is_utf_8(line: bytes) -> bool:
+def _is_in(encoding: str, line: bytes) -> bool:
     try:
-        line.decode()
+        line.decode(encoding)
     except UnicodeDecodeError:
         return False
     return True

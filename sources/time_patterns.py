@@ -30,6 +30,7 @@ _HINTS: Final = {
 }
 _TOKEN: Final = re.compile(r"'[^']*'|(?P<letters>([A-Za-z])\2*)|(?P<other>.)", re.DOTALL)
 _ZONES: Final = frozenset("XxZzVO")
+_HOURS: Final = frozenset("HhKk")
 _FIELDS: Final = {
     **dict.fromkeys("HhKkms", r"\d{1,2}"),
     **dict.fromkeys(_ZONES, r"[-+:\w/]+"),
@@ -95,6 +96,31 @@ def _mistake(pattern: str) -> str | None:
 def has_zone(pattern: str) -> bool:
     """Return whether a time that is written by a pattern has its own zone."""
     return any(bool(set(one["letters"] or "") & _ZONES) for one in _TOKEN.finditer(pattern))
+
+
+def has_hour(pattern: str) -> bool:
+    """Return whether a time that is written by a pattern has an hour."""
+    return any(bool(set(one["letters"] or "") & _HOURS) for one in _TOKEN.finditer(pattern))
+
+
+def zone_variants(pattern: str) -> list[str]:
+    """Return patterns that together read the same times, each always or never with a zone.
+
+    >>> zone_variants("yyyy-MM-dd'T'HH:mm[:ss][XXX]")
+    ["yyyy-MM-dd'T'HH:mm[:ss]XXX", "yyyy-MM-dd'T'HH:mm[:ss]"]
+    """
+    opened: list[int] = []
+    for token in _TOKEN.finditer(pattern):
+        if token[0] == "[":
+            opened.append(token.end())
+        elif token[0] == "]":
+            start = opened.pop()
+            section = pattern[start : token.start()]
+            before, after = pattern[: start - 1], pattern[token.end() :]
+            if has_zone(section):
+                variants = (f"{before}{section}{after}", before + after)
+                return [one for variant in variants for one in zone_variants(variant)]
+    return [pattern]
 
 
 def date_expression(pattern: str) -> str | None:

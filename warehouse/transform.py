@@ -19,6 +19,7 @@ from contracts.stage_results import BuildResult
 from contracts.stages import Layer
 from contracts.windows import Window
 from lake.dates import date_ranges
+from sources.registry import find
 from warehouse import dbt_runner, staging_sums
 from warehouse.dbt_runner import BuildFailed
 from warehouse.schema_check import outdated
@@ -328,8 +329,10 @@ def _knowledge(window: Window, published: date | None, as_of: date | None) -> Kn
 def _variables(
     settings: Settings, source: str, days: tuple[date, ...], knowledge: Knowledge
 ) -> dict[str, str | list[list[str]]]:
+    declared = find(source)
     return {
         "source": source,
+        "zone": declared.zone if declared else "UTC",
         "dates": [[a.isoformat(), b.isoformat()] for a, b in date_ranges(days)],
         "known_from": knowledge.known_from.isoformat(),
         "as_of": knowledge.as_of.isoformat(),

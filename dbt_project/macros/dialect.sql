@@ -6,13 +6,23 @@
 {%- endmacro %}
 
 
-{# The UTC business date of an instant. #}
+{# The UTC date of an instant. #}
 {% macro utc_date(instant) -%}
     {{ return(adapter.dispatch("utc_date", "tollgate")(instant)) }}
 {%- endmacro %}
 
 {% macro postgres__utc_date(instant) -%}
     ({{ instant }} at time zone 'UTC')::date
+{%- endmacro %}
+
+
+{# The business date of an instant: its day in the zone of the source that is built. #}
+{% macro business_date(instant) -%}
+    {{ return(adapter.dispatch("business_date", "tollgate")(instant)) }}
+{%- endmacro %}
+
+{% macro postgres__business_date(instant) -%}
+    ({{ instant }} at time zone '{{ var("zone", "UTC") }}')::date
 {%- endmacro %}
 
 

@@ -5,6 +5,10 @@
     convert_timezone('UTC', {{ instant }})::date
 {%- endmacro %}
 
+{% macro snowflake__business_date(instant) -%}
+    convert_timezone('{{ var("zone", "UTC") }}', {{ instant }})::date
+{%- endmacro %}
+
 {% macro snowflake__utc_hour(instant) -%}
     date_part(hour, convert_timezone('UTC', {{ instant }}))::integer
 {%- endmacro %}

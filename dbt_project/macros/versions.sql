@@ -54,7 +54,7 @@
             {{ columns }},
             changed_at,
             valid_to,
-            {{ in_dates(utc_date("changed_at")) }} as is_renewed
+            {{ in_dates(business_date("changed_at")) }} as is_renewed
         from {{ this }}
         where {{ in_system() }}
     ),
@@ -257,7 +257,7 @@
     {%- for dimension, shown, key in parties -%}
         {%- set moved = moved_versions(dimension, shown, key) -%}
         {%- set since = run_query(
-            "select min(" ~ utc_date("moved.since") ~ ") from (" ~ moved ~ ") as moved"
+            "select min(" ~ business_date("moved.since") ~ ") from (" ~ moved ~ ") as moved"
         ).columns[0].values()[0] -%}
         {%- if since is not none -%}
             {%- do dates.extend(run_query(

@@ -24,7 +24,7 @@ def processed_rules(source: Source, is_expected: bool) -> tuple[Rule, ...]:
         zero("payments_without_customer", "each payer is in processed.customers"),
         zero("payments_without_merchant", "each counterparty is in processed.merchants"),
         zero("labels_known_too_early", "a label cannot be known before its payment"),
-        zero("misdated", "event_date is the UTC date of event_at"),
+        zero("misdated", f"event_date is the date of event_at in {source.zone}"),
         zero("precise_places", "places are rounded to 0.1 degree after Raw"),
         between(
             "morning_share",
@@ -96,7 +96,11 @@ def delivery_rules(source: Source) -> tuple[Rule, ...]:
             source.ranges.late_share,
             f"{source.name} declares how much of a delivery may be dated before its window",
         ),
-        _at_most("early_share", 0.001, "a day's payments do not come before the day"),
+        _at_most(
+            "early_share",
+            source.ranges.early_share,
+            f"{source.name} declares how much of a delivery may be dated after its window",
+        ),
     )
 
 

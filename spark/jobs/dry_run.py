@@ -1,19 +1,21 @@
 """Report what would become of delivered files by the rules of the line, and write nothing."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS, PersonalData
 from contracts.printable import printable
 from contracts.reasons import DESCRIPTIONS, RejectReason
+from contracts.render.to_gx import shown
 from sources.declaration import Source
 from sources.errors import SourceError
 from sources.inspect import Finding, inspect
@@ -51,6 +53,7 @@ class Report:
 
     `findings` has an entry a file; when one has a problem, gate raw would refuse the delivery and
     nothing else is known. `shown` are the first rows as they are mapped, identifiers hidden.
+    `closed_gates` are sentences about gates that these rows would close.
     """
 
     findings: tuple[tuple[str, Finding], ...]
@@ -60,6 +63,7 @@ class Report:
     quarantined: int = 0
     labels: int = 0
     refusals: tuple[Refusal, ...] = ()
+    closed_gates: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -132,7 +136,10 @@ def _judged(
         "source_system", "event_id", "content_hash", "raw_object", "raw_position", "ingested_at"
     ).limit(0)
     judged = deduplicate(batch, known).persist()
-    verdicts = {one["verdict"]: one["count"] for one in judged.groupBy("verdict").count().collect()}
+    groups = judged.groupBy("verdict", "raw_object", "event_date").count().collect()
+    verdicts = Counter[str]()
+    for group in groups:
+        verdicts[group["verdict"]] += group["count"]
     told = (
         judged.filter(F.col("verdict") == QUARANTINED)
         .select(F.explode("reasons").alias("reason"), "raw_object", "raw_position")
@@ -149,9 +156,9 @@ def _judged(
     return Report(
         findings=findings,
         shown=tuple(_shown(valid, rows)),
-        accepted=verdicts.get(ACCEPTED, 0),
-        duplicates=verdicts.get(DUPLICATE, 0),
-        quarantined=verdicts.get(QUARANTINED, 0),
+        accepted=verdicts[ACCEPTED],
+        duplicates=verdicts[DUPLICATE],
+        quarantined=verdicts[QUARANTINED],
         labels=labels.count(),
         refusals=tuple(
             Refusal(
@@ -162,7 +169,75 @@ def _judged(
             )
             for one in sorted(told, key=lambda one: order.index(RejectReason(one["reason"])))
         ),
+        closed_gates=(
+            *_off_in_raw(source, findings),
+            *_off_in_processed(source, objects, groups),
+            *_too_many_refused(source, verdicts),
+        ),
     )
+
+
+def _off_in_raw(source: Source, findings: Sequence[tuple[str, Finding]]) -> Iterator[str]:
+    """Say which files have too few or too many rows for gate raw.
+
+    A whole file is landed by the window of its dates.
+    """
+    for name, found in findings:
+        dates = set(found.days) or set(filter(None, (_date_of(name),)))
+        open_days = sum(not source.is_closed(day) for day in dates) if dates else 1
+        days = (max(dates) - min(dates)).days + 1 if dates else 1
+        yield from _off(source, "raw", f"{name} has", found.rows or 0, open_days, days)
+
+
+def _off_in_processed(
+    source: Source, objects: Sequence[RawObject], groups: Sequence[Row]
+) -> Iterator[str]:
+    """Say which daily files bring too few or too many rows, on their date if they name it."""
+    for item in objects if source.delivers == "daily" else ():
+        day = _date_of(item.name)
+        rows = sum(
+            group["count"]
+            for group in groups
+            if group["verdict"] == ACCEPTED
+            and group["raw_object"] == item.key
+            and day in (None, group["event_date"])
+        )
+        open_days = int(day is None or not source.is_closed(day))
+        brings = f"{item.name} brings{f' to {day}' if day else ''}"
+        yield from _off(source, "processed", brings, rows, open_days, 1)
+
+
+def _off(
+    source: Source, gate: str, brings: str, rows: int, open_days: int, days: int
+) -> Iterator[str]:
+    missing, excess = source.rows_off(rows, open_days, days)
+    if missing or excess:
+        fewest, most = source.rows_per_day
+        limit = f"at least {fewest * open_days}" if missing else f"at most {most * days}"
+        span = f" over {days} days" if days > 1 else ""
+        yield f"Gate {gate} would close: {brings} {rows} rows{span}, limit {limit} (rows_per_day)."
+
+
+def _too_many_refused(source: Source, verdicts: Mapping[str, int]) -> Iterator[str]:
+    """Say what gate processed would do for the share of refused rows."""
+    rows, ranges = sum(verdicts.values()), source.ranges
+    share = verdicts[QUARANTINED] / max(rows, 1)
+    for name, does in (("quarantined_share", "close"), ("usual_quarantined_share", "warn")):
+        limit = getattr(ranges, name)
+        if share > limit:
+            yield (
+                f"Gate processed would {does}: {shown('quarantined_share', share)} of {rows} rows"
+                f" refused, limit {shown('quarantined_share', limit)} (ranges.{name})."
+            )
+            return
+
+
+def _date_of(name: str) -> date | None:
+    """Return the date in the name of a file, or None."""
+    try:
+        return date.fromisoformat(Path(name).stem)
+    except ValueError:
+        return None
 
 
 def _shown(valid: DataFrame, rows: int) -> Iterator[dict[str, Any]]:
@@ -212,4 +287,5 @@ def lines(report: Report) -> Iterator[str]:
             f"  {one.rows:>6}  {one.reason}: {DESCRIPTIONS[one.reason]}"
             f" (first: row {one.position} of {one.file})"
         )
+    yield from report.closed_gates
     yield "Nothing was written."

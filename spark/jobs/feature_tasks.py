@@ -40,6 +40,9 @@ _PARTS_A_TASK: Final = 2
 _MOST_ROWS: Final = 6_000_000
 """Rows in the memory of one task: about 0.6 GB for each million."""
 _ROWS_BY_KEY: Final = 1_000_000
+_READ_BACK: Final = LOOKBACK_DAYS + 1
+"""Dates before a payment's that are read: a day of a zone may have 25 hours, or begin in UTC's
+day before."""
 _LABELS: Final = ("source_system", "event_id", "is_fraud", "known_at")
 _REPEATED: Final = {
     "source_system",
@@ -86,7 +89,7 @@ def feature_rows(
         if parts is not None:
             step = partial(_from_files, filled=filled)
             return _as_rows(spark, parts).mapInArrow(step, schema(OUT))
-    needed = within("event_date", date_ranges(days, before=LOOKBACK_DAYS))
+    needed = within("event_date", date_ranges(days, before=_READ_BACK))
     payments = read(spark, transactions.table, transactions.snapshot_id).filter(needed)
     rows = payments.select(
         *inputs(filled), within("event_date", date_ranges(days)).alias("is_wanted")
@@ -154,14 +157,14 @@ def _parts(
         f" FROM {qualified(one.table)}.files VERSION AS OF {one.snapshot_id}"
         for one in read_from
     )
-    wanted = within("event_date", date_ranges(chain(*runs), before=LOOKBACK_DAYS))
+    wanted = within("event_date", date_ranges(chain(*runs), before=_READ_BACK))
     files = spark.sql(query).filter(wanted).collect()
     if any(file["content"] for file in files):
         return None
     parts = []
     for run in runs:
         part: dict[str, Any] = {"days": [day.isoformat() for day in run]}
-        ranges = date_ranges(run, before=LOOKBACK_DAYS)
+        ranges = date_ranges(run, before=_READ_BACK)
         for name, one in zip(("transactions", "labels"), read_from, strict=True):
             part[name] = [
                 file["file_path"]

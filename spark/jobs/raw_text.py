@@ -33,7 +33,7 @@ def rows_of_files(
     key: Column,
 ) -> DataFrame:
     """Return the rows of text files, each value as it is written; a task takes a whole file."""
-    names, form = _names(version), (source.delimiter, source.quoted_line_breaks)
+    names, form = _names(version), source.csv
 
     def read(batches: Iterable[Any]) -> _ObjectRows:
         from io import BytesIO
@@ -41,7 +41,7 @@ def rows_of_files(
         for batch in batches:
             for file, content in zip(batch["raw_object"], batch["content"], strict=True):
                 body = BytesIO(memoryview(content.as_buffer()))
-                yield file.as_py(), text.rows(body, kind, names, *form)
+                yield file.as_py(), text.rows(body, kind, names, form)
 
     files = spark.read.format("binaryFile").load(paths)
     return files.select(key.alias("raw_object"), "content").mapInArrow(
@@ -63,7 +63,7 @@ def rows_of_lines(
     Spark splits the files and keeps the bytes of each line, valid UTF-8 or not. A first job counts
     the lines of each block, from which the position of a row in its file follows.
     """
-    names, delimiter = _names(version), source.delimiter
+    names, form = _names(version), source.csv
     lines = (
         spark.read.option("lineSep", "\n")
         .text(paths)
@@ -75,6 +75,7 @@ def rows_of_lines(
     )
     lines_before, last_unended, marked = _count(lines, objects)
     headers = {held.key: tuple(held.columns or ()) for held in objects} if kind == "csv" else {}
+    before_rows = form.skip_lines + 1 if kind == "csv" else 0
 
     def read(batches: Iterable[Any]) -> _ObjectRows:
         next_line = dict(lines_before)
@@ -88,12 +89,9 @@ def rows_of_lines(
                     body[0] = _BYTE_ORDER_MARK + body[0]
                 if last_unended.get(file) == first + len(body) - 1:
                     body[-1] = body[-1][:-1]
-                header = headers.get(file, ())
-                if header and first == 0:
-                    numbered = enumerate(body[1:])
-                else:
-                    numbered = enumerate(body, first - bool(header))
-                yield file, text.line_rows(numbered, kind, names, delimiter, header)
+                skipped = max(before_rows - first, 0)
+                numbered = enumerate(body[skipped:], first + skipped - before_rows)
+                yield file, text.line_rows(numbered, kind, names, form, headers.get(file, ()))
 
     return lines.mapInArrow(_in_arrow(read, names), _ddl(names))
 

@@ -1,15 +1,23 @@
 """Canonical columns from the rows of a source's file, by the declared mapping of the source."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import LogicalType
-from contracts.values import FRAUD_WORDS, GENUINE_WORDS, NUMBER, VALUES, ValueClass
-from sources.currencies import USUAL_DIGITS
+from contracts.values import (
+    FRAUD_WORDS,
+    GENUINE_WORDS,
+    MONEY_DECIMALS,
+    NUMBER,
+    VALUES,
+    ValueClass,
+)
 from sources.declaration import Source, Version
+from sources.number_format import NumberFormat
 from sources.rules import (
     MAPPED_COLUMNS,
     ByAffix,
@@ -27,7 +35,8 @@ from sources.rules import (
     Take,
     TimePattern,
 )
-from spark.transforms.amounts import decimals_in, of_double, of_text
+from sources.time_patterns import has_hour, has_zone, zone_variants
+from spark.transforms.amounts import decimals_in, of_double, of_text, plain
 from spark.transforms.text import text
 
 _MONEY = frozenset(name for name, one in VALUES.items() if one is ValueClass.MONEY)
@@ -57,16 +66,16 @@ def _written(name: str) -> Column:
     return F.col(f"`{name}`").cast("string")
 
 
-def number(value: Column) -> Column:
-    """Return a number; null stays null, and what is not a number becomes NaN.
+def number(written: Column, numbers: NumberFormat) -> Column:
+    """Return a text as a number; null stays null, and what is not a number becomes NaN.
 
-    >>> spark.range(1).select(number(F.lit("8.50")).alias("a"), number(F.lit("8,5")).alias("b"))\
-.first()
-    Row(a=8.5, b=nan)
+    >>> one, two = (number(F.lit(v), NumberFormat()) for v in ("8.50", "8,5"))
+    >>> spark.range(1).select(one, two, number(F.lit("8,5"), NumberFormat(","))).first()[:]
+    (8.5, nan, 8.5)
     """
-    written = value.cast("string")
-    is_number = written.rlike(rf"\A({NUMBER})\z")
-    return F.when(is_number, written.try_cast("double")).when(
+    plain_text = written if numbers.is_plain else plain(written, numbers)
+    is_number = plain_text.rlike(rf"\A({NUMBER})\z")
+    return F.when(is_number, plain_text.try_cast("double")).when(
         written.isNotNull(), F.lit(float("nan"))
     )
 
@@ -80,7 +89,7 @@ def label(value: Column) -> Column:
     [True, True, True, True, False, False, None, None, None]
     """
     written = F.lower(value.cast("string"))
-    as_number = number(written)
+    as_number = number(written, NumberFormat())
     is_fraud = written.isin(*FRAUD_WORDS) | (as_number == 1)
     is_genuine = written.isin(*GENUINE_WORDS) | (as_number == 0)
     return F.when(is_fraud, True).when(is_genuine, False)
@@ -98,11 +107,19 @@ def finite(value: Column) -> Column:
 def counted_instant(count: Column, base_seconds: int, numerator: int, denominator: int) -> Column:
     """Return the instant `count` * `numerator` / `denominator` seconds after the base.
 
+    A count may have an exponent or decimals, if it is a whole number.
+
     >>> at = counted_instant(F.lit("2"), 0, 3600, 1).cast("string").alias("at")
     >>> spark.range(1).select(at).first()
     Row(at='1970-01-01 02:00:00')
+    >>> counts = spark.createDataFrame([("1.7E9",), ("1.5",), ("1.7E+9",)], "v string")
+    >>> at = counted_instant(counts.v, 0, 1, 1).cast("string")
+    >>> [row[0] for row in counts.select(at).collect()]
+    ['2023-11-14 22:13:20', None, None]
     """
-    whole = count.try_cast("bigint")
+    is_number = count.rlike(rf"\A({NUMBER})\z")
+    exact = F.when(is_number, count).try_cast("decimal(38,15)")
+    whole = F.coalesce(count.try_cast("bigint"), F.when(exact % 1 == 0, exact).try_cast("bigint"))
     limit = _FAR_SECONDS * denominator // numerator
     is_near = whole.between(F.lit(-limit), F.lit(limit))
     micros = F.when(is_near, whole) * F.lit(_SECOND * numerator // denominator)
@@ -123,22 +140,47 @@ def is_rounded(balance: Column) -> Column:
     return F.coalesce((size > _ROUNDED_BEYOND) & (size % step == 0), F.lit(False))
 
 
-def _read_time(rule: Instant, pattern: TimePattern) -> Column:
+def of_zone(local: Column, zone: str, has_hour: bool = True) -> Column:
+    """Return the instant of a local time of a zone, which `local` has as if it were of UTC.
+
+    A time that a clock shows twice, when it is set back, is the first one. A time that it skips,
+    when it is set forward, is null; a date without an hour is the first instant of its day.
+
+    >>> local = "2024-03-31 01:30:00", "2024-03-31 02:30:00", "2024-10-27 02:30:00"
+    >>> rows = spark.createDataFrame([(text,) for text in local], "v string")
+    >>> at = of_zone(rows.v.cast("timestamp"), "Europe/Berlin").cast("string")
+    >>> [row[0] for row in rows.select(at).collect()]
+    ['2024-03-31 00:30:00', None, '2024-10-27 00:30:00']
+    """
+    if zone == "UTC":
+        return local
+    at = F.to_utc_timestamp(local, zone)
+    return F.when(F.from_utc_timestamp(at, zone) == local, at) if has_hour else at
+
+
+def _read_time(rule: Instant, pattern: TimePattern, zone: str) -> Column:
     both = F.concat_ws(" ", *(_written(name) for name in rule.columns))
-    return F.try_to_timestamp(both, F.lit(pattern.pattern))
+    times = [
+        (F.try_to_timestamp(both, F.lit(variant)), has_zone(variant), has_hour(variant))
+        for variant in ([pattern.pattern] if zone == "UTC" else zone_variants(pattern.pattern))
+    ]
+    return F.coalesce(
+        *(time if is_instant else of_zone(time, zone, hour) for time, is_instant, hour in times)
+    )
 
 
-def _instant(rule: Instant, types: Mapping[str, str]) -> Column:
+def _instant(rule: Instant, types: Mapping[str, str], zone: str) -> Column:
     if len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS:
-        return F.col(f"`{rule.columns[0]}`").cast("timestamp")
-    return F.coalesce(*(_read_time(rule, pattern) for pattern in rule.patterns))
+        time = F.col(f"`{rule.columns[0]}`").cast("timestamp")
+        return of_zone(time, zone) if types[rule.columns[0]] == "timestamp_ntz" else time
+    return F.coalesce(*(_read_time(rule, pattern, zone) for pattern in rule.patterns))
 
 
 def _precision(rule: Instant, types: Mapping[str, str]) -> Column:
     precisions = sorted({pattern.precision for pattern in rule.patterns} - {"second"})
     if not precisions or (len(rule.columns) == 1 and types[rule.columns[0]] in _TIMESTAMPS):
         return F.lit("second")
-    read = [(_read_time(rule, one).isNotNull(), one.precision) for one in rule.patterns]
+    read = [(_read_time(rule, one, "UTC").isNotNull(), one.precision) for one in rule.patterns]
     chosen = F.when(read[0][0], read[0][1])
     for is_read, precision in read[1:]:
         chosen = chosen.when(is_read, precision)
@@ -146,13 +188,13 @@ def _precision(rule: Instant, types: Mapping[str, str]) -> Column:
     return chosen.otherwise("second")
 
 
-def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
+def _flags(rule: Flags, types: Mapping[str, str], numbers: NumberFormat) -> Column:
     single_flags = [
         F.when(F.lower(_written(name)).isin(*_SET), F.lit(flag))
         for name, flag in rule.columns.items()
     ]
     if rule.rounded:
-        rounded = [is_rounded(_double(name, types)) for name in rule.rounded]
+        rounded = [is_rounded(_double(name, types, numbers)) for name in rule.rounded]
         single_flags.append(F.when(F.greatest(*rounded), F.lit("rounded_balance")))
     flags = F.array(*single_flags) if single_flags else F.array().cast("array<string>")
     for name in rule.lists:
@@ -164,10 +206,10 @@ def _flags(rule: Flags, types: Mapping[str, str]) -> Column:
     return F.when(F.size(names) > 0, names)
 
 
-def _double(column: str, types: Mapping[str, str]) -> Column:
+def _double(column: str, types: Mapping[str, str], numbers: NumberFormat) -> Column:
     if types[column] in _NUMBERS:
         return finite(F.col(f"`{column}`").cast("double"))
-    return number(F.col(f"`{column}`"))
+    return number(_written(column), numbers if types[column] == "string" else NumberFormat())
 
 
 def _joined(rule: Joined, is_identifier: bool) -> Column:
@@ -186,22 +228,38 @@ def _joined(rule: Joined, is_identifier: bool) -> Column:
     return F.when(is_there, F.concat_ws(rule.separator, *parts))
 
 
-def _place(rule: Rule, types: Mapping[str, str]) -> Column:
+def _place(rule: Rule, types: Mapping[str, str], numbers: NumberFormat) -> Column:
     if isinstance(rule, Take) and not rule.strip_prefix:
-        return _double(rule.column, types)
-    return number(value_of(rule, types))
+        return _double(rule.column, types, numbers)
+    return number(value_of(rule, types), numbers)
 
 
-def _money(rule: Rule, types: Mapping[str, str], most: Column) -> tuple[Column, Column]:
+def _money(
+    rule: Rule, types: Mapping[str, str], numbers: NumberFormat, digits: Column, most: Column
+) -> tuple[Column, Column]:
+    """Read money: `digits` are those of the minor unit, `most` the decimals that it may have."""
     if isinstance(rule, Take) and types[rule.column] == "double" and not rule.strip_prefix:
-        return of_double(F.col(f"`{rule.column}`"), most)
-    return of_text(value_of(rule, types).cast("string"), most)
+        value = F.col(f"`{rule.column}`")
+        return of_double(value / F.pow(F.lit(10.0), digits) if numbers.minor_units else value, most)
+    written = value_of(rule, types).cast("string")
+    if not numbers.is_plain and not (isinstance(rule, Take) and types[rule.column] != "string"):
+        written = plain(written, numbers)
+    if numbers.minor_units:
+        written = F.concat(written, F.lit("e-"), digits.cast("string"))
+    return of_text(written, most)
 
 
-def value_of(rule: Rule, types: Mapping[str, str], is_identifier: bool = False) -> Column:
+def value_of(
+    rule: Rule,
+    types: Mapping[str, str],
+    is_identifier: bool = False,
+    zone: str = "UTC",
+    numbers: NumberFormat = NumberFormat(),  # noqa: B008 - frozen
+) -> Column:
     """Return the column expression of a mapping rule; `types` are the types of the file's columns.
 
-    Text of the file is canonical (`spark.transforms.text.text`).
+    Text of the file is canonical (`spark.transforms.text.text`). Times without a zone are of
+    `zone`, and balances among flags are written as `numbers`.
 
     >>> from sources.rules import ByAffix
     >>> rule = ByAffix("category", suffixes={"_net": "web"}, otherwise="pos")
@@ -222,11 +280,11 @@ def value_of(rule: Rule, types: Mapping[str, str], is_identifier: bool = False) 
         case Joined():
             return _joined(rule, is_identifier)
         case Instant():
-            return _instant(rule, types)
+            return _instant(rule, types, zone)
         case Precision(instant):
             return _precision(instant, types)
         case Steps(column, base, seconds):
-            start = int(datetime.combine(base, time(), UTC).timestamp())
+            start = int(datetime.combine(base, time(), ZoneInfo(zone)).timestamp())
             return counted_instant(_written(column), start, seconds, 1)
         case Epoch(column, per_second):
             return counted_instant(_written(column), 0, 1, per_second)
@@ -250,7 +308,7 @@ def value_of(rule: Rule, types: Mapping[str, str], is_identifier: bool = False) 
         case PositionHash():
             return F.sha2(F.concat_ws("|", "raw_object", "raw_position"), 256)
         case Flags():
-            return _flags(rule, types)
+            return _flags(rule, types, numbers)
 
 
 def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
@@ -283,11 +341,14 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
     )
     mapping = version.mapping
     currency = F.upper(value_of(mapping["currency"], types))
-    decimals = decimals_in(currency)
-    if not source.checks_minor_units:
-        decimals = F.greatest(decimals, F.lit(USUAL_DIGITS))
-    amount, flaw = _money(mapping["amount"], types, decimals)
+    digits = decimals_in(currency)
+    most = digits if source.checks_minor_units else F.lit(MONEY_DECIMALS)
+    amount, flaw = _money(mapping["amount"], types, source.numbers, digits, most)
     own = {"amount": amount, "currency": currency}
+    if source.negative_amounts == "refund":
+        kind = value_of(mapping["transaction_type"], types)
+        own["amount"] = F.abs(amount)
+        own["transaction_type"] = F.when(amount < 0, F.lit("refund")).otherwise(kind)
     mapped = [flaw.alias("amount_flaw")]
     for name in MAPPED_COLUMNS:
         rule = mapping.get(name)
@@ -296,16 +357,17 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
         elif rule is None:
             column = F.lit(None).cast(_OTHER_TYPES.get(name, "string"))
         elif name in _MONEY:
-            column, _ = _money(rule, types, decimals)
+            column, _ = _money(rule, types, source.numbers, digits, most)
         elif name in _PLACES:
-            column = _place(rule, types)
+            column = _place(rule, types, source.numbers)
         elif name == "is_fraud":
             column = label(value_of(rule, types))
         elif name == "source_sequence":
             count = value_of(rule, types).try_cast("bigint")
             column = F.when(count >= 0, count).otherwise(F.col("raw_position"))
         else:
-            column = value_of(rule, types, VALUES[name] is ValueClass.IDENTIFIER)
+            is_identifier = VALUES[name] is ValueClass.IDENTIFIER
+            column = value_of(rule, types, is_identifier, source.zone, source.numbers)
         mapped.append(column.alias(name))
     return read.select(
         F.lit(source.name).alias("source_system"),

@@ -9,6 +9,7 @@ from contracts.columns import LogicalType
 from contracts.reasons import RejectReason
 from contracts.values import MONEY_WHOLE_DIGITS, NUMBER
 from sources.currencies import UNUSUAL_DIGITS, USUAL_DIGITS
+from sources.number_format import NumberFormat
 
 _MONEY: Final = str(LogicalType.MONEY)
 _PARTS: Final = r"\A[+-]?([0-9]+)(?:\.([0-9]+))?(?:[eE](-?[0-9]+))?\z"
@@ -43,6 +44,21 @@ def of_text(written: Column, most: Column) -> tuple[Column, Column]:
     is_finer = (F.ltrim(significant, F.lit("0")) != "") & (decimals > most)
     amount = F.when(is_number & ~is_finer, written).try_cast(_MONEY)
     return amount, _reason(is_number, is_finer, amount)
+
+
+def plain(written: Column, numbers: NumberFormat) -> Column:
+    """Return a canonical text with a decimal point and no groups; null when it is no such number.
+
+    >>> german = NumberFormat(",", ".")
+    >>> rows = spark.createDataFrame([("-1.234,56",), ("12.50",), ("1234,5",)], "v string")
+    >>> [row[0] for row in rows.select(plain(rows.v, german)).collect()]
+    ['-1234.56', None, '1234.5']
+    """
+    digits = written
+    if numbers.thousands_sign:
+        digits = F.replace(digits, F.lit(numbers.thousands_sign), F.lit(""))
+    digits = F.replace(digits, F.lit(numbers.decimal_sign), F.lit("."))
+    return F.when(written.rlike(rf"\A{numbers.expression}\z"), digits)
 
 
 def of_double(value: Column, most: Column) -> tuple[Column, Column]:

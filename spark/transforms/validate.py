@@ -92,9 +92,20 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
     return {reason: _broken(DESCRIPTIONS[reason], what) for reason, what in about.items()}
 
 
+def business_date(at: Column, zone: str) -> Column:
+    """Return the day of an instant in a zone.
+
+    >>> at = F.lit("2024-03-30 23:30:00").cast("timestamp")
+    >>> str(spark.range(1).select(business_date(at, "Europe/Berlin")).first()[0])
+    '2024-03-31'
+    """
+    return F.to_date(at if zone == "UTC" else F.from_utc_timestamp(at, zone))
+
+
 def _is_plausible(name: str, source: Source) -> Column:
     """Return whether the date of a time is in the declared range of the source; true for null."""
-    return F.coalesce(F.to_date(name).between(*map(F.lit, source.plausible_dates)), F.lit(True))
+    day = business_date(F.col(name), source.zone)
+    return F.coalesce(day.between(*map(F.lit, source.plausible_dates)), F.lit(True))
 
 
 def _is_flawed(reason: RejectReason) -> Column:
@@ -169,7 +180,10 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
             "reasons": _split(codes, ",", str(unreadable_row)),
             "rules": _split(rules, _BETWEEN, DESCRIPTIONS[unreadable_row]),
             # Not of a refused row: a date that stands for none, as 9999-12-31, has no neighbours.
-            "event_date": F.when(F.col("is_readable") & (codes == ""), F.to_date("event_at")),
+            "event_date": F.when(
+                F.col("is_readable") & (codes == ""),
+                business_date(F.col("event_at"), source.zone),
+            ),
             **{
                 name: F.when(_is_plausible(name, source), F.col(name))
                 for name in ("event_at", "label_known_at")

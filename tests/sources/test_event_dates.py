@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from contracts.windows import Window
-from sources.event_dates import days_of, is_zoned
+from sources.event_dates import days_of, may_differ
 from sources.inspect import inspect
 from sources.land import _rows_beyond
 from sources.mapping_file import read
@@ -58,8 +58,10 @@ def test_times_of_several_columns_are_joined() -> None:
     table = pa.table({"day": ["2024-05-01", None], "at": ["10:00:00", "10:00:00"]})
     rule = Instant(("day", "at"), ISO_TIME)
     assert days_of(rule, table) == {MAY: 1}
-    assert is_zoned(rule)
-    assert not is_zoned(instant("yyyy-MM-dd 'Z'"))
+    assert may_differ(rule, "UTC")
+    assert not may_differ(instant("yyyy-MM-dd 'Z'"), "Europe/Berlin")
+    assert may_differ(Epoch("t"), "Europe/Berlin")
+    assert not may_differ(Epoch("t"), "UTC")
 
 
 def test_a_whole_file_that_reaches_beyond_its_window_is_counted() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,11 @@ from hypothesis import strategies as st
 from contracts.values import NUMBER
 from sources import text
 from sources.inspect import Finding, inspect
-from sources.money import as_text, read_amounts
+from sources.mapping_file import read as read_mapping
+from sources.money import as_text, in_units, read_amounts
+from sources.number_format import NumberFormat
 from sources.registry import source
+from sources.text import CsvForm
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "sparkov" / "transactions"
 DAY = DATA / "2024-05-01.parquet"
@@ -173,6 +177,52 @@ def test_an_amount_has_the_decimals_of_its_currency() -> None:
         assert read_amounts(pa.chunked_array([values]), digits).to_pylist() == amounts
 
 
+@pytest.mark.parametrize(
+    ("values", "numbers", "amounts"),
+    [
+        (["1.234,56", "-0,5", "12.50", "12.34,5", "\u00a01.000", "1,5e2", None],
+         NumberFormat(",", "."), [123_456, -50, 0, 0, 100_000, 15_000, 0]),
+        (["1 234,5", "1\u202f234", "1'234"], NumberFormat(",", " "), [123_450, 123_400, 0]),
+        (["1,234.5", "1234.5"], NumberFormat(".", ","), [123_450, 123_450]),
+        ([1234.5, 0.1], NumberFormat(",", "."), [123_450, 10]),
+        (["1234", "5", "12.5", "1e3", "x", None], NumberFormat(minor_units=True),
+         [1234, 5, 0, 0, 0, 0]),
+        ([1234, -5], NumberFormat(minor_units=True), [1234, -5]),
+        ([1234.0, 12.5], NumberFormat(minor_units=True), [1234, 0]),
+        ([Decimal("1234.00"), Decimal("0.50")], NumberFormat(minor_units=True), [1234, 0]),
+        (["1.234", "0,5"], NumberFormat(",", ".", minor_units=True), [1234, 0]),
+    ],
+)  # fmt: skip
+def test_amounts_are_read_in_the_form_of_their_source(
+    values: list[Any], numbers: NumberFormat, amounts: list[int]
+) -> None:
+    column = pa.chunked_array([pa.array(values)])
+    digits = np.full(len(values), 2)
+
+    assert read_amounts(in_units(column, numbers, digits), digits).to_pylist() == [
+        Decimal(one).scaleb(-2) for one in amounts
+    ]
+
+
+def test_minor_units_are_those_of_each_currency() -> None:
+    column = pa.chunked_array([pa.array(["1230", "1230", "1234", "1230"])])
+    digits = np.array([0, 2, 2, 3])
+    amounts = read_amounts(in_units(column, NumberFormat(minor_units=True), digits), digits)
+
+    assert list(map(str, amounts.to_pylist())) == ["1230.0000", "12.3000", "12.3400", "1.2300"]
+
+
+def test_a_file_is_counted_by_the_formats_of_its_source() -> None:
+    source = read_mapping(HOSTILE / "european_csv.yaml")
+    found = inspect(HOSTILE / "european.csv", source)
+
+    assert (found.rows, found.problem) == (10, None)
+    assert found.row_counts == {"CHF": 1, "EUR": 8, "XXX": 1}
+    refund = Decimal("1234567.80")
+    assert found.amounts["EUR"] == refund + sum(map(Decimal, ("1", "2", "3", "4", "0.5")))
+    assert (found.amounts["CHF"], found.amounts["XXX"]) == (Decimal(1234), Decimal(5))
+
+
 def test_currencies_are_read_in_one_form(tmp_path: Path) -> None:
     path = tmp_path / "day.jsonl"
     codes = ["EUR", "eur", "\u00a0EUR\t", "JPY", "EURO", None, "KWD", "CLF", "BHD"]
@@ -203,6 +253,7 @@ def test_bytes_that_are_no_text_are_neither_money_nor_a_currency() -> None:
     assert as_text(values).to_pylist() == ["1.50", "1.\ufffd50", None]
 
 
+HOSTILE = Path(__file__).parent / "hostile"
 AWS = source("aws_fraud")
 (AWS_FILE,) = (DATA.parents[1] / "aws_fraud/transactions").glob("*.csv")
 BINARY = b"PK\x03\x04\x14\x00\x00\x00\x08,a\x00b,\x1bc\n" * 30
@@ -245,7 +296,8 @@ def test_rows_in_another_encoding_are_a_sentence_unless_they_are_few(
     if is_refused:
         assert problem == (
             f"cannot be read as CSV ({words} of its lines, the first of them line"
-            f" {102 - words}, are not UTF-8 text: write it as UTF-8)"
+            f" {102 - words}, are not UTF-8 text: write it as UTF-8, or declare its"
+            " encoding)"
         )
     else:
         assert problem is None
@@ -273,7 +325,7 @@ def test_a_file_that_one_task_cannot_read_whole_is_refused(
 ) -> None:
     assert text.LARGEST_WHOLE == 64 * 2**20
     monkeypatch.setattr(text, "LARGEST_WHOLE", 2**20)
-    large = replace(AWS, formats=("csv", "jsonl", "json"), quoted_line_breaks=quoted)
+    large = replace(AWS, formats=("csv", "jsonl", "json"), csv=CsvForm(quoted_line_breaks=quoted))
     path = tmp_path / f"a.{kind}"
     path.write_text("x" * (2**20 + 1))
 

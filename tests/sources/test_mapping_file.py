@@ -13,7 +13,9 @@ from sources.declaration import FixedDelay, StatedTime
 from sources.errors import MappingError, UnknownSourceError
 from sources.inspect import inspect
 from sources.mapping_file import read
+from sources.number_format import NumberFormat
 from sources.rules import Coded, Constant, Precision, RowNumber, Steps, Take, TimePattern
+from sources.text import CsvForm
 
 REPO = Path(__file__).resolve().parents[2]
 EXAMPLE = REPO / "docs/examples/corner_shop.yaml"
@@ -35,7 +37,7 @@ def test_the_worked_example_declares_a_source() -> None:
     shop = read(EXAMPLE)
     (version,) = shop.versions
 
-    assert (shop.name, shop.delimiter, shop.suffixes) == ("corner_shop", ";", (".csv",))
+    assert (shop.name, shop.csv.delimiter, shop.suffixes) == ("corner_shop", ";", (".csv",))
     assert shop.absurd_amount == Decimal(5000)
     assert shop.labels == FixedDelay(30 * 86_400)
     assert version.mapping["event_id"] == Take("receipt", "R-")
@@ -117,6 +119,22 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"mapping": {"event_at": {"steps": "paid", "base": "2024-01-01", "seconds": 10**30}}},
          "should be less than or equal to"),
         ({"delimiter": '"'}, "a delimiter is no quote"),
+        ({"zone": "Berlin"}, "Berlin is not a time zone of the IANA database, as Europe/Berlin"),
+        ({"zone": "CET"}, "CET is not a time zone of the IANA database, as Europe/Berlin"),
+        ({"numbers": {"decimal_sign": ","}, "formats": ["jsonl"], "skip_lines": 3},
+         "skip_lines is for csv, which formats does not list"),
+        ({"formats": ["parquet"], "encoding": "iso-8859-1"}, "encoding is for csv, which formats"),
+        ({"encoding": "utf-16"}, "encoding: Input should be 'utf-8', 'iso-8859-1'"),
+        ({"skip_lines": -1}, "skip_lines: Input should be greater than or equal to 0"),
+        ({"numbers": {"decimal_sign": ",", "thousands_sign": ","}},
+         "numbers: decimal_sign and thousands_sign are the same"),
+        ({"numbers": {"decimal_sign": ";"}}, "numbers.decimal_sign: Input should be '.' or ','"),
+        ({"negative_amounts": "chargeback"}, "negative_amounts: Input should be 'refused' or"),
+        ({"mapping": {"currency": {"code": "currency", "codes": {"€": "EURO"}}}},
+         "currency EURO is not in ISO 4217"),
+        ({"mapping": {"currency": {"affix": "currency", "otherwise": "EUR"}}},
+         "currency is taken or coded from one column, or constant"),
+        ({"ranges": {"early_share": "much"}}, "ranges.early_share: Input should be a valid number"),
         ({"delimiter": "\n"}, "a delimiter is no quote"),
         ({"ranges": {"late_share": "much"}}, "ranges.late_share: Input should be a valid number"),
         ({"rows_per_day": {"fewest": 9, "most": 8}}, "fewest is more than most"),
@@ -148,10 +166,53 @@ def test_closed_days_and_part_files_are_declared(
     assert closed == [22, 25, 29]
 
 
-def test_a_mistake_in_a_version_brings_no_false_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ({"channel": {"constant": "x"}}, "channel is one of"),
+        ({"event_at": {"time": "when"}}, "event_at reads when, which columns does not list"),
+        ({"event_at": {"take": "paid"}}, "event_at is a time: fill it by time, steps or epoch"),
+        ({"event_at": {"steps": "paid", "base": "2024-01-01", "seconds": 60}},
+         "nothing fills event_at_precision"),
+        ({"amount": {"take": "sum"}}, "amount reads sum, which columns does not list"),
+        ({"currency": {"constant": "EURO"}}, "currency EURO is not in ISO 4217"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_version_brings_no_false_one(
+    mapping: dict[str, Any], said: str, tmp_path: Path
+) -> None:
     with pytest.raises(MappingError) as error:
-        read(written(tmp_path, mapping={"channel": {"constant": "x"}}))
-    assert str(error.value).count("\n- ") == 1
+        read(written(tmp_path, mapping=mapping))
+    (line,) = str(error.value).split("\n- ")[1:]
+    assert line.startswith(f"versions.0: {said}")
+    assert "; " not in line.removeprefix("versions.0: ").replace("ISO 4217; write XXX", "")
+
+
+def test_what_is_missing_is_said_once(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    held = yaml.safe_load(path.read_text())
+    held["versions"][0]["mapping"] = {"country": {"constant": "DE"}}
+    held["labels"] = None
+    path.write_text(yaml.safe_dump(held))
+    with pytest.raises(MappingError) as error:
+        read(path)
+    needed = ("amount", "currency", "customer_id", "event_at", "event_id")
+    said = "; ".join(f"nothing fills {name}" for name in needed)
+    assert str(error.value).endswith(f"\n- versions.0: {said}")
+
+
+def test_the_european_example_declares_its_formats() -> None:
+    shop = read(EXAMPLE.with_name("european_shop.yaml"))
+
+    assert (shop.zone, shop.negative_amounts) == ("Europe/Berlin", "refund")
+    assert shop.csv == CsvForm(";", False, 2, "windows-1252")
+    assert shop.numbers == NumberFormat(",", ".")
+    assert shop.versions[0].currency == Coded("Währung", {"€": "EUR", "978": "EUR", "756": "CHF"})
+
+
+def test_minor_units_are_checked_unless_a_file_declares_otherwise(tmp_path: Path) -> None:
+    assert read(EXAMPLE).checks_minor_units
+    assert not read(written(tmp_path, checks_minor_units=False)).checks_minor_units
 
 
 @pytest.mark.parametrize(

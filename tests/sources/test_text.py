@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources import text
+from sources.text import CsvForm
 
 HEADER = b"id,name,amount\n"
 
@@ -19,7 +20,7 @@ def read(
     wanted: tuple[str, ...] = ("id", "amount"),
     quoted_line_breaks: bool = False,
 ) -> list[Any]:
-    rows = text.rows(io.BytesIO(body), kind, wanted, ",", quoted_line_breaks)
+    rows = text.rows(io.BytesIO(body), kind, wanted, CsvForm(",", quoted_line_breaks))
     return [(row.position, row.is_readable, *row.values) for row in rows]
 
 
@@ -74,7 +75,7 @@ def test_a_quoted_field_spans_lines_where_that_is_declared() -> None:
 def test_a_header_may_have_a_quoted_line_break_where_that_is_declared() -> None:
     body = b'\xef\xbb\xbf"the\nid",amount\n1,2.50\n'
 
-    assert text.columns(io.BytesIO(body), "csv", ",", True) == ["the\nid", "amount"]
+    assert text.columns(io.BytesIO(body), "csv", CsvForm(",", True)) == ["the\nid", "amount"]
     assert read(body, wanted=("the\nid", "amount"), quoted_line_breaks=True) == [
         (0, True, "1", "2.50")
     ]
@@ -123,9 +124,37 @@ def test_a_file_may_end_without_a_line_end() -> None:
 def test_a_mark_of_byte_order_and_another_delimiter_are_read() -> None:
     body = b"\xef\xbb\xbfid;amount\n1;2,50\n"
 
-    assert text.columns(io.BytesIO(body), "csv", ";") == ["id", "amount"]
-    (row,) = text.rows(io.BytesIO(body), "csv", ("amount",), ";")
+    assert text.columns(io.BytesIO(body), "csv", CsvForm(";")) == ["id", "amount"]
+    (row,) = text.rows(io.BytesIO(body), "csv", ("amount",), CsvForm(";"))
     assert row.values == ["2,50"]
+
+
+def test_lines_before_the_header_are_skipped_whatever_they_hold() -> None:
+    body = b'\xef\xbb\xbfExport, of "May\n\xff\n' + HEADER + b"1,ann,1.50\n2,bob,2.50\n"
+
+    for spans in (False, True):
+        form = CsvForm(",", spans, skip_lines=2)
+        assert text.columns(io.BytesIO(body), "csv", form) == ["id", "name", "amount"]
+        rows = text.rows(io.BytesIO(body), "csv", ("id",), form)
+        assert [(row.position, *row.values) for row in rows] == [(0, "1"), (1, "2")]
+    with pytest.raises(ValueError, match="line 9 is no header"):
+        text.columns(io.BytesIO(body), "csv", CsvForm(skip_lines=8))
+    with pytest.raises(ValueError, match="line 2 is not UTF-8 text"):
+        text.columns(io.BytesIO(body), "csv", CsvForm(skip_lines=1))
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "iso-8859-15", "windows-1252"])
+def test_a_declared_encoding_is_read(encoding: str) -> None:
+    sign = "¤" if encoding == "iso-8859-1" else "€"
+    body = f"id;Währung\nMüller;{sign}\n".encode(encoding)
+    form = CsvForm(";", encoding=encoding)
+
+    assert text.columns(io.BytesIO(body), "csv", form) == ["id", "Währung"]
+    (row,) = text.rows(io.BytesIO(body), "csv", ("id", "Währung"), form)
+    assert (row.is_readable, row.values) == (True, ["Müller", sign])
+    # 81 is no character of windows-1252, and a control character of the others.
+    (row,) = text.rows(io.BytesIO(body.replace(b"M\xfcller", b"\x81")), "csv", ("id",), form)
+    assert row.is_readable == (encoding != "windows-1252")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,31 @@ import pytest
 
 from sources.registry import SOURCES
 from sources.rules import Instant
-from sources.time_patterns import pattern_problem
+from sources.time_patterns import has_hour, has_zone, pattern_problem, zone_variants
+
+
+@pytest.mark.parametrize(
+    ("pattern", "variants"),
+    [
+        ("dd.MM.yyyy[ HH:mm]", ["dd.MM.yyyy[ HH:mm]"]),
+        ("yyyy-MM-dd'[X]' HHXXX", ["yyyy-MM-dd'[X]' HHXXX"]),
+        ("yyyy-MM-dd[ HH[:mm][X]]", ["yyyy-MM-dd HH[:mm]X", "yyyy-MM-dd", "yyyy-MM-dd[ HH[:mm]]"]),
+        ("yyyy[ z][X]", ["yyyy zX", "yyyy z", "yyyyX", "yyyy"]),
+    ],
+)
+def test_a_pattern_is_divided_into_some_with_a_zone_and_some_without(
+    pattern: str, variants: list[str]
+) -> None:
+    assert zone_variants(pattern) == variants
+    assert not any(has_zone(one) for one in variants if "X" not in one and "z" not in one)
+
+
+def test_a_pattern_says_whether_it_has_an_hour() -> None:
+    assert [has_hour(one) for one in ("yyyy-MM-dd", "d.M.y 'H'", "y-M-d h a")] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(

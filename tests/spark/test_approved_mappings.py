@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 HOSTILE = Path(__file__).resolve().parents[1] / "sources/hostile"
 DELIVERIES = {
     "badpattern": ["currencies.csv"],
     "case": ["case.csv"],
     "creditcard": ["creditcard.csv"],
+    "european_csv": ["european.csv"],
     "joined": ["joined.csv"],
+    "minor_units": ["minor_units.csv"],
     "norway": ["currencies.csv"],
     "plain_csv": ["nul.csv", "amounts.csv", "currencies.csv", "labels.csv", "times.csv"],
     "plain_json": ["surrogate.jsonl", "nul.jsonl"],
@@ -62,6 +65,31 @@ def test_a_mapping_that_check_approves_runs_in_a_dry_run(
     assert report.problems == ()
     rows = sum(finding.rows or 0 for _, finding in report.findings)
     assert report.accepted + report.duplicates + report.quarantined == rows > 0
+
+
+def test_the_european_export_passes_as_it_stands_and_a_part_of_it_closes_gates(
+    spark_settings: Settings, tmp_path: Path
+) -> None:
+    from spark.jobs.dry_run import dry_run, lines
+    from spark.session import session
+
+    source = read(EXAMPLES / "european_shop.yaml")
+    day = EXAMPLES / "european_shop/transactions/2024-03-31.csv"
+    report = dry_run(source, [day], lambda: session(spark_settings), 1)
+    assert (report.accepted, report.duplicates, report.closed_gates) == (6, 0, ())
+    assert report.shown[0]["event_at"] == "2024-03-30 23:12:44"
+
+    # The first four rows, one of them without a payer.
+    part = tmp_path / day.name
+    part.write_bytes(b"".join(day.read_bytes().splitlines(True)[:7]).replace(b"K-790044", b""))
+    report = dry_run(source, [part], lambda: session(spark_settings), 1)
+    assert report.closed_gates == (
+        "Gate raw would close: 2024-03-31.csv has 4 rows, limit at least 5 (rows_per_day).",
+        "Gate processed would close: 2024-03-31.csv brings to 2024-03-31 3 rows, limit at least 5"
+        " (rows_per_day).",
+        "Gate processed would close: 25 % of 4 rows refused, limit 5 % (ranges.quarantined_share).",
+    )
+    assert list(lines(report))[-4:-1] == list(report.closed_gates)
 
 
 @pytest.mark.parametrize(

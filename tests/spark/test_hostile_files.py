@@ -53,7 +53,10 @@ TEXT = st.one_of(
     st.text(ASSIGNED, max_size=6),
     st.sampled_from(["", " ", "\u00a0", "x" * 257, "é" * 4_000, "4.78E+18", "C1", "m1", "NaN"]),
 )
+GERMAN = str.maketrans("_.", ".,")
 AMOUNT = st.one_of(
+    st.integers(-(10**12), 10**12).map(lambda cents: f"{cents / 100:_.2f}".translate(GERMAN)),
+    st.integers(-(10**17), 10**17).map(str),
     st.integers(-(10**19), 10**19).map(lambda cents: f"{Decimal(cents).scaleb(-2):f}"),
     st.decimals(-200_000_000, 200_000_000, places=2).map(str),
     st.decimals(allow_nan=True, allow_infinity=True).map(str),
@@ -162,21 +165,36 @@ def test_spark_and_python_have_one_canonical_form(
     assert [row["v"] or "" for row in rows] == [canonical(value) for value in texts]
 
 
+@pytest.mark.parametrize(
+    ("mapping", "encoding", "sound"),
+    [
+        ("plain_csv", "utf-8", {}),
+        ("european_csv", "iso-8859-15", {"amount": "135.000.000,02", "currency": "€"}),
+        ("minor_units", "utf-8", {"amount": "13500000002", "time": "1.7145576E9"}),
+    ],
+)
 @FEW
 @given(rows=ROWS, damage=st.lists(st.binary(max_size=12), max_size=4))
 def test_any_csv_file_balances(
-    spark: "SparkSession", rows: Sequence[dict[str, str]], damage: Sequence[bytes]
+    spark: "SparkSession",
+    rows: Sequence[dict[str, str]],
+    damage: Sequence[bytes],
+    mapping: str,
+    encoding: str,
+    sound: dict[str, str],
 ) -> None:
     names = ["id", "time", "customer", "merchant", "amount", "currency", "label"]
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
-    sound = [SOUND | {"time": "2024-05-01 10:00:00", "label": "0", "amount": "135000000.02"}]
-    writer.writerows([*sound, *rows])
+    usual = {"time": "2024-05-01 10:00:00", "label": "0", "amount": "135000000.02"}
+    writer.writerows([SOUND | usual | sound, *rows])
+    title = "Title\n" * read(MAPPINGS / f"{mapping}.yaml").csv.skip_lines
+    body = (title + out.getvalue()).encode(encoding, errors="replace")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "day.csv"
-        path.write_bytes(out.getvalue().encode() + b"\n".join(damage) + b"\n")
-        check(spark, "plain_csv", path, sound=1)
+        path.write_bytes(body + b"\n".join(damage) + b"\n")
+        check(spark, mapping, path, sound=1)
 
 
 @FEW

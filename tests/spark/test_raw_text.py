@@ -16,6 +16,7 @@ from sources.declaration import FileColumn, Source, Version
 from sources.inspect import inspect
 from sources.manifest import RawObject
 from sources.mapping_file import read
+from sources.text import CsvForm
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -32,7 +33,7 @@ PIECES = [
     *(b"\n", b"\r\n", b"\r", b"\n\n", b" ", b",", b'"', b"\x00", b"\xff", b"\xc3"),
     *(b"1,ann,2.50\n", b"2,bob,\n", b'{"id": 7}\n', b"\xef\xbb\xbf", b"longer than a block is"),
 ]
-COMMAS = replace(SHOP, delimiter=",")
+COMMAS = replace(SHOP, csv=CsvForm(","))
 
 
 @pytest.fixture
@@ -140,6 +141,25 @@ def test_several_tasks_read_a_large_file_and_one_reads_a_small_one(
         assert sorted(row[0] for row in refused) == list(range(500, last, 1000))
 
 
+def test_lines_before_the_header_are_skipped_in_whichever_block_they_are(
+    blocks_of: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spark.jobs import raw
+
+    monkeypatch.setattr(raw, "_WHOLE_BYTES", 0)
+    path = tmp_path / "2024-03-01.csv"
+    lines = b"".join(b"%d;01.03.2024 08:00:00;c1;M\xf6bel;2.50;EUR;EC\n" % n for n in range(5))
+    path.write_bytes(b"A title longer than a block of bytes is\n\n" * 2 + HEADER + lines)
+    source = replace(SHOP, csv=CsvForm(";", False, 4, "iso-8859-1"))
+
+    one = landed(path, source)
+    rows = read_back(blocks_of, source, one, tmp_path).orderBy("raw_position").collect()
+    assert one.rows == 5
+    assert [(row["raw_position"], row["event_id"], row["merchant_category"]) for row in rows] == [
+        (n, str(n), "möbel") for n in range(5)
+    ]
+
+
 def test_quoted_line_breaks_are_read_where_declared_as_landing_counted_them(
     blocks_of: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,13 +172,13 @@ def test_quoted_line_breaks_are_read_where_declared_as_landing_counted_them(
         HEADER.decode() + "".join(f"{n}{row}" for n in range(3)) + '3;01.03.2024 08:00:00;"c\ncut',
         newline="",
     )
-    spans = replace(SHOP, quoted_line_breaks=True)
+    spans = replace(SHOP, csv=CsvForm(";", True))
     found = {}
     for source in (spans, SHOP):
         one = landed(path, source)
         rows = read_back(blocks_of, source, one, tmp_path).orderBy("raw_position").collect()
         assert len(rows) == one.rows
-        found[source.quoted_line_breaks] = [
+        found[source.csv.quoted_line_breaks] = [
             (row["raw_position"], row["is_readable"], row["event_id"], row["merchant_category"])
             for row in rows
         ]

@@ -4,17 +4,20 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from contracts.settings import Settings
+from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES
 from contracts.windows import Window
+from sources import registry
 from warehouse import dbt_runner, transform
 
 pytestmark = pytest.mark.postgres
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 SHOP, BANK = "sparkov", "handbook"
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 DAYS = [date(2024, 5, day) for day in range(1, 7)]
@@ -259,6 +262,23 @@ def test_a_change_and_its_reversal_are_three_versions_in_any_order(staging: Stag
     assert staging.versions("dim_customers", "customer_id", "region", "visitor") == []
     require_expected(staging)
     require_full_refresh_is_the_same(staging)
+
+
+def test_a_corrected_day_of_a_zone_replaces_its_versions(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half past midnight in Cologne is a payment of that day, and of UTC's day before."""
+    mappings = get_settings().model_copy(update={"mappings_dir": EXAMPLES})
+    monkeypatch.setattr(registry, "get_settings", lambda: mappings)
+    at = datetime(2024, 5, 1, 22, 30, tzinfo=UTC)
+    for region in ("A", "B"):
+        payment = {"customer_id": "night", "region": region, "event_at": at}
+        staging.load("european_shop", DAYS[1], [payment])
+        staging.run("european_shop", [DAYS[1]])
+
+    assert staging.versions("dim_customers", "customer_id", "region", "night") == [
+        (FIRST, LAST, "B")
+    ]
 
 
 def test_a_late_payment_finds_its_customer(staging: Staging) -> None:

@@ -24,18 +24,19 @@ CATEGORY_RISK: Final = f"category_fraud_share_smoothed_{_WIDTH}d"
 def counts_by_day(judged: DataFrame) -> DataFrame:
     """Return the number of payments by category, day, and day on which they became known as fraud.
 
-    `judged` has `fraud_micros`. Days are counted from 1970-01-01; `known_day` is null for payments
-    that are not known frauds.
+    `judged` has `fraud_micros`. Days are UTC days from 1970-01-01, whatever the zone of the source:
+    a fraud must not count before it is known. `known_day` is null for payments that are not known
+    frauds.
 
     >>> payments = spark.sql(
-    ...     "SELECT 'shop' source_system, 'food' merchant_category, date '1970-01-03' event_date,"
-    ...     " bigint(NULL) fraud_micros"
+    ...     "SELECT 'shop' source_system, 'food' merchant_category,"
+    ...     " timestamp '1970-01-03 10:00:00' event_at, bigint(NULL) fraud_micros"
     ... )
     >>> counts_by_day(payments).first()[:]
     ('shop', 'food', 2, None, 1)
     """
     known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("bigint")
-    day = F.unix_date("event_date").cast("bigint")
+    day = F.floor(F.unix_micros("event_at") / F.lit(DAY)).cast("bigint")
     groups = judged.filter(F.col("merchant_category").isNotNull()).groupBy(
         *_KEY, day.alias("day"), known_day.alias("known_day")
     )
@@ -46,7 +47,7 @@ def counts_of(rows: pa.Table) -> pa.Table:
     """Return the result of `counts_by_day` for a table with all payments of its categories.
 
     >>> payments = pa.table({"source_system": ["shop"], "merchant_category": ["food"]})
-    >>> payments = payments.append_column("event_date", pa.array([2], pa.date32()))
+    >>> payments = payments.append_column("event_at", pa.array([2 * DAY], pa.timestamp("us")))
     >>> payments = payments.append_column("fraud_micros", pa.array([None], pa.int64()))
     >>> counts_of(payments).select(["day", "known_day", "payments"]).to_pylist()
     [{'day': 2, 'known_day': None, 'payments': 1}]
@@ -57,7 +58,7 @@ def counts_of(rows: pa.Table) -> pa.Table:
     counted = pa.table(
         {
             **{name: rows[name].cast(pa.string()) for name in _KEY},
-            "day": integers(rows, "event_date"),
+            "day": integers(rows, "event_at") // DAY,
             "known_day": known_day,
         }
     )
@@ -74,7 +75,7 @@ def category_risk(rows: pa.Table, counts: pa.Table) -> pa.Array:
 
     >>> key = {"source_system": ["shop"], "merchant_category": ["food"]}
     >>> counts = pa.table({**key, "day": [5], "known_day": [6], "payments": [100]})
-    >>> rows = pa.table({**key, "event_date": pa.array([20], pa.date32())})
+    >>> rows = pa.table({**key, "event_at": pa.array([20 * DAY], pa.timestamp("us"))})
     >>> round(category_risk(rows, counts)[0].as_py(), 3)
     0.835
     """
@@ -86,7 +87,7 @@ def category_risk(rows: pa.Table, counts: pa.Table) -> pa.Array:
     )  # fmt: skip
     codes = codes_of(both, *_KEY)
     known, own = codes[: counts.num_rows], codes[counts.num_rows :]
-    day, rows_day = integers(counts, "day"), integers(rows, "event_date")
+    day, rows_day = integers(counts, "day"), integers(rows, "event_at") // DAY
     first = int(day.min())
     length = int(max(day.max(), rows_day.max(initial=first))) - first + 1
     payments = integers(counts, "payments")

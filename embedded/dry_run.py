@@ -40,6 +40,8 @@ def session() -> SparkSession:
         .config("spark.sql.session.timeZone", "UTC")
         .config(map=READER_CONF)
         .config("spark.sql.shuffle.partitions", "1")
+        # It ends before the better compiler pays: without it, CPU time falls by two fifths.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
         .getOrCreate()

@@ -43,6 +43,7 @@ def test_a_dry_run_shows_mapped_rows_and_what_would_be_rejected(tmp_path: Path) 
     )
     assert "unreadable_row: the row was cut or damaged" in said
     assert "(first: row 3 of corner_shop-2024-03-01.csv)" in said
+    assert "Gate processed would close: 42.9 % of 7 rows refused, limit 5 %" in said
     # Who paid is not said, and nothing is written.
     assert "L-77" not in said + run.stderr
     assert sorted(EXAMPLES.iterdir()) == before

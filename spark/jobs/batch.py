@@ -209,11 +209,9 @@ def write_batch(
     first: list[Callable[[], None]] = []
     then: list[Callable[[], None]] = []
     if touched:
-        first = [
-            lambda: dated("processed.transactions", accepted),
-            lambda: dated("processed.labels", labels),
-        ]
+        first = [lambda: dated("processed.transactions", accepted)]
         then = [
+            lambda: dated("processed.labels", labels),
             lambda: party("processed.customers", customers),
             lambda: party("processed.merchants", merchants),
         ]

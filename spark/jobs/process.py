@@ -115,16 +115,19 @@ def _write(
             return rows.filter(~is_withdrawn(withdrawals))
         if table != "processed.labels" or not (dates_before or withdrawals):
             return rows
-        # Another delivery may have corrected the label of a payment that is now refused.
+        # Another delivery may have corrected the label of a payment that is now refused. Labels
+        # are written after the payments.
         columns = ["source_system", "event_id", "event_date"]
-        payments = kept(_TRANSACTIONS).select(columns)
-        return rows.join(payments.unionByName(accepted.select(columns)), columns, "left_semi")
+        payments = read(spark, _TRANSACTIONS, branch).select(columns)
+        return rows.join(payments, columns, "left_semi")
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
     dates_touched |= dates_before
-    dates_touched |= dates_of(read(spark, "processed.labels", branch).filter(~is_foreign))
+    labels_before = read(spark, "processed.labels", branch)
+    dates_touched |= dates_of(labels_before.filter(~is_foreign))
     if repeated := {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}:
-        known = kept("processed.labels").filter(within("event_date", date_ranges(repeated)))
+        on_dates = within("event_date", date_ranges(repeated))
+        known = labels_before.filter(is_foreign & on_dates)
         repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))
         corrected = corrections(repeats, known.unionByName(labels), source.labels)
         dates_touched |= dates_of(corrected)

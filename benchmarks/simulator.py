@@ -29,7 +29,7 @@ _PEOPLE = 2_000
 def main() -> int:
     """Measure, print and write the section of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=5)
+    parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--customers", type=int, default=20_000)
     options = parser.parse_args()
     busy = os.getloadavg()[0]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -34,11 +35,10 @@ class _Texts:
     def __init__(self, name: str, texts: Sequence[str], position: _Position) -> None:
         # Arrow writes unset memory to a Parquet file when a dictionary has a text twice.
         encoded = pa.array(texts).dictionary_encode()
+        self._name = name
         self._texts = encoded.dictionary
         self._number = encoded.indices.to_numpy()
         self._position = position
-        members = [json_member(name, text) for text in self._texts.to_pylist()]
-        self._members = pa.array(members)
 
     def of(self, payments: Payments) -> pa.DictionaryArray:
         """Return the text of each payment, or null."""
@@ -48,7 +48,12 @@ class _Texts:
 
     def members(self, values: pa.DictionaryArray) -> pa.Array:
         """Return each text as a member of a JSON object; null is empty."""
-        return pc.fill_null(self._members.take(values.indices), "")
+        return pc.fill_null(self._json_members.take(values.indices), "")
+
+    @cached_property
+    def _json_members(self) -> pa.Array:
+        """The member of each text; Parquet needs none."""
+        return pa.array([json_member(self._name, text) for text in self._texts.to_pylist()])
 
 
 class Feed:

@@ -112,3 +112,12 @@ def test_a_stream_keeps_its_rate(world: World) -> None:
     begin = time.monotonic()
     rows = stream_days(world, range(1), 10_000, io.BytesIO())
     assert time.monotonic() - begin > 0.9 * rows / 10_000
+
+
+def test_no_column_has_a_text_twice_in_its_dictionary(world: World, feed: Feed) -> None:
+    """Arrow 25 writes unset memory to a Parquet file for such a column."""
+    columns = deliver(world, feed, 80, "parquet").columns
+    assert columns is not None
+    dictionaries = [c.dictionary for c in columns.values() if hasattr(c, "dictionary")]
+    assert len(dictionaries) > 10
+    assert all(len(texts.unique()) == len(texts) for texts in dictionaries)

@@ -27,7 +27,7 @@ class RejectReason(StrEnum):
 
 
 DESCRIPTIONS: dict[RejectReason, str] = {
-    RejectReason.UNREADABLE_ROW: "the row was cut or damaged: its fields cannot be told apart",
+    RejectReason.UNREADABLE_ROW: "the row was cut or damaged: its fields cannot be separated",
     RejectReason.MISSING_EVENT_ID: "the row has no payment identifier",
     RejectReason.MISSING_CUSTOMER: "the row has no payer",
     RejectReason.DAMAGED_IDENTIFIER: "an identifier was rounded by a spreadsheet, as 4.78E+18",

@@ -106,7 +106,7 @@ class GateFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class GateResult:
-    """The judgement of a gate on a window."""
+    """The result of a gate on a window."""
 
     gate: str
     window: Window

@@ -73,7 +73,7 @@ def land(
         sequence=manifest.sequence,
         objects=len(objects),
         new_objects=sum(is_new for _, is_new in landed),
-        bytes=sum(held.bytes for held in objects),
+        bytes=sum(landed_object.bytes for landed_object in objects),
         problems=manifest.problems,
         not_taken=not_taken,
         closed=manifest.rows == 0 and not manifest.problems,

@@ -94,7 +94,7 @@ def dry_run(
     try:
         with TemporaryDirectory(prefix="tollgate-dry-run-") as folder:
             objects = tuple(_laid_out(files, findings, Path(folder)))
-            return _judged(spark, source, findings, objects, Path(folder), rows)
+            return _report_on(spark, source, findings, objects, Path(folder), rows)
     finally:
         spark.stop()
 
@@ -120,7 +120,7 @@ def _laid_out(
         )
 
 
-def _judged(
+def _report_on(
     spark: SparkSession,
     source: Source,
     findings: tuple[tuple[str, Finding], ...],
@@ -129,19 +129,19 @@ def _judged(
     rows: int,
 ) -> Report:
     valid = validate(read_objects(spark, source, objects, f"file://{folder}/"), source).persist()
-    # Repeats are told by a hash under a key of the moment; the mapped rows are shown without.
+    # Repeats are recognised by a hash under a temporary key; the mapped rows are shown without.
     key = spark.createDataFrame([(bytearray(secrets.token_hex(32).encode()),)], "content binary")
     batch = pseudonymise(valid, pads(key))
     known = batch.select(
         "source_system", "event_id", "content_hash", "raw_object", "raw_position", "ingested_at"
     ).limit(0)
-    judged = deduplicate(batch, known).persist()
-    groups = judged.groupBy("verdict", "raw_object", "event_date").count().collect()
+    decided = deduplicate(batch, known).persist()
+    groups = decided.groupBy("verdict", "raw_object", "event_date").count().collect()
     verdicts = Counter[str]()
     for group in groups:
         verdicts[group["verdict"]] += group["count"]
-    told = (
-        judged.filter(F.col("verdict") == QUARANTINED)
+    refused = (
+        decided.filter(F.col("verdict") == QUARANTINED)
         .select(F.explode("reasons").alias("reason"), "raw_object", "raw_position")
         .groupBy("reason")
         .agg(
@@ -150,9 +150,9 @@ def _judged(
         )
         .collect()
     )
-    names = {held.key: held.name for held in objects}
+    names = {item.key: item.name for item in objects}
     order = list(RejectReason)
-    labels = truth_labels(judged.filter(F.col("verdict") == ACCEPTED), source.labels)
+    labels = truth_labels(decided.filter(F.col("verdict") == ACCEPTED), source.labels)
     return Report(
         findings=findings,
         shown=tuple(_shown(valid, rows)),
@@ -167,7 +167,7 @@ def _judged(
                 names[one["first"]["raw_object"]],
                 one["first"]["raw_position"],
             )
-            for one in sorted(told, key=lambda one: order.index(RejectReason(one["reason"])))
+            for one in sorted(refused, key=lambda one: order.index(RejectReason(one["reason"])))
         ),
         closed_gates=(
             *_off_in_raw(source, findings),
@@ -242,8 +242,8 @@ def _date_of(name: str) -> date | None:
 
 def _shown(valid: DataFrame, rows: int) -> Iterator[dict[str, Any]]:
     """Yield the first rows, what is filled of them; of identifiers only both ends."""
-    told = {name: valid[name].cast("string") for name in ("event_at", "label_known_at")}
-    first = valid.withColumns(told).orderBy("raw_object", "raw_position").limit(rows)
+    texts = {name: valid[name].cast("string") for name in ("event_at", "label_known_at")}
+    first = valid.withColumns(texts).orderBy("raw_object", "raw_position").limit(rows)
     for row in first.collect():
         filled = {name: value for name, value in row.asDict().items() if value is not None}
         yield {

@@ -32,7 +32,7 @@ def read_raw(
     Raises:
         RawUnfitError: when gate raw would have refused an object.
     """
-    objects = {held.key: held for manifest in manifests for held in manifest.objects if held.rows}
+    objects = {item.key: item for manifest in manifests for item in manifest.objects if item.rows}
     unfit = [problem for manifest in manifests for problem in manifest.problems]
     if unfit or not objects:
         more = f" and {len(unfit) - 3} more" if len(unfit) > 3 else ""
@@ -59,14 +59,14 @@ def read_objects(
     """
     versions = {one.number: one for one in source.versions}
     layouts: dict[tuple[int, str, tuple[str, ...], bool], list[RawObject]] = defaultdict(list)
-    for held in objects:
-        version = _version(source, held)
-        kind = held.key.rpartition(".")[2]
-        types = () if kind in _TEXT_SUFFIXES else _types(version, held)
-        by_lines = _is_read_by_lines(source, kind, held)
-        layouts[version.number, kind, types, by_lines].append(held)
+    for item in objects:
+        version = _version(source, item)
+        kind = item.key.rpartition(".")[2]
+        types = () if kind in _TEXT_SUFFIXES else _types(version, item)
+        by_lines = _is_read_by_lines(source, kind, item)
+        layouts[version.number, kind, types, by_lines].append(item)
     landed = spark.createDataFrame(
-        [(held.key, held.landed_at) for held in objects],
+        [(item.key, item.landed_at) for item in objects],
         "raw_object string, ingested_at timestamp",
     )
     # Readers write the root of a local file in one way and in another.
@@ -75,7 +75,7 @@ def read_objects(
     frames = []
     for (number, kind, types, by_lines), group in layouts.items():
         version = versions[number]
-        paths = [f"{root}{held.key}" for held in group]
+        paths = [f"{root}{item.key}" for item in group]
         if by_lines:
             rows = rows_of_lines(spark, source, version, kind, group, paths, key)
         elif kind in _TEXT_SUFFIXES:
@@ -88,29 +88,29 @@ def read_objects(
     return reduce(lambda left, right: left.unionByName(right), frames)
 
 
-def _is_read_by_lines(source: Source, kind: str, held: RawObject) -> bool:
+def _is_read_by_lines(source: Source, kind: str, item: RawObject) -> bool:
     """Tell whether several tasks may read a text file, each a block of its lines.
 
     Not where a row may span lines; and a file that Spark would not split needs no count of the
     lines of its blocks.
     """
     is_text = kind in _TEXT_SUFFIXES
-    return is_text and not source.reads_whole(kind) and held.bytes > _WHOLE_BYTES
+    return is_text and not source.reads_whole(kind) and item.bytes > _WHOLE_BYTES
 
 
-def _version(source: Source, held: RawObject) -> Version:
-    version = source.version(held.schema_version)
+def _version(source: Source, item: RawObject) -> Version:
+    version = source.version(item.schema_version)
     if version is None:
         raise RawUnfitError(
-            f"Raw of {source.name} cannot be processed: {held.name} has the layout of version"
-            f" {held.schema_version}, which is not declared."
+            f"Raw of {source.name} cannot be processed: {item.name} has the layout of version"
+            f" {item.schema_version}, which is not declared."
         )
     return version
 
 
-def _types(version: Version, held: RawObject) -> tuple[str, ...]:
+def _types(version: Version, item: RawObject) -> tuple[str, ...]:
     """Return the type of each column of the layout in an object; one that it has not is text."""
-    columns = held.columns or {}
+    columns = item.columns or {}
     return tuple(columns.get(column.name, "string") for column in version.layout)
 
 

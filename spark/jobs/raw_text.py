@@ -74,7 +74,7 @@ def rows_of_lines(
         )
     )
     lines_before, last_unended, marked = _count(lines, objects)
-    headers = {held.key: tuple(held.columns or ()) for held in objects} if kind == "csv" else {}
+    headers = {item.key: tuple(item.columns or ()) for item in objects} if kind == "csv" else {}
     before_rows = form.skip_lines + 1 if kind == "csv" else 0
 
     def read(batches: Iterable[Any]) -> _ObjectRows:
@@ -121,7 +121,7 @@ def _count(
         line_count[file] += one["lines"]
         byte_count[file] += one["bytes"]
     # A line is counted with its line end here, and without the three bytes of a mark.
-    missing = {held.key: held.bytes - byte_count[held.key] for held in objects}
+    missing = {item.key: item.bytes - byte_count[item.key] for item in objects}
     last_unended = {file: line_count[file] - 1 for file, size in missing.items() if size in (-1, 2)}
     return lines_before, last_unended, {file for file, size in missing.items() if size > 0}
 

@@ -148,15 +148,15 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
     >>> row = spark.sql("SELECT -5BD amount, 'EUR' currency, now() ingested_at, true is_readable")
     >>> missing = {name: F.lit(None).cast("string") for name in (*MAPPED_COLUMNS, "amount_flaw")}
     >>> missing = {name: null for name, null in missing.items() if name not in row.columns}
-    >>> judged = validate(row.withColumns(missing), HANDBOOK).first()
-    >>> judged.reasons[:4]
+    >>> checked = validate(row.withColumns(missing), HANDBOOK).first()
+    >>> checked.reasons[:4]
     ['missing_event_id', 'missing_customer', 'unreadable_time', 'negative_amount']
-    >>> judged.rules[3]
+    >>> checked.rules[3]
     'the amount is below zero'
     """
     rule_of = refusals(source)
     broken = {reason: f"broken_{reason}" for reason in rule_of}
-    judged = df.withColumns({broken[reason]: rule for reason, rule in rule_of.items()})
+    checked = df.withColumns({broken[reason]: rule for reason, rule in rule_of.items()})
     # Not array_compact, with which Spark interprets each condition instead of compiling it.
     codes = F.concat_ws(
         ",", *(F.when(F.col(name).isNotNull(), str(reason)) for reason, name in broken.items())
@@ -175,7 +175,7 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
         ).otherwise(F.col(name))
         for name, (_, longest) in _texts(source).items()
     }
-    return judged.withColumns(
+    return checked.withColumns(
         {
             "reasons": _split(codes, ",", str(unreadable_row)),
             "rules": _split(rules, _BETWEEN, DESCRIPTIONS[unreadable_row]),

@@ -40,10 +40,10 @@ def test_the_whole_history_lands_once_and_to_the_cent(s3: Settings) -> None:
     assert {code: int(amount * 100) for code, amount in manifest.amounts.items()} == {"EUR": cents}
     (balance,) = first.balances
     assert (balance.rows_out, balance.amount_out) == (1_754_155, manifest.amounts["EUR"])
-    assert {held.schema_version for held in manifest.objects} == {1}
+    assert {item.schema_version for item in manifest.objects} == {1}
     frauds = 0
-    for held in manifest.objects:
-        body = client.get_object(Bucket=bucket, Key=held.key)["Body"].read()
+    for item in manifest.objects:
+        body = client.get_object(Bucket=bucket, Key=item.key)["Body"].read()
         frauds += pq.read_table(BytesIO(body), columns=["TX_FRAUD"])["TX_FRAUD"].to_numpy().sum()
     assert frauds == 14_681
 

@@ -35,7 +35,7 @@ def window() -> Window:
 
 
 def delivery(folder: Path, window: Window, content: bytes | None = None) -> list[Delivery]:
-    """Deliver a day of its own content."""
+    """Deliver a day with unique content."""
     path = folder / f"{window.start.isoformat()}.parquet"
     if content is None:
         frame = pd.read_parquet(DAY).head(5)
@@ -62,14 +62,14 @@ def test_a_delivery_lands_byte_for_byte_with_its_manifest(
     result = land(window, client, bucket, files, run_id="r1")
 
     manifest = find_latest(client, bucket, window)
-    (held,) = manifest.objects
-    body = client.get_object(Bucket=bucket, Key=held.key)["Body"].read()
+    (item,) = manifest.objects
+    body = client.get_object(Bucket=bucket, Key=item.key)["Body"].read()
     assert body == files[0].path.read_bytes()
-    assert held.sha256 == hashlib.sha256(body).hexdigest()
-    assert held.key == f"sparkov/transactions/{window.span}/{held.sha256[:16]}.parquet"
-    assert (held.rows, held.bytes, held.problem) == (5, len(body), None)
+    assert item.sha256 == hashlib.sha256(body).hexdigest()
+    assert item.key == f"sparkov/transactions/{window.span}/{item.sha256[:16]}.parquet"
+    assert (item.rows, item.bytes, item.problem) == (5, len(body), None)
     total = Decimal(str(round(pd.read_parquet(files[0].path)["amt"].sum(), 2)))
-    assert (held.schema_version, held.row_counts, held.amounts) == (1, {"USD": 5}, {"USD": total})
+    assert (item.schema_version, item.row_counts, item.amounts) == (1, {"USD": 5}, {"USD": total})
     assert Manifest.from_json(manifest.to_json()) == manifest
     assert result.new_objects == 1
     assert result.manifest == manifest.key
@@ -127,9 +127,9 @@ def test_a_pointer_lands_and_the_manifest_says_so(
 
     result = land(window, client, bucket, delivery(tmp_path, window, text), run_id="r1")
 
-    (held,) = find_latest(client, bucket, window).objects
-    assert client.get_object(Bucket=bucket, Key=held.key)["Body"].read() == text
-    assert (held.rows, held.amounts) == (None, {})
+    (item,) = find_latest(client, bucket, window).objects
+    assert client.get_object(Bucket=bucket, Key=item.key)["Body"].read() == text
+    assert (item.rows, item.amounts) == (None, {})
     assert "Git-LFS pointer" in result.problems[0]
 
 

@@ -23,13 +23,13 @@ EXAMPLE = REPO / "docs/examples/corner_shop.yaml"
 
 def written(folder: Path, **changes: Any) -> Path:
     """Write the worked example with changes at its top level, or in its version."""
-    held = yaml.safe_load(EXAMPLE.read_text())
+    document = yaml.safe_load(EXAMPLE.read_text())
     for name, value in changes.items():
-        part = held["versions"][0] if name in ("mapping", "columns") else held
+        part = document["versions"][0] if name in ("mapping", "columns") else document
         both = isinstance(part.get(name), dict) and isinstance(value, dict)
         part[name] = {**part[name], **value} if both else value
     path = folder / "corner_shop.yaml"
-    path.write_text(yaml.safe_dump(held, sort_keys=False))
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
 
 
@@ -190,10 +190,10 @@ def test_a_mistake_in_a_version_brings_no_false_one(
 
 def test_what_is_missing_is_said_once(tmp_path: Path) -> None:
     path = written(tmp_path)
-    held = yaml.safe_load(path.read_text())
-    held["versions"][0]["mapping"] = {"country": {"constant": "DE"}}
-    held["labels"] = None
-    path.write_text(yaml.safe_dump(held))
+    document = yaml.safe_load(path.read_text())
+    document["versions"][0]["mapping"] = {"country": {"constant": "DE"}}
+    document["labels"] = None
+    path.write_text(yaml.safe_dump(document))
     with pytest.raises(MappingError) as error:
         read(path)
     needed = ("amount", "currency", "customer_id", "event_at", "event_id")

@@ -295,8 +295,8 @@ def test_what_a_row_lacks_is_null_and_never_zero(spark: "SparkSession") -> None:
     assert (row["received_amount_24h"], row["customer_amount_sum_1h"]) == (0, 0)
     assert row["is_night"]
     assert row["is_weekend"]
-    told = {name for name in FEATURE_NAMES if row[name] is not None}
-    assert set(FEATURE_NAMES) - told == {
+    known = {name for name in FEATURE_NAMES if row[name] is not None}
+    assert set(FEATURE_NAMES) - known == {
         name
         for name in FEATURE_NAMES
         if name.startswith(("merchant_", "category_", "is_new_", "payee_"))
@@ -381,11 +381,11 @@ def test_money_that_came_in_before_it_goes_out(spark: "SparkSession") -> None:
             (earlier["customer_id"] == row["customer_id"])
             & (earlier["event_at"] > row["event_at"] - DAY)
         ]
-        told = by_id[row["event_id"]]
-        assert float(told["received_amount_24h"]) == pytest.approx(came, abs=1e-9)
-        assert told["customer_transaction_count_1d"] == len(mine) + 1
+        computed = by_id[row["event_id"]]
+        assert float(computed["received_amount_24h"]) == pytest.approx(came, abs=1e-9)
+        assert computed["customer_transaction_count_1d"] == len(mine) + 1
         if came > 0:
             ratio = row["amount"] / came
-            assert told["amount_to_received_ratio"] == pytest.approx(ratio, rel=1e-12)
+            assert computed["amount_to_received_ratio"] == pytest.approx(ratio, rel=1e-12)
         else:
-            assert told["amount_to_received_ratio"] is None
+            assert computed["amount_to_received_ratio"] is None

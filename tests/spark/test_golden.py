@@ -67,7 +67,7 @@ def rows_of(spark: "SparkSession", name: str, folder: Path) -> tuple[Any, list[d
     system = declared(case)
     path = delivered(name, case, folder)
     found = inspect(path, system)
-    held = RawObject(
+    item = RawObject(
         key=path.name,
         name=path.name,
         bytes=found.bytes,
@@ -76,7 +76,7 @@ def rows_of(spark: "SparkSession", name: str, folder: Path) -> tuple[Any, list[d
         schema_version=found.version,
         columns=found.columns,
     )
-    valid = validate(read_objects(spark, system, [held], f"file://{folder}/"), system)
+    valid = validate(read_objects(spark, system, [item], f"file://{folder}/"), system)
     labels = truth_labels(valid.filter(F.size("reasons") == 0), system.labels)
     known = {
         one["event_id"]: {"is_fraud": one["is_fraud"], "known_at": plain(one["known_at"])}

@@ -45,8 +45,8 @@ def test_parties_of_an_earlier_version_are_merged_as_new_ones_are(line: "Line") 
 
     ensure_tables(line.spark, "processed")
 
-    held = line.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()
-    assert {row["key"]: row["value"] for row in held}[mode] == "merge-on-read"
+    table_properties = line.spark.sql(f"SHOW TBLPROPERTIES {name}").collect()
+    assert {row["key"]: row["value"] for row in table_properties}[mode] == "merge-on-read"
 
 
 def test_tables_of_an_earlier_version_get_amounts_of_every_minor_unit(line: "Line") -> None:

@@ -329,8 +329,8 @@ def test_whatever_a_file_holds_each_row_is_judged_and_its_money_counted(
     sound = [one for one in objects if one.problem is None]
     assert 10 < len(sound) < 30, "some amounts are of a type that holds no money"
 
-    judged = validate(rows_of(spark, tmp_path, anything, sound), anything)
-    totals = judged.groupBy("raw_object").agg(
+    checked = validate(rows_of(spark, tmp_path, anything, sound), anything)
+    totals = checked.groupBy("raw_object").agg(
         F.count(F.lit(1)).alias("rows"),
         F.coalesce(F.sum("amount"), F.lit(0)).alias("total"),
         F.sum(F.octet_length(F.to_json(F.struct("*")))),

@@ -145,8 +145,8 @@ def test_refused_rows_name_their_object_position_and_reason(line: "Line", story:
         (7, ["future_time"]),
         (8, ["unreadable_amount"]),
     ]
-    (held,) = story.first.objects
-    assert {row["raw_object"] for row in rows} == {held.key}
+    (item,) = story.first.objects
+    assert {row["raw_object"] for row in rows} == {item.key}
     assert rows[1]["amount"] == Decimal("-7.25")
 
 

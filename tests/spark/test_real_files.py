@@ -66,7 +66,7 @@ def test_a_whole_file_is_read_to_the_cent(
     assert sum(found.row_counts.values()) == rows
     assert sum(found.amounts.values()) == Decimal(cents).scaleb(-2)
 
-    held = RawObject(
+    item = RawObject(
         key=key,
         name=path.name,
         bytes=found.bytes,
@@ -75,7 +75,7 @@ def test_a_whole_file_is_read_to_the_cent(
         schema_version=version,
         columns=found.columns,
     )
-    valid = validate(read_objects(spark, system, [held], f"file://{tmp_path}/"), system).persist()
+    valid = validate(read_objects(spark, system, [item], f"file://{tmp_path}/"), system).persist()
     total = valid.agg(
         F.count(F.lit(1)),
         F.sum("amount"),
@@ -85,14 +85,16 @@ def test_a_whole_file_is_read_to_the_cent(
     ).first()
     refused = valid.select(F.explode("reasons").alias("reason")).groupBy("reason").count()
     labels = truth_labels(valid.filter(F.size("reasons") == 0), system.labels)
-    told = {one["is_fraud"]: one["count"] for one in labels.groupBy("is_fraud").count().collect()}
+    label_counts = {
+        one["is_fraud"]: one["count"] for one in labels.groupBy("is_fraud").count().collect()
+    }
     valid.unpersist()
 
     reasons, frauds, others, first, last = EXPECTED[path.stem]
     assert total[:3] == (rows, Decimal(cents).scaleb(-2), rows)
     assert total[3:] == (first, last)
     assert {one["reason"]: one["count"] for one in refused.collect()} == reasons
-    assert told == {True: frauds, False: others}
+    assert label_counts == {True: frauds, False: others}
 
 
 @pytest.mark.spark
@@ -110,7 +112,7 @@ def test_balances_that_a_spreadsheet_rounded_are_flagged(
     (tmp_path / "delivery.csv").symlink_to(path)
     system = source("paysim1")
     found = inspect(path, system)
-    held = RawObject(
+    item = RawObject(
         key="delivery.csv",
         name=path.name,
         bytes=found.bytes,
@@ -120,7 +122,7 @@ def test_balances_that_a_spreadsheet_rounded_are_flagged(
         columns=found.columns,
     )
 
-    rows = read_objects(spark, system, [held], f"file://{tmp_path}/")
+    rows = read_objects(spark, system, [item], f"file://{tmp_path}/")
     flagged = rows.filter(F.array_contains("source_flags", "rounded_balance")).count()
 
     table = pd.read_csv(path)

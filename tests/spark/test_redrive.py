@@ -86,7 +86,7 @@ def published(line: "Line", audited: RedrivenResult) -> RedrivenResult:
     return publish(line.spark, audited)
 
 
-def judged(line: "Line", result: RedrivenResult, manifest: Manifest) -> list[str]:
+def failed_checks(line: "Line", result: RedrivenResult, manifest: Manifest) -> list[str]:
     """Return the critical checks that the gate finds failed."""
     from expectations.gates import gate_processed
 
@@ -96,12 +96,12 @@ def judged(line: "Line", result: RedrivenResult, manifest: Manifest) -> list[str
 
 def content(line: "Line", *without: str) -> dict[str, list[dict[str, Any]]]:
     """Return the published rows of each table."""
-    held = {}
+    contents = {}
     for name in PROCESSED:
         rows = [row.asDict() for row in line.spark.table(f"lake.{name}").collect()]
         kept = ({k: v for k, v in row.items() if k not in without} for row in rows)
-        held[name] = sorted(kept, key=repr)
-    return held
+        contents[name] = sorted(kept, key=repr)
+    return contents
 
 
 def refs(line: "Line") -> set[str]:
@@ -200,7 +200,7 @@ def test_rows_that_pass_now_move_and_nothing_counts_twice(line: "Line", story: S
     before = content(line)
     with pets_are_a_category():
         audited = redrive(line, story, "second", "unknown_code")
-        assert judged(line, audited, story.manifest) == []
+        assert failed_checks(line, audited, story.manifest) == []
         story.redriven = published(line, audited)
 
     (first,), (now,) = story.processed.balances, story.redriven.balances
@@ -307,7 +307,7 @@ def test_money_that_could_not_be_read_is_restated(line: "Line", story: Story) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.SOURCES, "sparkov", mended)
         audited = redrive(line, story, "mended", "unreadable_amount")
-        assert judged(line, audited, story.manifest) == []
+        assert failed_checks(line, audited, story.manifest) == []
         moved = audited.redrive
 
     (balance,) = audited.balances

@@ -61,11 +61,13 @@ def test_a_killed_driver_changes_nothing_and_a_re_run_finishes(
         f"SELECT '{table.name}' AS table, name, snapshot_id FROM lake.{table.name}.refs"
         for table in zone("processed")
     )
-    held = [
+    branch_heads = [
         (row["table"], row["name"], row["snapshot_id"]) for row in line.spark.sql(refs).collect()
     ]
-    assert {table: snapshot for table, name, snapshot in held if name == "main"} == before.snapshots
-    left = [(table, at) for table, name, at in held if name.startswith("audit_killed")]
+    assert {
+        table: snapshot for table, name, snapshot in branch_heads if name == "main"
+    } == before.snapshots
+    left = [(table, at) for table, name, at in branch_heads if name.startswith("audit_killed")]
     assert any(at != before.snapshots[table] for table, at in left), "it died before it wrote"
 
     result = publish(line.spark, line.process(manifest, "killed"))

@@ -50,7 +50,7 @@ AMOUNTS = [
 CURRENCIES = ["EUR", " EUR ", "eur", "", "XXX", "EUR\t", "KWD", "NIS", "JPY", "CLF"]
 
 
-def held(path: Path, name: str) -> RawObject:
+def landed(path: Path, name: str) -> RawObject:
     """Describe a file as its manifest would."""
     found = inspect(path, source(name))
     assert found.problem is None
@@ -68,7 +68,7 @@ def held(path: Path, name: str) -> RawObject:
     )
 
 
-def judged(
+def validated(
     spark: "SparkSession", name: str, objects: Sequence[RawObject], folder: Path
 ) -> "DataFrame":
     from spark.jobs.raw import read_objects
@@ -106,9 +106,9 @@ def test_landing_and_processing_read_the_same_money_from_the_strangest_text(
     # A value with a line end in it is two damaged lines, and the last line is cut.
     with path.open("a", encoding="utf-8") as out:
         out.write("1,2022")
-    one = held(path, "aws_fraud")
+    one = landed(path, "aws_fraud")
 
-    found = counted(judged(spark, "aws_fraud", [one], tmp_path))
+    found = counted(validated(spark, "aws_fraud", [one], tmp_path))
 
     assert found == {code: (one.row_counts[code], one.amounts[code]) for code in one.row_counts}
     assert set(found) == {"CLF", "EUR", "JPY", "KWD", "XXX"}
@@ -127,9 +127,9 @@ def test_doubles_of_every_size_are_read_alike(spark: "SparkSession", tmp_path: P
     frame = pd.concat([pd.read_parquet(DAY).head(1)] * len(values), ignore_index=True)
     path = tmp_path / "day.parquet"
     frame.assign(amt=values, trans_num=[f"e{n}" for n in range(len(values))]).to_parquet(path)
-    one = held(path, "sparkov")
+    one = landed(path, "sparkov")
 
-    found = counted(judged(spark, "sparkov", [one], tmp_path))
+    found = counted(validated(spark, "sparkov", [one], tmp_path))
 
     assert found == {"USD": (len(values), one.amounts["USD"])}
 
@@ -142,9 +142,9 @@ def test_files_of_two_versions_and_formats_are_read_together(
     at = frame["trans_date"] + " " + frame["trans_time"]
     kaggle = frame.drop(columns=["ssn", "acct_num", "profile", "trans_date", "trans_time"])
     kaggle.assign(trans_date_trans_time=at, added="x").to_csv(tmp_path / "b.csv")
-    objects = [held(tmp_path / name, "sparkov") for name in ("a.parquet", "b.csv")]
+    objects = [landed(tmp_path / name, "sparkov") for name in ("a.parquet", "b.csv")]
 
-    rows: list[Any] = judged(spark, "sparkov", objects, tmp_path).collect()
+    rows: list[Any] = validated(spark, "sparkov", objects, tmp_path).collect()
 
     by_version = {
         version: {
@@ -167,7 +167,7 @@ def test_an_object_of_a_version_that_is_not_declared_is_refused(
     from spark.jobs.raw import RawUnfitError
 
     pd.read_parquet(DAY).head(1).to_parquet(tmp_path / "a.parquet")
-    one = replace(held(tmp_path / "a.parquet", "sparkov"), schema_version=9)
+    one = replace(landed(tmp_path / "a.parquet", "sparkov"), schema_version=9)
 
     with pytest.raises(RawUnfitError, match="the layout of version 9, which is not declared"):
-        judged(spark, "sparkov", [one], tmp_path)
+        validated(spark, "sparkov", [one], tmp_path)

@@ -156,10 +156,10 @@ def test_each_reason_refuses_its_row_and_no_other(
 ) -> None:
     rows = [{**row, **changes} for changes, _ in REFUSED]
 
-    judged = validated(spark, rows).orderBy("raw_position").collect()
+    checked = validated(spark, rows).orderBy("raw_position").collect()
 
     found = {
-        str(changes): one["reasons"] for (changes, _), one in zip(REFUSED, judged, strict=True)
+        str(changes): one["reasons"] for (changes, _), one in zip(REFUSED, checked, strict=True)
     }
     assert found == {str(changes): [str(r) for r in reasons] for changes, reasons in REFUSED}
 
@@ -211,10 +211,10 @@ def test_money_keeps_its_cents_and_what_cannot_be_read_is_null(
     amounts = [84.37, "0.30000000000000004", "135000000.02", 1e15, "1e400", -5.5]
     rows = [{**row, "amt": amount} for amount in amounts]
 
-    judged = validated(spark, rows).orderBy("raw_position")
+    checked = validated(spark, rows).orderBy("raw_position")
 
-    assert dict(judged.dtypes)["amount"] == "decimal(20,4)"
-    assert [one["amount"] for one in judged.collect()] == [
+    assert dict(checked.dtypes)["amount"] == "decimal(20,4)"
+    assert [one["amount"] for one in checked.collect()] == [
         Decimal("84.37"),
         None,
         Decimal("135000000.02"),
@@ -432,9 +432,9 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
         " raw_position bigint, ingested_at timestamp",
     )
 
-    judged = deduplicate(batch, known).orderBy("raw_position").collect()
+    checked = deduplicate(batch, known).orderBy("raw_position").collect()
 
-    assert [one["verdict"] for one in judged] == [
+    assert [one["verdict"] for one in checked] == [
         "accepted",  # first of a
         "duplicate",  # the same again
         "quarantined",  # a with other content
@@ -444,10 +444,10 @@ def test_the_first_arrival_wins_repeats_are_duplicates_and_changes_conflicts(
         "accepted",
         "quarantined",  # refused before it is compared
     ]
-    later = [one["raw_position"] for one in judged if one["is_later"]]
+    later = [one["raw_position"] for one in checked if one["is_later"]]
     assert later == [1, 2, 4, 5], "position 3 landed before the payment that is known"
-    assert judged[2]["reasons"] == [R.CONFLICTING_DUPLICATE]
-    assert judged[7]["reasons"] == ["negative_amount"]
+    assert checked[2]["reasons"] == [R.CONFLICTING_DUPLICATE]
+    assert checked[7]["reasons"] == ["negative_amount"]
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ _WIDTH: Final = max(MERCHANT_WINDOW_DAYS)
 CATEGORY_RISK: Final = f"category_fraud_share_smoothed_{_WIDTH}d"
 
 
-def counts_by_day(judged: DataFrame) -> DataFrame:
+def counts_by_day(labelled: DataFrame) -> DataFrame:
     """Return the number of payments by category, day, and day on which they became known as fraud.
 
-    `judged` has `fraud_micros`. Days are UTC days from 1970-01-01, whatever the zone of the source:
-    a fraud must not count before it is known. `known_day` is null for payments that are not known
-    frauds.
+    `labelled` has `fraud_micros`. Days are UTC days from 1970-01-01, whatever the zone of the
+    source: a fraud must not count before it is known. `known_day` is null for payments that are not
+    known frauds.
 
     >>> payments = spark.sql(
     ...     "SELECT 'shop' source_system, 'food' merchant_category,"
@@ -37,7 +37,7 @@ def counts_by_day(judged: DataFrame) -> DataFrame:
     """
     known_day = F.ceil(F.col("fraud_micros") / F.lit(DAY)).cast("bigint")
     day = F.floor(F.unix_micros("event_at") / F.lit(DAY)).cast("bigint")
-    groups = judged.filter(F.col("merchant_category").isNotNull()).groupBy(
+    groups = labelled.filter(F.col("merchant_category").isNotNull()).groupBy(
         *_KEY, day.alias("day"), known_day.alias("known_day")
     )
     return groups.agg(F.count(F.lit(1)).alias("payments"))

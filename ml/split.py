@@ -45,10 +45,14 @@ class Fold:
     def train(self, rows: pd.DataFrame) -> Flags:
         """Select the rows that were known at the start of the period.
 
+        The period starts at midnight UTC, or at its first payment: dates of a zone east of UTC
+        begin earlier.
+
         Args:
-            rows: with `event_date` (date) and `known_at` (UTC timestamp).
+            rows: with `event_date` (date), `event_at` and `known_at` (UTC timestamps).
         """
-        known = rows["known_at"] <= midnight(self.start)
+        first = rows["event_at"][self.evaluation(rows)].min()
+        known = rows["known_at"] <= min(midnight(self.start), first)
         return np.asarray((rows["event_date"] < self.train_end) & known, dtype=bool)
 
     def evaluation(self, rows: pd.DataFrame) -> Flags:
@@ -106,16 +110,18 @@ def plan(first: date, as_of: datetime) -> Plan:
 def of_unknown_customers(rows: pd.DataFrame, evaluated: Flags) -> Flags:
     """Keep the evaluated payments of customers not known as compromised on the payment's day.
 
-    A customer is known from the first midnight after one of its frauds became known. Detecting such
-    a card again is easy, and its payments would count one compromise several times.
+    A customer is known from the first midnight UTC after one of its frauds became known. Detecting
+    such a card again is easy, and its payments would count one compromise several times.
 
     Args:
-        rows: all labelled rows, with `customer_id`, `event_date`, `is_fraud`, `known_at`.
+        rows: all labelled rows, with `customer_id`, `event_at`, `event_date`, `is_fraud`,
+            `known_at`.
         evaluated: the rows of the evaluation period.
     """
     frauds = rows[rows["is_fraud"].to_numpy(dtype=bool)]
     known_from = frauds.groupby("customer_id")["known_at"].min()
     since = rows["customer_id"].map(known_from)
     day = pd.to_datetime(rows["event_date"]).dt.tz_localize("UTC")
-    known: Flags = np.asarray(since <= day, dtype=bool)
+    # A date of a zone east of UTC begins before midnight UTC.
+    known: Flags = np.asarray((since <= day) & (since <= rows["event_at"]), dtype=bool)
     return np.asarray(evaluated & ~known, dtype=bool)

@@ -33,6 +33,7 @@ def test_logistic_regression_reaches_the_published_figures() -> None:
     )
     rows = pd.DataFrame(
         {
+            "event_at": payments["TX_DATETIME"].dt.tz_localize("UTC"),
             "event_date": payments["TX_DATETIME"].dt.date,
             "customer_id": payments["CUSTOMER_ID"].astype(str),
             "is_fraud": payments["TX_FRAUD"] == 1,

@@ -45,9 +45,12 @@ def test_too_short_a_history_says_what_to_do() -> None:
 def rows(*payments: tuple[str, date, bool, date]) -> pd.DataFrame:
     frame = pd.DataFrame(payments, columns=["customer_id", "event_date", "is_fraud", "known_at"])
     frame["known_at"] = pd.to_datetime(frame["known_at"]).dt.tz_localize("UTC")
+    # At noon UTC, which is in the same date of most zones.
+    frame["event_at"] = pd.to_datetime(frame["event_date"]).dt.tz_localize("UTC") + NOON
     return frame
 
 
+NOON = pd.Timedelta(hours=12)
 FOLD = split.Fold(date(2024, 7, 10), date(2024, 7, 12))
 
 
@@ -60,6 +63,21 @@ def test_training_rows_are_old_enough_and_known() -> None:
     )
     assert FOLD.train(frame).tolist() == [True, False, False, False]
     assert FOLD.evaluation(frame).tolist() == [False, False, False, True]
+
+
+def test_nothing_is_known_that_comes_after_the_first_payment_of_a_zone_east_of_utc() -> None:
+    frame = rows(
+        ("a", date(2024, 7, 2), True, date(2024, 7, 9)),
+        ("a", date(2024, 7, 2), True, date(2024, 7, 10)),
+        ("a", date(2024, 7, 10), False, date(2024, 7, 20)),
+        ("b", date(2024, 7, 2), True, date(2024, 7, 10)),
+        ("b", date(2024, 7, 10), False, date(2024, 7, 20)),
+    )
+    # The date begins at 15:00 UTC of the day before in Tokyo.
+    frame.loc[frame["event_date"] == FOLD.start, "event_at"] -= pd.Timedelta(hours=20)
+    assert FOLD.train(frame).tolist() == [True, False, False, False, False]
+    unknown = split.of_unknown_customers(frame, FOLD.evaluation(frame))
+    assert unknown.tolist() == [False, False, False, False, True]
 
 
 def test_compromised_customers_are_excluded_once_known() -> None:

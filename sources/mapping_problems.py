@@ -7,6 +7,7 @@ from typing import Final
 from contracts.columns import COLUMNS
 from contracts.printable import printable
 from contracts.values import VALUES, canonical, flaw
+from sources.countries import ISO_3166
 from sources.currencies import ISO_4217
 from sources.parquet_types import NO_AMOUNTS, DeclaredType
 from sources.rules import (
@@ -145,6 +146,8 @@ def _constant_problem(name: str, rule: Rule) -> list[str]:
         ]
     if name == "currency" and rule.value not in ISO_4217:
         return [f"currency {rule.value} is not in ISO 4217; write XXX when there is none"]
+    if name == "country" and rule.value not in ISO_3166:
+        return [f"country {rule.value} is not in ISO 3166"]
     allowed = COLUMNS[name].allowed if name in COLUMNS else None
     if allowed is not None and rule.value not in allowed:
         return [f"{name} is one of {', '.join(allowed)}, not {rule.value}"]

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from contracts.columns import COLUMNS
 from contracts.reasons import DESCRIPTIONS, RejectReason
 from contracts.values import LONGEST, VALUES, ValueClass
+from sources.countries import ISO_3166
 from sources.currencies import ISO_4217
 from sources.declaration import Source
 from sources.rules import Constant
@@ -57,7 +58,7 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         name: ~F.coalesce(F.col(name).isin(*allowed), F.lit(name not in _CODED))
         for name, allowed in codes.items()
     }
-    unknown_code["country"] = ~F.coalesce(F.col("country").rlike("^[A-Z]{2}$"), F.lit(True))
+    unknown_code["country"] = ~F.coalesce(F.col("country").isin(*sorted(ISO_3166)), F.lit(True))
     # A thousand card numbers round to 4.78E+18, so the payer is unknown.
     damaged = {name: F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False)) for name in _IDENTIFIERS}
     texts = _texts(source)

@@ -82,6 +82,7 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
          "versions.0.mapping.event_id.strip: Extra inputs are not permitted"),
         ({"mapping": {"channel": {"constant": "phone"}}}, "channel is one of web, app, pos"),
         ({"mapping": {"currency": {"constant": "EURO"}}}, "currency EURO is not in ISO 4217"),
+        ({"mapping": {"country": {"constant": "QQ"}}}, "country QQ is not in ISO 3166"),
         ({"mapping": {"amount": {"constant": 1}}}, "amount is taken from one column"),
         ({"mapping": {"event_at": {"take": "paid"}}}, "event_at is a time: fill it by time"),
         ({"mapping": {"source_flags": {"take": "shelf"}}}, "source_flags is filled by flags"),
@@ -222,8 +223,9 @@ def test_a_plain_scalar_is_the_text_that_yaml_1_2_says(
     yaml_text: str, value: str, tmp_path: Path
 ) -> None:
     path = tmp_path / EXAMPLE.name
-    path.write_text(EXAMPLE.read_text().replace("{constant: DE}", f"{{constant: {yaml_text}}}"))
-    assert read(path).versions[0].mapping["country"] == Constant(value)
+    rule = f"device_id: {{constant: {yaml_text}}}"
+    path.write_text(EXAMPLE.read_text().replace("country: {constant: DE}", rule))
+    assert read(path).versions[0].mapping["device_id"] == Constant(value)
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def test_a_day_passes_the_gates_as_it_stands(
     try:
         assert [date.isoformat() for date in processed.dates] == [day]
         assert sum(balance.rows_out for balance in processed.balances) == 6
-        judged = gate_processed(spark, processed, [manifest], tmp_path)
-        assert closed_by(judged) == set()
+        gate_result = gate_processed(spark, processed, [manifest], tmp_path)
+        assert closed_by(gate_result) == set()
         prepared = prepare(spark, processed, run_id="prepare_shop")
         try:
             assert closed_by(gate_sandbox(spark, prepared, tmp_path)) == set()

@@ -37,6 +37,7 @@ _REFS = " branches"
 _OF_A_RUN = ("run_id", "scored_at", "feature_snapshot_id")
 _RECORDS = (
     *("staging.run_ledger", "staging.run_balances", "staging.run_tasks", "staging.gate_results"),
+    "staging.withdrawals",
     *("production.fct_runs", "production.fct_run_tasks", "production.rpt_platform_health"),
     *("production.fct_gate_results", "production.rpt_gate_history", "production.rpt_window_stages"),
 )

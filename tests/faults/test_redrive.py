@@ -14,6 +14,7 @@ import pytest
 from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.windows import Window
+from contracts.withdrawals import WITHDRAWN_COLUMN, Withdrawal, WithdrawalKind
 from sources import registry
 
 if TYPE_CHECKING:
@@ -183,3 +184,47 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
         "staging.quarantine",
         "production.fct_quarantined_records",
     }, "only the tries of what fails are counted"
+
+
+@pytest.mark.parametrize("kind", [WithdrawalKind.CUSTOMER, WithdrawalKind.DELIVERY])
+def test_what_is_withdrawn_leaves_production_and_comes_back(
+    line: "Watched", kind: WithdrawalKind
+) -> None:
+    """Slow: two runs of the day from process to build."""
+    from warehouse import withdrawals
+
+    column = WITHDRAWN_COLUMN[kind]
+    (largest,) = line.ask(
+        f"select {column}, count(*), sum(amount) from staging.transactions"
+        " group by 1 order by 2 desc limit 1"
+    )
+    key, count, money = largest
+    withdrawal = Withdrawal(DAY.source, kind, key)
+    before, (rows, amount) = line.content(), in_production(line)
+    found = withdrawals.concerned(line.dsn(), withdrawal)
+    assert (found.amounts, found.windows) == ({"USD": (count, money)}, (DAY,))
+
+    withdrawals.record(line.dsn(), withdrawal, "a test of the bank", "operator")
+    with tasks_of(line):
+        line.run(DAY, Stage.PROCESS, *ON)
+
+    assert in_production(line) == (rows - count, amount - money if rows > count else None)
+    for table in ("staging.customers", "staging.merchants", "staging.labels", "staging.features"):
+        ids = {"staging.customers": "customer_id", "staging.merchants": "counterparty_id"}
+        one = ids.get(table, "event_id")
+        (strangers,) = line.ask(
+            f"select count(*) from {table} as t where not exists"
+            f" (select from staging.transactions as p where p.{one} = t.{one})"
+        )
+        assert strangers == (0,), table
+    if kind is WithdrawalKind.CUSTOMER:
+        dimension = f"select count(*) from production.dim_customers where customer_id = '{key}'"
+        assert line.ask(dimension, "transformer") == [(0,)]
+    refused = "select count(*), sum(amount) from staging.quarantine where reasons = '{withdrawn}'"
+    assert line.ask(refused) == [(count, money)]
+    assert withdrawals.quarantined(line.dsn(), DAY.source) == (DAY,)
+
+    withdrawals.undo(line.dsn(), withdrawal, "operator")
+    with tasks_of(line):
+        line.run(DAY, Stage.PROCESS, *ON)
+    assert line.content() == before

@@ -78,7 +78,7 @@ ROWS = st.lists(ROW, min_size=40, max_size=40)
 
 
 def check(spark: "SparkSession", name: str, path: Path, sound: int) -> None:
-    """Land and judge a file; `sound` rows of it are sound."""
+    """Land and check a file that has `sound` sound rows."""
     from pyspark.sql import functions as F
 
     from spark.jobs.batch import balance_currency

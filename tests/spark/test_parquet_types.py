@@ -307,7 +307,7 @@ EXTREMES = {
 }
 
 
-def test_whatever_a_file_holds_each_row_is_judged_and_its_money_counted(
+def test_each_row_of_any_file_is_checked_and_its_money_counted(
     spark: "SparkSession", tmp_path: Path
 ) -> None:
     """Each column of each file has one of the types above, with its extremes and nulls."""

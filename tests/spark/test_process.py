@@ -225,7 +225,7 @@ def test_raw_that_gate_raw_would_refuse_is_not_processed(line: "Line", story: St
         line.process(manifest, "unfit")
 
 
-def test_a_column_that_turned_into_text_is_judged_row_by_row(line: "Line", story: Story) -> None:
+def test_a_column_that_became_text_is_checked_row_by_row(line: "Line", story: Story) -> None:
     """Slow: runs the job on another window."""
     rows = [{"trans_num": f"t{n}", "amt": text} for n, text in enumerate(["12.50", "12,50", "abc"])]
     manifest = line.land("2019-06-05", [{**row, "trans_date": "2019-06-05"} for row in rows])

@@ -149,7 +149,7 @@ def test_a_refused_row_says_by_which_rule(line: "Line", story: Story) -> None:
 
 
 def test_a_rehearsal_says_what_would_happen_and_writes_nothing(line: "Line", story: Story) -> None:
-    """Slow: the rehearsal conforms and judges the whole delivery in Spark."""
+    """Slow: the dry run reads and checks the whole delivery in Spark."""
     from spark.jobs.redrive import rehearse
 
     before = content(line), refs(line)

@@ -215,7 +215,7 @@ def _refusals(refused: Any, processed: ProcessResult, source: Source) -> dict[st
 def _refused_share(balances: Sequence[Balance], processed: ProcessResult) -> float:
     """Return the share of refused rows; withdrawn ones are no fault of the delivery."""
     withdrawn = processed.reasons.get(RejectReason.WITHDRAWN, 0)
-    rows_in = sum(balance.rows_in for balance in balances) - withdrawn
+    rows_in = sum(balance.rows_in for balance in balances)
     return (sum(b.rows_quarantined for b in balances) - withdrawn) / max(rows_in, 1)
 
 

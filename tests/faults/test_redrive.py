@@ -186,7 +186,10 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
     }, "only the tries of what fails are counted"
 
 
-@pytest.mark.parametrize("kind", [WithdrawalKind.CUSTOMER, WithdrawalKind.DELIVERY])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(WithdrawalKind.CUSTOMER, marks=pytest.mark.soak), WithdrawalKind.DELIVERY],
+)
 def test_what_is_withdrawn_leaves_production_and_comes_back(
     line: "Watched", kind: WithdrawalKind
 ) -> None:

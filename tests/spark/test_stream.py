@@ -20,10 +20,15 @@ from sources.manifest import Manifest
 if TYPE_CHECKING:
     from tests.spark.conftest import Line
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.random_order(disabled=True)]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.stack,
+    pytest.mark.soak,
+    pytest.mark.random_order(disabled=True),
+]
 
 WINDOWS = ("2019-01-06", "2019-01-07", "2019-01-08")
-EXAMPLES = 2
+EXAMPLES = 3
 
 
 def payment(event_id: str, day: int, second: int, customer: str, amount: float) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def seen() -> list[dict[str, list[str]]]:
 def test_the_tables_end_the_same_however_the_rows_arrive(
     line: "Line", seen: list[dict[str, list[str]]], arrivals: Arrivals
 ) -> None:
-    """Slow: two streams, each of three windows that are processed and one of them again."""
+    """Slow: three streams, each of three windows that are processed and one of them again."""
     expected = reckoned(arrivals)
     line.empty()
     manifests = {day: line.land(day, arrivals.deliveries[day]) for day in arrivals.order}

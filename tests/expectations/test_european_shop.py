@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.stack]
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 
 
-@pytest.mark.parametrize("day", ["2024-03-31", "2024-10-27"])
+@pytest.mark.parametrize("day", ["2024-03-31", pytest.param("2024-10-27", marks=pytest.mark.soak)])
 def test_a_day_passes_the_gates_as_it_stands(
     day: str,
     spark: "SparkSession",

@@ -15,6 +15,7 @@ from contracts.stages import Stage
 from contracts.windows import Window
 from contracts.withdrawals import Withdrawal, WithdrawalKind
 from demo.airflow import AirflowAwayError, AirflowClient
+from sources.currencies import formatted
 from warehouse import withdrawals
 
 
@@ -32,7 +33,8 @@ def withdraw(
     dsn = settings.warehouse.dsn("loader")
     found = withdrawals.concerned(dsn, withdrawal)
     sentences = [
-        f"{count} payment{'s' * (count != 1)} of the {withdrawal}, {amount} {currency}"
+        f"{count} payment{'s' * (count != 1)} of the {withdrawal},"
+        f" {formatted(amount, currency)} {currency}"
         for currency, (count, amount) in found.amounts.items()
     ]
     if dry_run:

@@ -331,18 +331,19 @@ def _window_days(daily: Any, window: Window, source: Source, *, is_whole: bool) 
     import pandas as pd
 
     counts: dict[date, int] = daily.groupby("event_date")["rows"].sum().to_dict()
-    fewest, most = source.rows_per_day
-    fewest = fewest if is_whole and source.delivers == "daily" else 0
+    is_complete = is_whole and source.delivers == "daily"
     rows = []
     for day in window.dates():
         count = int(counts.get(day, 0))
+        open_days = int(is_complete and not source.is_closed(day))
+        missing, excess = source.rows_off(count, open_days)
         rows.append(
             {
                 "source_system": source.name,
                 "event_date": day,
                 "rows": count,
-                "rows_missing": 0 if source.is_closed(day) else max(fewest - count, 0),
-                "rows_excess": max(count - most, 0),
+                "rows_missing": missing,
+                "rows_excess": excess,
             }
         )
     return pd.DataFrame(rows)

@@ -27,7 +27,11 @@ class BuildFailed(RuntimeError):
 
 
 def operation(
-    settings: Settings, macro: str, layer: Layer | None = None, variables: Any = None
+    settings: Settings,
+    macro: str,
+    layer: Layer | None = None,
+    variables: Any = None,
+    target: str = "audit",
 ) -> None:
     """Run a macro of the project, on a layer if it needs one.
 
@@ -35,7 +39,7 @@ def operation(
         BuildFailed: with the error of the warehouse.
     """
     given = ["--args", f"{{layer: {layer}}}"] if layer else []
-    run(settings, layer or "core", ["run-operation", macro], variables or {}, given)
+    run(settings, layer or "core", ["run-operation", macro], variables or {}, given, target)
 
 
 def target_path(settings: Settings, target: str) -> Path:

@@ -32,6 +32,10 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "operations": ("tag:operations",),
 }
 
+_TARGET: Final[dict[Layer, str]] = {"scores": "scores"}
+"""The dbt target of a layer, `audit` where it is not named. Marts of scores read the core marts of
+PRODUCTION, because those of the audit schema may have slices that wait for gate production."""
+
 REBUILD: Final = "rebuild"
 """Name in place of a layer while a full refresh is not published yet."""
 
@@ -73,7 +77,8 @@ def build(
     for variables in unpublished:
         _restore(settings, layer, variables)
     knowledge = _knowledge(window, published, as_of)
-    return build_slices(settings, window, run_id, dates, layer, knowledge)
+    target = _TARGET.get(layer, "audit")
+    return build_slices(settings, window, run_id, dates, layer, knowledge, target)
 
 
 def build_slices(
@@ -83,8 +88,11 @@ def build_slices(
     dates: Iterable[date],
     layer: Layer,
     knowledge: Knowledge,
+    target: str = "audit",
 ) -> BuildResult:
     """Build and test the slices as `build` does, without restoring earlier slices first.
+
+    With the target `audit`, marts of scores read the core marts of the audit schema.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -110,6 +118,7 @@ def build_slices(
             ["build", "--exclude-resource-type", "unit_test"],
             variables,
             ["--select", *selected(layer)],
+            target,
         )
         balances: tuple[Balance, ...] = ()
         if layer == "core":
@@ -142,7 +151,8 @@ def publish(settings: Settings, built: BuildResult) -> None:
     ):
         layer = _state_name(settings, built.layer)
         require_waiting(connection, layer, built)
-        dbt_runner.operation(settings, "publish", built.layer, built.variables)
+        target = _TARGET.get(built.layer, "audit")
+        dbt_runner.operation(settings, "publish", built.layer, built.variables, target)
         connection.execute(
             "insert into production_audit.layer_state as state"
             " (layer, source_system, published_as_of) values (%s, %s, %s)"
@@ -341,7 +351,7 @@ def _variables(
 
 
 def _restore(settings: Settings, layer: Layer, variables: dict[str, Any]) -> None:
-    dbt_runner.operation(settings, "restore", layer, variables)
+    dbt_runner.operation(settings, "restore", layer, variables, _TARGET.get(layer, "audit"))
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
             "update production_audit.layer_state set unpublished = null, run_id = null"

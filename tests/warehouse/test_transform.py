@@ -140,6 +140,14 @@ def test_an_unpublished_build_is_invisible_and_can_be_restored(line: Any, untouc
     assert _marts(line.settings, schema="production_audit") == audited
 
 
+def test_marts_of_scores_read_no_slice_that_waits_for_its_gate(line: Any, untouched: None) -> None:
+    line.load(_HISTORY, amount=Decimal("99.00"))
+    waiting = line.build(_HISTORY)
+    transform.publish(line.settings, line.build(_HISTORY, "scores"))
+    transform.discard(line.settings, waiting)
+    line.load(_HISTORY)
+
+
 def test_a_faulty_day_fails_the_build_and_is_not_published(line: Any, untouched: None) -> None:
     line.load(_LAST, customer_id="nobody we know")
     with pytest.raises(dbt_runner.BuildFailed, match="fct_transactions_refers_to_dim_customers"):

@@ -11,6 +11,7 @@ from sources.feeds import BANKING_FEED, CARD_FEED
 from sources.handbook import HANDBOOK
 from sources.paysim import PAYSIM1, PAYSIM2
 from sources.sffsd import SFFSD
+from sources.simulator import SIMULATOR
 from sources.sparkov import SPARKOV
 
 DEFAULT_SOURCE: Final = SPARKOV.name
@@ -26,6 +27,7 @@ SOURCES: Final[dict[str, Source]] = {
         SFFSD,
         CARD_FEED,
         BANKING_FEED,
+        SIMULATOR,
     )
 }
 

@@ -95,3 +95,4 @@ def test_what_may_stay_empty_follows_from_labels_and_names() -> None:
     assert empty["sparkov"] == empty["handbook"] == {"quarantine"}
     assert empty["aws_fraud"] == empty["sffsd"] == {"quarantine", "labels"}
     assert empty["card_feed"] == {"quarantine", "labels", "merchants"}
+    assert empty["simulator"] == {"quarantine", "labels"}

@@ -84,6 +84,11 @@ class Line:
         parsed = Window.of("sparkov", window)
         return self._landed(parsed, deliveries(parsed, DATA))
 
+    def land_folder(self, window: str, folder: Path) -> Manifest:
+        """Land a window of the files in a folder."""
+        parsed = Window.parse(window)
+        return self._landed(parsed, deliveries(parsed, folder, {parsed.source: folder}))
+
     def _landed(self, window: Window, files: list[Delivery]) -> Manifest:
         client, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
         land(window, client, bucket, files, run_id="land")

@@ -31,7 +31,9 @@ TRANSACTION_TYPES: Final = (
 CHANNELS: Final = ("web", "app", "pos", "atm", "transfer", "unknown")
 PAYMENT_METHODS: Final = ("card", "sepa", "crypto", "wallet", "unknown")
 PRECISIONS: Final = ("second", "minute", "hour", "ordinal")
-LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst")
+UNREPORTED: Final = "unreported"
+"""Label source of a payment that nobody reported within the time that its source declares."""
+LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst", UNREPORTED)
 """Sources of labels. Of labels that became known at the same instant, the first source counts."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 DECISIONS: Final = ("approve", "review", "decline")

@@ -110,12 +110,26 @@ class LandResult(StageResult):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeedCounts:
+    """What became of the rows of a label feed; those that are no label repeat others.
+
+    `unreadable` rows lack a value or have one that cannot be read, and those `without_payment` name
+    a payment that Processed does not have.
+    """
+
+    rows: int = 0
+    labels: int = 0
+    unreadable: int = 0
+    without_payment: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessResult(StageResult):
     """Payments in Processed; `reasons` counts the quarantined rows by reason.
 
     `delivered_dates` are the dates of its deliveries, by which the quarantine is partitioned.
     `withdrawn` counts the payments of these and other deliveries that the run refused or removed
-    because they are withdrawn.
+    because they are withdrawn. `label_feed` counts the rows of its label feed.
     """
 
     stage = Stage.PROCESS
@@ -124,6 +138,7 @@ class ProcessResult(StageResult):
     reasons: dict[str, int]
     delivered_dates: tuple[date, ...]
     withdrawn: int = 0
+    label_feed: FeedCounts = field(default_factory=FeedCounts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,10 @@ def evaluate_processed(
         *day_profile.batches(_TRANSACTIONS, profile.result(), source, processed.dates),
         run_batch(_TRANSACTIONS, processed),
     ]
+    if processed.label_feed.rows:
+        batches.append(
+            Batch("processed.labels", _feed(processed), days.feed_rules(), part="label_feed")
+        )
     if processed.balances:
         delivered = _delivered(processed, daily, window)
         batches.append(
@@ -153,6 +157,15 @@ def evaluate_processed(
         month = _month_share(by_day)
         batches.append(Batch("processed.labels", month, days.month_rules(source), part="month"))
     return evaluate(Gate.PROCESSED, processed.window, processed.run_id, batches, state_dir)
+
+
+def _feed(processed: ProcessResult) -> Any:
+    """Return one row on the label feed: its unreadable rows, and the share without a payment."""
+    import pandas as pd
+
+    feed = processed.label_feed
+    share = feed.without_payment / feed.rows
+    return pd.DataFrame({"unreadable": [feed.unreadable], "without_payment_share": [share]})
 
 
 def _links(spark: Any, frames: Mapping[str, Any], source: str) -> Any:

@@ -15,6 +15,7 @@ from expectations.checkpoint import Batch
 from expectations.delivery_history import day_of, profile_batch, read_earlier, sent_before
 from expectations.run import evaluate
 from expectations.suites import raw
+from sources.declaration import LabelFeed
 from sources.registry import find
 from sources.sent_again import not_sent_again
 from sources.store import explained
@@ -48,7 +49,7 @@ def gate_raw(
     """
     import pandas as pd
 
-    pairs = [(m, o) for m in manifests for o in m.objects]
+    pairs = [(m, o) for m in manifests for o in (*m.objects, *m.labels)]
     with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
         stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), pairs))
         earlier = read_earlier(s3, bucket, window)
@@ -149,11 +150,15 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
     source = find(manifest.source)
     if source is None or item.columns is None:
         return None
+    if item in manifest.labels and isinstance(source.labels, LabelFeed):
+        return source.labels.version.problem(item.columns)
     return source.layout_problem(item.columns)
 
 
 def _declared_version(manifest: "Manifest", item: "RawObject") -> int:
     """Return the version that the columns of an object match in the current declaration, or 0."""
+    if item in manifest.labels:
+        return item.schema_version or 0
     source = find(manifest.source)
     version = source.version_of(item.columns or {}) if source is not None else None
     return 0 if version is None else version.number

@@ -62,7 +62,8 @@ def write_days(
 
     The folder receives `payments/<date>.<format>`, `truth/<date>.jsonl` with the frauds of that
     day, `dirt/<date>.jsonl` with the ledger of that file, and `labels/<date>.jsonl` with what
-    becomes known on that date, up to 90 days after the last payment.
+    becomes known on that date, up to 110 days after the last payment; that of a written day may be
+    empty.
 
     Args:
         world: the world.
@@ -82,7 +83,7 @@ def write_days(
                 raise OutputError(f"{folder / name} is not empty: choose another output folder.")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
-    labels: dict[str, list[Label]] = defaultdict(list)
+    labels = defaultdict[str, list[Label]](list, {str(world.date(day)): [] for day in days})
     rows = 0
     for done, (count, known) in enumerate(_written(world, days, folder, file_format, workers), 1):
         rows += count

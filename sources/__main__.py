@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sources.declaration import FixedDelay, LabelDelay, Source
+from sources.declaration import FixedDelay, LabelDelay, LabelFeed, Source
 from sources.errors import SourceError
 from sources.registry import declared_in, names, source
 
@@ -64,6 +64,8 @@ def _about(declared: Source) -> list[str]:
             labels = f"known {seconds / 86_400:g} days after the payment"
         case LabelDelay():
             labels = "known after a delay"
+        case LabelFeed(genuine_after_seconds=seconds):
+            labels = f"in files of their own; genuine {seconds / 86_400:g} days after the payment"
         case None:
             labels = "none"
         case _:

@@ -136,7 +136,23 @@ class StatedTime:
     """
 
 
-Labels = LabelDelay | FixedDelay | StatedTime
+@dataclass(frozen=True)
+class LabelFeed:
+    """Labels come in JSON lines of their own, after their payments: a file a day, maybe empty.
+
+    - `version`: layout of these files; its mapping fills event_id, is_fraud, label_known_at and
+      label_source.
+    - `genuine_after_seconds`: a payment that no label names by then is genuine, with the label
+      source `unreported`.
+    - `longest_days`: most days from a payment to a label that names it.
+    """
+
+    version: Version
+    genuine_after_seconds: int
+    longest_days: int
+
+
+Labels = LabelDelay | FixedDelay | StatedTime | LabelFeed
 WEEK_SECONDS: Final = 7 * 86_400
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.printable import printable
 from contracts.windows import Window, WindowError
-from sources.declaration import Source
+from sources.declaration import LabelFeed, Source
 from sources.errors import WindowNotDeliveredError
 from sources.registry import source as declared
 
@@ -69,7 +69,33 @@ def deliveries(
         WindowNotDeliveredError: when there is no such file, or a date of the window has no file.
     """
     system = declared(window.source).closed_on(closed_days)
-    folder = _folder(window, data_dir, folders)
+    return _delivered(window, system, _folder(window, data_dir, folders))
+
+
+def label_deliveries(
+    window: Window, data_dir: Path, folders: Mapping[str, Path] = MappingProxyType({})
+) -> list[Delivery]:
+    """Return the files of a window's label feed, oldest first; none if its source has no such feed.
+
+    They lie in the folder `labels` beside that of the payments, a file for each date of the window.
+
+    Raises:
+        WindowNotDeliveredError: when a date of the window has no file.
+    """
+    system = declared(window.source)
+    if not isinstance(system.labels, LabelFeed):
+        return []
+    folder = _folder(window, data_dir, folders).parent / "labels"
+    files = replace(system, formats=("jsonl",), closed_days=(), delivers="daily", part_files=False)
+    return _delivered(window, files, folder, "labels of ")
+
+
+def _delivered(window: Window, system: Source, folder: Path, what: str = "") -> list[Delivery]:
+    """Return the files of a window in a folder; `what` begins the sentence on a missing one.
+
+    Raises:
+        WindowNotDeliveredError: when there is none, or a date of the window has no file.
+    """
     files, others = _listed(system, folder)
     if window.span in files:
         return files[window.span]
@@ -92,7 +118,7 @@ def deliveries(
         stems = sorted(files)
         content = f"it has delivered {stems[0]} to {stems[-1]}" if stems else "its folder is empty"
         raise WindowNotDeliveredError(
-            f"{window.source} has not delivered {', '.join(missing[:3])}{more} of the window"
+            f"{window.source} has not delivered {what}{', '.join(missing[:3])}{more} of the window"
             f" {window.span}: {content}. Choose a window that was delivered.{left}"
         )
     return [file for day in days for file in files.get(day, ())]

@@ -14,7 +14,7 @@ from contracts.printable import printable
 from contracts.values import canonical
 from sources import text
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY, minor_unit_digits
-from sources.declaration import Source, Version
+from sources.declaration import LabelFeed, Source, Version
 from sources.event_dates import days_of
 from sources.money import as_text, in_units, read_amounts
 from sources.parquet_types import name_of
@@ -81,6 +81,27 @@ def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Findin
     if source.delivers == "whole" and rows and problem is None:
         days = days_of(version.mapping["event_at"], table)
     return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, days, problem)
+
+
+def inspect_labels(path: Path, feed: LabelFeed) -> Finding:
+    """Read a file of a label feed once and return its content. Never raises on bad content."""
+    size = path.stat().st_size
+    with path.open("rb") as body:
+        sha256 = hashlib.file_digest(body, "sha256").hexdigest()
+        if size == 0:
+            return Finding(size, sha256, rows=0)
+        if size > text.LARGEST_WHOLE:
+            limit = f"{text.LARGEST_WHOLE / 2**20:g} MiB"
+            return Finding(size, sha256, problem=f"is above {limit}, which one task can read")
+        try:
+            body.seek(0)
+            columns = dict.fromkeys(text.columns(body, "jsonl"), "string")
+            body.seek(0)
+            rows = sum(1 for _ in text.rows(body, "jsonl", ()))
+        except ValueError as error:
+            return Finding(size, sha256, problem=f"cannot be read as JSON ({_first_line(error)})")
+    problem = feed.version.problem(columns)
+    return Finding(size, sha256, rows, feed.version.number, columns=columns, problem=problem)
 
 
 def _too_large(kind: str, size: int) -> str:

@@ -1,8 +1,10 @@
 """Landing of a window in Raw: its files, unchanged, and a manifest of them."""
 
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -13,10 +15,10 @@ from contracts.results import Balance
 from contracts.stage_results import LandResult
 from contracts.windows import Window
 from sources.currencies import UNKNOWN_CURRENCY
-from sources.declaration import Source
+from sources.declaration import LabelFeed, Source
 from sources.discover import Delivery
 from sources.event_dates import may_differ
-from sources.inspect import Finding, inspect
+from sources.inspect import Finding, inspect, inspect_labels
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared
 from sources.store import error_code, explained
@@ -35,6 +37,7 @@ def land(
     deliveries: list[Delivery],
     *,
     run_id: str,
+    labels: Sequence[Delivery] = (),
     not_taken: tuple[str, ...] = (),
     closed_days: tuple[date, ...] = (),
 ) -> LandResult:
@@ -43,7 +46,7 @@ def land(
     Objects are created and never replaced, so landing twice adds nothing, and concurrent landings
     give the same result. An unreadable file is landed too; the manifest records the problem,
     the sentences `not_taken` about files that are not landed, and the days on which the source is
-    closed beside those that it declares.
+    closed beside those that it declares. `labels` are the files of its label feed.
 
     Raises:
         StoreRefusedError: when the key is wrong.
@@ -57,13 +60,19 @@ def land(
                 lambda delivery: _put(s3_client, bucket, system, window, delivery, now), deliveries
             )
         )
+        landed_labels = list(
+            pool.map(lambda delivery: _put_labels(s3_client, bucket, system, delivery, now), labels)
+        )
     # Spark writes a part without rows for a task without rows.
     objects = tuple(
         raw_object
         for delivery, (raw_object, _) in zip(deliveries, landed, strict=True)
         if raw_object.rows != 0 or not delivery.part_of
     )
-    manifest = _record(s3_client, bucket, window, objects, not_taken, closed_days, now)
+    label_objects = tuple(raw_object for raw_object, _ in landed_labels)
+    manifest = _record(
+        s3_client, bucket, window, objects, label_objects, not_taken, closed_days, now
+    )
     return LandResult(
         window=window,
         run_id=run_id,
@@ -71,9 +80,9 @@ def land(
         balances=_balances(manifest),
         manifest=manifest.key,
         sequence=manifest.sequence,
-        objects=len(objects),
-        new_objects=sum(is_new for _, is_new in landed),
-        bytes=sum(landed_object.bytes for landed_object in objects),
+        objects=len(objects) + len(label_objects),
+        new_objects=sum(is_new for _, is_new in (*landed, *landed_labels)),
+        bytes=sum(landed_object.bytes for landed_object in (*objects, *label_objects)),
         problems=manifest.problems,
         not_taken=not_taken,
         closed=manifest.rows == 0 and not manifest.problems,
@@ -107,8 +116,38 @@ def _put(
 ) -> tuple[RawObject, bool]:
     """Create the object of a file unless it exists, and return whether it was created."""
     finding = inspect(delivery.path, system, may_be_empty=_may_be_empty(system, delivery))
+    raw_object, is_new = _created(s3_client, bucket, system, "transactions", delivery, finding, now)
+    dated = replace(
+        raw_object,
+        rows_beyond=_rows_beyond(system, finding, window),
+        first_day=min(finding.days).isoformat() if finding.days else None,
+        last_day=max(finding.days).isoformat() if finding.days else None,
+    )
+    return dated, is_new
+
+
+def _put_labels(
+    s3_client: Any, bucket: str, system: Source, delivery: Delivery, now: datetime
+) -> tuple[RawObject, bool]:
+    """Create the object of a file of labels unless it exists, and return whether it was created."""
+    if not isinstance(system.labels, LabelFeed):
+        raise TypeError(f"{system.name} declares no label feed")
+    finding = inspect_labels(delivery.path, system.labels)
+    return _created(s3_client, bucket, system, "labels", delivery, finding, now)
+
+
+def _created(
+    s3_client: Any,
+    bucket: str,
+    system: Source,
+    kind: str,
+    delivery: Delivery,
+    finding: Finding,
+    now: datetime,
+) -> tuple[RawObject, bool]:
+    """Create an object under `<source>/<kind>/` unless it exists, and return if it was created."""
     folder = _UNSAFE.sub("-", delivery.stem)
-    key = f"{system.name}/transactions/{folder}/{finding.sha256[:16]}.{delivery.kind}"
+    key = f"{system.name}/{kind}/{folder}/{finding.sha256[:16]}.{delivery.kind}"
     landed_at = now
     with delivery.path.open("rb") as body:
         is_new = _create(
@@ -133,9 +172,6 @@ def _put(
         amounts=finding.amounts,
         columns=finding.columns,
         problem=finding.problem,
-        rows_beyond=_rows_beyond(system, finding, window),
-        first_day=min(finding.days).isoformat() if finding.days else None,
-        last_day=max(finding.days).isoformat() if finding.days else None,
     )
     return raw_object, is_new
 
@@ -180,16 +216,18 @@ def _record(
     bucket: str,
     window: Window,
     objects: tuple[RawObject, ...],
+    labels: tuple[RawObject, ...],
     not_taken: tuple[str, ...],
     closed_days: tuple[date, ...],
     now: datetime,
 ) -> Manifest:
     """Write the manifest unless the latest one says the same; retry after a lost race."""
-    content = (objects, not_taken, closed_days)
+    content = (objects, labels, not_taken, closed_days)
     while True:
         latest = find_latest(s3_client, bucket, window)
         if latest is not None and content == (
             latest.objects,
+            latest.labels,
             latest.not_taken,
             latest.closed_days,
         ):
@@ -200,6 +238,7 @@ def _record(
             sequence=latest.sequence + 1 if latest else 1,
             landed_at=now,
             objects=objects,
+            labels=labels,
             not_taken=not_taken,
             closed_days=closed_days,
         )

@@ -54,7 +54,8 @@ class Manifest:
     """The objects of a window, in the order of their names.
 
     `not_taken` has a sentence for each file that lay beside the deliveries and is none;
-    `closed_days` are the dates that the run declared closed, beside those of the source.
+    `closed_days` are the dates that the run declared closed, beside those of the source; `labels`
+    are the objects of its label feed, whose rows are no payments.
     """
 
     source: str
@@ -64,6 +65,7 @@ class Manifest:
     objects: tuple[RawObject, ...]
     not_taken: tuple[str, ...] = ()
     closed_days: tuple[date, ...] = ()
+    labels: tuple[RawObject, ...] = ()
 
     @property
     def key(self) -> str:
@@ -101,7 +103,7 @@ class Manifest:
         """Return the problems, one sentence for each object."""
         return tuple(
             f"{raw_object.name}: {raw_object.problem}"
-            for raw_object in self.objects
+            for raw_object in (*self.objects, *self.labels)
             if raw_object.problem
         )
 
@@ -113,16 +115,6 @@ class Manifest:
     def from_json(cls, text: bytes | str) -> Self:
         """Rebuild a manifest from `to_json`."""
         plain = json.loads(text)
-        objects = tuple(
-            RawObject(
-                **{
-                    **raw_object,
-                    "landed_at": datetime.fromisoformat(raw_object["landed_at"]),
-                    "amounts": {code: Decimal(one) for code, one in raw_object["amounts"].items()},
-                }
-            )
-            for raw_object in plain["objects"]
-        )
         landed_at = datetime.fromisoformat(plain["landed_at"])
         not_taken = tuple(plain.get("not_taken", ()))
         closed_days = tuple(map(date.fromisoformat, plain.get("closed_days", ())))
@@ -130,11 +122,19 @@ class Manifest:
             **{
                 **plain,
                 "landed_at": landed_at,
-                "objects": objects,
+                "objects": tuple(map(_raw_object, plain["objects"])),
+                "labels": tuple(map(_raw_object, plain.get("labels", ()))),
                 "not_taken": not_taken,
                 "closed_days": closed_days,
             }
         )
+
+
+def _raw_object(plain: dict[str, Any]) -> RawObject:
+    """Rebuild an object of a manifest from its JSON form."""
+    landed_at = datetime.fromisoformat(plain["landed_at"])
+    amounts = {code: Decimal(amount) for code, amount in plain["amounts"].items()}
+    return RawObject(**{**plain, "landed_at": landed_at, "amounts": amounts})
 
 
 def _plain(value: Any) -> str:

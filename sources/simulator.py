@@ -1,4 +1,4 @@
-"""The simulated world of `python -m simulator`: payments, a file a day.
+"""The simulated world of `python -m simulator`: payments and labels, a file a day each.
 
 Names, e-mail addresses and streets of persons are not mapped, so that they stay in Raw.
 """
@@ -6,7 +6,7 @@ Names, e-mail addresses and streets of persons are not mapped, so that they stay
 from decimal import Decimal
 from typing import Final
 
-from sources.declaration import FileColumn, Source, Version
+from sources.declaration import WEEK_SECONDS, FileColumn, LabelFeed, Source, Version
 from sources.ranges import Ranges
 from sources.rules import ISO_TIME, ByAffix, Coded, Instant, Precision, RowNumber, Rule, Take
 
@@ -63,14 +63,34 @@ SIMULATOR: Final = Source(
     # 120 days of 1,500 customers have 996,373 JPY at most; absurd amounts of the dirt begin at
     # five billion.
     absurd_amount=Decimal("100000000.00"),
-    labels=None,
+    labels=LabelFeed(
+        Version(
+            1,
+            "The labels of the simulated world.",
+            tuple(map(FileColumn, ("transaction_id", "is_fraud", "known_at", "label_source"))),
+            {
+                "event_id": Take("transaction_id"),
+                "is_fraud": Take("is_fraud"),
+                "label_known_at": Instant(("known_at",), ISO_TIME),
+                "label_source": Coded("label_source", {}),
+            },
+        ),
+        # 0.88 of the frauds are known within a week, the features' label delay.
+        genuine_after_seconds=WEEK_SECONDS,
+        # A report comes within 90 days, and its correction within 20 more.
+        longest_days=110,
+    ),
     # A world has 200 customers or more, each with about two payments a day.
     rows_per_day=(200, 5_000_000),
     freshness_days=2,
     ranges=Ranges(
         # 0.32 to 0.39 of a day's payments of 1,500 customers come before noon UTC.
         morning_share=(0.15, 0.6),
-        unlabelled_share=1.0,
+        # Known frauds of a day of 1,500 customers are at most 0.0149 of its payments; any four
+        # weeks have from 0.003 to 0.009.
+        fraud_share=(0.0, 0.1),
+        usual_fraud_share=0.03,
+        long_fraud_share=(0.0005, 0.03),
         # The dirt has 0.0045 refused rows and 0.0015 late ones.
         quarantined_share=0.02,
         usual_quarantined_share=0.01,

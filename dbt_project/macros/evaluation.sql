@@ -16,5 +16,5 @@
 
 
 {% macro label_sources() -%}
-    {{ return(['truth', 'chargeback', 'rule', 'anomaly', 'analyst']) }}
+    {{ return(['truth', 'chargeback', 'rule', 'anomaly', 'analyst', 'unreported']) }}
 {%- endmacro %}

@@ -111,6 +111,19 @@ def month_rules(source: Source) -> tuple[Rule, ...]:
     return (between("fraud_share", low, high, why),)
 
 
+def feed_rules() -> tuple[Rule, ...]:
+    """Return the rules on the rows of a label feed."""
+    return (
+        zero("unreadable", "each row names a payment, a label, its source and its time", WARNING),
+        _at_most(
+            "without_payment_share",
+            0.05,
+            "a label names a stored payment, except for those that are refused",
+            WARNING,
+        ),
+    )
+
+
 def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
     """Return the rules on the days of the Sandbox against those of Processed."""
     same = "features are computed for each processed payment, once"

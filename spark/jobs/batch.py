@@ -18,11 +18,12 @@ from contracts.withdrawals import Withdrawal
 from lake.dates import date_ranges
 from lake.frames import delete, merge, read, within, write
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY
-from sources.declaration import Source
+from sources.declaration import LabelFeed, Source
 from sources.manifest import Manifest
 from spark.jobs.raw import read_raw
 from spark.transforms.coarsen import coarsen
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED, deduplicate
+from spark.transforms.labels import without_overruled
 from spark.transforms.parties import customers, merchants
 from spark.transforms.pseudonymise import pads, pseudonymise
 from spark.transforms.validate import validate
@@ -191,6 +192,8 @@ def write_batch(
         column = str(TABLES[table].partition_by)
         there = kept(table).filter(within(column, date_ranges(dates)))
         both = there.unionByName(rows.select(*there.columns))
+        if table == "processed.labels" and isinstance(source.labels, LabelFeed):
+            both = without_overruled(both).select(*there.columns)
         write(both, table, branch, dates)
 
     def party(table: str, merged: Callable[[DataFrame, DataFrame], DataFrame]) -> None:

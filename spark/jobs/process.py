@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from contracts.reasons import RejectReason
 from contracts.results import ConservationError
-from contracts.stage_results import ProcessResult
+from contracts.stage_results import FeedCounts, ProcessResult
 from contracts.tables import TABLES
 from contracts.windows import Window
 from contracts.withdrawals import Withdrawal
@@ -20,16 +20,18 @@ from lake.branches import branch_name, open_branch, references
 from lake.dates import date_ranges
 from lake.frames import read, within
 from lake.tables import delivered_date, ensure_tables
-from sources.declaration import Source
+from sources.declaration import LabelFeed, Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
+from spark.jobs.label_feed import feed_labels
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED
 from spark.transforms.labels import corrections, truth_labels
 from spark.transforms.quarantine import with_history
 from spark.transforms.withdraw import is_withdrawn, refusal
 
 _TRANSACTIONS: Final = "processed.transactions"
+_PAYMENT: Final = ("source_system", "event_id", "event_date", "event_at")
 
 
 def process(
@@ -61,10 +63,10 @@ def process(
 
     # Each write reads Parquet again: reading its columns costs less than persisting all of them.
     batch = load(spark, source, manifests, raw_bucket, key_file, withdrawals)
-    is_text = any(not key.endswith(".parquet") for key in _objects(manifests))
+    is_text = any(not one.key.endswith(".parquet") for m in manifests for one in m.objects)
     with on_disk(batch) if is_text else nullcontext(batch) as rows:
-        groups, touched, delivered, removed = _write(
-            spark, source, rows, manifests, window, branch, withdrawals
+        groups, touched, delivered, removed, label_feed = _write(
+            spark, source, rows, manifests, window, branch, withdrawals, raw_bucket
         )
     heads = references(spark, tables)
     return ProcessResult(
@@ -78,6 +80,7 @@ def process(
         reasons=reasons(groups),
         delivered_dates=delivered,
         withdrawn=reasons(groups).get(RejectReason.WITHDRAWN, 0) + removed,
+        label_feed=label_feed,
     ).check()
 
 
@@ -89,11 +92,12 @@ def _write(
     window: Window,
     branch: str,
     withdrawals: Sequence[Withdrawal],
-) -> tuple[list[Row], tuple[date, ...], tuple[date, ...], int]:
+    raw_bucket: str,
+) -> tuple[list[Row], tuple[date, ...], tuple[date, ...], int, FeedCounts]:
     """Write the batch to the branch, and replace the rows of the same objects.
 
-    Returns the counts of its groups, the dates that it touches, the dates of its deliveries, and
-    how many payments of other deliveries it removes.
+    Returns the counts of its groups, the dates that it touches, the dates of its deliveries, how
+    many payments of other deliveries it removes, and what became of the rows of the label feed.
     """
     objects = _objects(manifests)
     decided = with_verdicts(spark, batch, branch, objects, withdrawals)
@@ -125,7 +129,14 @@ def _write(
     dates_touched |= dates_before
     labels_before = read(spark, "processed.labels", branch)
     dates_touched |= dates_of(labels_before.filter(~is_foreign))
-    if repeated := {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}:
+    known = kept("processed.labels")
+    payments = kept(_TRANSACTIONS).select(*_PAYMENT).unionByName(accepted.select(*_PAYMENT))
+    feed = feed_labels(spark, source, manifests, window, raw_bucket, payments, known)
+    if feed is not None:
+        labels = labels.unionByName(feed.labels)
+        dates_touched |= feed.dates
+    repeated = {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}
+    if repeated and not isinstance(source.labels, LabelFeed):
         on_dates = within("event_date", date_ranges(repeated))
         known = labels_before.filter(is_foreign & on_dates)
         repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))
@@ -171,7 +182,7 @@ def _write(
         delivered=dates_delivered,
         leaving=leaving,
     )
-    return groups, touched, dates_delivered, removed_count
+    return groups, touched, dates_delivered, removed_count, feed.counts if feed else FeedCounts()
 
 
 def _withdrawn(spark: SparkSession, branch: str, withdrawals: Sequence[Withdrawal]) -> DataFrame:
@@ -184,7 +195,7 @@ def _withdrawn(spark: SparkSession, branch: str, withdrawals: Sequence[Withdrawa
 
 
 def _objects(manifests: Sequence[Manifest]) -> list[str]:
-    return sorted({landed.key for manifest in manifests for landed in manifest.objects})
+    return sorted({one.key for m in manifests for one in (*m.objects, *m.labels)})
 
 
 def _check_arrived(groups: Sequence[Row], manifests: Sequence[Manifest]) -> None:

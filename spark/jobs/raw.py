@@ -69,9 +69,7 @@ def read_objects(
         [(item.key, item.landed_at) for item in objects],
         "raw_object string, ingested_at timestamp",
     )
-    # Readers write the root of a local file in one way and in another.
-    below = re.escape(root.partition(":")[2].lstrip("/"))
-    key = F.regexp_extract("_metadata.file_path", rf"^\w+:/+{below}(.*)$", 1)
+    key = key_below(root)
     frames = []
     for (number, kind, types, by_lines), group in layouts.items():
         version = versions[number]
@@ -86,6 +84,13 @@ def read_objects(
             adapt(rows.join(F.broadcast(landed), on="raw_object", how="left"), source, version)
         )
     return reduce(lambda left, right: left.unionByName(right), frames)
+
+
+def key_below(root: str) -> Column:
+    """Return the key of the object that a row was read from, below the root of all objects."""
+    # Readers write the root of a local file in one way and in another.
+    below = re.escape(root.partition(":")[2].lstrip("/"))
+    return F.regexp_extract("_metadata.file_path", rf"^\w+:/+{below}(.*)$", 1)
 
 
 def _is_read_by_lines(source: Source, kind: str, item: RawObject) -> bool:

@@ -176,6 +176,7 @@ def redrive(
         manifests=processed.manifests,
         reasons=_reasons_after(processed.reasons, retried.groups),
         delivered_dates=processed.delivered_dates,
+        label_feed=processed.label_feed,
         redrive=moved,
     ).check()
 

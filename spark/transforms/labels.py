@@ -3,8 +3,9 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from contracts.lake_tables import LABEL, LABELLED
-from sources.declaration import FixedDelay, LabelDelay, Labels, StatedTime
+from contracts.columns import UNREPORTED
+from contracts.lake_tables import EVENT_KEY, LABEL, LABELLED
+from sources.declaration import FixedDelay, LabelDelay, LabelFeed, Labels, StatedTime
 
 
 def delay_seconds(
@@ -34,10 +35,12 @@ def _spread(source_system: Column, event_id: Column, delay: LabelDelay) -> Colum
 
 
 def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
-    """Return one label for each payment whose source states one.
+    """Return one label for each payment whose source states one, and each of a label feed's source.
 
-    A label without the time that its source should state is dropped, because a model could not know
-    when it became known. A label is never known before its payment.
+    Of the latter each payment is genuine from the time that its source declares, unless a label
+    names it before (`without_overruled`). A label without the time that its source should state is
+    dropped, because a model could not know when it became known. A label is never known before its
+    payment.
 
     >>> from sources.handbook import HANDBOOK
     >>> payment = spark.sql(
@@ -48,6 +51,27 @@ def truth_labels(transactions: DataFrame, labels: Labels | None) -> DataFrame:
     (True, '2018-04-08 00:00:00')
     """
     return _stated(transactions, labels).select(*LABEL)
+
+
+def without_overruled(labels: DataFrame) -> DataFrame:
+    """Return the labels without those of `unreported` payments that a label names before.
+
+    >>> rows = [("e1", "unreported", 8), ("e1", "chargeback", 3), ("e2", "unreported", 8)]
+    >>> rows = [*rows, ("e3", "unreported", 8), ("e3", "chargeback", 20)]
+    >>> labels = spark.createDataFrame(rows, "event_id string, label_source string, known_at long")
+    >>> kept = without_overruled(labels.withColumn("source_system", F.lit("shop")))
+    >>> sorted((row.event_id, row.label_source) for row in kept.collect())
+    [('e1', 'chargeback'), ('e2', 'unreported'), ('e3', 'chargeback'), ('e3', 'unreported')]
+    """
+    is_unreported = F.col("label_source") == UNREPORTED
+    reported = (
+        labels.filter(~is_unreported)
+        .groupBy(*EVENT_KEY)
+        .agg(F.min("known_at").alias("reported_at"))
+    )
+    with_report = labels.join(reported, list(EVENT_KEY), "left")
+    is_overruled = is_unreported & (F.col("reported_at") <= F.col("known_at"))
+    return with_report.filter(~F.coalesce(is_overruled, F.lit(False))).drop("reported_at")
 
 
 def corrections(repeats: DataFrame, known: DataFrame, labels: Labels | None) -> DataFrame:
@@ -91,6 +115,15 @@ def corrections(repeats: DataFrame, known: DataFrame, labels: Labels | None) -> 
 
 def _stated(transactions: DataFrame, labels: Labels | None) -> DataFrame:
     """Return the payments with a label, with its source and when it became known."""
+    if isinstance(labels, LabelFeed):
+        micros = F.unix_micros("event_at") + labels.genuine_after_seconds * 1_000_000
+        return transactions.withColumns(
+            {
+                "is_fraud": F.lit(False),
+                "label_source": F.lit(UNREPORTED),
+                "known_at": F.timestamp_micros(micros),
+            }
+        )
     is_stated = F.col("is_fraud").isNotNull()
     if isinstance(labels, StatedTime):
         is_stated = is_stated & F.col("label_known_at").isNotNull()

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from contracts.stage_results import FeedCounts
 from expectations import day_profile
 from expectations import processed as gate
 from expectations.gates import gate_processed
@@ -222,3 +223,14 @@ def test_days_of_a_source_without_closed_lists_are_counted(line: Line, processed
     )
     profile = day_profile.read(line.spark, processed, batch, replace(SPARKOV, codes={}))
     assert profile.daily["rows"].sum() == processed["transactions"].count()
+
+
+def test_labels_that_cannot_be_used_are_a_warning(line: Line, processed: Frames) -> None:
+    feed = FeedCounts(rows=10, labels=8, unreadable=1, without_payment=1)
+    reported = replace(line, processed=replace(line.processed, label_feed=feed))
+    result = reported.evaluate_processed(processed)
+    failed = {check.name: check.severity for check in result.checks if not check.passed}
+    assert failed == {
+        "labels.label_feed.unreadable.between": "warning",
+        "labels.label_feed.without_payment_share.at_most": "warning",
+    }

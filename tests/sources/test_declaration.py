@@ -5,7 +5,7 @@ import pytest
 from contracts.columns import COLUMNS
 from contracts.features import LABEL_DELAY_DAYS
 from contracts.tables import TABLES
-from sources.declaration import LabelDelay, Source, StatedTime, Version
+from sources.declaration import LabelDelay, LabelFeed, Source, StatedTime, Version
 from sources.errors import UnknownSourceError
 from sources.registry import SOURCES, source
 from sources.rules import MAPPED_COLUMNS, NEEDED_COLUMNS, Constant, columns_of
@@ -52,7 +52,8 @@ def test_what_a_source_fills_and_lacks_are_the_columns_of_payments(declared: Sou
 @pytest.mark.parametrize("declared", SOURCES.values(), ids=SOURCES)
 def test_labels_are_mapped_where_they_are_declared(declared: Source) -> None:
     for version in declared.versions:
-        assert ("is_fraud" in version.mapping) == (declared.labels is not None)
+        in_payments = declared.labels is not None and not isinstance(declared.labels, LabelFeed)
+        assert ("is_fraud" in version.mapping) == in_payments
         stated = isinstance(declared.labels, StatedTime)
         assert ("label_known_at" in version.mapping) == stated
 
@@ -92,7 +93,6 @@ def test_a_wrong_type_is_named_with_the_types_that_would_do() -> None:
 def test_what_may_stay_empty_follows_from_labels_and_names() -> None:
     empty = {name: declared.may_leave_empty for name, declared in SOURCES.items()}
 
-    assert empty["sparkov"] == empty["handbook"] == {"quarantine"}
+    assert empty["sparkov"] == empty["handbook"] == empty["simulator"] == {"quarantine"}
     assert empty["aws_fraud"] == empty["sffsd"] == {"quarantine", "labels"}
     assert empty["card_feed"] == {"quarantine", "labels", "merchants"}
-    assert empty["simulator"] == {"quarantine", "labels"}

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.windows import Window
 from sources import discover, registry
-from sources.discover import deliveries, not_taken
+from sources.discover import deliveries, label_deliveries, not_taken
 from sources.errors import WindowNotDeliveredError
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -180,3 +180,16 @@ def test_a_closed_day_needs_no_file(tmp_path: Path) -> None:
     assert [one.stem for one in found] == ["2024-05-04"]
     with pytest.raises(WindowNotDeliveredError, match=r"not delivered 2024-05-03 of the window"):
         deliveries(Window.parse("sparkov@2024-05-03--2024-05-05"), DATA, folders)
+
+
+def test_a_label_feed_has_a_file_for_each_day_beside_the_payments(tmp_path: Path) -> None:
+    files(tmp_path / "labels", "2026-01-01.jsonl", "2026-01-02.jsonl", "2026-01-03.csv")
+    folders = {"simulator": tmp_path / "payments"}
+
+    window = Window.parse("simulator@2026-01-01--2026-01-02")
+    found = label_deliveries(window, DATA, folders)
+
+    assert [one.name for one in found] == ["2026-01-01.jsonl", "2026-01-02.jsonl"]
+    with pytest.raises(WindowNotDeliveredError, match="not delivered labels of 2026-01-03 of the"):
+        label_deliveries(Window.parse("simulator@2026-01-02--2026-01-03"), DATA, folders)
+    assert label_deliveries(DAY, DATA) == []

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from contracts.values import NUMBER
 from sources import text
-from sources.inspect import Finding, inspect
+from sources.declaration import LabelFeed
+from sources.inspect import Finding, inspect, inspect_labels
 from sources.mapping_file import read as read_mapping
 from sources.money import as_text, in_units, read_amounts
 from sources.number_format import NumberFormat
@@ -353,3 +354,40 @@ def test_an_empty_file_is_sound_where_a_day_may_be_empty(
     empty = inspect(path, SPARKOV, may_be_empty=True)
     assert (empty.rows, empty.problem, empty.amounts) == (0, None, {})
     assert inspect(path, SPARKOV).problem is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "problem"),
+    [
+        ("", 0, None),
+        ('{"transaction_id": "a", "is_fraud": 1, "known_at": "x", "label_source": "analyst"}\n{', 2,
+         None),
+        ('{"transaction_id": "a", "is_fraud": 1, "label_source": "analyst"}\n', 1,
+         "missing known_at"),
+        ("transaction_id,is_fraud\n", None,
+         "cannot be read as JSON (no line of it is a JSON object)"),
+    ],
+)  # fmt: skip
+def test_a_file_of_labels_is_counted_or_has_a_problem(
+    tmp_path: Path, content: str, rows: int | None, problem: str | None
+) -> None:
+    feed = source("simulator").labels
+    assert isinstance(feed, LabelFeed)
+    path = tmp_path / "2026-01-01.jsonl"
+    path.write_text(content)
+
+    found = inspect_labels(path, feed)
+
+    assert (found.rows, found.problem, found.amounts) == (rows, problem, {})
+
+
+def test_a_file_of_labels_that_one_task_cannot_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = source("simulator").labels
+    assert isinstance(feed, LabelFeed)
+    monkeypatch.setattr(text, "LARGEST_WHOLE", 2**20)
+    path = tmp_path / "2026-01-01.jsonl"
+    path.write_bytes(b"x" * (2**20 + 1))
+
+    assert inspect_labels(path, feed).problem == "is above 1 MiB, which one task can read"

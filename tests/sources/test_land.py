@@ -237,3 +237,28 @@ def test_a_closed_window_lands_without_a_row(
         result = land(window, client, bucket, files, run_id="r2")
         assert (result.problems, result.closed, result.objects) == ((), True, len(files))
         assert LandResult.from_dict(result.to_dict()) == result
+
+
+def test_labels_land_beside_the_payments_and_are_no_rows_of_the_window(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    window = Window.of("simulator", window.span)
+    golden = Path(__file__).parents[1] / "spark" / "golden" / "simulator" / "delivery.jsonl"
+    payments = tmp_path / f"{window.span}.jsonl"
+    payments.write_text(golden.read_text().replace("2c829abe", uuid4().hex[:8]))
+    labels = tmp_path / "labels" / payments.name
+    labels.parent.mkdir()
+    labels.write_text(f'{{"transaction_id": "{uuid4().hex}", "is_fraud": "1"}}\n')
+
+    result = land(
+        window, client, bucket, [Delivery(payments)], labels=[Delivery(labels)], run_id="r1"
+    )
+
+    manifest = find_latest(client, bucket, window)
+    (item,) = manifest.labels
+    assert item.key == f"simulator/labels/{window.span}/{item.sha256[:16]}.jsonl"
+    assert client.get_object(Bucket=bucket, Key=item.key)["Body"].read() == labels.read_bytes()
+    assert (manifest.rows, item.rows, result.new_objects) == (6, 1, 2)
+    assert result.problems == (f"{labels.name}: missing known_at, label_source",)
+    assert Manifest.from_json(manifest.to_json()) == manifest

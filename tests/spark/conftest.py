@@ -13,7 +13,7 @@ from contracts.stage_results import ProcessResult
 from contracts.tables import zone
 from contracts.windows import Window
 from contracts.withdrawals import Withdrawal
-from sources.discover import Delivery, deliveries
+from sources.discover import Delivery, deliveries, label_deliveries
 from sources.land import land
 from sources.manifest import Manifest, find_latest
 from sources.store import s3_client
@@ -87,11 +87,16 @@ class Line:
     def land_folder(self, window: str, folder: Path) -> Manifest:
         """Land a window of the files in a folder."""
         parsed = Window.parse(window)
-        return self._landed(parsed, deliveries(parsed, folder, {parsed.source: folder}))
+        files, labels = (
+            find(parsed, folder, {parsed.source: folder}) for find in (deliveries, label_deliveries)
+        )
+        return self._landed(parsed, files, labels)
 
-    def _landed(self, window: Window, files: list[Delivery]) -> Manifest:
+    def _landed(
+        self, window: Window, files: list[Delivery], labels: Sequence[Delivery] = ()
+    ) -> Manifest:
         client, bucket = s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
-        land(window, client, bucket, files, run_id="land")
+        land(window, client, bucket, files, labels=labels, run_id="land")
         return find_latest(client, bucket, window)
 
     def process(

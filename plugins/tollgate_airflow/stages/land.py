@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 @guarded
 def write(context: Any) -> dict[str, Any]:
     """Land the deliveries of the window; return the result of the stage."""
-    from sources.discover import deliveries, not_taken
+    from sources.discover import deliveries, label_deliveries, not_taken
     from sources.land import land
 
     settings = get_settings()
@@ -33,6 +33,7 @@ def write(context: Any) -> dict[str, Any]:
         settings.s3.raw_bucket,
         deliveries(run.window, settings.data_dir, settings.deliveries, closed_days),
         run_id=run.run_id,
+        labels=label_deliveries(run.window, settings.data_dir, settings.deliveries),
         not_taken=not_taken(run.window, settings.data_dir, settings.deliveries),
         closed_days=closed_days,
     )

@@ -1,0 +1,114 @@
+"""Labels of a label feed: rows of its files, joined with the payments that they name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.columns import LABEL_SOURCES, UNREPORTED
+from contracts.lake_tables import EVENT_KEY, LABEL, LABEL_KEY
+from contracts.stage_results import FeedCounts
+from contracts.windows import Window
+from sources.declaration import LabelFeed, Source
+from sources.manifest import Manifest
+from spark.jobs.raw import key_below
+from spark.jobs.raw_text import rows_of_files
+from spark.transforms.adapt import label, value_of
+from spark.transforms.text import text
+
+_STATED: Final = tuple(name for name in LABEL_SOURCES if name != UNREPORTED)
+
+
+@dataclass(frozen=True)
+class FeedLabels:
+    """Labels of a label feed, the dates of their payments, and what became of all rows."""
+
+    labels: DataFrame
+    dates: frozenset[date]
+    counts: FeedCounts
+
+
+def feed_labels(
+    spark: SparkSession,
+    source: Source,
+    manifests: Sequence[Manifest],
+    window: Window,
+    raw_bucket: str,
+    payments: DataFrame,
+    known: DataFrame,
+) -> FeedLabels | None:
+    """Return the new labels of the manifests' label files; None when no such file has a row.
+
+    A row is a label if it can be read, names a payment of `payments` and is no repeat of another
+    row or of the labels `known`. Its payment is looked for on the dates of the window and
+    `longest_days` before.
+    """
+    feed = source.labels
+    landed = [item for manifest in manifests for item in manifest.labels if item.rows]
+    if not isinstance(feed, LabelFeed) or not landed:
+        return None
+    rows = _rows(spark, source, feed, [item.key for item in landed], f"s3a://{raw_bucket}/")
+    first = window.start - timedelta(days=feed.longest_days)
+    near = (F.col("source_system") == source.name) & F.col("event_date").between(first, window.end)
+    named = (
+        payments.filter(near)
+        .select(*EVENT_KEY, "event_date", "event_at")
+        .join(F.broadcast(rows.filter("is_label")), list(EVENT_KEY), "inner")
+        # A label is never known before its payment.
+        .withColumn("known_at", F.greatest("known_at", "event_at"))
+    )
+    labels = (
+        named.groupBy(*LABEL_KEY, "event_date")
+        .agg(F.max("is_fraud").alias("is_fraud"), F.min("raw_object").alias("raw_object"))
+        .join(known.filter(near).select(*LABEL_KEY), list(LABEL_KEY), "left_anti")
+        .withColumn("scenario", F.lit(None).cast("string"))
+        .select(*LABEL)
+    )
+    read = dict(rows.groupBy("is_label").count().collect())
+    by_date = dict(labels.groupBy("event_date").count().collect())
+    counts = FeedCounts(
+        rows=sum(read.values()),
+        labels=sum(by_date.values()),
+        unreadable=read.get(False, 0),
+        without_payment=read.get(True, 0) - named.count(),
+    )
+    return FeedLabels(labels, frozenset(by_date), counts)
+
+
+def _rows(
+    spark: SparkSession, source: Source, feed: LabelFeed, keys: Sequence[str], root: str
+) -> DataFrame:
+    """Return the rows of label files; `is_label` is false for one that is none.
+
+    The time at which a label became known must be in the plausible dates of the source.
+    """
+    version = feed.version
+    paths = [f"{root}{key}" for key in keys]
+    rows = rows_of_files(spark, source, version, "jsonl", paths, key_below(root))
+    names = [column.name for column in version.layout]
+    rows = rows.withColumns({name: text(F.col(f"`{name}`")) for name in names})
+    types = dict.fromkeys(names, "string")
+    values = {
+        name: value_of(rule, types, zone=source.zone) for name, rule in version.mapping.items()
+    }
+    first, last = source.plausible_dates
+    mapped = rows.select(
+        F.lit(source.name).alias("source_system"),
+        values["event_id"].alias("event_id"),
+        label(values["is_fraud"]).alias("is_fraud"),
+        values["label_source"].alias("label_source"),
+        values["label_known_at"].alias("known_at"),
+        "raw_object",
+        "is_readable",
+    )
+    is_label = (
+        F.col("is_readable")
+        & F.col("event_id").isNotNull()
+        & F.col("is_fraud").isNotNull()
+        & F.col("label_source").isin(*_STATED)
+        & F.to_date("known_at").between(F.lit(first), F.lit(last))
+    )
+    return mapped.withColumn("is_label", F.coalesce(is_label, F.lit(False))).drop("is_readable")

@@ -69,7 +69,7 @@ TABLES: Final = (
             "scored_at",
         ),
         "event_date",
-        # The columns of the payment are null while it is not loaded.
+        # The columns of a withdrawn payment are null until its date is scored again.
         also_nullable=("event_at", "customer_id", "channel", "amount", "currency", "is_fraud"),
     ),
     Table(

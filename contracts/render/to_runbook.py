@@ -60,7 +60,8 @@ login in `staging.withdrawals` and triggers `process_transactions` for these win
 - A withdrawal also refuses payments that are delivered later. `--undo` ends it and processes the windows
   with withdrawn payments again. Payments of a delivery that was replaced by a later one come back when
   that delivery is landed again.
-- Published scores and alerts stay, without the columns of the payment.
+- Scores and alerts of these payments leave PRODUCTION when `score_transactions` has run for the windows,
+  and come back in the same way. `staging.scores` keeps them.
 - The command writes to Postgres. A warehouse on Snowflake keeps the parties of withdrawn payments.
 """  # noqa: E501 - a table row is one line
 

@@ -109,6 +109,16 @@ def in_production(line: "Watched") -> tuple[int, Decimal]:
     return found  # type: ignore[return-value]
 
 
+def scored(line: "Watched") -> dict[str, tuple[Any, ...]]:
+    """Return the rows of scores and alerts, and of those without a payment, in PRODUCTION."""
+    query = (
+        "select count(*), count(*) filter (where not exists (select from"
+        " production.fct_transactions as p where p.event_id = s.event_id)) from production.{} as s"
+    )
+    names = ("fct_transaction_scores", "fct_fraud_alerts")
+    return {name: line.ask(query.format(name), "transformer")[0] for name in names}
+
+
 def test_a_dry_run_reports_the_outcome_and_writes_nothing(line: "Watched") -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -193,9 +203,10 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
 def test_what_is_withdrawn_leaves_production_and_comes_back(
     line: "Watched", kind: WithdrawalKind
 ) -> None:
-    """Slow: two runs of the day from process to build."""
+    """Slow: two runs of the day from process to score."""
     from warehouse import withdrawals
 
+    line.run(DAY, Stage.SCORE)
     column = WITHDRAWN_COLUMN[kind]
     (largest,) = line.ask(
         f"select {column}, count(*), sum(amount) from staging.transactions"
@@ -209,9 +220,10 @@ def test_what_is_withdrawn_leaves_production_and_comes_back(
 
     withdrawals.record(line.dsn(), withdrawal, "a test of the bank", "operator")
     with tasks_of(line):
-        line.run(DAY, Stage.PROCESS, *ON)
+        line.run(DAY, Stage.PROCESS, *ON, Stage.SCORE)
 
     assert in_production(line) == (rows - count, amount - money if rows > count else None)
+    assert scored(line) == {"fct_transaction_scores": (rows - count, 0), "fct_fraud_alerts": (0, 0)}
     for table in ("staging.customers", "staging.merchants", "staging.labels", "staging.features"):
         ids = {"staging.customers": "customer_id", "staging.merchants": "counterparty_id"}
         one = ids.get(table, "event_id")
@@ -229,5 +241,5 @@ def test_what_is_withdrawn_leaves_production_and_comes_back(
 
     withdrawals.undo(line.dsn(), withdrawal, "operator")
     with tasks_of(line):
-        line.run(DAY, Stage.PROCESS, *ON)
+        line.run(DAY, Stage.PROCESS, *ON, Stage.SCORE)
     assert line.content() == before

@@ -79,18 +79,6 @@ def test_a_label_for_an_unknown_payment_fails_the_build(line: Any, untouched: No
     transform.publish(line.settings, line.build(_DAY))
 
 
-def test_a_score_for_a_payment_not_loaded_is_kept_with_a_warning(
-    line: Any, untouched: None
-) -> None:
-    line.score(_DAY)
-    _run(line, "update staging.scores set event_id = 'not loaded' where event_id like '%/5'")
-    transform.publish(line.settings, line.build(_DAY, "scores"))
-    for mart, count in (("fct_transaction_scores", 12), ("fct_fraud_alerts", 3)):
-        assert _select(line, f"select count(*) from production.{mart}") == [(count,)]
-    unpaid = "select event_id from production.fct_fraud_alerts where amount is null"
-    assert _select(line, unpaid) == [("not loaded",)]
-
-
 def test_an_unlisted_currency_is_an_unknown_currency(new_line: Callable[[], Any]) -> None:
     line = new_line()
     line.lake.traits = {"sparkov": lambda number: {"currency": "QQQ"} if number == 2 else {}}

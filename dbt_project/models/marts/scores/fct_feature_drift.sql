@@ -15,6 +15,13 @@ with drift as (
     where {{ in_window('event_date') }}
 ),
 
+scores as (
+    select *
+    from {{ ref('fct_transaction_scores') }}
+    where {{ in_window('event_date') }}
+),
+
+-- A date on which all payments were withdrawn has no drift.
 final as (
     select
         event_date,
@@ -34,6 +41,15 @@ final as (
             else 'large'
         end as drift_level
     from drift
+    where exists (
+        select 1
+        from scores
+        where
+            scores.event_date = drift.event_date
+            and scores.source_system = drift.source_system
+            and scores.model_name = drift.model_name
+            and scores.model_version = drift.model_version
+    )
 )
 
 select * from final

@@ -14,6 +14,13 @@ with scores as (
     where {{ in_window('event_date') }}
 ),
 
+transactions as (
+    select *
+    from {{ ref('fct_transactions') }}
+    where {{ in_window('event_date') }}
+),
+
+-- The score of a payment that was withdrawn stays in STAGING.
 final as (
     select
         event_id,
@@ -30,6 +37,14 @@ final as (
         scored_at,
         run_id
     from scores
+    where exists (
+        select 1
+        from transactions
+        where
+            transactions.source_system = scores.source_system
+            and transactions.event_date = scores.event_date
+            and transactions.event_id = scores.event_id
+    )
 )
 
 select * from final

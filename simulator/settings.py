@@ -34,7 +34,7 @@ class FraudSettings:
 
     campaigns: Mapping[str, float] = field(
         default_factory=lambda: {
-            "card_testing": 0.45,
+            "card_testing": 0.75,
             "account_takeover": 0.9,
             "compromised_terminal": 0.1,
             "impossible_travel": 0.7,

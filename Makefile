@@ -93,6 +93,7 @@ docs: contracts ## Write the generated pages of docs/.
 lock: setup ## Resolve the dependencies of pyproject.toml again.
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
 	  --generate-hashes --no-header --group snowflake --group test --group dev --group bench --group simulator \
+	  --group streaming \
 	  pyproject.toml -o requirements.lock
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header bi/superset/requirements.in \

@@ -13,7 +13,7 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo test test-fast test-soak test-bi cluster-test lint up down status logs env login \
-  clean lock contracts docs bi screenshots bench kill-rate catch-up withdraw
+  clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +28,14 @@ demo: setup ## Start the platform, run the pipeline through Airflow, say what ha
 	@$(PY) -m demo
 
 test: setup lint ## Run every check and test in two lanes, each on a separate test platform.
+	@$(PYTHON) -B -m embedded.setup kafka
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest $(TEST_LANES) $(TEST_ORDER)
 
 test-soak: setup ## Run the endurance tests: a long line, a cluster, Snowflake, half a year.
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m soak --durations=10
 
 test-fast: setup ## Run the pure tests only: seconds, no service.
-	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not stack and not bi and not soak"
+	@$(TEST_ENVIRONMENT) $(PY) -m pytest -m "not spark and not postgres and not airflow and not kafka and not stack and not bi and not soak"
 
 test-bi: setup ## Open every dashboard in a headless Chromium, on a separate test platform.
 	@$(PYTHON) -B -m embedded.setup superset
@@ -78,6 +79,10 @@ withdraw: setup ## Take back a payment, party or delivery: WHAT="--source s --pa
 bi: setup ## Start Superset with the dashboards of bi/superset; say where, and the login.
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(PY) -m bi
+
+stream: setup ## Start the Kafka broker with its users and topics.
+	@$(PYTHON) -B -m embedded.setup kafka
+	@$(PY) -m embedded up --only kafka
 
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.
 	@$(PY) -m bi.screenshots

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts.topics import KAFKA_USERS, KafkaUser
+
 REPO = Path(__file__).resolve().parent.parent
 PORT_OFFSETS: Mapping[str, int] = {
     "postgres": 0,
@@ -31,6 +33,8 @@ PORT_OFFSETS: Mapping[str, int] = {
     "spark-master": 6,
     "spark-master-page": 7,
     "superset": 8,
+    "kafka": 9,
+    "kafka-controller": 10,
 }
 """Port of each service, counted from ``port_base``."""
 
@@ -240,6 +244,33 @@ class Superset(_Section):
         return _need(self.admin_password, "Superset's admin")
 
 
+class Kafka(_Section):
+    """The Kafka broker: a user for each part of the stream, which signs in by SCRAM-SHA-512."""
+
+    bootstrap_servers: str
+    passwords: dict[str, SecretStr] = Field(default_factory=dict)
+
+    def password(self, user: KafkaUser) -> SecretStr:
+        """Return the password of a user."""
+        return _need(self.passwords.get(user), f"Kafka user {user}")
+
+    def login(self, user: KafkaUser) -> dict[str, str]:
+        """Return the login of a user for a client, which includes its password: never log it."""
+        return kafka_login(self.bootstrap_servers, user, self.password(user).get_secret_value())
+
+
+def kafka_login(servers: str, user: str, password: str) -> dict[str, str]:
+    """Return the client configuration of a Kafka user, which includes its password."""
+    return {
+        "bootstrap.servers": servers,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": password,
+        "client.id": user,
+    }
+
+
 class _EmbeddedDefaults(PydanticBaseSettingsSource):
     """Defaults of the embedded platform, with the lowest precedence."""
 
@@ -294,6 +325,10 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
                 "url": f"http://{HOST}:{port['superset']}",
                 "admin_password": secret("superset_admin"),
             },
+            "kafka": {
+                "bootstrap_servers": f"{HOST}:{port['kafka']}",
+                "passwords": passwords("kafka", KAFKA_USERS),
+            },
         }
 
 
@@ -323,6 +358,7 @@ class Settings(BaseSettings):
     mlflow: MLflow
     airflow: Airflow
     superset: Superset
+    kafka: Kafka
 
     @field_validator("state_dir", "data_dir", "mappings_dir")
     @classmethod

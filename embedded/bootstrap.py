@@ -28,5 +28,12 @@ def s3() -> None:
     create(get_settings())
 
 
+def kafka() -> None:
+    """Create users, their grants, and topics."""
+    from embedded.services.kafka import create
+
+    create(get_settings())
+
+
 if __name__ == "__main__":
-    {"spark": spark, "s3": s3}[sys.argv[1]]()
+    {"spark": spark, "s3": s3, "kafka": kafka}[sys.argv[1]]()

@@ -1,4 +1,4 @@
-"""Fetch the jars of ``jars.lock`` with Ivy, verify them, and store them outside the repository.
+"""Fetch the jars of a lock file with Ivy, verify them, and store them outside the repository.
 
 The pyspark wheel includes Ivy. Ivy uses a mirror in ``~/.m2/settings.xml``, the file
 ``~/.ivy2/ivysettings.xml``, or its defaults.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,7 +21,14 @@ from xml.sax.saxutils import quoteattr
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from embedded.places import REPO, cache_dir, find_java, java_environment, site_packages
+from embedded.places import (
+    KAFKA_LOCK,
+    REPO,
+    cache_dir,
+    find_java,
+    java_environment,
+    site_packages,
+)
 
 LOCK = REPO / "jars.lock"
 _LANES = 4
@@ -32,7 +40,7 @@ class JarError(RuntimeError):
 
 @dataclass(frozen=True)
 class Jar:
-    """One line of ``jars.lock``: ``group:artifact:version size sha256``."""
+    """One line of a lock file: ``group:artifact:version size sha256``."""
 
     group: str
     artifact: str
@@ -62,11 +70,12 @@ def folder() -> Path:
     return cache_dir() / "jars"
 
 
-def class_path() -> str:
+def class_path(lock: Path = LOCK) -> str:
     """Return the class path of all locked jars; raise `JarError` when one is missing."""
-    files = [folder() / jar.file_name for jar in read_lock()]
+    files = [folder() / jar.file_name for jar in read_lock(lock)]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise JarError(f"Jars are missing ({', '.join(missing)}): run `make setup`.")
+        remedy = "make stream" if lock == KAFKA_LOCK else "make setup"
+        raise JarError(f"Jars are missing ({', '.join(missing)}): run `{remedy}`.")
     return ":".join(map(str, files))
 
 
@@ -77,8 +86,8 @@ def verify(file: Path, jar: Jar) -> None:
     if digest != jar.sha256:
         file.unlink()
         raise JarError(
-            f"{jar.file_name} has SHA-256 {digest}, jars.lock says {jar.sha256}. It was removed; "
-            "run `make setup` again, and if this repeats, ask who runs your Maven mirror."
+            f"{jar.file_name} has SHA-256 {digest}, its lock file says {jar.sha256}. It was "
+            "removed; run the setup again, and if this repeats, ask who runs your Maven mirror."
         )
 
 
@@ -137,7 +146,9 @@ def _lane(scratch: Path, target: Path, settings: Path | None, number: int, jars:
     command += ["-jar", str(ivy)]
     if settings:
         command += ["-settings", str(settings)]
-    command += ["-ivy", str(module), "-cache", str(scratch / f"cache-{number}"), "-types", "jar"]
+    command += ["-ivy", str(module), "-cache", str(scratch / f"cache-{number}")]
+    # A jar with OSGi metadata may have the type bundle.
+    command += ["-types", "jar", "bundle"]
     command += ["-retrieve", str(scratch / f"out-{number}" / "[artifact]-[revision].[ext]")]
     for attempt in (1, 2, 3):
         run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -206,6 +217,6 @@ def _mirror(settings: Path) -> str | None:
 
 if __name__ == "__main__":
     try:
-        fetch()
+        fetch(KAFKA_LOCK if sys.argv[1:] == ["kafka"] else LOCK)
     except JarError as trouble:
         raise SystemExit(str(trouble)) from trouble

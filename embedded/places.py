@@ -14,6 +14,7 @@ REPO = Path(__file__).resolve().parent.parent
 VERSITYGW = "v1.8.0"
 SUPERSET_VENV = REPO / ".venv-superset"
 SUPERSET_LOCK = REPO / "bi" / "superset" / "requirements.lock"
+KAFKA_LOCK = REPO / "embedded" / "kafka.lock"
 _JAVA_MINIMUM = 17
 _GO_MINIMUM = (1, 25)
 

@@ -18,7 +18,7 @@ from embedded.supervisor import Service, port_is_free
 _DISK_MIB = 2048
 _MEMORY_MIB = {
     **{"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350},
-    "superset": 400,
+    **{"superset": 400, "kafka": 350},
     # Including the executor of the worker.
     **{"spark-cluster": 900, "spark-worker-1": 900, "spark-worker-2": 900},
 }
@@ -38,17 +38,17 @@ def check(settings: Settings, services: Sequence[Service]) -> None:
     _check_memory(names)
     if "s3" in names and not places.s3_binary().is_file():
         raise PreflightError("The S3 server is not built yet: run `make setup`.")
-    if "superset" in names:
-        try:
+    try:
+        if "superset" in names:
             places.superset_bin()
-        except FileNotFoundError as problem:
-            raise PreflightError(str(problem)) from problem
-    if names & {"spark", "spark-cluster"}:
-        try:
+        if names & {"spark", "spark-cluster"}:
             jars.class_path()
             places.java_environment()
-        except (jars.JarError, FileNotFoundError) as problem:
-            raise PreflightError(str(problem)) from problem
+        if "kafka" in names:
+            jars.class_path(places.KAFKA_LOCK)
+            places.java_environment()
+    except (jars.JarError, FileNotFoundError) as problem:
+        raise PreflightError(str(problem)) from problem
     if "postgres" in names:
         _check_reachable(settings)
 

@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from contracts.topics import KAFKA_USERS
+
 
 def _password() -> str:
     return secrets.token_urlsafe(24)
@@ -45,6 +47,8 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "superset_db",
             "superset_admin",
             "superset_key",
+            "kafka_admin",
+            *(f"kafka_{user}" for user in KAFKA_USERS),
         ),
         _password,
     ),

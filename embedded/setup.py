@@ -2,7 +2,7 @@
 
 It runs before the environment exists, so it uses the standard library only. Wheels, jars and the
 S3 server are installed in parallel; a stamp skips finished work. With the argument ``superset`` it
-installs Superset in a separate environment.
+installs Superset in a separate environment, with ``kafka`` the jars of Kafka.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from embedded.places import REPO, cache_dir
 
 VENV = REPO / ".venv"
 _LOCK = REPO / "requirements.lock"
-_LOCKS = (_LOCK, REPO / "jars.lock")
+_JARS_LOCK = REPO / "jars.lock"
+_LOCKS = (_LOCK, _JARS_LOCK)
 _TOOLCHAIN = REPO / "embedded" / "toolchain.lock"
 _STAMP = VENV / "tollgate-stamp"
 _SUPERSET_STAMP = places.SUPERSET_VENV / "tollgate-stamp"
@@ -48,11 +49,11 @@ class SetupError(RuntimeError):
 def main(arguments: list[str]) -> int:
     """Install the locked packages on this machine; return an exit code."""
     began = time.monotonic()
-    only_superset = arguments == ["superset"]
+    parts = {(): _platform, ("superset",): _superset, ("kafka",): _kafka}
     try:
         _check_machine()
         with _one_at_a_time():
-            if not (_superset() if only_superset else _platform()):
+            if not parts[tuple(arguments)]():
                 return 0
     except SetupError as problem:
         sys.stderr.write(f"{problem}\n")
@@ -115,6 +116,14 @@ def _superset() -> bool:
     return True
 
 
+def _kafka() -> bool:
+    """Fetch the jars of Kafka; return whether any was missing."""
+    if _jars_are_cached(places.KAFKA_LOCK):
+        return False
+    _run([str(VENV / "bin" / "python"), "-m", "embedded.jars", "kafka"], "jars", show=True)
+    return True
+
+
 def _wanted(*locks: Path) -> str:
     """Return a fingerprint of all inputs of the installation."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {places.VERSITYGW} {REPO}".encode())
@@ -123,18 +132,19 @@ def _wanted(*locks: Path) -> str:
     return digest.hexdigest()
 
 
-def _jar_names() -> list[str]:
-    lines = (REPO / "jars.lock").read_text().splitlines()
+def _jars_are_cached(lock: Path) -> bool:
+    lines = lock.read_text().splitlines()
     parts = [line.split()[0].split(":") for line in lines if line and not line.startswith("#")]
-    return [f"{artifact}-{version}.jar" for _, artifact, version in parts]
+    names = [f"{artifact}-{version}.jar" for _, artifact, version in parts]
+    return all((cache_dir() / "jars" / name).is_file() for name in names)
 
 
 def _up_to_date() -> bool:
     """Return whether the stamp matches the lock files and the cached files still exist."""
     if not _STAMP.is_file() or _STAMP.read_text() != _wanted(*_LOCKS):
         return False
-    jars = all((cache_dir() / "jars" / name).is_file() for name in _jar_names())
-    return jars and places.s3_binary().is_file() and (VENV / "bin" / "python").exists()
+    binaries = places.s3_binary().is_file() and (VENV / "bin" / "python").exists()
+    return binaries and _jars_are_cached(_JARS_LOCK)
 
 
 def _check_machine() -> None:

@@ -1,9 +1,9 @@
 """The test platform: a separate instance, started lazily by service and stopped at the end.
 
-A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings`` or ``mlflow`` give the
-`Settings` of the running test platform, ``spark`` a Connect session on it. A module whose tests
-build on each other is marked ``random_order(disabled=True)``. ``make test`` runs two lanes, each
-on its own test platform: see `LANE`.
+A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflow`` or ``kafka``
+give the `Settings` of the running test platform, ``spark`` a Connect session on it. A module whose
+tests build on each other is marked ``random_order(disabled=True)``. ``make test`` runs two lanes,
+each on its own test platform: see `LANE`.
 """
 
 from __future__ import annotations
@@ -177,3 +177,9 @@ def mlflow() -> Settings:
 def superset() -> Settings:
     """Start Superset with Postgres; no dashboard is in it."""
     return _up("superset")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Settings:
+    """Start the Kafka broker with its users, grants and topics."""
+    return _up("kafka")

@@ -22,6 +22,7 @@ _PACKAGES = (
     "embedded",
     "demo",
     "simulator",
+    "streaming",
 )
 _ENVIRONMENT_READERS = ("contracts/settings.py", "embedded/", "warehouse/dbt_runner.py")
 """dbt, which runs in our process, takes its login from the environment."""

@@ -31,6 +31,7 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | a window was landed and is not in PRODUCTION | `make catch-up DRY=1` lists the windows that wait between two DAGs, `make catch-up` triggers the next DAG of each |
 | dates of a source must be backfilled | `airflow backfill create --dag-id land_transactions_<source>` (`land_transactions` for the default source); dates that ran before need `--reprocess-behavior completed` |
 | the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
+| the Kafka broker is unavailable | `make stream` starts it and restores users, grants and topics as declared; `make logs SERVICE=kafka` shows the cause |
 | a chart reports a missing column or table | PRODUCTION is older than the dashboards: run `python -m expectations.full_refresh`, then reload |
 | after an update, the columns of marts differ from their declaration | wait until no run is active, then run `python -m expectations.full_refresh` (`--dry-run` shows the changes) |
 | all data must be deleted | `make down && make clean` |

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.settings import Settings
-from embedded.services import airflow, mlflow, postgres, s3, spark, spark_cluster, superset
+from embedded.services import airflow, kafka, mlflow, postgres, s3, spark, spark_cluster, superset
 from embedded.supervisor import Service
 
 
@@ -17,4 +17,5 @@ def all_services(settings: Settings) -> list[Service]:
         *airflow.services(settings),
         *spark_cluster.services(settings),
         superset.service(settings),
+        kafka.service(settings),
     ]

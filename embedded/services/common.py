@@ -81,13 +81,17 @@ def job(settings: Settings, name: str, environ: Mapping[str, str] | None = None)
 
 
 def command(
-    argv: list[str], environ: Mapping[str, str], seconds: float = 240.0, given: str = ""
+    argv: list[str],
+    environ: Mapping[str, str],
+    seconds: float = 240.0,
+    given: str = "",
+    cwd: Path = REPO,
 ) -> None:
     """Run a program with `given` on its input; raise with its last output when it fails."""
     run = subprocess.run(
         argv,
         env=dict(environ),
-        cwd=REPO,
+        cwd=cwd,
         input=given,
         capture_output=True,
         text=True,

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from embedded import jars
+from embedded.places import KAFKA_LOCK
 
 
 def _lock(folder: Path, digest: str) -> Path:
@@ -12,11 +13,22 @@ def _lock(folder: Path, digest: str) -> Path:
     return lock
 
 
-def test_the_lock_names_each_jar_once_with_a_whole_digest() -> None:
-    locked = jars.read_lock()
+@pytest.mark.parametrize("lock", [jars.LOCK, KAFKA_LOCK])
+def test_a_lock_names_each_jar_once_with_a_whole_digest(lock: Path) -> None:
+    locked = jars.read_lock(lock)
     assert len({jar.file_name for jar in locked}) == len(locked) >= 6
     assert all(len(jar.sha256) == 64 and int(jar.sha256, 16) for jar in locked)
-    assert "://" not in jars.LOCK.read_text()
+    assert "://" not in lock.read_text()
+
+
+def test_a_missing_jar_is_an_error_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(jars.JarError, match=r"kafka_2\.13-.*: run `make stream`"):
+        jars.class_path(KAFKA_LOCK)
+    with pytest.raises(jars.JarError, match="run `make setup`"):
+        jars.class_path()
 
 
 def test_a_right_jar_passes(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ class Contest:
     def _fill(self, cursor: Any) -> reconcile.Tally:
         """Copy the rows from the lake, as `warehouse.load` does."""
         catalog, tally = open_catalog(self.settings), reconcile.Tally(self.table)
-        rows = lake.read_dates(catalog, self.source, self.snapshot, self.dates)
+        names = self.table.column_names
+        rows = lake.read_dates(catalog, self.source, self.snapshot, self.dates, columns=names)
         load.fill(cursor, self.table, "benchmark", tally.watch(rows))
         return tally
 

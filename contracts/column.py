@@ -19,6 +19,7 @@ class LogicalType(StrEnum):
     MONEY = f"decimal({MONEY_DIGITS},{MONEY_DECIMALS})"
     STRINGS = "array<string>"
     DATES = "array<date>"
+    DOUBLES_BY_NAME = "map<string,double>"  # lake only
     JSON = "json"
 
 

@@ -10,6 +10,7 @@ from contracts.column import Column as Column
 from contracts.column import LogicalType as LogicalType
 from contracts.column import PersonalData as PersonalData
 from contracts.feature_columns import FEATURE_COLUMNS
+from contracts.features import SOURCE_FEATURES
 from contracts.mart_columns import core, operations, reports, scores
 from contracts.model_columns import MODEL_COLUMNS
 from contracts.task_columns import TASK_COLUMNS
@@ -154,6 +155,12 @@ _COLUMNS: Final = (
         for moment in ("before", "after")
     ),
     Column("source_flags", _T.STRINGS, "Flags that the source set on the payment.", nullable=True),
+    Column(
+        SOURCE_FEATURES,
+        _T.DOUBLES_BY_NAME,
+        "Numbers of the source's file, by the name of the feature in its mapping.",
+        nullable=True,
+    ),
     # --- where a row came from -------------------------------------------------------------
     Column("content_hash", _T.STRING, "Keyed hash over the mapped source row, to detect repeats."),
     Column("raw_object", _T.STRING, "Key of the Raw object with the row."),

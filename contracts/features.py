@@ -107,6 +107,13 @@ FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
 FEATURE_LIST_VERSION: Final = "2"
 """Increase it when a name, the order or a formula of the list changes."""
 
+SOURCE_FEATURES: Final = "source_features"
+"""The column of the features that a mapping takes from a file, by name."""
+SOURCE_FEATURE_NAME: Final = "[a-z][a-z0-9_]{0,39}"
+MOST_SOURCE_FEATURES: Final = 100
+"""Most source features of a source. Training has a year of payments in memory: a hundred doubles of
+a million payments take 0.8 GB."""
+
 
 def fillable(filled: Set[str]) -> tuple[str, ...]:
     """Return the features that payments with these columns can have, in order.

@@ -6,7 +6,7 @@ Types, units and descriptions come from `contracts/columns.py`.
 from dataclasses import replace
 from typing import Final
 
-from contracts.features import FEATURES
+from contracts.features import FEATURES, SOURCE_FEATURES
 from contracts.table import Table
 
 EVENT_KEY: Final = ("source_system", "event_id")
@@ -203,10 +203,14 @@ def _both(
     also_nullable: tuple[str, ...] = (),
     never_null: tuple[str, ...] = (),
     interval: tuple[str, str] | None = None,
+    lake_only: tuple[str, ...] = (),
 ) -> tuple[Table, Table]:
-    """Declare a lake table and its copy in STAGING, the same columns in the same order."""
-    lake = Table(
-        f"{lake_zone}.{short_name}",
+    """Declare a lake table and its copy in STAGING, the same columns in the same order.
+
+    The columns `lake_only` come last in the lake, and the copy lacks them.
+    """
+    copy = Table(
+        f"staging.{short_name}",
         grain,
         key,
         column_names,
@@ -215,11 +219,20 @@ def _both(
         never_null,
         interval,
     )
-    return lake, replace(lake, name=f"staging.{short_name}")
+    in_lake = (*column_names, *lake_only)
+    return replace(copy, name=f"{lake_zone}.{short_name}", column_names=in_lake), copy
 
 
 LAKE_AND_STAGING: Final = (
-    *_both("transactions", "processed", TRANSACTION_GRAIN, EVENT_KEY, TRANSACTION, "event_date"),
+    *_both(
+        "transactions",
+        "processed",
+        TRANSACTION_GRAIN,
+        EVENT_KEY,
+        TRANSACTION,
+        "event_date",
+        lake_only=(SOURCE_FEATURES,),
+    ),
     *_both("labels", "processed", LABEL_GRAIN, LABEL_KEY, LABEL, "event_date"),
     *_both(
         "customers",
@@ -247,7 +260,15 @@ LAKE_AND_STAGING: Final = (
         "delivered_date",
         QUARANTINE_NULLS,
     ),
-    *_both("features", "sandbox", FEATURE_GRAIN, EVENT_KEY, FEATURE_ROW, "event_date"),
+    *_both(
+        "features",
+        "sandbox",
+        FEATURE_GRAIN,
+        EVENT_KEY,
+        FEATURE_ROW,
+        "event_date",
+        lake_only=(SOURCE_FEATURES,),
+    ),
     Table(
         "sandbox.transactions_masked",
         "payment of a one-in-ten sample, without any token of a person",

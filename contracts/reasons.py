@@ -22,6 +22,7 @@ class RejectReason(StrEnum):
     UNKNOWN_CURRENCY = "unknown_currency"
     IMPOSSIBLE_PLACE = "impossible_place"
     UNKNOWN_CODE = "unknown_code"
+    UNREADABLE_FEATURE = "unreadable_feature"
     WITHDRAWN = "withdrawn"
     CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
@@ -43,6 +44,7 @@ DESCRIPTIONS: dict[RejectReason, str] = {
     RejectReason.UNKNOWN_CURRENCY: "the currency is not an ISO 4217 code",
     RejectReason.IMPOSSIBLE_PLACE: "a latitude or longitude lies outside the globe",
     RejectReason.UNKNOWN_CODE: "a coded column holds a value outside its declared list",
+    RejectReason.UNREADABLE_FEATURE: "a source feature is no finite number",
     RejectReason.WITHDRAWN: "the payment, its payer, its payee or its delivery was withdrawn",
     RejectReason.CONFLICTING_DUPLICATE: "the payment is known already, with other content",
 }

@@ -15,8 +15,11 @@ from expectations.suites import days
 
 SANDBOX_TABLES: Final = ("features", "transactions_masked")
 
-_CARRIED: Final = "event_id, event_at, customer_id, counterparty_id, amount, currency"
-"""Columns that a feature row copies from its payment."""
+_CARRIED: Final = (
+    "event_id, event_at, customer_id, counterparty_id, amount, currency,"
+    " map_entries(source_features)"
+)
+"""Columns that a feature row copies from its payment; Spark hashes no map."""
 _MASKED: Final = (
     "event_id, counterparty_type, merchant_category, transaction_type, channel, payment_method,"
     " currency, country, region"

@@ -37,9 +37,21 @@ def conform(df: DataFrame, table: Table) -> DataFrame:
 
 
 def read(spark: SparkSession, table: str, version: str | int) -> DataFrame:
-    """Return a lake table at a branch or a snapshot."""
+    """Return a lake table at a branch or a snapshot.
+
+    A column that was added after the snapshot is null.
+    """
     at = str(version) if isinstance(version, int) else f"'{version}'"
-    return spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
+    rows = spark.sql(f"SELECT * FROM {qualified(table)} VERSION AS OF {at}")  # noqa: S608 - our own names
+    declared = TABLES.get(table)
+    if declared is None or not isinstance(version, int):
+        return rows  # A branch has the columns of the table.
+    later = {
+        name: F.lit(None).cast(kind)
+        for name, kind in dtypes(declared)
+        if declared.is_nullable(name) and name not in rows.columns
+    }
+    return rows.withColumns(later) if later else rows
 
 
 def audit_frame(

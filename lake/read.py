@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,13 @@ def read_dates(
     snapshot_id: int | None,
     dates: Iterable[date] | None,
     source: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.RecordBatchReader:
     """Stream the rows of some dates of a lake table, cast to the contract's Arrow schema.
 
     `snapshot_id` None reads the current snapshot; `dates` None reads every date, `source` None
-    every source system.
+    every source system, `columns` None every column. A column that was added to the table after the
+    snapshot is null.
 
     Raises:
         SnapshotMissing: when the snapshot was expired or never existed.
@@ -52,6 +54,8 @@ def read_dates(
 
     declared = TABLES[table]
     schema = to_arrow.schema(declared)
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     lake_table = catalog.load_table(table)
     if snapshot_id is not None and lake_table.snapshot_by_id(snapshot_id) is None:
         raise SnapshotMissing(f"{table} has no snapshot {snapshot_id}: run its stage again.")
@@ -59,12 +63,18 @@ def read_dates(
     if dates is not None:
         conditions.append(f"({rows_on(declared, dates)})")
     row_filter = " and ".join(conditions) or AlwaysTrue()
-    scan = lake_table.scan(row_filter, declared.column_names, snapshot_id=snapshot_id)
+    scan = lake_table.scan(row_filter, snapshot_id=snapshot_id)
+    stored = {field.name for field in scan.projection().fields}
+    later = {name for name in schema.names if declared.is_nullable(name)} - stored
+    scan = scan.select(*(name for name in schema.names if name not in later))
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
             for batch in _streamed(scan, schema):
                 if batch.num_rows:
+                    for name in later - set(batch.schema.names):
+                        nulls = pa.nulls(batch.num_rows, schema.field(name).type)
+                        batch = batch.append_column(name, nulls)
                     yield batch.select(schema.names).cast(schema)
         except pa.ArrowInvalid as error:
             raise ValueTooWide(

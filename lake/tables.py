@@ -1,10 +1,16 @@
 """Lake tables: created from the contracts, and upgraded from those of an earlier version."""
 
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.columns import LogicalType
-from contracts.render.to_iceberg import create_table, properties, qualified, set_properties
+from contracts.render.to_iceberg import (
+    add_columns,
+    create_table,
+    properties,
+    qualified,
+    set_properties,
+)
 from contracts.tables import TABLES, Table, zone
 from lake.branches import alter, in_parallel
 from lake.frames import ONE_FILE_AT_A_TIME, conform
@@ -26,7 +32,7 @@ def ensure_tables(spark: SparkSession, of_zone: str) -> tuple[Table, ...]:
 
 
 def _upgrade(spark: SparkSession, table: Table) -> None:
-    """Give a table of an earlier version its dates of delivery, wide amounts, merge properties."""
+    """Give a table of an earlier version its later columns, wide amounts, merge properties."""
     if any(column.type is LogicalType.MONEY for column in table.columns):
         _upgrade_columns(spark, table)
     elif table.interval:
@@ -36,13 +42,21 @@ def _upgrade(spark: SparkSession, table: Table) -> None:
 
 
 def _upgrade_columns(spark: SparkSession, table: Table) -> None:
-    """Write a table again that has no dates of delivery, or amounts with two decimals.
+    """Add columns that may be null, and write a table again for other changes.
 
-    Iceberg changes no decimals of a column. It replaces the table in one commit. Earlier snapshots
-    stay readable.
+    These are the dates of delivery, and amounts with more decimals, which Iceberg cannot change.
+    It replaces the table in one commit. Earlier snapshots stay readable.
     """
     name, partition = qualified(table.name), str(table.partition_by)
     stored = spark.table(name)
+    if missing := _missing(table, stored):
+        try:
+            alter(spark, add_columns(table, missing))
+        except Exception:
+            # Another run may have added them.
+            if _missing(table, spark.table(name)):
+                raise
+        stored = spark.table(name)
     is_narrow = _NARROW_MONEY in dict(stored.dtypes).values()
     if table == _QUARANTINE and partition not in stored.columns:
         date = delivered_date(F.col("raw_object"), F.col("first_seen_at"))
@@ -51,6 +65,11 @@ def _upgrade_columns(spark: SparkSession, table: Table) -> None:
         return
     rows = conform(stored, table).writeTo(name).using("iceberg").options(**ONE_FILE_AT_A_TIME)
     rows.partitionedBy(F.col(partition)).createOrReplace()
+
+
+def _missing(table: Table, stored: DataFrame) -> list[str]:
+    """Return the columns that a stored table lacks and that may be null."""
+    return [n for n in table.column_names if table.is_nullable(n) and n not in stored.columns]
 
 
 def delivered_date(raw_object: Column, landed_at: Column) -> Column:

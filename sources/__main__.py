@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sources.declaration import FixedDelay, LabelDelay, LabelFeed, Source
+from sources.declaration import FixedDelay, LabelDelay, LabelFeed, Source, Version
 from sources.errors import SourceError
 from sources.registry import declared_in, names, source
 
@@ -58,6 +58,10 @@ def _formats(declared: Source) -> str:
     )
 
 
+def _features(version: Version) -> str:
+    return f" Features: {', '.join(sorted(version.features))}." if version.features else ""
+
+
 def _about(declared: Source) -> list[str]:
     match declared.labels:
         case FixedDelay(seconds):
@@ -79,7 +83,7 @@ def _about(declared: Source) -> list[str]:
         *([f"  closed on {', '.join(declared.closed_days)}"] if declared.closed_days else []),
         f"  labels: {labels}",
         *(
-            f"  version {one.number}: {len(one.layout)} columns; {one.description}"
+            f"  version {one.number}: {len(one.layout)} columns; {one.description}{_features(one)}"
             for one in declared.versions
         ),
         f"  fills {', '.join(sorted(declared.fills))}",

@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, Literal, Self, get_args
 
+from contracts.features import SOURCE_FEATURES
 from contracts.printable import printable
 from contracts.values import MONEY_DECIMALS, PLAUSIBLE_DATES
 from sources.currencies import minor_unit_digits
@@ -42,6 +43,7 @@ class FileColumn:
 class Version:
     """A layout that a source writes; `mapping` goes from mapped column to the rule that fills it.
 
+    `features` goes from the name of a source feature to the file column that has its numbers.
     Declaring the next one beside those that exist is all that a change of layout needs.
     """
 
@@ -49,6 +51,7 @@ class Version:
     description: str
     layout: tuple[FileColumn, ...]
     mapping: Mapping[str, Rule]
+    features: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def amount_column(self) -> str:
@@ -244,12 +247,14 @@ class Source:
     @property
     def fills(self) -> frozenset[str]:
         """Return the columns of `processed.transactions` that this source can fill."""
-        return frozenset(
+        mapped = frozenset(
             BECOMES.get(name, name)
             for version in self.versions
             for name in version.mapping
             if name not in LABEL_COLUMNS
         )
+        has_features = any(version.features for version in self.versions)
+        return mapped | ({SOURCE_FEATURES} if has_features else set())
 
     @property
     def lacks(self) -> frozenset[str]:

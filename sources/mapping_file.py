@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from contracts.columns import COLUMNS
+from contracts.features import MOST_SOURCE_FEATURES, SOURCE_FEATURES
 from contracts.printable import printable
 from contracts.values import PLAUSIBLE_DATES, POSSIBLE_DATES
 from sources.declaration import (
@@ -38,7 +39,7 @@ from sources.declaration import (
     Weekday,
 )
 from sources.errors import MappingError
-from sources.mapping_problems import layout_problems
+from sources.mapping_problems import feature_problems, layout_problems
 from sources.mapping_rules import NOT_EMPTY, Part, WrittenRule
 from sources.number_format import DecimalSign, NumberFormat, ThousandsSign
 from sources.parquet_types import DeclaredType
@@ -75,14 +76,14 @@ class _Version(Part):
     description: str = "As declared."
     columns: Annotated[dict[str, _Column | None], NOT_EMPTY]
     mapping: dict[str, WrittenRule]
+    features: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        problems = layout_problems(
-            {name: (one or _Column()).types for name, one in self.columns.items()},
-            {name: one.rule() for name, one in self.mapping.items()},
-            self.rules(),
-        )
+        columns = {name: (one or _Column()).types for name, one in self.columns.items()}
+        written = {name: one.rule() for name, one in self.mapping.items()}
+        problems = layout_problems(columns, written, self.rules())
+        problems += feature_problems(columns, self.features)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -104,7 +105,7 @@ class _Version(Part):
             FileColumn(name, (one or _Column()).types, (one or _Column()).required)
             for name, one in self.columns.items()
         )
-        return Version(self.number, self.description, layout, self.rules())
+        return Version(self.number, self.description, layout, self.rules(), self.features)
 
 
 _MAPPED: Final = frozenset(MAPPED_COLUMNS)
@@ -244,6 +245,12 @@ class _File(Part):
             states = self.labels is not None and self.labels.stated is not None
             if states != ("label_known_at" in has) and self.labels is not None:
                 problems.append(f"version {one.number}: label_known_at goes with stated: true")
+        features = {name for one in self.versions for name in one.features}
+        if len(features) > MOST_SOURCE_FEATURES:
+            problems.append(
+                f"versions declare {len(features)} features: a source has at most"
+                f" {MOST_SOURCE_FEATURES}"
+            )
         if problems:
             raise ValueError("; ".join(sorted(problems)))
         return self
@@ -282,6 +289,7 @@ class _File(Part):
     def _ranges(self) -> Ranges:
         """Return the ranges; those that the file does not narrow have the widest limits."""
         filled = {name for one in self.versions for name in one.rules()}
+        filled |= {SOURCE_FEATURES for one in self.versions if one.features}
         unsaid = {
             "unlabelled_share": 0.0 if self.labels else 1.0,
             "is_steady": False,

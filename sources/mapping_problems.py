@@ -1,15 +1,18 @@
 """What is wrong with the rules and columns of a layout in a mapping file."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from contracts.columns import COLUMNS
+from contracts.features import SOURCE_FEATURE_NAME
+from contracts.lake_tables import FEATURE_ROW, TRANSACTION
 from contracts.printable import printable
 from contracts.values import VALUES, canonical, flaw
 from sources.countries import ISO_3166
 from sources.currencies import ISO_4217
-from sources.parquet_types import NO_AMOUNTS, DeclaredType
+from sources.parquet_types import NO_NUMBERS, DeclaredType
 from sources.rules import (
     MAPPED_COLUMNS,
     NEEDED_COLUMNS,
@@ -26,6 +29,7 @@ from sources.rules import (
 )
 
 _MAPPED: Final = frozenset(MAPPED_COLUMNS)
+_NO_FEATURES: Final = _MAPPED | {*TRANSACTION, *FEATURE_ROW}
 
 
 def layout_problems(
@@ -56,6 +60,32 @@ def layout_problems(
     return sorted(problems)
 
 
+def feature_problems(
+    columns: Mapping[str, tuple[DeclaredType, ...]], features: Mapping[str, str]
+) -> list[str]:
+    """Return a sentence for each mistake of the features of a layout.
+
+    `columns` has the types of the file's columns; `features` has the column of each feature.
+    """
+    problems = []
+    for name, column in features.items():
+        if not re.fullmatch(SOURCE_FEATURE_NAME, name):
+            problems.append(
+                f"the feature {printable(name)} has no valid name: use at most 40 small letters,"
+                " digits and _, a letter first"
+            )
+        if name in _NO_FEATURES:
+            problems.append(f"the feature {name} has the name of a column: give it another name")
+        if column not in columns:
+            problems.append(f"the feature {name} reads {column}, which columns does not list")
+        problems += [
+            f"the feature {name} is taken from a column with the type {one}, which has no numbers"
+            for one in columns.get(column, ())
+            if one in NO_NUMBERS
+        ]
+    return sorted(problems)
+
+
 def _needed_problems(rules: Mapping[str, Rule]) -> list[str]:
     missing = [name for name in NEEDED_COLUMNS if name not in rules]
     if not isinstance(rules.get("event_at"), Steps):
@@ -72,7 +102,7 @@ def _amount_problem(
     return [
         f"amount is taken from a column with the type {one}, which holds no money"
         for one in (columns.get(rule.column, ()) if rule else ())
-        if one in NO_AMOUNTS
+        if one in NO_NUMBERS
     ]
 
 

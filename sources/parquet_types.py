@@ -14,8 +14,8 @@ DeclaredType = Literal[
 ]
 """A type as a mapping declares it. `long` is any whole number, `timestamp` has no zone and is of
 the source's, `instant` has one. Text formats hold nothing but strings."""
-NO_AMOUNTS: Final = frozenset({"boolean", "date", "timestamp", "instant"})
-"""Declared types that hold no money."""
+NO_NUMBERS: Final = frozenset({"boolean", "date", "timestamp", "instant"})
+"""Declared types that hold neither money nor a feature."""
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,8 @@ def _copy_all(
         )
         tally = reconcile.Tally(copy.table)
         if copy.dates:
-            rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates)
+            names = copy.table.column_names
+            rows = lake.read_dates(catalog, copy.source, copy.snapshot, copy.dates, columns=names)
             fill(cursor, copy.table, run, tally.watch(rows))
         cursor.execute("; ".join(partition_exchange.seal(copy.table, run, copy.dates)).encode())
         ours, theirs = tally.measures(), reconcile.stored(copy.table, name, fetch)

@@ -25,6 +25,7 @@ def arrow_type(logical: LogicalType) -> Any:
         LogicalType.MONEY: pa.decimal128(MONEY_DIGITS, MONEY_DECIMALS),
         LogicalType.STRINGS: pa.list_(pa.string()),
         LogicalType.DATES: pa.list_(pa.date32()),
+        LogicalType.DOUBLES_BY_NAME: pa.map_(pa.string(), pa.float64()),
         LogicalType.JSON: pa.string(),
     }[logical]
 

@@ -1,5 +1,6 @@
 """Render lake tables as Iceberg DDL for Spark SQL."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from contracts.columns import COLUMNS
@@ -45,18 +46,25 @@ def qualified(table: str) -> str:
 
 def create_table(table: Table) -> str:
     """Return the statement that creates a lake table unless it exists."""
-    columns = ",\n  ".join(
-        f"{name} {SPARK_TYPES[COLUMNS[name].type]}"
-        f"{'' if table.is_nullable(name) else ' NOT NULL'}"
-        f" COMMENT {_quoted(COLUMNS[name].description)}"
-        for name in table.column_names
-    )
+    columns = ",\n  ".join(_column(table, name) for name in table.column_names)
     partitioned = f"\nPARTITIONED BY ({table.partition_by})" if table.partition_by else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {qualified(table.name)} (\n  {columns}\n) USING iceberg"
         f"{partitioned}\nCOMMENT {_quoted(f'One row per {table.grain}.')}"
         f"\nTBLPROPERTIES ({_listed(properties(table))})"
     )
+
+
+def add_columns(table: Table, names: Sequence[str]) -> str:
+    """Return the statement that adds declared columns to a lake table, as its last."""
+    columns = ", ".join(_column(table, name) for name in names)
+    return f"ALTER TABLE {qualified(table.name)} ADD COLUMNS ({columns})"
+
+
+def _column(table: Table, name: str) -> str:
+    is_required = "" if table.is_nullable(name) else " NOT NULL"
+    comment = _quoted(COLUMNS[name].description)
+    return f"{name} {SPARK_TYPES[COLUMNS[name].type]}{is_required} COMMENT {comment}"
 
 
 def set_properties(table: Table) -> str:

@@ -16,6 +16,7 @@ SPARK_TYPES: Final[dict[LogicalType, str]] = {
     LogicalType.MONEY: str(LogicalType.MONEY),
     LogicalType.STRINGS: "array<string>",
     LogicalType.DATES: "array<date>",
+    LogicalType.DOUBLES_BY_NAME: "map<string,double>",
     LogicalType.JSON: "string",
 }
 """The Spark SQL name of each type, as `DataFrame.dtypes` writes it."""

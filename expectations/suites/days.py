@@ -133,7 +133,8 @@ def sandbox_rules(is_expected: bool) -> tuple[Rule, ...]:
         equal(
             "content",
             "content_before",
-            "a feature row has the id, time, payer, payee and amount of its payment",
+            "a feature row has the id, time, payer, payee, amount and source features of its"
+            " payment",
         ),
         zero("masked_unmatched", "the masked sample is drawn from the processed payments"),
         zero("masked_different", "a masked row has the values of its payment"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from contracts.features import CUSTOMER_PAYEES, FEATURES
+from contracts.features import CUSTOMER_PAYEES, FEATURES, SOURCE_FEATURES
 from sources.declaration import Source
 from sources.registry import find
 from sources.rules import ByAffix, Coded, Constant, Rule
@@ -15,7 +15,8 @@ def columns_filled(source_system: str) -> frozenset[str]:
     """
     declared = find(source_system)
     if declared is None:
-        return frozenset(name for feature in FEATURES for name in feature.needs)
+        needs = (name for feature in FEATURES for name in feature.needs)
+        return frozenset((*needs, SOURCE_FEATURES))
     return declared.fills | ({CUSTOMER_PAYEES} if _pays_customers(declared) else set())
 
 

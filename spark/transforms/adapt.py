@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, time
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import LogicalType
+from contracts.features import SOURCE_FEATURES
 from contracts.values import (
     FRAUD_WORDS,
     GENUINE_WORDS,
@@ -249,6 +251,24 @@ def _money(
     return of_text(written, most)
 
 
+def _features(
+    version: Version, types: Mapping[str, str], numbers: NumberFormat
+) -> tuple[Column, Column]:
+    """Return the source features by name, null without any, and the names of unreadable ones."""
+    numbers_of = {
+        name: finite(_double(column, types, numbers))
+        for name, column in sorted(version.features.items())
+    }
+    values = {name: F.when(~F.isnan(value), value) for name, value in numbers_of.items()}
+    by_name = F.create_map(*chain.from_iterable((F.lit(n), v) for n, v in values.items()))
+    has_any = F.coalesce(*values.values(), F.lit(None)).isNotNull()
+    unreadable = (F.when(F.isnan(value), F.lit(name)) for name, value in numbers_of.items())
+    return (
+        F.when(has_any, by_name).cast(str(LogicalType.DOUBLES_BY_NAME)),
+        F.nullif(F.concat_ws(", ", *unreadable), F.lit("")),
+    )
+
+
 def value_of(
     rule: Rule,
     types: Mapping[str, str],
@@ -316,9 +336,9 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
 
     `df` has the columns of the layout `version`, as text or in the types of the file, and
     raw_object, raw_position, ingested_at and is_readable. This step validates nothing: an
-    unreadable time or label is null, an unreadable coordinate NaN. `amount_flaw` is the reason why
-    an amount is null. A sequence number that is unreadable or negative is replaced by the position
-    of the row.
+    unreadable time, label or feature is null, an unreadable coordinate NaN. `amount_flaw` is the
+    reason why an amount is null, `unreadable_features` names such features. A sequence number that
+    is unreadable or negative is replaced by the position of the row.
 
     >>> from sources.handbook import HANDBOOK
     >>> file = spark.sql(
@@ -349,7 +369,8 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
         kind = value_of(mapping["transaction_type"], types)
         own["amount"] = F.abs(amount)
         own["transaction_type"] = F.when(amount < 0, F.lit("refund")).otherwise(kind)
-    mapped = [flaw.alias("amount_flaw")]
+    features, unreadable = _features(version, types, source.numbers)
+    mapped = [flaw.alias("amount_flaw"), unreadable.alias("unreadable_features")]
     for name in MAPPED_COLUMNS:
         rule = mapping.get(name)
         if name in own:
@@ -373,5 +394,6 @@ def adapt(df: DataFrame, source: Source, version: Version) -> DataFrame:
         F.lit(source.name).alias("source_system"),
         F.lit(version.number).alias("schema_version"),
         *mapped,
+        features.alias(SOURCE_FEATURES),
         *_LINEAGE,
     )

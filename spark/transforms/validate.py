@@ -90,7 +90,12 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         },
         RejectReason.UNKNOWN_CODE: unknown_code,
     }
-    return {reason: _broken(DESCRIPTIONS[reason], what) for reason, what in about.items()}
+    unreadable = RejectReason.UNREADABLE_FEATURE
+    names = F.col("unreadable_features")
+    return {
+        **{reason: _broken(DESCRIPTIONS[reason], what) for reason, what in about.items()},
+        unreadable: F.concat(F.lit(f"{DESCRIPTIONS[unreadable]}: "), names),
+    }
 
 
 def business_date(at: Column, zone: str) -> Column:
@@ -147,7 +152,8 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
     >>> from sources.handbook import HANDBOOK
     >>> from sources.rules import MAPPED_COLUMNS
     >>> row = spark.sql("SELECT -5BD amount, 'EUR' currency, now() ingested_at, true is_readable")
-    >>> missing = {name: F.lit(None).cast("string") for name in (*MAPPED_COLUMNS, "amount_flaw")}
+    >>> names = (*MAPPED_COLUMNS, "amount_flaw", "unreadable_features")
+    >>> missing = {name: F.lit(None).cast("string") for name in names}
     >>> missing = {name: null for name, null in missing.items() if name not in row.columns}
     >>> checked = validate(row.withColumns(missing), HANDBOOK).first()
     >>> checked.reasons[:4]
@@ -191,7 +197,7 @@ def validate(df: DataFrame, source: Source) -> DataFrame:
             },
             **texts,
         }
-    ).drop("is_readable", "amount_flaw", *broken.values())
+    ).drop("is_readable", "amount_flaw", "unreadable_features", *broken.values())
 
 
 def _split(joined: Column, between: str, of_unreadable: str) -> Column:

@@ -46,6 +46,7 @@ TYPICAL: dict[LogicalType, Any] = {
     LogicalType.BOOLEAN: False,
     LogicalType.MONEY: Decimal("1.00"),
     LogicalType.STRINGS: ["late"],
+    LogicalType.DOUBLES_BY_NAME: [("v1", 0.5), ("v2", None)],
 }
 
 

@@ -143,8 +143,8 @@ def test_a_killed_postgres_changes_nothing_and_a_retry_completes(
     killed: list[int] = []
     read = lake.read_dates
 
-    def read_and_kill(catalog: Any, table: str, *rest: Any) -> pa.RecordBatchReader:
-        reader = read(catalog, table, *rest)
+    def read_and_kill(catalog: Any, table: str, *rest: Any, **given: Any) -> pa.RecordBatchReader:
+        reader = read(catalog, table, *rest, **given)
 
         def batches() -> Any:
             for batch in reader:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from contracts.columns import LogicalType
-from contracts.features import FEATURE_NAMES
+from contracts.features import FEATURE_NAMES, SOURCE_FEATURES
 from contracts.render import to_arrow
 from contracts.tables import TABLES
 
@@ -71,6 +71,7 @@ def make_world(
         "customer_id": [f"c{i:03d}" for i in random.integers(0, customers, rows)],
         "counterparty_id": [f"m{i:03d}" for i in random.integers(0, 30, rows)],
         "currency": [currency] * rows,
+        SOURCE_FEATURES: [None] * rows,
         **{name: [None] * rows for name in lacking},
     }
     labels = {

@@ -25,7 +25,8 @@ def written(folder: Path, **changes: Any) -> Path:
     """Write the worked example with changes at its top level, or in its version."""
     document = yaml.safe_load(EXAMPLE.read_text())
     for name, value in changes.items():
-        part = document["versions"][0] if name in ("mapping", "columns") else document
+        is_of_version = name in ("mapping", "columns", "features")
+        part = document["versions"][0] if is_of_version else document
         both = isinstance(part.get(name), dict) and isinstance(value, dict)
         part[name] = {**part[name], **value} if both else value
     path = folder / "corner_shop.yaml"
@@ -140,6 +141,16 @@ def test_times_may_be_counted_and_labels_state_their_own(tmp_path: Path) -> None
         ({"ranges": {"late_share": "much"}}, "ranges.late_share: Input should be a valid number"),
         ({"rows_per_day": {"fewest": 9, "most": 8}}, "fewest is more than most"),
         ({"versions": []}, "versions: lists nothing"),
+        ({"features": {"V1": "total"}}, "the feature V1 has no valid name: use at most 40 small"),
+        ({"features": {"v" * 41: "total"}}, "has no valid name"),
+        ({"features": {"amount": "total"}}, "the feature amount has the name of a column"),
+        ({"features": {"is_night": "total"}}, "the feature is_night has the name of a column"),
+        ({"features": {"v1": "V1"}}, "the feature v1 reads V1, which columns does not list"),
+        ({"features": {"v1": None}}, "versions.0.features.v1: Input should be a valid string"),
+        ({"features": {"v1": "total"}, "columns": {"total": {"types": ["double", "date"]}}},
+         "the feature v1 is taken from a column with the type date, which has no numbers"),
+        ({"features": {f"v{n}": "total" for n in range(101)}},
+         "versions declare 101 features: a source has at most 100"),
         ({"closed_days": ["sonntag"]}, "closed_days.0"),
     ],
 )  # fmt: skip
@@ -209,6 +220,21 @@ def test_the_european_example_declares_its_formats() -> None:
     assert shop.csv == CsvForm(";", False, 2, "windows-1252")
     assert shop.numbers == NumberFormat(",", ".")
     assert shop.versions[0].currency == Coded("Währung", {"€": "EUR", "978": "EUR", "756": "CHF"})
+
+
+def test_numeric_columns_are_declared_as_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, features={"basket_total": "total"})
+    shop = read(path)
+
+    assert shop.versions[0].features == {"basket_total": "total"}
+    assert "source_features" in shop.fills & shop.ranges.sometimes_null
+    assert command.main(["check", str(path)]) == 0
+    assert "Features: basket_total." in capsys.readouterr().out
+    assert "source_features" not in read(EXAMPLE).fills
+    card = read(EXAMPLE.with_name("credit_card.yaml")).versions[0]
+    assert card.features == {f"v{n}": f"V{n}" for n in range(1, 29)}
 
 
 def test_minor_units_are_checked_unless_a_file_declares_otherwise(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ def test_every_reason_has_a_test_that_names_it() -> None:
     covered = {reason for _, reasons in REFUSED for reason in reasons}
     assert set(RejectReason) - covered == {
         R.UNKNOWN_CURRENCY,
+        R.UNREADABLE_FEATURE,
         R.WITHDRAWN,
         R.CONFLICTING_DUPLICATE,
         R.UNREADABLE_ROW,

@@ -43,6 +43,7 @@ _TYPICAL: dict[LogicalType, Any] = {
     LogicalType.BOOLEAN: False,
     LogicalType.MONEY: Decimal("1.00"),
     LogicalType.STRINGS: ["one", "two"],
+    LogicalType.DOUBLES_BY_NAME: [("v1", 0.5), ("v2", None)],
 }
 
 

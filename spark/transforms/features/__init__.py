@@ -14,7 +14,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import COLUMNS
-from contracts.features import CUSTOMER_PAYEES, FEATURES, PAYEE_WINDOW_DAYS, fillable
+from contracts.features import (
+    CUSTOMER_PAYEES,
+    FEATURES,
+    PAYEE_WINDOW_DAYS,
+    SOURCE_FEATURES,
+    fillable,
+)
 from contracts.render.to_arrow import arrow_type
 from contracts.render.to_spark import SPARK_TYPES
 from contracts.tables import TABLES
@@ -94,6 +100,8 @@ def inputs(filled: Filled | None) -> tuple[str, ...]:
     others = {*needs, "event_at_precision"} - set(_CARRIED)
     if RECEIVED in wanted:
         others.add("counterparty_type")
+    if any(SOURCE_FEATURES in columns for columns in (filled or {}).values()):
+        others.add(SOURCE_FEATURES)
     return (*_CARRIED, *sorted(others))
 
 
@@ -219,7 +227,7 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
     columns = {}
     for name in OUT:
         kind = arrow_type(COLUMNS[name].type)
-        if name in _CARRIED:
+        if name in _CARRIED or name in {SOURCE_FEATURES} & set(rows.column_names):
             columns[name] = rows[name].cast(kind)
             continue
         if name not in wanted:

@@ -36,6 +36,8 @@ class Passport:
         distributions: of each input over the training rows; absent in older models.
         feature_list_version: the version of `feature_names`.
         feature_names: every feature that was computed when the model was trained.
+        source_features: the features of the source's files that the model reads, in order; absent
+            in older models.
     """
 
     bands: Bands
@@ -45,6 +47,7 @@ class Passport:
     feature_list_version: str = FEATURE_LIST_VERSION
     feature_names: tuple[str, ...] = FEATURE_NAMES
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    source_features: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for MLflow."""
@@ -56,6 +59,7 @@ class Passport:
             "unused_features": list(self.unused),
             "feature_list_version": self.feature_list_version,
             "feature_names": list(self.feature_names),
+            "source_features": list(self.source_features),
             "distributions": {name: asdict(known) for name, known in self.distributions.items()},
         }
 
@@ -73,12 +77,14 @@ class Passport:
                 name: Distribution.from_dict(known)
                 for name, known in plain.get("distributions", {}).items()
             },
+            source_features=tuple(plain.get("source_features", ())),
         )
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Return the features that the model reads, in the order it reads them."""
-        return tuple(name for name in self.feature_names if name in self.null_share)
+        computed = (name for name in self.feature_names if name in self.null_share)
+        return (*computed, *self.source_features)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -87,7 +93,7 @@ class Passport:
 
     @property
     def is_current(self) -> bool:
-        """Return whether the model reads the current feature list."""
+        """Return whether the model reads the current list of computed features."""
         return (self.feature_list_version, self.feature_names) == (
             FEATURE_LIST_VERSION,
             FEATURE_NAMES,

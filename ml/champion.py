@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 from ml import artefact, tracking
 from ml.errors import NoChampion
 
@@ -27,6 +31,11 @@ class Champion:
     def title(self) -> str:
         """Return the name of the model in reports."""
         return f"{self.name} version {self.version}"
+
+    def score(self, matrix: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the score of each row; an input that `matrix` lacks is null."""
+        inputs = matrix.reindex(columns=list(self.passport.inputs))
+        return np.asarray(self.model.predict_proba(inputs)[:, 1], dtype=np.float64)
 
 
 def load_champion(client: MlflowClient, source: str) -> Champion:

@@ -12,7 +12,7 @@ import pandas as pd
 from contracts.columns import LABEL_SOURCES
 from lake.read import of_source, read_dates
 from ml.errors import DuplicateEvents
-from ml.matrix import to_floats, to_matrix
+from ml.matrix import source_feature_names, to_floats, to_matrix
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,5 +115,5 @@ def labelled(features: pa.Table, labels: pa.Table, as_of: datetime) -> Dataset:
     has_label = rows["known_at"].notna().to_numpy()
     rows = rows[has_label].reset_index(drop=True)
     rows["is_fraud"] = rows["is_fraud"].astype(bool)
-    matrix = to_matrix(past)[has_label].reset_index(drop=True)
+    matrix = to_matrix(past, source_feature_names(past))[has_label].reset_index(drop=True)
     return Dataset(rows, matrix, int((~has_label).sum()))

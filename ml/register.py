@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from contracts.features import FEATURE_LIST_VERSION, FEATURES
+from contracts.features import FEATURE_LIST_VERSION, FEATURES, KnownAt
 from ml import artefact, drift, plots, tracking
 from ml.evaluate import calibration_table
 from ml.training import Trained
@@ -147,11 +147,13 @@ def _write_files(trained: Trained, importances: Mapping[str, float], folder: Pat
         (folder / name).write_text(json.dumps(content, indent=1))
 
     payments = trained.test_payments
+    known = {feature.name: feature.known for feature in FEATURES}
+    known |= dict.fromkeys(trained.source_features, KnownAt.EVENT)
     write(
         "features.json",
         [
-            {"name": f.name, "known": f.known.value, "is_used": f.name in trained.null_share}
-            for f in FEATURES
+            {"name": name, "known": when.value, "is_used": name in trained.null_share}
+            for name, when in known.items()
         ],
     )
     write("calibration.json", [asdict(line) for line in calibration_table(payments)])
@@ -210,6 +212,7 @@ def _log_model(trained: Trained, name: str) -> int:
         trained.null_share,
         trained.first_date,
         distributions=trained.distributions,
+        source_features=trained.source_features,
     )
     info: Any = mlflow.sklearn.log_model(
         trained.model,

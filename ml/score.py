@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHANCE: Final = 1e-6
 """Probability below which nulls in every row of a batch are not a coincidence."""
+_OF_HISTORY: Final = {one.name for one in FEATURES if one.known is not KnownAt.EVENT}
+_SAME_ALL_DAY: Final = {one.name for one in FEATURES if one.is_same_all_day}
 
 
 def lost_inputs(champion: Champion, features: pa.Table) -> dict[str, int]:
@@ -31,21 +33,23 @@ def lost_inputs(champion: Champion, features: pa.Table) -> dict[str, int]:
     n. Features of history are checked from `LOOKBACK_DAYS` after its start on, because earlier
     batches may have no history.
     """
-    passport, matrix = champion.passport, to_matrix(features)
+    passport, matrix = champion.passport, _matrix(champion, features)
     day = pd.to_datetime(features["event_date"].to_pandas())
     first = pd.Timestamp(passport.first_date)
     has_history = (day >= first + timedelta(days=LOOKBACK_DAYS)).to_numpy(dtype=bool)
     lost = {}
-    for feature in FEATURES:
-        if feature.name not in passport.null_share:
-            continue
-        values = matrix[feature.name]
-        if feature.known is not KnownAt.EVENT:
+    for name in passport.inputs:
+        values = matrix[name]
+        if name in _OF_HISTORY:
             values = values[has_history]
-        is_chance = passport.null_share[feature.name] ** len(values) >= _CHANCE
+        is_chance = passport.null_share[name] ** len(values) >= _CHANCE
         if values.isna().all() and not is_chance:
-            lost[feature.name] = len(values)
+            lost[name] = len(values)
     return lost
+
+
+def _matrix(champion: Champion, features: pa.Table) -> pd.DataFrame:
+    return to_matrix(features, champion.passport.source_features)
 
 
 def score_rows(
@@ -65,9 +69,9 @@ def score_rows(
             f"{champion.title} reads version {champion.passport.feature_list_version} of the"
             " feature list, which the platform no longer computes: run train_fraud_model."
         )
-    matrix = to_matrix(features)[list(champion.passport.inputs)]
+    matrix = _matrix(champion, features)[list(champion.passport.inputs)]
     rows = len(matrix)
-    score = champion.model.predict_proba(matrix)[:, 1] if rows else np.empty(0)
+    score = champion.score(matrix) if rows else np.empty(0)
     bands = champion.passport.bands
     worth_telling = np.flatnonzero(score >= bands.medium)
     reasons: list[list[str]] = [[] for _ in range(rows)]
@@ -110,12 +114,13 @@ def drift_rows(champion: Champion, features: pa.Table, *, source: str, run_id: s
     import pyarrow as pa
 
     day = np.asarray(features["event_date"].to_pylist(), dtype=object)
+    known = champion.passport.distributions
     comparable = {
-        feature.name: champion.passport.distributions[feature.name]
-        for feature in FEATURES
-        if feature.name in champion.passport.distributions and not feature.is_same_all_day
+        name: known[name]
+        for name in champion.passport.inputs
+        if name in known and name not in _SAME_ALL_DAY
     }
-    lines = drift.of_days(comparable, to_matrix(features), day)
+    lines = drift.of_days(comparable, _matrix(champion, features), day)
     about = {
         "source_system": source,
         "model_name": champion.name,

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
+from contracts.features import FEATURE_NAMES
 from ml import candidates, drift, evaluate, reasons, split, threshold
 from ml.dataset import Dataset
 from ml.errors import NotEnoughHistory
@@ -78,6 +79,11 @@ class Trained:
     first_date: date
     rows_train: int
     frauds_train: int
+
+    @property
+    def source_features(self) -> tuple[str, ...]:
+        """Return the features of the source's files that the model reads, in order."""
+        return tuple(name for name in self.null_share if name not in FEATURE_NAMES)
 
 
 def scored_payments(data: Dataset, mask: Flags, score: Floats) -> ScoredPayments:

@@ -152,8 +152,7 @@ def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
         pass
     else:
         if champion.passport.is_current:
-            theirs = trained.test_features[list(champion.passport.inputs)]
-            score = champion.model.predict_proba(theirs)[:, 1]
+            score = champion.score(trained.test_features)
     return Evidence(
         test=trained.test,
         everyone=trained.everyone,

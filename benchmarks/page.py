@@ -12,7 +12,9 @@ from typing import Final
 import psutil
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-SECTIONS: Final = ("line", "features", "history", "load", "marts", "dashboards", "simulator")
+SECTIONS: Final = (
+    *("line", "features", "history", "load", "marts", "dashboards", "simulator", "stream"),
+)
 """The benchmarks, each a module of this package, in the order of the page."""
 BENCHMARKS: Final = ("line", "features", "history")
 """The benchmarks that `make bench` starts; `history` runs `load` on its platform and rows."""

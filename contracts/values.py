@@ -57,6 +57,9 @@ NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?"
 
 An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
 """
+COORDINATE: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
+"""A whole text that is a coordinate: a number in any notation that JSON has. Of a coordinate one
+decimal is stored, and a spreadsheet keeps more."""
 MONEY_WHOLE_DIGITS: Final = 16
 MONEY_DECIMALS: Final = 4
 MONEY_DIGITS: Final = MONEY_WHOLE_DIGITS + MONEY_DECIMALS

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from contracts.columns import LogicalType
 from contracts.features import SOURCE_FEATURES
 from contracts.values import (
+    COORDINATE,
     FRAUD_WORDS,
     GENUINE_WORDS,
     MONEY_DECIMALS,
@@ -68,15 +69,17 @@ def _written(name: str) -> Column:
     return F.col(f"`{name}`").cast("string")
 
 
-def number(written: Column, numbers: NumberFormat) -> Column:
+def number(written: Column, numbers: NumberFormat, expression: str = NUMBER) -> Column:
     """Return a text as a number; null stays null, and what is not a number becomes NaN.
+
+    `expression` is the form of a number.
 
     >>> one, two = (number(F.lit(v), NumberFormat()) for v in ("8.50", "8,5"))
     >>> spark.range(1).select(one, two, number(F.lit("8,5"), NumberFormat(","))).first()[:]
     (8.5, nan, 8.5)
     """
     plain_text = written if numbers.is_plain else plain(written, numbers)
-    is_number = plain_text.rlike(rf"\A({NUMBER})\z")
+    is_number = plain_text.rlike(rf"\A({expression})\z")
     return F.when(is_number, plain_text.try_cast("double")).when(
         written.isNotNull(), F.lit(float("nan"))
     )
@@ -208,10 +211,13 @@ def _flags(rule: Flags, types: Mapping[str, str], numbers: NumberFormat) -> Colu
     return F.when(F.size(names) > 0, names)
 
 
-def _double(column: str, types: Mapping[str, str], numbers: NumberFormat) -> Column:
+def _double(
+    column: str, types: Mapping[str, str], numbers: NumberFormat, expression: str = NUMBER
+) -> Column:
     if types[column] in _NUMBERS:
         return finite(F.col(f"`{column}`").cast("double"))
-    return number(_written(column), numbers if types[column] == "string" else NumberFormat())
+    numbers = numbers if types[column] == "string" else NumberFormat()
+    return number(_written(column), numbers, expression)
 
 
 def _joined(rule: Joined, is_identifier: bool) -> Column:
@@ -232,8 +238,8 @@ def _joined(rule: Joined, is_identifier: bool) -> Column:
 
 def _place(rule: Rule, types: Mapping[str, str], numbers: NumberFormat) -> Column:
     if isinstance(rule, Take) and not rule.strip_prefix:
-        return _double(rule.column, types, numbers)
-    return number(value_of(rule, types), numbers)
+        return _double(rule.column, types, numbers, COORDINATE)
+    return number(value_of(rule, types), numbers, COORDINATE)
 
 
 def _money(

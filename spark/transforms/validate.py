@@ -5,28 +5,25 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from contracts.columns import COLUMNS
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.values import LONGEST, VALUES, ValueClass
-from sources.countries import ISO_3166
+from contracts.values import VALUES, ValueClass
+from sources.checks import (
+    CODED,
+    NUMBERED,
+    PLACES,
+    ROUNDED,
+    allowed_codes,
+    longest_texts,
+    overlong,
+    place_range,
+    plausible,
+)
 from sources.currencies import ISO_4217
 from sources.declaration import Source
-from sources.rules import Constant
 from spark.transforms.text import escaped, is_overlong, is_unprintable
 
-_CODED = (
-    "event_at_precision",
-    "counterparty_type",
-    "transaction_type",
-    "channel",
-    "payment_method",
-)
-_IDENTIFIERS = ("event_id", "customer_id", "instrument_id", "counterparty_id")
-_ROUNDED = r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"
-"""A long number as a spreadsheet writes it, rounded to at most fifteen digits."""
 _BETWEEN = "\n"
 """What separates rules, which no rule has."""
-_PLACES = ("transaction_lat", "transaction_lon", "home_lat", "home_lon")
 
 
 def is_off_the_globe(place: Column, name: str) -> Column:
@@ -35,8 +32,7 @@ def is_off_the_globe(place: Column, name: str) -> Column:
     >>> spark.range(1).select(is_off_the_globe(F.lit(95.0), "home_lat")).first()[0]
     True
     """
-    declared = COLUMNS[name]
-    inside = place.between(F.lit(float(declared.minimum)), F.lit(float(declared.maximum)))  # type: ignore[arg-type]
+    inside = place.between(*map(F.lit, place_range(name)))
     return F.coalesce(~inside, F.lit(False))
 
 
@@ -53,16 +49,12 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
     """
     amount = F.col("amount")
     is_absurd = F.abs(amount) > F.lit(source.absurd_amount)
-    codes = {**{name: COLUMNS[name].allowed or () for name in _CODED}, **source.codes}
     unknown_code = {
-        name: ~F.coalesce(F.col(name).isin(*allowed), F.lit(name not in _CODED))
-        for name, allowed in codes.items()
+        name: ~F.coalesce(F.col(name).isin(*sorted(allowed)), F.lit(name not in CODED))
+        for name, allowed in allowed_codes(source).items()
     }
-    unknown_code["country"] = ~F.coalesce(F.col("country").isin(*sorted(ISO_3166)), F.lit(True))
-    # A thousand card numbers round to 4.78E+18, so the payer is unknown.
-    damaged = {name: F.coalesce(F.col(name).rlike(_ROUNDED), F.lit(False)) for name in _IDENTIFIERS}
+    damaged = {name: F.coalesce(F.col(name).rlike(ROUNDED), F.lit(False)) for name in NUMBERED}
     texts = _texts(source)
-    first, last = source.plausible_dates
     is_currency = F.coalesce(F.col("currency").isin(*sorted(ISO_4217)), F.lit(False))
     about = {
         RejectReason.MISSING_EVENT_ID: F.col("event_id").isNull(),
@@ -72,11 +64,11 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
             n: is_unprintable(value) for n, (value, _) in texts.items()
         },
         RejectReason.OVERLONG_TEXT: {
-            f"{name} (at most {longest} characters)": is_overlong(value, longest)
+            overlong(name, longest): is_overlong(value, longest)
             for name, (value, longest) in texts.items()
         },
         RejectReason.UNREADABLE_TIME: F.col("event_at").isNull(),
-        RejectReason.IMPLAUSIBLE_TIME: {f"{first} to {last}": ~_is_plausible("event_at", source)},
+        RejectReason.IMPLAUSIBLE_TIME: {plausible(source): ~_is_plausible("event_at", source)},
         RejectReason.FUTURE_TIME: F.col("event_at") > F.col("ingested_at"),
         RejectReason.UNREADABLE_AMOUNT: _is_flawed(RejectReason.UNREADABLE_AMOUNT),
         RejectReason.EXCESS_DECIMALS: _is_flawed(RejectReason.EXCESS_DECIMALS),
@@ -86,7 +78,7 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         },
         RejectReason.UNKNOWN_CURRENCY: ~is_currency,
         RejectReason.IMPOSSIBLE_PLACE: {
-            name: is_off_the_globe(F.col(name), name) for name in _PLACES
+            name: is_off_the_globe(F.col(name), name) for name in PLACES
         },
         RejectReason.UNKNOWN_CODE: unknown_code,
     }
@@ -131,14 +123,13 @@ def _broken(rule: str, about: Column | Mapping[str, Column]) -> Column:
 
 def _texts(source: Source) -> dict[str, tuple[Column, int]]:
     """Return each text column that has values of a file, as text, and its most characters."""
-    texts = {}
-    for name, value_class in VALUES.items():
-        rules = [version.mapping.get(name) for version in source.versions]
-        if value_class in LONGEST and not all(isinstance(one, Constant | None) for one in rules):
-            is_list = value_class is ValueClass.LIST
-            value = F.array_join(name, ",") if is_list else F.col(name)
-            texts[name] = (value, LONGEST[value_class])
-    return texts
+    return {
+        name: (
+            F.array_join(name, ",") if VALUES[name] is ValueClass.LIST else F.col(name),
+            longest,
+        )
+        for name, longest in longest_texts(source).items()
+    }
 
 
 def validate(df: DataFrame, source: Source) -> DataFrame:

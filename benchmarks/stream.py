@@ -1,0 +1,106 @@
+"""Messages a second that the stream validates, against bare msgspec.
+
+`python -m benchmarks.stream [--days N] [--customers N]`. It needs no platform. The floor is
+msgspec, which decodes the same messages into the same type and checks the limits in it.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from benchmarks.page import write_section
+from benchmarks.rounds import interleaved
+from simulator.days import deliver
+from simulator.rows import Feed
+from simulator.settings import Settings
+from simulator.world import make_world
+from sources.registry import source
+from streaming.messages import usual_payment
+from streaming.validation import Rejected, Validator
+
+_ROUNDS: Final = 9
+_REPEATS: Final = 20
+"""How often the few refused messages are validated in a round."""
+_GOAL: Final = 0.4
+
+
+def main() -> int:
+    """Measure, print and write the section of the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=10)
+    parser.add_argument("--customers", type=int, default=5_000)
+    options = parser.parse_args()
+    busy = os.getloadavg()[0]
+    lines = validation(_messages(options.days, options.customers))
+    sys.stdout.write("\n".join([*lines, ""]))
+    write_section("stream", title="Stream", lines=lines, busy=busy)
+    return 0
+
+
+def validation(messages: Sequence[bytes]) -> list[str]:
+    """Return the lines about the validation of messages, in one process and on one core."""
+    simulated = source("simulator")
+    validate, arrived = Validator(simulated).validate, datetime.now(UTC)
+    payment = usual_payment(simulated)
+    if payment is None:
+        raise ValueError("no message of the simulated world is usual: there is no floor")
+    decode = msgspec.json.Decoder(payment.type).decode
+    verdicts = [validate(message, arrived) for message in messages]
+    pairs = list(zip(messages, verdicts, strict=True))
+    rejected = [message for message, verdict in pairs if isinstance(verdict, Rejected)]
+    valid = [message for message, verdict in pairs if not isinstance(verdict, Rejected)]
+
+    def validated(sent: Sequence[bytes]) -> Callable[[], None]:
+        def run() -> None:
+            for message in sent:
+                validate(message, arrived)
+
+        return run
+
+    def decoded() -> None:
+        for message in valid:
+            decode(message)
+
+    repeated = rejected * _REPEATS
+    counts = {"bare msgspec": len(valid), "valid": len(valid), "refused": len(repeated)}
+    taken = interleaved(
+        {"bare msgspec": decoded, "valid": validated(valid), "refused": validated(repeated)},
+        rounds=_ROUNDS,
+    )
+    floor = [counts["bare msgspec"] / one.cpu for one in taken["bare msgspec"]]
+    rows = []
+    for name, count in counts.items():
+        speeds = [count / one.cpu for one in taken[name]]
+        share = median(mine / other for mine, other in zip(speeds, floor, strict=True))
+        rows.append(f"| {name} | {median(speeds):,.0f} | {share:.2f} |")
+    return [
+        f"Validation of {len(messages):,} payments of the simulated world, of which"
+        f" {len(rejected):,} are refused, in one process: median of {_ROUNDS} alternating rounds."
+        f" The goal for valid messages is {_GOAL:.0%} of bare msgspec, which decodes the valid ones"
+        " into the same type with the same limits.",
+        "",
+        "| messages | a second of CPU | of bare msgspec |",
+        "|---|---|---|",
+        *rows,
+    ]
+
+
+def _messages(days: int, customers: int) -> list[bytes]:
+    world = make_world(Settings(customers=customers))
+    feed = Feed(world)
+    return [
+        line.removesuffix("\n").encode()
+        for day in range(days)
+        for lines in deliver(world, feed, day, "jsonl").lines
+        for line in lines.to_pylist()
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

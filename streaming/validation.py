@@ -1,0 +1,165 @@
+"""Validation of one message of the stream, by the rules of the batch line.
+
+A message in its usual form is accepted while msgspec decodes it. Each other one is read by the code
+that reads the lines of a file (`sources/text.py`), mapped (`streaming/mapped.py`) and checked
+(`streaming/row_checks.py`). So the first way is faster, and the second one decides and explains;
+what the first accepts, the second accepts too.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from contracts.reasons import DESCRIPTIONS, RejectReason
+from contracts.values import LONGEST, ValueClass, canonical
+from sources import text
+from sources.currencies import ISO_4217
+from sources.declaration import Source
+from sources.rules import Instant, columns_of
+from streaming.mapped import Mapped, check_mapping, mapped
+from streaming.masking import Masking, escaped
+from streaming.messages import Reject, usual_payment
+from streaming.row_checks import Refusal, RowChecks
+
+_LIST, _LINE_BREAK, _ESCAPE, _PLUS, _DELETE = map(ord, "[\n\\+\x7f")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Valid(msgspec.Struct, frozen=True, gc=False):
+    """A valid message: the bytes to produce, and the payer, who decides the partition."""
+
+    message: bytes
+    key: bytes
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A refused message: the bytes to produce, which have no personal data, and what they say."""
+
+    message: bytes
+    reject: Reject
+
+
+class Validator:
+    """Decides on the messages of one source."""
+
+    def __init__(self, source: Source) -> None:
+        """Read the layout, the mapping and the limits of a source.
+
+        Raises:
+            UnreadableMappingError: when the stream cannot read the source.
+        """
+        self._source = source
+        self._version = check_mapping(source)
+        self._columns = [column.name for column in self._version.layout]
+        self._checks = RowChecks(source)
+        self._first, self._end = self._checks.first_instant, self._checks.end
+        self._masking = Masking(self._version)
+        self._usual = usual_payment(source)
+        if self._usual:
+            self._decode = msgspec.json.Decoder(self._usual.type).decode
+            self._checked = attrgetter(*self._usual.checked)
+            self._texts = attrgetter(*self._usual.texts)
+            self._joined = "%s" * len(self._usual.texts)
+        self._amounts = {code: _usual_amount(source, code) for code in ISO_4217}
+
+    def validate(self, message: bytes, arrived: datetime) -> Valid | Rejected:
+        """Return whether a message is valid. Never raises, whatever the message is.
+
+        A valid message is passed on as its source wrote it, so that Raw has what arrived and the
+        batch line reads the same bytes; only line breaks between its fields become blanks, since a
+        landed object has a message a line. `arrived` is the instant at which the message arrived.
+        """
+        key = self._usual_key(message, arrived) if self._usual else None
+        return Valid(message, key) if key else self._checked_closely(message, arrived)
+
+    def _usual_key(self, message: bytes, arrived: datetime) -> bytes | None:
+        """Return the payer of a valid message in its usual form, None for any other message."""
+        # Inner objects and lists have a limit of depth, and fields with names of their own.
+        if message.find(b"{", 1) >= 0 or _LIST in message or _LINE_BREAK in message:
+            return None
+        try:
+            payment = self._decode(message)
+            event_id, customer, time, amount, currency = self._checked(payment)
+            at = datetime.fromisoformat(time)
+            is_ascii = message.isascii() or not message.decode()
+        except (ValueError, msgspec.DecodeError):
+            return None
+        if not (
+            self._first <= at <= arrived < self._end
+            and self._amounts[currency](amount)
+            and not event_id.isspace()
+        ):
+            return None
+        if not is_ascii or _ESCAPE in message or _DELETE in message or _PLUS in message:
+            texts = self._joined % self._texts(payment)
+            # A plus sign shows an identifier that a spreadsheet rounded.
+            if not texts.isascii() or not texts.isprintable() or "+" in texts:
+                return None
+        key: bytes = customer.strip().encode()
+        return key
+
+    def _checked_closely(self, message: bytes, arrived: datetime) -> Valid | Rejected:
+        rows = list(text.line_rows([(0, message)], "jsonl", self._columns))
+        written = rows[0].values if rows else [None] * len(self._columns)
+        values = {
+            name: canonical(value) or None if value is not None else None
+            for name, value in zip(self._columns, written, strict=True)
+        }
+        row = mapped(values, self._source, self._version)
+        if rows and rows[0].is_readable:
+            refusals = self._checks.refusals(row, arrived)
+        else:
+            reason = RejectReason.UNREADABLE_ROW
+            refusals = [Refusal(reason, DESCRIPTIONS[reason], None)]
+        if refusals:
+            return self._rejected(message, refusals, values, row, arrived)
+        # No text has a line break: JSON writes it as an escape.
+        return Valid(message.replace(b"\n", b" "), str(row.texts["customer_id"]).encode())
+
+    def _rejected(
+        self,
+        message: bytes,
+        refusals: list[Refusal],
+        values: Mapping[str, str | None],
+        row: Mapped,
+        arrived: datetime,
+    ) -> Rejected:
+        at, first = row.event_at, refusals[0]
+        is_plausible = at is not None and self._first <= at < self._end
+        field = None if first.column is None else self._field(first.column)
+        reject = Reject(
+            source_system=self._source.name,
+            reasons=[refusal.reason for refusal in refusals],
+            rules=[refusal.rule for refusal in refusals],
+            field=field,
+            sentence=f"{f'{field}: ' if field else ''}{first.rule}."
+            f" Correct it in {self._source.name} and send the payment again.",
+            event_id=escaped(row.texts["event_id"], LONGEST[ValueClass.IDENTIFIER]),
+            event_at=at if is_plausible else None,
+            arrived_at=arrived,
+            original_bytes=len(message),
+            payload=self._masking.payload(values, row.texts["counterparty_type"]),
+        )
+        return Rejected(_encode(reject), reject)
+
+    def _field(self, column: str) -> str:
+        """Return the field of a message that fills a mapped column, the first one of several."""
+        rule = self._version.mapping[column]
+        names = rule.columns if isinstance(rule, Instant) else sorted(columns_of(rule))
+        return names[0] if names else column
+
+
+def _usual_amount(source: Source, currency: str) -> Callable[[Any], object]:
+    """Return what matches an amount of a currency that is written as usual: `12.50`, `1000`.
+
+    It has no sign, no exponent, the decimals of its currency at most, and a digit less than the
+    limit of the source.
+    """
+    whole_digits = len(str(int(source.absurd_amount))) - 1
+    decimals = source.decimals_in(currency)
+    fraction = rb"(?:\.[0-9]{1,%d})?" % decimals if decimals else b""
+    return re.compile(rb"(?=[0-9])[0-9]{0,%d}%b" % (whole_digits, fraction)).fullmatch

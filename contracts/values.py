@@ -116,6 +116,8 @@ def canonical(text: str) -> str:
     >>> canonical("\u00a0Cafe\u0301\u200b ") == "Caf\u00e9"
     True
     """
+    if text.isascii() and text.isprintable():
+        return text.strip(ENDS)
     displayed = re.sub(NOT_DISPLAYED, "", text)
     return unicodedata.normalize("NFC", re.sub(SEPARATOR, " ", displayed).strip(ENDS))
 

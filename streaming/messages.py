@@ -29,7 +29,11 @@ from streaming.mapped import check_mapping
 
 _UNUSUAL: Final = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
 """The type of a field that a usual message leaves out: it has no value."""
-_UTC_SECOND: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"
+_INSTANT: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"(Z|[+-](0[0-9]|1[0-7]):[0-5][0-9])\Z"
+)
+"""A time in ISO 8601 with its zone, as nearly every source writes it."""
 Codes = frozenset[str]
 CHECKED: Final = ("event_id", "customer_id", "event_at", "amount", "currency")
 """Mapped columns that are needed, and of which more is checked than msgspec checks."""
@@ -141,7 +145,7 @@ def _limit(name: str, rule: Rule, codes: Codes | None, source: Source) -> Any:
             made = {"unknown", otherwise, *prefixes.values(), *suffixes.values()}
             return None if made <= codes else _UNUSUAL
         case Instant():
-            return Annotated[str, msgspec.Meta(pattern=_UTC_SECOND)]
+            return Annotated[str, msgspec.Meta(pattern=_INSTANT)]
         case Precision():
             return None
         case _:

@@ -1,8 +1,7 @@
-"""The simulated world as a source, and a day of it with much dirt."""
+"""A sound payment of the simulated world, and a day with much dirt."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Final
 
 import pytest
@@ -12,65 +11,12 @@ from simulator.dirt import KINDS
 from simulator.rows import Feed
 from simulator.settings import DirtSettings, Settings
 from simulator.world import make_world
-from sources.declaration import FileColumn, Source, Version
-from sources.rules import ISO_TIME, ByAffix, Coded, Instant, Precision, RowNumber, Take
+from sources.simulator import SIMULATOR
 from streaming.validation import Validator
 
 ARRIVED: Final = datetime(2026, 6, 1, tzinfo=UTC)
 _DAY: Final = 9
 _RATE: Final = 0.02
-_INSTANT: Final = Instant(("timestamp",), ISO_TIME)
-_TAKEN: Final = {
-    "event_id": "transaction_id",
-    "customer_id": "customer_id",
-    "instrument_id": "card_number",
-    "counterparty_id": "merchant_id",
-    "merchant_category": "merchant_category_code",
-    "amount": "amount",
-    "currency": "currency",
-    "country": "country",
-    "location_text": "city",
-    "transaction_lat": "lat",
-    "transaction_lon": "lon",
-    "home_lat": "home_lat",
-    "home_lon": "home_lon",
-    "device_id": "device_id",
-    "ip_hash": "ip",
-}
-_CODED: Final = {
-    "transaction_type": "type",
-    "channel": "channel",
-    "payment_method": "payment_method",
-}
-SIMULATED: Final = Source(
-    name="simulated",
-    description="The simulated world.",
-    formats=("jsonl",),
-    versions=(
-        Version(
-            1,
-            "The payments of the simulated world.",
-            tuple(
-                FileColumn(name, required=False)
-                for name in (*_TAKEN.values(), *_CODED.values(), "timestamp")
-            ),
-            {
-                **{name: Take(field) for name, field in _TAKEN.items()},
-                **{name: Coded(field, {}) for name, field in _CODED.items()},
-                "source_sequence": RowNumber(),
-                "event_at": _INSTANT,
-                "event_at_precision": Precision(_INSTANT),
-                "counterparty_type": ByAffix(
-                    "merchant_id", "unknown", prefixes={"M": "merchant", "C": "customer"}
-                ),
-            },
-        ),
-    ),
-    absurd_amount=Decimal("100000000.00"),
-    labels=None,
-    rows_per_day=(1, 5_000_000),
-    freshness_days=2,
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +42,7 @@ def dirty_day() -> Day:
 
 @pytest.fixture(scope="session")
 def validator() -> Validator:
-    return Validator(SIMULATED)
+    return Validator(SIMULATOR)
 
 
 def changed(**changes: object) -> dict[str, object]:

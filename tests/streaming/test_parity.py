@@ -9,8 +9,9 @@ import yaml
 from sources.inspect import inspect
 from sources.manifest import RawObject
 from sources.registry import source
+from sources.simulator import SIMULATOR
 from streaming.validation import Rejected, Validator
-from tests.streaming.conftest import ARRIVED, SIMULATED, Day
+from tests.streaming.conftest import ARRIVED, Day
 from tests.streaming.hostile import hostile_messages
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def test_the_batch_line_refuses_the_same_messages(
     messages = [*dirty_day.messages, *hostile_messages()]
     path = tmp_path / "day.jsonl"
     path.write_bytes(b"\n".join(messages) + b"\n")
-    found = inspect(path, SIMULATED)
+    found = inspect(path, SIMULATOR)
     landed = RawObject(
         key=path.name,
         name=path.name,
@@ -39,7 +40,7 @@ def test_the_batch_line_refuses_the_same_messages(
         schema_version=1,
         columns=found.columns,
     )
-    frame = validate(read_objects(spark, SIMULATED, [landed], f"file://{tmp_path}/"), SIMULATED)
+    frame = validate(read_objects(spark, SIMULATOR, [landed], f"file://{tmp_path}/"), SIMULATOR)
     rows = frame.select("raw_position", "event_id", "reasons", "rules").collect()
     assert len(rows) == len(messages) > 2_000
 
@@ -55,7 +56,7 @@ def test_the_batch_line_refuses_the_same_messages(
     assert differences == []
 
 
-@pytest.mark.parametrize("feed", ["card_feed", "banking_feed"])
+@pytest.mark.parametrize("feed", ["card_feed", "banking_feed", "simulator"])
 def test_the_golden_rows_of_a_feed_have_the_same_reasons(feed: str) -> None:
     validator = Validator(source(feed))
     lines = (_GOLDEN / feed / "delivery.jsonl").read_bytes().splitlines()

@@ -31,11 +31,12 @@ from sources.rules import (
     Take,
     TimePattern,
 )
+from sources.simulator import SIMULATOR
 from streaming.mapped import UnreadableMappingError
 from streaming.masking import MASK
 from streaming.messages import Reject
 from streaming.validation import Rejected, Valid, Validator
-from tests.streaming.conftest import ARRIVED, SIMULATED, SOUND, Day, changed
+from tests.streaming.conftest import ARRIVED, SOUND, Day, changed
 from tests.streaming.hostile import hostile_messages
 
 _REPO = Path(__file__).parents[2]
@@ -81,9 +82,9 @@ def test_a_refused_message_says_what_where_and_what_to_do(validator: Validator) 
     assert reject.field == "timestamp"
     assert reject.sentence == (
         "timestamp: the time of the payment is missing or cannot be read."
-        " Correct it in simulated and send the payment again."
+        " Correct it in simulator and send the payment again."
     )
-    assert (reject.source_system, reject.event_id) == ("simulated", "2c829abe1f4532e1")
+    assert (reject.source_system, reject.event_id) == ("simulator", "2c829abe1f4532e1")
     assert (reject.event_at, reject.arrived_at) == (None, ARRIVED)
     assert reject.original_bytes == len(sent)
 
@@ -254,7 +255,7 @@ def test_any_message_is_valid_or_refused_with_a_declared_reason(sent: bytes) -> 
     assert msgspec.json.decode(verdict.message, type=Reject) == reject
 
 
-_VALIDATOR = Validator(SIMULATED)
+_VALIDATOR = Validator(SIMULATOR)
 
 
 def test_many_damaged_messages_are_accepted_at_once_only_if_a_close_look_accepts_them() -> None:
@@ -271,14 +272,14 @@ def test_many_damaged_messages_are_accepted_at_once_only_if_a_close_look_accepts
 
 
 def _source(**changes: Rule) -> Source:
-    version = SIMULATED.versions[0]
-    return replace(SIMULATED, versions=(replace(version, mapping={**version.mapping, **changes}),))
+    version = SIMULATOR.versions[0]
+    return replace(SIMULATOR, versions=(replace(version, mapping={**version.mapping, **changes}),))
 
 
 @pytest.mark.parametrize(
     "declared",
     [
-        SIMULATED,
+        SIMULATOR,
         _source(currency=Constant("EUR")),
         _source(currency=Constant("EURO")),
         _source(currency=Coded("currency", {"usd": "USD"}, missing="XXX")),
@@ -288,13 +289,13 @@ def _source(**changes: Rule) -> Source:
         _source(country=Coded("country", {"us": "US"})),
         _source(customer_id=Take("customer_id", strip_prefix="C")),
         _source(customer_id=Take("transaction_id")),
-        _source(device_id=Take("city"), merchant_category=Take("city")),
-        _source(event_at=Instant(("timestamp", "city"), ISO_TIME)),
-        replace(SIMULATED, codes={"merchant_category": ("7011", "x" * 256)}),
-        replace(SIMULATED, absurd_amount=Decimal("5.00"), negative_amounts="refund"),
-        replace(SIMULATED, numbers=NumberFormat(",", ".")),
-        replace(SIMULATED, numbers=NumberFormat(minor_units=True), checks_minor_units=False),
-        replace(SIMULATED, zone="Asia/Tokyo"),
+        _source(device_id=Take("ip")),
+        _source(event_at=Instant(("timestamp", "ip"), ISO_TIME)),
+        replace(SIMULATOR, codes={"merchant_category": ("7011", "x" * 256)}),
+        replace(SIMULATOR, absurd_amount=Decimal("5.00"), negative_amounts="refund"),
+        replace(SIMULATOR, numbers=NumberFormat(",", ".")),
+        replace(SIMULATOR, numbers=NumberFormat(minor_units=True), checks_minor_units=False),
+        replace(SIMULATOR, zone="Asia/Tokyo"),
         source("card_feed"),
     ],
 )
@@ -312,10 +313,10 @@ def test_a_usual_message_has_the_verdict_of_a_close_look(declared: Source) -> No
     ("declared", "sentence"),
     [
         (HANDBOOK, "handbook delivers parquet, and a stream has JSON messages"),
-        (_source(event_at=Epoch("timestamp")), "event_at of simulated has the rule Epoch"),
+        (_source(event_at=Epoch("timestamp")), "event_at of simulator has the rule Epoch"),
         (
             _source(event_at=Instant(("timestamp",), (TimePattern("dd.MM.yyyy"),))),
-            "event_at of simulated has the rule Instant",
+            "event_at of simulator has the rule Instant",
         ),
     ],
 )

@@ -286,6 +286,7 @@ def _source(**changes: Rule) -> Source:
         _source(channel=Constant("fax")),
         _source(channel=ByAffix("merchant_id", "fax", prefixes={"M": "pos"})),
         _source(channel=Coded("channel", {"app": "fax", "fax": "pos"}, missing="post")),
+        _source(transaction_type=ByAffix("type", "purchase")),
         _source(country=Coded("country", {"us": "US"})),
         _source(customer_id=Take("customer_id", strip_prefix="C")),
         _source(customer_id=Take("transaction_id")),

@@ -1,0 +1,166 @@
+"""The rules of fraud and their evaluation, for the stream, the batch line and decisions alike.
+
+`contracts/fraud_rules.yaml` declares the rules. The evaluation is pure: it takes the figures of one
+payment, and reads no clock and no store.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import model_validator as check_whole
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from contracts.columns import COLUMNS, RISK_LEVELS, LogicalType
+
+FILE: Final = Path(__file__).with_suffix(".yaml")
+Figures = Mapping[str, bool | int | float | Decimal | None]
+"""The figures of a payment by name; one that is unknown is None or absent."""
+VELOCITIES: Final[Mapping[str, str]] = {
+    "local_hour_of_day": "Hour of the payment in the time zone of its place.",
+    **{
+        f"card_{what}_count_{seconds}s": f"{meaning} of the card in the {seconds} seconds up to and"
+        " including the payment."
+        for seconds in (60, 300, 3_600)
+        for what, meaning in (
+            ("transaction", "Payments"),
+            ("city", "Distinct cities"),
+            ("country", "Distinct countries"),
+            ("merchant", "Distinct merchants"),
+        )
+    },
+}
+"""Figures that rules may use besides the declared columns, and what each means."""
+_COMPARED: Final = frozenset(
+    {
+        *(LogicalType.INTEGER, LogicalType.LONG, LogicalType.DOUBLE),
+        *(LogicalType.MONEY, LogicalType.BOOLEAN),
+    }
+)
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+
+
+class FraudRulesError(ValueError):
+    """Raised when the file of rules has mistakes; the message lists each with its place."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Condition(_Part):
+    """A comparison of one figure with limits. A figure that is unknown fulfils no condition.
+
+    `by_currency` has the limits that replace `above` for amounts in these currencies.
+    """
+
+    figure: str
+    above: Decimal | None = None
+    at_least: Decimal | None = None
+    below: Decimal | None = None
+    equals: bool | None = Field(None, alias="is")
+    by_currency: dict[Currency, Decimal] = Field(default_factory=dict)
+
+    @check_whole(mode="after")
+    def _check(self) -> Self:
+        column = COLUMNS.get(self.figure)
+        if not (column and column.type in _COMPARED) and self.figure not in VELOCITIES:
+            raise ValueError(
+                f"the figure {self.figure!r} is neither a column with numbers nor in VELOCITIES of"
+                " contracts/fraud_rules.py"
+            )
+        limits = (self.above, self.at_least, self.below)
+        if (self.equals is None) == all(limit is None for limit in limits):
+            raise ValueError("give limits (above, at_least, below), or is")
+        if self.by_currency and self.above is None:
+            raise ValueError("by_currency replaces above, which is missing")
+        return self
+
+    def is_true(self, figures: Figures, currency: str) -> bool:
+        """Return whether the figures of a payment in a currency fulfil the condition."""
+        value = figures.get(self.figure)
+        if value is None:
+            return False
+        if self.equals is not None:
+            return value == self.equals
+        above = self.by_currency.get(currency, self.above)
+        return (
+            (above is None or value > above)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.below is None or value < self.below)
+        )
+
+
+class FraudRule(_Part):
+    """A rule. It fires when each condition of `when` is true; `code` is the reason of the alert."""
+
+    code: Annotated[str, StringConstraints(pattern="^[A-Z][A-Z0-9_]*$")]
+    owner: Text
+    description: Text
+    severity: Literal[*RISK_LEVELS]  # type: ignore[valid-type]
+    since: date
+    when: Annotated[tuple[Condition, ...], Field(min_length=1)]
+
+    def fires(self, figures: Figures, currency: str) -> bool:
+        """Return whether the rule fires for the figures of a payment in a currency."""
+        return all(condition.is_true(figures, currency) for condition in self.when)
+
+
+class FraudRules(_Part):
+    """All rules, and the version of their file."""
+
+    version: Annotated[int, Field(ge=1)]
+    rules: tuple[FraudRule, ...]
+
+    @check_whole(mode="after")
+    def _check(self) -> Self:
+        codes = [rule.code for rule in self.rules]
+        repeated = sorted({code for code in codes if codes.count(code) > 1})
+        if repeated:
+            raise ValueError(f"{', '.join(repeated)} stands twice: give each rule its code")
+        return self
+
+    def fired(self, figures: Figures, currency: str, day: date) -> tuple[FraudRule, ...]:
+        """Return the rules that fire for a payment of a business date, most severe first.
+
+        Rules that count from a later date do not fire. Rules of one severity are in the order of
+        the file.
+        """
+        firing = [r for r in self.rules if r.since <= day and r.fires(figures, currency)]
+        return tuple(sorted(firing, key=lambda rule: -RISK_LEVELS.index(rule.severity)))
+
+
+def read(path: Path = FILE) -> FraudRules:
+    """Return the rules of a file.
+
+    Raises:
+        FraudRulesError: with each mistake and its place.
+    """
+    try:
+        return FraudRules.model_validate(YAML(typ="safe").load(path))
+    except YAMLError as error:
+        raise FraudRulesError(f"{path.name} is no YAML file of rules: {error}") from error
+    except ValidationError as error:
+        mistakes = (f"{_place(e['loc'])}{_message(e)}" for e in error.errors())
+        raise FraudRulesError(f"{path.name}: {'; '.join(mistakes)}.") from error
+
+
+@cache
+def fraud_rules() -> FraudRules:
+    """Return the rules of the platform, read once."""
+    return read()
+
+
+def _place(location: Sequence[str | int]) -> str:
+    return f"{'.'.join(map(str, location))}: " if location else ""
+
+
+def _message(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

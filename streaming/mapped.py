@@ -6,10 +6,11 @@ imports Spark, so that the validation service starts at once.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -56,7 +57,8 @@ class Mapped:
     """The canonical values of a message that are checked.
 
     `flags` are joined by commas. `amount` is None with the reason `amount_flaw`. An unreadable time
-    is None, an unreadable coordinate NaN.
+    is None, an unreadable coordinate NaN. `unreadable_features` names the source features that are
+    no finite numbers.
     """
 
     texts: Mapping[str, str | None]
@@ -65,6 +67,7 @@ class Mapped:
     amount: Decimal | None
     amount_flaw: RejectReason | None
     places: Mapping[str, float | None]
+    unreadable_features: Sequence[str]
 
 
 def check_mapping(source: Source) -> Version:
@@ -110,10 +113,15 @@ def mapped(values: Values, source: Source, version: Version) -> Mapped:
         amount,
         flaw,
         {
-            name: _place(text_of(rule, values), source)
+            name: _double(text_of(rule, values), source, _IS_COORDINATE)
             for name, rule in rules.items()
             if VALUES[name] is ValueClass.PLACE
         },
+        [
+            name
+            for name, field in sorted(version.features.items())
+            if not isfinite(_double(values[field], source, _IS_NUMBER) or 0)
+        ],
     )
 
 
@@ -217,11 +225,12 @@ def _money(
     return amount, None
 
 
-def _place(text: str | None, source: Source) -> float | None:
+def _double(text: str | None, source: Source, form: re.Pattern[str]) -> float | None:
+    """Return a text of a form as a number; None stays None, and any other text is NaN."""
     if text is None:
         return None
     written = text if source.numbers.is_plain else source.numbers.plain(text)
-    return float(written) if written and _IS_COORDINATE.fullmatch(written) else float("nan")
+    return float(written) if written and form.fullmatch(written) else float("nan")
 
 
 def _flags(rule: Flags, values: Values) -> dict[str, None]:

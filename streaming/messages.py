@@ -78,17 +78,18 @@ def usual_payment(source: Source) -> UsualPayment | None:
     amount stays as it is written.
 
     Returns: None where no message is usual: a column of `CHECKED` is not one field as it is
-    written, or a constant is no code of its list.
+    written, a constant is no code of its list, or the source has features.
 
     Raises:
         UnreadableMappingError: when the stream cannot read the source.
     """
-    rules = check_mapping(source).mapping
+    version = check_mapping(source)
+    rules = version.mapping
     codes = {**allowed_codes(source), "currency": ISO_4217}
     checked = [f for name in CHECKED if _is_whole(rules[name]) for f in columns_of(rules[name])]
     constants = {name: str(rule.value) for name, rule in rules.items() if type(rule) is Constant}
     are_codes = all(value in codes.get(name, {value}) for name, value in constants.items())
-    if len(checked) != len(CHECKED) or not are_codes:
+    if len(checked) != len(CHECKED) or not are_codes or version.features:
         return None
     readers: dict[str, dict[str, Rule]] = {}
     for name, rule in rules.items():
@@ -123,10 +124,14 @@ def _is_whole(rule: Rule) -> bool:
 def _needs_value(name: str, rule: Rule, codes: Codes | None) -> bool:
     """Return whether a payment is refused if the field of a rule has no value."""
     match rule:
-        case ByAffix() | Precision():
+        case Precision():
             return False
-        case Coded(missing=missing):
-            return name in CODED and missing not in (codes or ())
+        case ByAffix():
+            return codes is not None and "unknown" not in codes
+        case Coded(missing=str(missing)):
+            return codes is not None and missing not in codes
+        case Coded():
+            return name in CODED
         case _:
             return name in CHECKED or name in CODED
 

@@ -29,7 +29,7 @@ _ORDER: Final = {reason: number for number, reason in enumerate(RejectReason)}
 
 
 class Refusal(NamedTuple):
-    """A reason to refuse a message, the rule behind it, and the first column that breaks it."""
+    """A reason to refuse a message, its rule, and the first column or feature that breaks it."""
 
     reason: RejectReason
     rule: str
@@ -94,6 +94,8 @@ class RowChecks:
             code = row.texts.get(name)
             if name in CODED if code is None else code not in allowed:
                 yield RejectReason.UNKNOWN_CODE, name, name
+        for name in row.unreadable_features:
+            yield RejectReason.UNREADABLE_FEATURE, name, name
 
     def _broken_time(
         self, at: datetime | None, arrived: datetime

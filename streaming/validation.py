@@ -147,7 +147,9 @@ class Validator:
         return Rejected(_encode(reject), reject)
 
     def _field(self, column: str) -> str:
-        """Return the field of a message that fills a mapped column, the first one of several."""
+        """Return the first field of a message that fills a mapped column or a source feature."""
+        if column in self._version.features:
+            return self._version.features[column]
         rule = self._version.mapping[column]
         names = rule.columns if isinstance(rule, Instant) else sorted(columns_of(rule))
         return names[0] if names else column

@@ -343,6 +343,17 @@ def test_times_and_numbers_are_read_as_the_source_declares() -> None:
     assert refused(validator, skipped).reasons == ["unreadable_time", "absurd_amount"]
 
 
+def test_a_source_feature_that_is_no_finite_number_is_refused() -> None:
+    version = replace(SIMULATOR.versions[0], features={"latitude": "home_lat", "device": "ip"})
+    validator = Validator(replace(SIMULATOR, versions=(version,)))
+    for value in (1, "-1.5e3", None, ""):
+        assert isinstance(validator.validate(message(ip=value), ARRIVED), Valid), value
+    for value in ("23.101.106.82", "1e999", "NaN", "1E+2"):
+        reject = refused(validator, message(ip=value))
+        assert (reject.reasons, reject.field) == (["unreadable_feature"], "ip"), value
+        assert reject.rules == ["a source feature is no finite number: device"]
+
+
 def test_the_flags_of_a_feed_are_checked() -> None:
     validator = Validator(source("card_feed"))
     sound = {

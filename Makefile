@@ -70,8 +70,8 @@ env: setup ## Print shell exports of the read-only roles, of ROLE=developer for 
 login: setup ## Print addresses and passwords of the web pages.
 	@$(PY) -m embedded login
 
-catch-up: setup ## Trigger the next DAG of each window that waits between two DAGs (DRY=1 lists them).
-	@$(PY) -m demo.catch_up $(if $(DRY),--dry-run)
+catch-up: setup ## Trigger the next DAG of windows that wait (DRY=1 lists them), or WHAT="--abandon w --reason r".
+	@$(PY) -m demo.catch_up $(WHAT) $(if $(DRY),--dry-run)
 
 withdraw: setup ## Take back a payment, party or delivery: WHAT="--source s --payment p --reason r" (DRY=1 shows it).
 	@$(PY) -m demo.withdraw $(WHAT) $(if $(DRY),--dry-run)

@@ -251,7 +251,7 @@ _COLUMNS: Final = (
     Column("expected", _T.STRING, "Expected value.", nullable=True),
     Column("check_reason", _T.STRING, "Reason for the expected value.", nullable=True),
     Column("checked_at", _T.TIMESTAMP, "When the gate ran."),
-    # --- withdrawals -----------------------------------------------------------------------
+    # --- withdrawals and abandoned windows -------------------------------------------------
     Column(
         "withdrawal_kind",
         _T.STRING,
@@ -262,8 +262,11 @@ _COLUMNS: Final = (
     Column("withdrawn_at", _T.TIMESTAMP, "When it was withdrawn."),
     Column("withdrawn_by", _T.STRING, "Login of the user who withdrew it."),
     Column("withdrawal_reason", _T.STRING, "Why it was withdrawn."),
-    Column("undone_at", _T.TIMESTAMP, "When the withdrawal was undone.", nullable=True),
-    Column("undone_by", _T.STRING, "Login of the user who undid the withdrawal.", nullable=True),
+    Column("abandoned_at", _T.TIMESTAMP, "When the window was abandoned."),
+    Column("abandoned_by", _T.STRING, "Login of the user who abandoned the window."),
+    Column("abandonment_reason", _T.STRING, "Why the window is not processed further."),
+    Column("undone_at", _T.TIMESTAMP, "When it was undone.", nullable=True),
+    Column("undone_by", _T.STRING, "Login of the user who undid it.", nullable=True),
     # --- PRODUCTION ------------------------------------------------------------------------
     *core.COLUMNS,
     *reports.COLUMNS,

@@ -177,6 +177,8 @@ WITHDRAWAL: Final = (
     "undone_at",
     "undone_by",
 )
+ABANDONMENT_KEY: Final = ("window_key", "abandoned_at")
+ABANDONMENT: Final = ("abandoned_at", "abandoned_by", "abandonment_reason")
 GATE_KEY: Final = ("run_id", "gate", "window_key", "table_name", "check_name", "checked_at")
 
 TRANSACTION_GRAIN: Final = "payment attempt"
@@ -305,5 +307,11 @@ LAKE_AND_STAGING: Final = (
         "payment, party or delivery that was withdrawn",
         WITHDRAWAL_KEY,
         WITHDRAWAL,
+    ),
+    Table(
+        "staging.abandoned_windows",
+        "window and time at which it was abandoned",
+        ABANDONMENT_KEY,
+        ("window_key", *ABANDONMENT, "undone_at", "undone_by"),
     ),
 )

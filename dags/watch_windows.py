@@ -9,7 +9,7 @@ it up.
 | **When** | every half hour, once unpaused; manually at any time |
 | **In** | the run ledger |
 | **Out** | a failed task, with its message, when a window has waited for more than an hour |
-| **Not late** | windows of a DAG with an active run; scores of a source without a champion |
+| **Not late** | windows of a DAG with an active run, abandoned windows; scores without a champion |
 
 `make catch-up DRY=1` lists the windows that wait, `production.rpt_window_stages` the
 stages of all windows.
@@ -19,7 +19,8 @@ stages of all windows.
 **When it fails**
 - `find_waiting` names the windows and the DAG that each waits for. Check why the DAG did not take
   them: paused, or a failed run, whose message has the cause. Then run `make catch-up`, which
-  triggers the DAG for each of them, or trigger it manually with source and window.
+  triggers the DAG for each of them, or trigger it manually with source and window. Abandon a
+  window that is not to be processed further.
 """
 
 from typing import Any

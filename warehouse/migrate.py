@@ -23,8 +23,12 @@ BALANCES: Final = TABLES["staging.run_balances"]
 RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
 WITHDRAWALS: Final = TABLES["staging.withdrawals"]
+ABANDONED: Final = TABLES["staging.abandoned_windows"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
-RECORDS: Final = (LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, WITHDRAWALS, *model_tables.TABLES)
+RECORDS: Final = (
+    *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, WITHDRAWALS, ABANDONED),
+    *model_tables.TABLES,
+)
 """Tables of STAGING that receive single rows."""
 _NARROW_MONEY: Final = "numeric(18,2)"
 """Type of the amounts of earlier versions."""

@@ -58,7 +58,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
         "next_stage",
         _T.STRING,
         "Stage that the window waits for: the first that has not finished since the stage before;"
-        " null when all have.",
+        " null when all have, or the window is abandoned.",
         nullable=True,
         allowed=tuple(map(str, WINDOW_STAGES[1:])),
     ),

@@ -3,6 +3,7 @@
 from typing import Final
 
 from contracts.lake_tables import (
+    ABANDONMENT,
     FLOWS,
     GATE_KEY,
     GATE_RESULT,
@@ -123,7 +124,10 @@ TABLES: Final = (
             *(f"{stage}_finished_at" for stage in WINDOW_STAGES),
             "next_stage",
             "waiting_since_at",
+            *ABANDONMENT,
         ),
+        # Null unless the window is abandoned.
+        also_nullable=ABANDONMENT,
     ),
     Table(
         "production.fct_run_tasks",

@@ -29,6 +29,7 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | a window must be processed again | trigger `land_transactions` with it; every stage may run twice |
 | a payment, a customer, a merchant or a delivery should not be there | withdraw it: see below |
 | a window was landed and is not in PRODUCTION | `make catch-up DRY=1` lists the windows that wait between two DAGs, `make catch-up` triggers the next DAG of each |
+| a window that waits is not to be processed further | abandon it: see below |
 | dates of a source must be backfilled | `airflow backfill create --dag-id land_transactions_<source>` (`land_transactions` for the default source); dates that ran before need `--reprocess-behavior completed` |
 | the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
 | the Kafka broker is unavailable | `make stream` starts it and restores users, grants and topics as declared; `make logs SERVICE=kafka` shows the cause |
@@ -38,6 +39,22 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 
 The failure message of a task names the error, the window, and the report or log. It is the last line
 of the task's log, and is sent to Slack when `TOLLGATE_SLACK_WEBHOOK_URL` is set.
+
+## Abandon a window
+
+A window waits between two DAGs until it is processed, and `watch_windows` fails meanwhile. Abandon one
+that is not to go on, such as a delivery that was landed by mistake or that its source takes back:
+
+```
+make catch-up WHAT="--abandon sparkov@2024-05-01 --reason 'sent by mistake'" DRY=1
+make catch-up WHAT="--abandon sparkov@2024-05-01 --reason 'sent by mistake'"
+make catch-up WHAT="--abandon sparkov@2024-05-01 --undo"
+```
+
+- The command records window, reason, time and your login in `staging.abandoned_windows`, and
+  `production.rpt_window_stages` shows them after the next build. With `DRY=1` it changes nothing.
+- The window waits for no stage until it is landed again, another stage of it finishes, or `--undo`.
+- What it has written stays: withdraw payments of it that are in STAGING.
 
 ## Withdraw a payment, a party or a delivery
 

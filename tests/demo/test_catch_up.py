@@ -51,7 +51,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> _Airflow:
 def _catch_up(
     monkeypatch: pytest.MonkeyPatch, *waiting: WaitingWindow, dry_run: bool = False
 ) -> list[str]:
-    monkeypatch.setattr(catch_up, "waiting_windows", lambda _: list(waiting))
+    monkeypatch.setattr(catch_up.waiting, "waiting_windows", lambda _: list(waiting))
     warehouse: Any = type("Warehouse", (), {"dsn": lambda self, role: role})()
     return catch_up.catch_up(Settings.model_construct(warehouse=warehouse), dry_run=dry_run)
 
@@ -75,3 +75,19 @@ def test_a_window_is_resumed_unless_it_has_an_active_run(
         " finished: triggered, which waits until build_production is unpaused",
     ]
     assert airflow.triggered == [("build_production", "handbook@2024-05-01")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--undo"], "name the window with --abandon"),
+        (["--reason", "no"], "name the window with --abandon"),
+        (["--abandon", "sparkov@2024-05-01"], "give the reason: --reason"),
+    ],
+)
+def test_to_abandon_needs_a_window_and_a_reason(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit):
+        catch_up.main(arguments)
+    assert sentence in capsys.readouterr().err

@@ -14,7 +14,7 @@ from contracts.tables import TABLES
 from contracts.windows import Window
 from tests.stage_results import result_of
 from warehouse import dbt_runner, ledger, transform
-from warehouse.waiting import waiting_windows
+from warehouse.waiting import abandon, waiting_windows
 
 pytestmark = pytest.mark.postgres
 _FIRST, _NEXT, _SHOP = "2024-05-01", "2024-05-02", "shop@2024-05-01"
@@ -127,6 +127,7 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     # Cleared days later, the first run moves to another date; the audit has seen its old one.
     _try(made, "one", f"sparkov@{_FIRST}", 3, _at(6))
     _run(made, "one", f"sparkov@{_FIRST}", _at(6))
+    abandon(made.loader, Window.parse(f"sparkov@{_NEXT}"), "a mistake", "operator", dry_run=False)
     transform.publish_operations(made.settings, "operations")
     return made
 
@@ -215,10 +216,13 @@ def test_the_mart_and_the_command_list_the_same_waiting_windows(line: Any) -> No
     )
     waiting = waiting_windows(line.loader)
     assert rows == [(item.window.key, item.stage, item.since) for item in waiting]
-    assert [row[:2] for row in rows] == [
-        (f"sparkov@{_NEXT}", "build"),
-        (f"sparkov@{_FIRST}", "build"),
-    ]
+    assert [row[:2] for row in rows] == [(f"sparkov@{_FIRST}", "build")]
+    abandoned = _ask(
+        line,
+        "select window_key, next_stage, waiting_since_at, abandoned_by, abandonment_reason"
+        " from production.rpt_window_stages where abandoned_at is not null",
+    )
+    assert abandoned == [(f"sparkov@{_NEXT}", None, None, "operator", "a mistake")]
 
 
 def test_daily_builds_equal_a_full_refresh(line: Any) -> None:

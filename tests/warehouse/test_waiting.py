@@ -21,6 +21,7 @@ from contracts.stage_results import (
     TrainResult,
 )
 from contracts.stages import WINDOW_STAGES, Stage
+from demo import catch_up as command
 from tests.stage_results import result_of
 from warehouse import ledger, model_registry_export
 from warehouse.waiting import WaitingWindow, waiting_windows
@@ -51,7 +52,7 @@ def dsn(warehouse: Settings) -> Iterator[str]:
     with psycopg.connect(login) as connection:
         connection.execute(
             "truncate staging.run_ledger, staging.run_balances, staging.model_versions,"
-            " staging.feature_importances"
+            " staging.feature_importances, staging.abandoned_windows"
         )
 
 
@@ -128,3 +129,48 @@ def test_scores_are_expected_once_the_source_has_a_champion(dsn: str) -> None:
     assert _waiting(dsn) == [(_DAY, Stage.SCORE)], "the other source has no champion"
     _finish(dsn, _DAY, Stage.SCORE, 91)
     assert _waiting(dsn) == []
+
+
+def test_an_abandoned_window_waits_no_longer_until_it_moves_or_is_undone(
+    dsn: str,
+    warehouse: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(command, "load_settings", lambda: warehouse)
+
+    def says(*arguments: str, fails: bool = False) -> str:
+        assert command.main(["--abandon", _DAY, *arguments]) == int(fails)
+        printed = capsys.readouterr()
+        return (printed.err if fails else printed.out).strip()
+
+    assert "waits for no stage: there is nothing to abandon" in says("--reason", "r", fails=True)
+    assert "is not abandoned: there is nothing to undo" in says("--undo", fails=True)
+    _finish(dsn, _DAY, Stage.LAND, 0)
+    _finish(dsn, _SHOP, Stage.LAND, 1)
+    sentence = str(waiting_windows(dsn)[0])
+
+    assert says("--dry-run") == f"{sentence}: would be abandoned"
+    assert len(_waiting(dsn)) == 2
+    assert says("--reason", "sent by mistake") == f"{sentence}: abandoned"
+    assert _waiting(dsn) == [(_SHOP, Stage.PROCESS)]
+    assert "there is nothing to abandon" in says("--reason", "again", fails=True)
+
+    assert says("--undo", "--dry-run") == f"{_DAY} would wait again"
+    assert len(_waiting(dsn)) == 1
+    assert says("--undo") == f"{_DAY} waits again"
+    assert len(_waiting(dsn)) == 2
+
+    says("--reason", "sent by mistake after all")
+    years_after = 60 * 24 * 365 * 100
+    _finish(dsn, _DAY, Stage.LAND, years_after)
+    assert _waiting(dsn) == [(_SHOP, Stage.PROCESS), (_DAY, Stage.PROCESS)]
+    with psycopg.connect(dsn) as connection:
+        recorded = connection.execute(
+            "select window_key, abandonment_reason, abandoned_by = undone_by"
+            " from staging.abandoned_windows order by abandoned_at"
+        ).fetchall()
+    assert recorded == [
+        (_DAY, "sent by mistake", True),
+        (_DAY, "sent by mistake after all", None),
+    ]

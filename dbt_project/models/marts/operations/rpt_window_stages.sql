@@ -19,6 +19,22 @@ balances as (
     select * from {{ ref('stg_platform__balances') }}
 ),
 
+abandonments as (
+    select *
+    from {{ ref('stg_platform__abandoned_windows') }}
+    where undone_at is null
+),
+
+latest_abandonments as (
+    {{
+        deduplicate(
+            'abandonments',
+            partition_by='window_key',
+            order_by='abandoned_at desc',
+        )
+    }}
+),
+
 -- A closed window lands without rows, and waits for no stage.
 landings_with_rows as (
     select distinct run_id
@@ -117,6 +133,35 @@ waiting as (
     from with_champions
 ),
 
+waiting_since as (
+    select
+        *,
+        case next_stage
+            when 'process' then land_finished_at
+            when 'prepare' then process_finished_at
+            when 'load' then prepare_finished_at
+            when 'build' then load_finished_at
+            when 'score' then build_finished_at
+        end as waiting_since_at
+    from waiting
+),
+
+-- A stage that finishes later makes an abandoned window wait again.
+with_abandonments as (
+    select
+        waiting_since.*,
+        latest_abandonments.abandoned_at,
+        latest_abandonments.abandoned_by,
+        latest_abandonments.abandonment_reason,
+        coalesce(
+            latest_abandonments.abandoned_at >= waiting_since.waiting_since_at,
+            false
+        ) as is_abandoned
+    from waiting_since
+    left join latest_abandonments
+        on waiting_since.window_key = latest_abandonments.window_key
+),
+
 final as (
     select
         window_key,
@@ -127,15 +172,14 @@ final as (
         load_finished_at,
         build_finished_at,
         score_finished_at,
-        next_stage,
-        case next_stage
-            when 'process' then land_finished_at
-            when 'prepare' then process_finished_at
-            when 'load' then prepare_finished_at
-            when 'build' then load_finished_at
-            when 'score' then build_finished_at
-        end as waiting_since_at
-    from waiting
+        case when not is_abandoned then next_stage end as next_stage,
+        case when not is_abandoned then waiting_since_at end
+            as waiting_since_at,
+        case when is_abandoned then abandoned_at end as abandoned_at,
+        case when is_abandoned then abandoned_by end as abandoned_by,
+        case when is_abandoned then abandonment_reason end
+            as abandonment_reason
+    from with_abandonments
 )
 
 select * from final

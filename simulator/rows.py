@@ -165,20 +165,22 @@ class Feed:
 
 
 def identifiers(seed: int, day: int, rows: int) -> pa.Array:
-    """Return identifiers of 16 hexadecimal digits, unique over all days of a world.
+    """Return identifiers of a T and 16 hexadecimal digits, unique over all days of a world.
 
     The bits of day and row are mixed by a bijection (the finalizer of SplitMix64), so that neither
-    time nor fraud shows in an identifier.
+    time nor fraud shows in an identifier. Without the letter, one of 2,000 would have digits only,
+    as a card number has.
     """
     bits = np.uint64(day << 32) + np.arange(rows, dtype=np.uint64)
     bits = bits + np.uint64(seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(_MIX[0])
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(_MIX[1])
     bits = bits ^ (bits >> np.uint64(31))
-    text = _HEX[bits.astype(">u8").view(np.uint8)].tobytes()
-    offsets = np.arange(rows + 1, dtype=np.int32) * 16
+    text = np.full((rows, 17), b"T", "S1")
+    text[:, 1:] = _HEX[bits.astype(">u8").view(np.uint8)].view("S1").reshape(rows, 16)
+    offsets = np.arange(rows + 1, dtype=np.int32) * 17
     return pa.Array.from_buffers(
-        pa.string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(text)]
+        pa.string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(text.tobytes())]
     )
 
 

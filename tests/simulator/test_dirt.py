@@ -102,7 +102,7 @@ def test_repeats_follow_their_original_and_conflicts_differ(dirty: World, feed: 
     lines = _lines(delivery)
     first: dict[str, int] = {}
     for number, line in enumerate(lines):
-        identifier = re.search('"transaction_id":"([0-9a-f]+)"', line)
+        identifier = re.search('"transaction_id":"(T[0-9a-f]+)"', line)
         if identifier:
             first.setdefault(identifier[1], number)
     for entry in delivery.ledger:

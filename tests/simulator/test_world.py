@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -125,7 +126,7 @@ def test_people_have_names_of_their_country_and_cards_of_their_own(world: World)
 def test_identifiers_are_unique_over_days() -> None:
     ids = [text for day in range(4) for text in identifiers(7, day, 5_000).to_pylist()]
     assert len(set(ids)) == len(ids)
-    assert all(len(text) == 16 for text in ids)
+    assert all(re.fullmatch("T[0-9a-f]{16}", text) for text in ids)
 
 
 def test_rows_lie_within_their_day_and_in_its_order(world: World) -> None:

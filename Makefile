@@ -12,11 +12,11 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 # `make test SEED=7` shuffles the tests; the same seed gives the same order.
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
-.PHONY: help setup demo test test-fast test-soak test-bi cluster-test lint up down status logs env login \
-  clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw
+.PHONY: help setup demo demo-simulator test test-fast test-soak test-bi cluster-test lint up down \
+  status logs env login clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw
 
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: environment, jars, S3 server (nothing the second time).
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 was found: install one, or name it \
@@ -26,6 +26,10 @@ setup: ## Install what is missing: environment, jars, S3 server (nothing the sec
 demo: setup ## Start the platform, run the pipeline through Airflow, say what happened.
 	@$(PY) -m embedded up
 	@$(PY) -m demo
+
+demo-simulator: setup ## The same with a simulated world: many countries, devices and payment methods.
+	@$(PY) -m embedded up
+	@$(PY) -m demo --source simulator
 
 test: setup lint ## Run every check and test in two lanes, each on a separate test platform.
 	@$(PYTHON) -B -m embedded.setup kafka

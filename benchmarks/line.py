@@ -19,12 +19,14 @@ from benchmarks.page import write_section
 from contracts.settings import load_settings
 from contracts.stages import Stage
 from contracts.windows import Window
-from demo.__main__ import DAYS, LEARNT, UNSEEN
+from demo.__main__ import SAMPLES
 from demo.airflow import AirflowClient
 from demo.follow import Line, unpaused
+from sources.registry import DEFAULT_SOURCE
 
 Timings = dict[str, list[float]]
-_HISTORY: Final = Window(LEARNT.source, LEARNT.start, UNSEEN.end)
+_SAMPLE: Final = SAMPLES[DEFAULT_SOURCE]
+_HISTORY: Final = Window(DEFAULT_SOURCE, _SAMPLE.learnt.start, _SAMPLE.unseen.end)
 
 
 def main() -> int:
@@ -37,7 +39,9 @@ def main() -> int:
     line = DirectLine(settings)
     console = Console(stderr=True, highlight=False)
 
-    line.window(DAYS[0])  # warm: classes loaded, marts built, a champion needed from here on
+    line.window(
+        _SAMPLE.days[0]
+    )  # warm: classes loaded, marts built, a champion needed from here on
     history: Timings = defaultdict(list)
     rows = _rows(line.window(_HISTORY))
     _add(history, line.seconds)
@@ -47,11 +51,11 @@ def main() -> int:
         followed = Line(client, console)
         for _ in range(rounds):
             began = perf_counter()
-            day_rows = _rows(line.window(DAYS[-1]))
+            day_rows = _rows(line.window(_SAMPLE.days[-1]))
             direct.append(perf_counter() - began)
             _add(day, line.seconds)
             began = perf_counter()
-            followed.window(DAYS[-1])
+            followed.window(_SAMPLE.days[-1])
             airflow.append(perf_counter() - began)
             followed.finish()  # docs and run marts of this round must not slow down the next one
     lines = _lines(history, rows, day, day_rows, direct, airflow)
@@ -80,7 +84,7 @@ def _lines(
     lines = [
         "### Each step, called directly on a warm platform",
         "",
-        f"The history is {_HISTORY.key} ({rows:,} rows, one run); the day is {DAYS[-1].key}"
+        f"The history is {_HISTORY.key} ({rows:,} rows, one run); the day is {_SAMPLE.days[-1].key}"
         f" ({day_rows:,} rows, median of {len(direct)} runs).",
         "",
         "| step | history, seconds | history, rows/s | day, seconds |",

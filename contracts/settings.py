@@ -297,6 +297,8 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
         # The client sends a token without TLS only to a server with this name.
         remote = f"sc://localhost:{port['spark']}/;token={token}" if token else None
         return {
+            # A world that the demo makes is state, and no data of the project.
+            "deliveries": {"simulator": folder.parent / "simulator" / "payments"},
             "warehouse": {
                 "port": port["postgres"],
                 "database": "warehouse",

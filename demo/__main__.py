@@ -1,10 +1,13 @@
-"""Run the demo on a running platform: `python -m demo`."""
+"""Run a sample through all stages of a running platform."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,29 +19,54 @@ from rich.console import Console
 from contracts.settings import Settings, SettingsError, load_settings
 from contracts.stages import Stage
 from contracts.windows import Window
-from demo import evidence, show
+from demo import evidence, show, world
 from demo.airflow import AirflowAwayError, AirflowClient
 from demo.follow import Line, StageFailedError, unpaused
+from simulator.writers import OutputError
 from sources.registry import DEFAULT_SOURCE
 
-LEARNT: Final = Window.of(DEFAULT_SOURCE, "2024-05-01--2024-07-31")
-UNSEEN: Final = Window.of(DEFAULT_SOURCE, "2024-08-01--2024-08-29")
-"""Windows after the training data of the champion, on which its metrics are unbiased."""
 _FILE_WIDTH: Final = 150
-DAYS: Final = tuple(Window.of(DEFAULT_SOURCE, day) for day in ("2024-08-30", "2024-08-31"))
 
 
-def run(settings: Settings, console: Console) -> Path:
-    """Run the sample through all stages; print the tables and return the path of the JSON file."""
+@dataclass(frozen=True)
+class Sample:
+    """Windows of a source: those that the champion learns from, and later ones.
+
+    `unseen` and `days` come after the training data, so that metrics on them are unbiased.
+    """
+
+    learnt: Window
+    unseen: Window
+    days: tuple[Window, ...]
+
+
+SAMPLES: Final = {
+    DEFAULT_SOURCE: Sample(
+        Window.of(DEFAULT_SOURCE, "2024-05-01--2024-07-31"),
+        Window.of(DEFAULT_SOURCE, "2024-08-01--2024-08-29"),
+        tuple(Window.of(DEFAULT_SOURCE, day) for day in ("2024-08-30", "2024-08-31")),
+    ),
+    "simulator": Sample(world.LEARNT, world.UNSEEN, world.DAYS),
+}
+
+
+def run(settings: Settings, console: Console, source: str) -> Path:
+    """Run a source's sample through all stages; print tables, return the path of the JSON file."""
     began, since = time.monotonic(), datetime.now(UTC)
+    sample = SAMPLES[source]
+    if source == "simulator":
+        world.generate(settings, console)
     with AirflowClient(settings) as client, unpaused(client):
         line = Line(client, console)
-        line.window(LEARNT, last=Stage.BUILD)
-        line.by_hand(Stage.TRAIN, LEARNT)
-        for window in (UNSEEN, *DAYS):
+        line.window(sample.learnt, last=Stage.BUILD)
+        line.by_hand(Stage.TRAIN, sample.learnt)
+        for window in (sample.unseen, *sample.days):
             line.window(window)
         line.finish()
-    results = {**evidence.collect(settings, since), "seconds_total": time.monotonic() - began}
+    results = {
+        **evidence.collect(settings, since, source),
+        "seconds_total": time.monotonic() - began,
+    }
     show.everything(console, settings, results)
     target = settings.state_dir / "demo.json"
     target.write_text(json.dumps(results, default=evidence.plain, indent=2) + "\n")
@@ -46,17 +74,27 @@ def run(settings: Settings, console: Console) -> Path:
     return target
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the demo; return 1 after an error message when something fails."""
+    parser = argparse.ArgumentParser("python -m demo", description=__doc__)
+    parser.add_argument(
+        "--source",
+        choices=SAMPLES,
+        default=DEFAULT_SOURCE,
+        help=f"the public sample, or a simulated world that is made first ({DEFAULT_SOURCE})",
+    )
+    source = parser.parse_args(arguments).source
     try:
         run(
             load_settings(),
             Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, highlight=False),
+            source,
         )
     except (
         AirflowAwayError,
         StageFailedError,
         SettingsError,
+        OutputError,
         evidence.NoChampionError,
         httpx.HTTPError,
         psycopg.Error,
@@ -69,4 +107,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

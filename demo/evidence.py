@@ -13,7 +13,6 @@ from psycopg.rows import dict_row
 from contracts.settings import Settings
 from embedded.console import service_rows
 from ml.tracking import model_name
-from sources.registry import DEFAULT_SOURCE
 
 # The newest run of each stage and window since the demo began, in the order they ran.
 _STAGES: Final = """
@@ -78,8 +77,8 @@ class NoChampionError(RuntimeError):
     """Raised when the registry has no champion after training."""
 
 
-def champion(settings: Settings) -> dict[str, Any]:
-    """Return name, version and test metrics of the champion of the sample, as the reader role.
+def champion(settings: Settings, source: str) -> dict[str, Any]:
+    """Return name, version and test metrics of the champion of a source, as the reader role.
 
     Raises:
         NoChampionError: when no version has the alias.
@@ -89,7 +88,7 @@ def champion(settings: Settings) -> dict[str, Any]:
     with httpx.Client(
         base_url=mlflow.tracking_uri, auth=login, timeout=20, trust_env=False
     ) as client:
-        name = model_name(DEFAULT_SOURCE)
+        name = model_name(source)
         alias = {"name": name, "alias": "champion"}
         answer = client.get("/api/2.0/mlflow/registered-models/alias", params=alias)
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -115,9 +114,9 @@ def services(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def collect(settings: Settings, since: datetime) -> dict[str, Any]:
-    """Return the results of the demo since `since`, with values from the stores."""
-    model = champion(settings)
+def collect(settings: Settings, since: datetime, source: str) -> dict[str, Any]:
+    """Return the results of the demo of a source since `since`, with values from the stores."""
+    model = champion(settings, source)
     with psycopg.connect(settings.warehouse.dsn("reader"), row_factory=dict_row) as connection:
         stages = connection.execute(_STAGES, {"since": since}).fetchall()
         gates = connection.execute(_GATES, {"since": since}).fetchall()

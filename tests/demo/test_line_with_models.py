@@ -18,6 +18,7 @@ from contracts.stages import Gate, Stage
 from contracts.windows import Window
 from demo import evidence, show
 from demo.follow import StageFailedError
+from sources.registry import DEFAULT_SOURCE
 from tests.demo.reckoning import Day, reckon
 from tests.demo.watched import LAKE, Watched, watched_line
 
@@ -120,7 +121,7 @@ def test_maintenance_changes_no_row_and_keeps_what_the_model_learnt_from(watched
 def test_the_demo_prints_the_contents_of_the_stores(
     watched: Watched, expected: dict[str, Day]
 ) -> None:
-    found = evidence.collect(watched.settings, watched.since)
+    found = evidence.collect(watched.settings, watched.since, DEFAULT_SOURCE)
     assert list(found) == ["stages", "gates", "model", "riskiest", "services"]
     rows = {(row["stage"], row["window"]): row for row in found["stages"]}
     assert {stage for stage, _ in rows} == {str(s) for s in Stage if s is not Stage.REDRIVE}

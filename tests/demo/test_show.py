@@ -102,7 +102,7 @@ def test_a_platform_that_was_never_started_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOLLGATE_STATE_DIR", str(tmp_path))
-    assert main() == 1
+    assert main([]) == 1
     said = capsys.readouterr().err
     assert "run `make up`" in said
     assert said.count("\n") == 1

@@ -101,7 +101,8 @@ def test_secrets_are_private_made_once_and_all_different(tmp_path: Path) -> None
 
 def test_a_source_may_deliver_elsewhere(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clean.setenv("TOLLGATE_DELIVERIES__HANDBOOK", str(tmp_path))
-    assert load_settings().deliveries == {"handbook": tmp_path}
+    world = tmp_path / "simulator" / "payments"
+    assert load_settings().deliveries == {"handbook": tmp_path, "simulator": world}
     clean.setenv("TOLLGATE_DELIVERIES", '{"handbook": "elsewhere"}')
     clean.delenv("TOLLGATE_DELIVERIES__HANDBOOK")
-    assert load_settings().deliveries == {"handbook": REPO / "elsewhere"}
+    assert load_settings().deliveries == {"handbook": REPO / "elsewhere", "simulator": world}

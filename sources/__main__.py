@@ -59,7 +59,7 @@ def _formats(declared: Source) -> str:
 
 
 def _features(version: Version) -> str:
-    return f" Features: {', '.join(sorted(version.features))}." if version.features else ""
+    return f" Features: {', '.join(version.features)}." if version.features else ""
 
 
 def _about(declared: Source) -> list[str]:

@@ -60,6 +60,10 @@ def test_the_sandbox_is_compared_with_the_processed_snapshot_that_it_read(line: 
             },
         ),
         (
+            [put("features", "source_features", "map('v1', 1d)", EVENT)],
+            {"features.days.content.equals_content_before"},
+        ),
+        (
             [
                 only("features", f"not ({EVENT})"),
                 put("features", "merchant_fraud_share_7d", "cast(null as double)"),

@@ -130,3 +130,21 @@ def test_amounts_in_cents_have_the_content_hash_of_earlier_versions(spark: "Spar
     earlier, now = hashes("decimal(18,2)"), hashes("decimal(20,4)")
     assert now[:2] == earlier[:2]
     assert not {*now[2:]} & {*earlier}
+
+
+def test_without_source_features_the_content_hash_is_that_of_earlier_versions(
+    spark: "SparkSession", row: dict[str, Any]
+) -> None:
+    from spark.transforms.pseudonymise import pads, pseudonymise
+
+    now, key = validated(spark, [row]), pads(key_frame(spark, KEY.hex()))
+    frames = (
+        now,
+        now.drop("source_features"),
+        *(now.selectExpr("* EXCEPT (source_features)", f"map('v1', {value}D) source_features")
+          for value in (1.5, 2.5)),
+    )  # fmt: skip
+    without, earlier, one, other = (pseudonymise(f, key).first()["content_hash"] for f in frames)
+
+    assert without == earlier
+    assert len({without, one, other}) == 3

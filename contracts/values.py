@@ -52,11 +52,11 @@ LONGEST: Final[Mapping[ValueClass, int]] = {
 """Most characters of a text. Postgres' index rows have at most 2,704 bytes: two identifiers of four
 bytes a character fit into a key, with the codes and names beside them."""
 
-NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?"
-"""A whole text that every engine reads as the same number; each anchors it differently.
-
-An exponent with a plus sign is how spreadsheets write what they have rounded: it is no number.
-"""
+EXPONENT: Final = r"(?:[eE]-?[0-9]{1,3}|e\+[0-9]{2,3})?"
+"""The end of a number. R and C write 100000 as `1e+05`. `1E+05` is how spreadsheets write what they
+have rounded: it is no number."""
+NUMBER: Final = rf"[+-]?[0-9]+(?:\.[0-9]+)?{EXPONENT}"
+"""A whole text that every engine reads as the same number; each anchors it differently."""
 COORDINATE: Final = r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 """A whole text that is a coordinate: a number in any notation that JSON has. Of a coordinate one
 decimal is stored, and a spreadsheet keeps more."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts.values import canonical
+from contracts.values import EXPONENT, canonical
 
 DecimalSign = Literal[".", ","]
 ThousandsSign = Literal["", ".", ",", " ", "'", "\u2019"]
@@ -34,7 +34,7 @@ class NumberFormat:
         """Return the regular expression of a number, for Python, Java and RE2, without anchors."""
         group = re.escape(self.thousands_sign)
         whole = "[0-9]+" if not group else rf"(?:[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]+)"
-        return rf"[+-]?{whole}(?:{re.escape(self.decimal_sign)}[0-9]+)?(?:[eE]-?[0-9]{{1,3}})?"
+        return rf"[+-]?{whole}(?:{re.escape(self.decimal_sign)}[0-9]+)?{EXPONENT}"
 
     def plain(self, text: str | None) -> str | None:
         """Return a text with a decimal point and without groups; None when it is no such number.

@@ -34,7 +34,7 @@ from sources.rules import (
 
 Values = Mapping[str, str | None]
 """The values of a message by the name of the source's column, as canonical text."""
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]+))?(?:[eE](-?[0-9]+))?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 """The parts of a number: `NUMBER` with groups, without a limit of the exponent's digits."""
 _IS_NUMBER: Final = re.compile(NUMBER)
 _IS_COORDINATE: Final = re.compile(COORDINATE)

@@ -117,7 +117,7 @@ def counted_instant(count: Column, base_seconds: int, numerator: int, denominato
     >>> at = counted_instant(F.lit("2"), 0, 3600, 1).cast("string").alias("at")
     >>> spark.range(1).select(at).first()
     Row(at='1970-01-01 02:00:00')
-    >>> counts = spark.createDataFrame([("1.7E9",), ("1.5",), ("1.7E+9",)], "v string")
+    >>> counts = spark.createDataFrame([("1.7e+09",), ("1.5",), ("1.7E+09",)], "v string")
     >>> at = counted_instant(counts.v, 0, 1, 1).cast("string")
     >>> [row[0] for row in counts.select(at).collect()]
     ['2023-11-14 22:13:20', None, None]

@@ -12,7 +12,7 @@ from sources.currencies import UNUSUAL_DIGITS, USUAL_DIGITS
 from sources.number_format import NumberFormat
 
 _MONEY: Final = str(LogicalType.MONEY)
-_PARTS: Final = r"\A[+-]?([0-9]+)(?:\.([0-9]+))?(?:[eE](-?[0-9]+))?\z"
+_PARTS: Final = r"\A[+-]?([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?\z"
 
 
 def decimals_in(currency: Column) -> Column:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,8 @@ from spark.transforms.quarantine import with_history
 from spark.transforms.withdraw import is_withdrawn, refusal
 
 _TRANSACTIONS: Final = "processed.transactions"
+_LABELS: Final = "processed.labels"
+_QUARANTINE: Final = "processed.quarantine"
 _PAYMENT: Final = ("source_system", "event_id", "event_date", "event_at")
 
 
@@ -107,17 +110,14 @@ def _write(
     accepted = decided.filter(F.col("verdict") == ACCEPTED)
     labels = truth_labels(accepted, source.labels)
 
-    def dates_of(rows: DataFrame) -> set[date]:
-        return {row[0] for row in rows.select("event_date").distinct().collect()}
-
     # A changed mapping may move payments to other dates, or refuse them.
-    dates_before = dates_of(read(spark, _TRANSACTIONS, branch).filter(~is_foreign))
+    before = _dates_before(spark, branch, objects)
 
     def kept(table: str) -> DataFrame:
         rows = read(spark, table, branch).filter(is_foreign)
         if table == _TRANSACTIONS:
             return rows.filter(~is_withdrawn(withdrawals))
-        if table != "processed.labels" or not (dates_before or withdrawals):
+        if table != _LABELS or not (before[_TRANSACTIONS] or withdrawals):
             return rows
         # Another delivery may have corrected the label of a payment that is now refused. Labels
         # are written after the payments.
@@ -126,10 +126,8 @@ def _write(
         return rows.join(payments, columns, "left_semi")
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
-    dates_touched |= dates_before
-    labels_before = read(spark, "processed.labels", branch)
-    dates_touched |= dates_of(labels_before.filter(~is_foreign))
-    known = kept("processed.labels")
+    dates_touched |= before[_TRANSACTIONS] | before[_LABELS]
+    known = kept(_LABELS)
     payments = kept(_TRANSACTIONS).select(*_PAYMENT).unionByName(accepted.select(*_PAYMENT))
     feed = feed_labels(spark, source, manifests, window, raw_bucket, payments, known)
     if feed is not None:
@@ -138,14 +136,13 @@ def _write(
     repeated = {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}
     if repeated and not isinstance(source.labels, LabelFeed):
         on_dates = within("event_date", date_ranges(repeated))
-        known = labels_before.filter(is_foreign & on_dates)
+        known = read(spark, _LABELS, branch).filter(is_foreign & on_dates)
         repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))
         corrected = corrections(repeats, known.unionByName(labels), source.labels)
-        dates_touched |= dates_of(corrected)
+        dates_touched |= {row[0] for row in corrected.select("event_date").distinct().collect()}
         labels = labels.unionByName(corrected)
 
-    before = read(spark, "processed.quarantine", branch).filter(~is_foreign)
-    delivered = {row[0] for row in before.select("delivered_date").distinct().collect()}
+    delivered = before[_QUARANTINE]
     refused = None
     if reasons(groups) or delivered:
         refused = decided.filter(F.col("verdict") == QUARANTINED)
@@ -167,7 +164,8 @@ def _write(
             both = decided.filter(F.col("verdict") == QUARANTINED).select(names)
             refused = both.unionByName(found.filter(is_foreign).select(names))
     if refused is not None:
-        refused = with_history(refused, before).withColumn("window_key", F.lit(window.key))
+        earlier = read(spark, _QUARANTINE, branch).filter(~is_foreign)
+        refused = with_history(refused, earlier).withColumn("window_key", F.lit(window.key))
 
     touched, dates_delivered = tuple(sorted(dates_touched)), tuple(sorted(delivered))
     write_batch(
@@ -183,6 +181,22 @@ def _write(
         leaving=leaving,
     )
     return groups, touched, dates_delivered, removed_count, feed.counts if feed else FeedCounts()
+
+
+def _dates_before(spark: SparkSession, branch: str, objects: Sequence[str]) -> dict[str, set[date]]:
+    """Return, by dated table, the dates on which a branch has rows of these objects."""
+    tables = (_TRANSACTIONS, _LABELS, _QUARANTINE)
+    dates = [
+        read(spark, table, branch)
+        .filter(F.col("raw_object").isin(objects))
+        .select(F.lit(table), F.col(str(TABLES[table].partition_by)))
+        for table in tables
+    ]
+    before: dict[str, set[date]] = {table: set() for table in tables}
+    # One job for all tables: a job costs more to plan than to run.
+    for table, day in reduce(DataFrame.union, dates).distinct().collect():
+        before[table].add(day)
+    return before
 
 
 def _withdrawn(spark: SparkSession, branch: str, withdrawals: Sequence[Withdrawal]) -> DataFrame:

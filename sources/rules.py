@@ -125,6 +125,10 @@ class Flags:
     rounded: tuple[str, ...] = ()
 
 
+BETWEEN_FLAGS: Final = r"(?<!\s)\s*,\s*"
+"""What separates the names of a list, for Python and Java. Without the first condition, a search
+begins at each blank of a run, and its time grows with the square of the run."""
+
 Rule = (
     Take
     | Constant

@@ -19,6 +19,7 @@ from contracts.values import COORDINATE, MONEY_WHOLE_DIGITS, NUMBER, VALUES, Val
 from sources.currencies import minor_unit_digits
 from sources.declaration import Source, Version
 from sources.rules import (
+    BETWEEN_FLAGS,
     ISO_TIME,
     LABEL_COLUMNS,
     ByAffix,
@@ -241,7 +242,7 @@ def _flags(rule: Flags, values: Values) -> dict[str, None]:
         if listed is None:
             continue
         if not listed.startswith("["):
-            names += re.split(r"\s*,\s*", listed)
+            names += re.split(BETWEEN_FLAGS, listed)
             continue
         try:
             parts = json.loads(listed)

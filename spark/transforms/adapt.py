@@ -22,6 +22,7 @@ from contracts.values import (
 from sources.declaration import Source, Version
 from sources.number_format import NumberFormat
 from sources.rules import (
+    BETWEEN_FLAGS,
     MAPPED_COLUMNS,
     ByAffix,
     Coded,
@@ -205,7 +206,7 @@ def _flags(rule: Flags, types: Mapping[str, str], numbers: NumberFormat) -> Colu
     for name in rule.lists:
         listed = _written(name)
         as_json = F.from_json(listed, "array<string>")
-        parts = F.when(listed.startswith("["), as_json).otherwise(F.split(listed, r"\s*,\s*"))
+        parts = F.when(listed.startswith("["), as_json).otherwise(F.split(listed, BETWEEN_FLAGS))
         flags = F.concat(flags, F.coalesce(parts, F.array().cast("array<string>")))
     names = F.array_distinct(F.filter(flags, lambda flag: flag.isNotNull() & (flag != "")))
     return F.when(F.size(names) > 0, names)

@@ -354,6 +354,10 @@ def test_a_source_feature_that_is_no_finite_number_is_refused() -> None:
         assert reject.rules == ["a source feature is no finite number: device"]
 
 
+_BLANKS = "a" + " " * 1_000_000 + "b"
+"""The time of a careless regular expression grows with the square of the blanks."""
+
+
 def test_the_flags_of_a_feed_are_checked() -> None:
     validator = Validator(source("card_feed"))
     sound = {
@@ -369,7 +373,11 @@ def test_the_flags_of_a_feed_are_checked() -> None:
 
     for flags in (["a", None, 1, {"b": 2}], "a, b", "[", "", []):
         assert isinstance(verdict(flags), Valid), flags
-    for flags, reason in ((["a\x00"], "unprintable_text"), (["x" * 2_000], "overlong_text")):
+    for flags, reason in (
+        (["a\x00"], "unprintable_text"),
+        (["x" * 2_000], "overlong_text"),
+        (_BLANKS, "overlong_text"),
+    ):
         found = verdict(flags)
         assert isinstance(found, Rejected)
         assert (found.reject.reasons, found.reject.field) == ([reason], "risk_flags")

@@ -51,6 +51,10 @@ LONGEST: Final[Mapping[ValueClass, int]] = {
 }
 """Most characters of a text. Postgres' index rows have at most 2,704 bytes: two identifiers of four
 bytes a character fit into a key, with the codes and names beside them."""
+LONGEST_COMPOSED: Final = 4 * max(LONGEST.values())
+"""Most characters of a text that is put into NFC, whose time grows with the square of a run of
+combining characters. It composes one character of four at most: a longer text is too long for any
+column in either form."""
 
 EXPONENT: Final = r"(?:[eE]-?[0-9]{1,3}|e\+[0-9]{2,3})?"
 """The end of a number. R and C write 100000 as `1e+05`. `1E+05` is how spreadsheets write what they
@@ -119,7 +123,8 @@ def canonical(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip(ENDS)
     displayed = re.sub(NOT_DISPLAYED, "", text)
-    return unicodedata.normalize("NFC", re.sub(SEPARATOR, " ", displayed).strip(ENDS))
+    trimmed = re.sub(SEPARATOR, " ", displayed).strip(ENDS)
+    return trimmed if len(trimmed) > LONGEST_COMPOSED else unicodedata.normalize("NFC", trimmed)
 
 
 def flaw(text: str, value_class: ValueClass) -> str | None:

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from contracts.values import CONTROL, ENDS, NOT_DISPLAYED, SEPARATOR
+from contracts.values import CONTROL, ENDS, LONGEST_COMPOSED, NOT_DISPLAYED, SEPARATOR
 
 _UNUSUAL: Final = "[^ -~]"
 """Any character but those of printable ASCII, which are canonical."""
@@ -29,7 +29,8 @@ def text(value: Column) -> Column:
     composed = F.reflect(
         F.lit("com.ibm.icu.text.Normalizer"), F.lit("compose"), trimmed, F.lit(False)
     )
-    return F.when(trimmed == "", None).when(is_unusual, composed).otherwise(trimmed)
+    is_composed = is_unusual & (F.length(trimmed) <= LONGEST_COMPOSED)
+    return F.when(trimmed == "", None).when(is_composed, composed).otherwise(trimmed)
 
 
 def is_unprintable(value: Column) -> Column:

@@ -1,4 +1,6 @@
 import csv
+import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.columns import COLUMNS
 from contracts.tables import TABLES
-from contracts.values import LONGEST, VALUES, ValueClass, canonical, flaw
+from contracts.values import LONGEST, LONGEST_COMPOSED, VALUES, ValueClass, canonical, flaw
 from sources.currencies import ISO_4217, minor_unit_digits
 from sources.rules import MAPPED_COLUMNS
 
@@ -54,6 +56,18 @@ def test_the_canonical_form_of_a_text_is_its_own(text: str) -> None:
 )
 def test_what_is_not_displayed_makes_no_other_text(text: str, form: str) -> None:
     assert canonical(text) == form
+
+
+def test_a_text_that_is_too_long_in_any_form_is_not_composed() -> None:
+    """Composing this takes minutes: each of its marks is sorted among all others."""
+    marks = "a" + "\u0301\u0323" * 1_000_000
+    assert canonical(f" {marks}\u200b") == marks
+    most = max(
+        len(unicodedata.normalize("NFD", char))
+        for char in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.is_normalized("NFC", char)
+    )
+    assert most * max(LONGEST.values()) <= LONGEST_COMPOSED
 
 
 def test_a_text_of_too_many_characters_is_no_identifier() -> None:

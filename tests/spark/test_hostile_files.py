@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from contracts.values import LONGEST, VALUES, ValueClass, canonical, flaw
+from contracts.values import LONGEST, LONGEST_COMPOSED, VALUES, ValueClass, canonical, flaw
 from sources.declaration import Source
 from sources.inspect import inspect
 from sources.manifest import RawObject
@@ -159,6 +159,8 @@ def test_spark_and_python_have_one_canonical_form(
 ) -> None:
     from spark.transforms.text import text
 
+    marks = "\u0301\u0323" * (LONGEST_COMPOSED // 2)
+    texts = [*texts, marks, f"a{marks}"]
     frame = spark.createDataFrame([(n, value) for n, value in enumerate(texts)], "n int, v string")
     rows = frame.select("n", text(frame.v).alias("v")).orderBy("n").collect()
 

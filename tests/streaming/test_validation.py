@@ -116,6 +116,7 @@ def test_the_message_of_a_refusal_decodes_to_it(validator: Validator) -> None:
         (_SOUND_MESSAGE[: len(_SOUND_MESSAGE) // 2], "unreadable_row"),
         (message(merchant_id="M\x00"), "unprintable_text"),
         (message(merchant_id="x" * 3_000_000), "overlong_text"),
+        (message(merchant_id="a" + "\u0301\u0323" * 700_000), "overlong_text"),
         (message(amount="9" * 3_000_000), "absurd_amount"),
         (message(amount="0." + "0" * 3_000_000 + "1"), "excess_decimals"),
         (message(amount=float("nan")), "unreadable_amount"),

@@ -42,9 +42,10 @@ class Access:
 # readers over a long weekend. A message that is larger than any payment arrives, is rejected with a
 # reason and is seen; beyond 4 MiB the broker refuses it.
 TRANSACTIONS = Topic("transactions", 6, timedelta(days=7), 4 * 2**20)
-VALIDATED = Topic("transactions.validated", 6, timedelta(days=7), 2**20)
-# A redrive reads rejects of a month. The masked payload may be longer than the message was.
-REJECTED = Topic("transactions.rejected", 3, timedelta(days=30), 8 * 2**20)
+# A valid message is passed on as it arrived, with another key.
+VALIDATED = Topic("transactions.validated", 6, timedelta(days=7), 5 * 2**20)
+# A redrive reads rejects of a month. Their payload is masked and cut.
+REJECTED = Topic("transactions.rejected", 3, timedelta(days=30), 2**20)
 ALERTS = Topic("alerts", 3, timedelta(days=7), 2**20)
 TOPICS = (TRANSACTIONS, VALIDATED, REJECTED, ALERTS)
 

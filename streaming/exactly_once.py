@@ -97,6 +97,8 @@ class ExactlyOnce:
         )
         self._open: _Transaction | None = None
         self._next: dict[int, int] = {}
+        self.lag: dict[int, int] = {}
+        """Messages that wait in each partition of this instance, once a second."""
         self.last_turn = time.monotonic()
 
     def run(self, stopping: Event) -> None:
@@ -110,7 +112,10 @@ class ExactlyOnce:
             self._producer.init_transactions(_KAFKA_SECONDS)
             self._consumer.subscribe([self._topic.name], on_revoke=self._on_revoke)
             while not stopping.is_set():
-                self.last_turn = time.monotonic()
+                now = time.monotonic()
+                if int(now) > int(self.last_turn):
+                    self._measure_lag()
+                self.last_turn = now
                 message = self._consumer.poll(_COMMIT_SECONDS if self._open else _WAIT_SECONDS)
                 if message is not None:
                     self._take(message)
@@ -125,14 +130,12 @@ class ExactlyOnce:
         finally:
             self._consumer.close()
 
-    def lag(self) -> dict[int, int]:
-        """Return for each partition of this instance how many messages wait."""
-        waiting = {}
-        for number, offset in list(self._next.items()):
+    def _measure_lag(self) -> None:
+        """Record for each partition of this instance how many messages wait."""
+        for number, offset in self._next.items():
             partition = TopicPartition(self._topic.name, number)
             _, end = self._consumer.get_watermark_offsets(partition, cached=True)
-            waiting[number] = max(end - offset, 0)
-        return waiting
+            self.lag[number] = max(end - offset, 0)
 
     def _take(self, message: Message) -> None:
         """Produce the outcome of a message in the open transaction."""
@@ -183,3 +186,4 @@ class ExactlyOnce:
         self._commit()
         for partition in partitions:
             self._next.pop(partition.partition, None)
+            self.lag.pop(partition.partition, None)

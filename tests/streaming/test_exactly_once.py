@@ -12,11 +12,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from contracts.settings import REPO, Settings
 from contracts.topics import REJECTED, TRANSACTIONS, VALIDATED
 from embedded import platform
+from tests.streaming.readers import committed_messages
 
 pytestmark = [pytest.mark.kafka, pytest.mark.random_order(disabled=True)]
 
@@ -93,31 +94,15 @@ def _send(settings: Settings, messages: list[bytes]) -> None:
 @contextmanager
 def _outcomes(settings: Settings) -> Iterator[Callable[[], dict[str, list[bytes]]]]:
     """Give a function that returns the committed messages of both topics since the beginning."""
-    config = {"group.id": "reader", "isolation.level": "read_committed"}
-    consumer = Consumer({**settings.kafka.login("reader"), **config})
-    partitions = [
-        TopicPartition(topic.name, number)
-        for topic in (VALIDATED, REJECTED)
-        for number in range(topic.partitions)
-    ]
-    for partition in partitions:
-        partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[1]
-    consumer.assign(partitions)
     seen: dict[str, list[bytes]] = {VALIDATED.name: [], REJECTED.name: []}
+    with committed_messages(settings) as read:
 
-    def read() -> dict[str, list[bytes]]:
-        for message in consumer.consume(10_000, timeout=0.5):
-            if message.error() is None:
+        def read_on() -> dict[str, list[bytes]]:
+            for message in read():
                 seen[message.topic()].append(message.value())
-            else:
-                assert message.error().code() in {
-                    KafkaError._ALL_BROKERS_DOWN,
-                    KafkaError._TRANSPORT,
-                }
-        return seen
+            return seen
 
-    yield read
-    consumer.close()
+        yield read_on
 
 
 def _of(messages: list[bytes], seen: dict[str, list[bytes]]) -> dict[str, list[bytes]]:

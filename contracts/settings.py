@@ -35,6 +35,7 @@ PORT_OFFSETS: Mapping[str, int] = {
     "superset": 8,
     "kafka": 9,
     "kafka-controller": 10,
+    "validator": 11,
 }
 """Port of each service, counted from ``port_base``."""
 

@@ -33,6 +33,7 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | dates of a source must be backfilled | `airflow backfill create --dag-id land_transactions_<source>` (`land_transactions` for the default source); dates that ran before need `--reprocess-behavior completed` |
 | the dashboards are unavailable | `make bi` starts Superset and restores every chart as declared; `make logs SERVICE=superset` shows the cause |
 | the Kafka broker is unavailable | `make stream` starts it and restores users, grants and topics as declared; `make logs SERVICE=kafka` shows the cause |
+| messages wait in `transactions` | `make status` shows the address of the metrics of the validator: `tollgate_stream_lag` is the number that waits; for more capacity, start another instance with `python -m streaming.validator --instance 2 --port PORT` |
 | a chart reports a missing column or table | PRODUCTION is older than the dashboards: run `python -m expectations.full_refresh`, then reload |
 | after an update, the columns of marts differ from their declaration | wait until no run is active, then run `python -m expectations.full_refresh` (`--dry-run` shows the changes) |
 | all data must be deleted | `make down && make clean` |

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from contracts.settings import Settings
-from embedded.services import airflow, kafka, mlflow, postgres, s3, spark, spark_cluster, superset
+from embedded.services import (
+    airflow,
+    kafka,
+    mlflow,
+    postgres,
+    s3,
+    spark,
+    spark_cluster,
+    superset,
+    validator,
+)
 from embedded.supervisor import Service
 
 
@@ -18,4 +28,5 @@ def all_services(settings: Settings) -> list[Service]:
         *spark_cluster.services(settings),
         superset.service(settings),
         kafka.service(settings),
+        validator.service(settings),
     ]

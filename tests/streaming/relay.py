@@ -22,7 +22,8 @@ def _transform(message: Message) -> Outcome:
     time.sleep(0.001)
     value = message.value()
     topic = VALIDATED if value.startswith(b"good") else REJECTED
-    return Outcome(topic, message.key(), value, topic.name)
+    # Other tests leave messages of megabytes.
+    return Outcome(topic, message.key(), value[:100], topic.name)
 
 
 def _committed(labels: Sequence[str]) -> None:

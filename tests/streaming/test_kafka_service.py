@@ -1,7 +1,5 @@
-"""The Kafka broker of the test platform: sign-in, grants, topics, restart."""
+"""The Kafka broker of the test platform: sign-in, grants, topics."""
 
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -12,7 +10,6 @@ from confluent_kafka import (
     KafkaException,
     Message,
     Producer,
-    TopicPartition,
 )
 from confluent_kafka.admin import (
     AclBinding,
@@ -31,11 +28,9 @@ from contracts.topics import (
     REJECTED,
     TOPICS,
     TRANSACTIONS,
-    VALIDATED,
     KafkaUser,
     Topic,
 )
-from embedded import platform
 from embedded.services.kafka import admin, create
 from streaming.connection import StreamError, check
 
@@ -65,18 +60,6 @@ def _first(settings: Settings, user: KafkaUser, topic: Topic, group: str) -> Mes
     consumer.close()
     assert message is not None
     return message
-
-
-def _last(settings: Settings, topic: Topic, count: int) -> list[bytes]:
-    """Return the last `count` messages of the topic, which are in one partition."""
-    consumer = Consumer({**settings.kafka.login("reader"), "group.id": "reader"})
-    partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    ends = [consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions]
-    [(number, end)] = [(number, end) for number, end in enumerate(ends) if end]
-    consumer.assign([TopicPartition(topic.name, number, end - count)])
-    messages = consumer.consume(count, timeout=10)
-    consumer.close()
-    return [message.value() for message in messages]
 
 
 def _eventually(holds: Callable[[], bool], seconds: float = 30) -> None:
@@ -201,24 +184,6 @@ def test_a_missing_topic_and_another_number_of_partitions_are_reported(kafka: Se
     _eventually(lambda: not exists())
     create(kafka)
     check(kafka.kafka, "scorer")
-
-
-def test_a_killed_broker_comes_back_with_its_messages(kafka: Settings) -> None:
-    """Ten seconds: the broker starts again, and its earlier session must expire."""
-    validator = Producer(kafka.kafka.login("validator"))
-    values = [f"message {number}".encode() for number in range(100)]
-    assert _produce(validator, VALIDATED, values) == []
-    killed = platform.read_status(kafka)["services"]["kafka"]
-    os.kill(killed["pid"], signal.SIGKILL)
-
-    def is_back() -> bool:
-        state = platform.read_status(kafka)["services"]["kafka"]
-        return state["state"] == "ready" and state["pid"] != killed["pid"]
-
-    _eventually(is_back, 60)
-    assert _last(kafka, VALIDATED, len(values)) == values
-    assert _produce(validator, VALIDATED, [b"after"]) == []
-    assert _last(kafka, VALIDATED, 1) == [b"after"]
 
 
 def test_passwords_are_in_private_files_alone(kafka: Settings) -> None:

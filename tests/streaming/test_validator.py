@@ -1,7 +1,6 @@
 """The validation service as a process: outcomes, metrics, health, drain, messages that harm."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -10,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import yaml
 from confluent_kafka import KafkaError, Message, Producer
 
 from contracts.settings import HOST, REPO, Settings
 from contracts.topics import TRANSACTIONS, VALIDATED
+from embedded.services.validator import service
 from tests.streaming.readers import committed_messages
 
 pytestmark = pytest.mark.kafka
-_GOLDEN = REPO / "tests" / "spark" / "golden" / "card_feed"
+_GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator"
 _HARMFUL = {
     b'"' + b"x" * 3_000_000 + b'"': ["unreadable_row"],
     b"[" * 100_000 + b"]" * 100_000: ["unreadable_row"],
@@ -30,20 +31,25 @@ _HARMFUL = {
 """A message of 3 MB, one that is nested deeply, one that is not UTF-8, NUL bytes, an empty one."""
 
 
-def _command(port: int) -> list[str]:
-    arguments = ["--source", "card_feed", "--port", str(port)]
-    return [sys.executable, "-m", "streaming.validator", *arguments]
-
-
 @contextmanager
-def _service(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Give a running service and the address of its pages."""
-    with socket.create_server((HOST, 0)) as server:
-        port = server.getsockname()[1]
+def _running(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Give the process of the service as the platform launches it, and the address of its pages."""
+    declared = service(settings)
+    launch = declared.launch()
     with log.open("wb") as file:
-        process = subprocess.Popen(_command(port), cwd=REPO, stdout=file, stderr=file)
+        process = subprocess.Popen(
+            launch.command,
+            env=launch.environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
     try:
-        yield process, f"http://{HOST}:{port}"
+        started, deadline = psutil.Process(process.pid).create_time(), time.monotonic() + 30
+        while not declared.ready(process.pid, started):
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield process, f"http://{HOST}:{declared.port}"
     finally:
         process.kill()
         process.wait()
@@ -74,7 +80,7 @@ def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: P
     expected = yaml.safe_load((_GOLDEN / "expected.yaml").read_text())
     reasons = dict(zip(golden, (row["reasons"] for row in expected), strict=True)) | _HARMFUL
     log = tmp_path / "log"
-    with committed_messages(kafka) as read, _service(log) as (process, address):
+    with committed_messages(kafka) as read, _running(kafka, log) as (process, address):
         sent = _send(kafka, list(reasons))
         deadline = time.monotonic() + 60
         rejected: dict[tuple[int, int], list[str]] = {}
@@ -94,11 +100,12 @@ def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: P
         assert {sent[place]: why for place, why in rejected.items()} == refused
         assert sorted(validated) == sorted(message for message, why in reasons.items() if not why)
         assert _page(f"{address}/health") == "healthy\n"
-        metrics = _page(f"{address}/metrics")
+        while "tollgate_stream_lag{partition=" not in (metrics := _page(f"{address}/metrics")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         count = f'tollgate_stream_messages_total{{topic="{VALIDATED.name}"}} {len(validated)}.0'
         assert count in metrics
         assert 'tollgate_stream_rejects_total{reason="unreadable_row"}' in metrics
-        assert 'tollgate_stream_lag{partition=' in metrics
         process.terminate()
         assert process.wait(20) == 0
         assert read() == []
@@ -113,6 +120,7 @@ def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: P
             "refuses the password of user validator",
         ),
         ({}, ("--source", "none"), "No source is called 'none'"),
+        ({}, ("--port", "{kafka}"), "cannot be used"),
     ],
 )
 def test_a_service_that_cannot_start_says_why(
@@ -124,8 +132,9 @@ def test_a_service_that_cannot_start_says_why(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    given = [argument.format(kafka=kafka.port("kafka")) for argument in arguments]
     run = subprocess.run(
-        [*_command(1), *arguments],
+        [sys.executable, "-m", "streaming.validator", "--port", "1", *given],
         cwd=REPO,
         capture_output=True,
         text=True,

@@ -25,6 +25,7 @@ with runs as (
 select
     stage,
     window_key as "window",
+    currency,
     sum(rows_in)::bigint as rows_in,
     sum(rows_out)::bigint as rows_out,
     sum(rows_quarantined)::bigint as rows_quarantined,

@@ -32,12 +32,13 @@ def _table(title: str, columns: dict[str, str]) -> Table:
 
 
 def stages(found: dict[str, Any]) -> Table:
-    """Return a row for each stage and window: rows and money in and out."""
+    """Return a row for each stage, window and currency: rows and money in and out."""
     table = _table(
         "Stages",
         {
             "stage": "left",
             "window": "left",
+            "currency": "left",
             "rows in": "right",
             "rows out": "right",
             "refused": "right",
@@ -52,6 +53,7 @@ def stages(found: dict[str, Any]) -> Table:
         table.add_row(
             row["stage"],
             row["window"],
+            row["currency"] if counted else "",
             *(
                 f"{row[name]:,}" if counted else ""
                 for name in ("rows_in", "rows_out", "rows_quarantined", "rows_duplicate")

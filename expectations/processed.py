@@ -160,11 +160,14 @@ def evaluate_processed(
 
 
 def _feed(processed: ProcessResult) -> Any:
-    """Return one row on the label feed: its unreadable rows, and the share without a payment."""
+    """Return one row on the label feed: its unreadable rows, and the share without a payment.
+
+    The share of fewer than `days.MINIMUM_ROWS` rows is not checked.
+    """
     import pandas as pd
 
     feed = processed.label_feed
-    share = feed.without_payment / feed.rows
+    share = feed.without_payment / feed.rows if feed.rows >= days.MINIMUM_ROWS else None
     return pd.DataFrame({"unreadable": [feed.unreadable], "without_payment_share": [share]})
 
 

@@ -20,6 +20,7 @@ FOUND: dict[str, Any] = {
         {
             "stage": "process",
             "window": WINDOW,
+            "currency": "USD",
             "rows_in": 46269,
             "rows_out": 46267,
             "rows_quarantined": 1,
@@ -31,6 +32,7 @@ FOUND: dict[str, Any] = {
         {
             "stage": "train",
             "window": WINDOW,
+            "currency": "USD",
             "rows_in": 0,
             "rows_out": 0,
             "rows_quarantined": 0,

@@ -226,7 +226,7 @@ def test_days_of_a_source_without_closed_lists_are_counted(line: Line, processed
 
 
 def test_labels_that_cannot_be_used_are_a_warning(line: Line, processed: Frames) -> None:
-    feed = FeedCounts(rows=10, labels=8, unreadable=1, without_payment=1)
+    feed = FeedCounts(rows=100, labels=93, unreadable=1, without_payment=6)
     reported = replace(line, processed=replace(line.processed, label_feed=feed))
     result = reported.evaluate_processed(processed)
     failed = {check.name: check.severity for check in result.checks if not check.passed}

@@ -84,9 +84,10 @@ bi: setup ## Start Superset with the dashboards of bi/superset; say where, and t
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(PY) -m bi
 
-stream: setup ## Start the Kafka broker with its users and topics, and the validation service.
+stream: setup ## Start Kafka and the validation service, stream a simulated world for a minute.
 	@$(PYTHON) -B -m embedded.setup kafka
 	@$(PY) -m embedded up --only validator
+	@$(PY) -m demo.stream
 
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.
 	@$(PY) -m bi.screenshots

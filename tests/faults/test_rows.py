@@ -115,8 +115,8 @@ def test_each_bad_row_is_in_quarantine_with_its_reason(delivered: Delivered) -> 
     assert {reason for reasons in expected for reason in reasons} == {
         str(reason)
         for reason in RejectReason
-        # Parquet has no row that was cut: text has, in tests/sources and tests/spark. Sparkov has no
-        # source features: see spark/test_source_features. An operator withdraws payments: see
+        # Parquet has no row that was cut: text has, in tests/sources and tests/spark. Sparkov has
+        # no source features: see spark/test_source_features. An operator withdraws payments: see
         # test_redrive.
         if reason
         not in (

@@ -1,0 +1,139 @@
+"""Stream a simulated world through Kafka and the validation service for a minute."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+
+from contracts.reasons import DESCRIPTIONS, RejectReason
+from contracts.settings import HOST, Settings, SettingsError, load_settings
+from contracts.topics import REJECTED, VALIDATED
+from sources.simulator import SIMULATOR
+from streaming.connection import StreamError
+from streaming.producer import Sent, send
+
+_CUSTOMERS = 2_000
+_DRAIN_SECONDS = 30.0
+
+
+def run(settings: Settings, console: Console, seconds: float, rate: int) -> Counter[str]:
+    """Stream for some seconds; print what becomes of the messages, and return their numbers.
+
+    The numbers are those of Kafka's acknowledgements (`sent`) and of the metrics of the validation
+    service: by topic and by reason.
+
+    Raises:
+        StreamError: when Kafka refuses messages, or messages are neither validated nor rejected.
+        httpx.HTTPError: when the validation service does not answer.
+    """
+    before, began = _counted(settings), time.monotonic()
+
+    def since() -> Counter[str]:
+        now = _counted(settings)
+        return Counter({name: now[name] - before[name] for name in now} | {"lag": now["lag"]})
+
+    def show(sent: Sent) -> None:
+        found = since()
+        console.print(
+            f"{time.monotonic() - began:4.0f} s  {sent.acknowledged:,} sent,"
+            f" {found[VALIDATED.name]:,} validated, {found[REJECTED.name]:,} rejected,"
+            f" {found['lag']:,} waiting"
+        )
+
+    argv = [sys.executable, "-m", "simulator", "--stream", f"--rate={rate}"]
+    world = subprocess.Popen([*argv, f"--customers={_CUSTOMERS}"], stdout=subprocess.PIPE)
+    try:
+        lines = _until(world.stdout or (), seconds)
+        sent = send(lines, settings.kafka, SIMULATOR, show)
+    finally:
+        world.kill()
+        world.communicate()
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    found = since()
+    while (done := found[VALIDATED.name] + found[REJECTED.name]) < sent.acknowledged:
+        if time.monotonic() > deadline:
+            raise StreamError(
+                f"The validation service has counted {done:,} of {sent.acknowledged:,} messages in"
+                f" {_DRAIN_SECONDS:.0f} s: see `make logs SERVICE=validator`."
+            )
+        time.sleep(0.2)
+        found = since()
+    if sent.refused:
+        raise StreamError(f"Kafka refused {sent.refused:,} messages. The first: {sent.refusal}")
+    if not sent.acknowledged:
+        raise StreamError("The simulator has written no payment: its message is above.")
+    found["sent"] = sent.acknowledged
+    console.print(_table(found))
+    return found
+
+
+def _until(lines: Iterable[bytes], seconds: float) -> Iterator[bytes]:
+    """Yield whole lines for some seconds from the first one on."""
+    deadline = None
+    for line in lines:
+        deadline = deadline or time.monotonic() + seconds
+        if time.monotonic() > deadline:
+            return
+        yield line
+
+
+def _counted(settings: Settings) -> Counter[str]:
+    """Return the messages by topic and by reason since the service started, and the lag."""
+    page = httpx.get(f"http://{HOST}:{settings.port('validator')}/metrics", timeout=10)
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(page.raise_for_status().text):
+        for sample in family.samples:
+            if sample.name == "tollgate_stream_lag":
+                found["lag"] += int(sample.value)
+            elif sample.name in ("tollgate_stream_messages_total", "tollgate_stream_rejects_total"):
+                (label,) = sample.labels.values()
+                found[label] += int(sample.value)
+    return found
+
+
+def _table(found: Counter[str]) -> Table:
+    table = Table(title="Messages", title_justify="left")
+    table.add_column("")
+    table.add_column("messages", justify="right")
+    table.add_column("why")
+    table.add_row("sent", f"{found['sent']:,}")
+    table.add_row("validated", f"{found[VALIDATED.name]:,}")
+    table.add_row("rejected", f"{found[REJECTED.name]:,}")
+    for reason in RejectReason:
+        if found[reason]:
+            table.add_row(f"  {reason}", f"{found[reason]:,}", DESCRIPTIONS[reason])
+    return table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stream; return 1 after an error message when something fails."""
+    parser = argparse.ArgumentParser("python -m demo.stream", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="how long to stream (60)")
+    parser.add_argument("--rate", type=int, default=500, help="messages a second (500)")
+    options = parser.parse_args(argv)
+    if options.seconds <= 0 or options.rate <= 0:
+        parser.error("--seconds and --rate are above 0")
+    try:
+        run(load_settings(), Console(highlight=False), options.seconds, options.rate)
+    except (StreamError, SettingsError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    except httpx.HTTPError as problem:
+        sys.stderr.write(f"The validation service is away ({problem}): run `make stream`.\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

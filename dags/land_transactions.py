@@ -18,7 +18,8 @@ days*, or declare the days on which this happens regularly as `closed_days` of t
 
 **Sources**: each source has a DAG with this schedule, `land_transactions_<source>`; that of the
 default source is `land_transactions`, which also lands windows of other sources manually. Backfill
-the dates of a source with its DAG: Airflow backfills a date of a DAG once.
+the dates of a source with its DAG: Airflow backfills a date of a DAG once. After a backfill, the
+schedule also lands yesterday, since Airflow counts a backfill as runs of the schedule.
 
 **Run it again**: safe; landing the same delivery twice adds nothing.
 

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import psycopg
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from contracts.columns import LogicalType
 from contracts.render import to_postgres
 from contracts.stage_results import LoadResult, PrepareResult, ProcessResult, ScoreResult
 from contracts.tables import TABLES, Table
 from lake import read as lake
-from lake.dates import rows_on
 from warehouse import (
     binary_copy,
     dbt_runner,
@@ -196,7 +194,9 @@ def swap(dsn: str, staged: LoadResult) -> LoadResult:
         for name in names:
             script += _attachments(connection, TABLES[name], staged)
         if staged.withdrawn:
-            script += _parties_of_dates(staged.tables["staging.transactions"].dates)
+            dates = staged.tables["staging.transactions"].dates
+            for name in load_plan.PARTIES:
+                script += merge_by_key.derive(TABLES[name], dates, collation=_BY_BYTES)
         if script:
             connection.execute("; ".join(script).encode())
     return staged
@@ -238,36 +238,6 @@ def _attachments(connection: psycopg.Connection, table: Table, staged: LoadResul
             f" {to_postgres.partition_bound(day)}"
         )
     statements.append(f"drop table {shadow}")
-    return statements
-
-
-def _parties_of_dates(dates: Sequence[date]) -> list[str]:
-    """Return the statements that derive the parties of some dates from the payments in STAGING.
-
-    A merge neither deletes a party whose payments were withdrawn nor narrows its interval.
-    """
-    statements = []
-    for name in ("staging.customers", "staging.merchants"):
-        table = TABLES[name]
-        key = ", ".join(table.key)
-        old = f"{table.short_name}_before"
-        texts = {one.name for one in table.columns if one.type is LogicalType.STRING}
-        latest = ", ".join(
-            f"{column}{_BY_BYTES if column in texts else ''} desc nulls last"
-            for column in table.attributes
-        )
-        values = {"first_event_at": "min(event_at) over party", "last_event_at": "event_at"}
-        columns = ", ".join(table.column_names)
-        statements += [
-            f"create temporary table {old} on commit drop as"  # noqa: S608 - our own names
-            f" select {key} from {name} where {rows_on(table, dates)}",
-            f"delete from {name} using {old} where "  # noqa: S608
-            + " and ".join(f"{name}.{one} = {old}.{one}" for one in table.key),
-            f"insert into {name} ({columns}) select distinct on ({key})"  # noqa: S608
-            f" {', '.join(values.get(column, column) for column in table.column_names)}"
-            f" from staging.transactions join {old} using ({key})"
-            f" window party as (partition by {key}) order by {key}, event_at desc, {latest}",
-        ]
     return statements
 
 

@@ -19,6 +19,7 @@ SOURCES: Final = {
     "staging.merchants": "processed.merchants",
     "staging.quarantine": "processed.quarantine",
 }
+PARTIES: Final = ("staging.customers", "staging.merchants")
 _SHOWN_DIFFERENCES: Final = 50
 
 

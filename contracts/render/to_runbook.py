@@ -81,7 +81,8 @@ login in `staging.withdrawals` and triggers `process_transactions` for these win
   that delivery is landed again.
 - Scores and alerts of these payments leave PRODUCTION when `score_transactions` has run for the windows,
   and come back in the same way. `staging.scores` keeps them.
-- The command writes to Postgres. A warehouse on Snowflake keeps the parties of withdrawn payments.
+- The DAGs write to Postgres. For marts on Snowflake, load these windows again afterwards:
+  `python -m warehouse.snowflake`.
 """  # noqa: E501 - a table row is one line
 
 

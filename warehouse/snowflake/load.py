@@ -100,6 +100,11 @@ def swap(settings: Settings, staged: LoadResult) -> LoadResult:
         with session.transaction():
             for table in tables:
                 _take(session, table, run, staged)
+            if staged.withdrawn:
+                dates = staged.tables["staging.transactions"].dates
+                for name in load_plan.PARTIES:
+                    for statement in merge_by_key.derive(TABLES[name], dates):
+                        session.run(statement)
         for table in tables:
             session.run(f"drop table if exists {partition_exchange.shadow_name(table, run)}")
     return staged

@@ -1,8 +1,8 @@
 """A load into Snowflake keeps the promises of a load into Postgres."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +88,26 @@ def test_a_window_is_loaded_with_every_value_unchanged(
             key=repr,
         )
     assert not _shadow_tables(where)
+
+
+def test_parties_are_those_of_the_payments_that_remain(lake: Any, where: Settings) -> None:
+    load.swap(where, _staged(lake, where, _HISTORY, "load 1"))
+
+    def reload(window: str, days: Sequence[date]) -> list[tuple[Any, ...]]:
+        """Load a window in which one payment a day remains; return customers and last payments."""
+        processed, prepared = lake.publish(window, dict.fromkeys(days, 1))
+        processed = replace(processed, withdrawn=11 * len(days))
+        load.swap(where, load.stage(lake.catalog, where, processed, prepared, f"again {window}"))
+        return _rows(where, "select customer_id, last_event_at from staging.customers order by 1")
+
+    days = [date(2024, 5, day) for day in range(1, 5)]
+    first, second, *others = reload("2024-05-04", days[3:])
+    assert first == ("customer 0", datetime(2024, 5, 4, 12, 0, tzinfo=UTC))
+    assert second == ("customer 1", datetime(2024, 5, 3, 12, 11, tzinfo=UTC))
+    assert len(others) == 3
+    assert reload(_HISTORY, days) == [first]
+    merchants = _rows(where, "select counterparty_id from staging.merchants")
+    assert merchants == [("merchant 0",)]
 
 
 def _with_json(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ Slow, about 20 s: it starts the broker, the service and the simulator.
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -13,18 +14,18 @@ from rich.console import Console
 from contracts.settings import REPO, Settings
 from contracts.topics import REJECTED, TRANSACTIONS, VALIDATED
 from demo import stream
-from embedded.platform import up
 from sources.simulator import SIMULATOR
 from streaming import producer
+from tests.streaming.validators import running
 
 pytestmark = pytest.mark.kafka
 _GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator" / "delivery.jsonl"
 
 
-def test_each_message_of_a_simulated_world_has_one_outcome(kafka: Settings) -> None:
-    up(kafka, ["validator"])
+def test_each_message_of_a_simulated_world_has_one_outcome(kafka: Settings, tmp_path: Path) -> None:
     text = io.StringIO()
-    found = stream.run(kafka, Console(file=text, width=120), seconds=4, rate=400)
+    with running(kafka, tmp_path / "log"):
+        found = stream.run(kafka, Console(file=text, width=120), seconds=4, rate=400)
     assert found["sent"] >= 400
     assert found[VALIDATED.name] + found[REJECTED.name] == found["sent"]
     assert found[VALIDATED.name] > found[REJECTED.name]

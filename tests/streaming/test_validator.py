@@ -4,20 +4,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import yaml
 from confluent_kafka import KafkaError, Message, Producer
 
-from contracts.settings import HOST, REPO, Settings
+from contracts.settings import REPO, Settings
 from contracts.topics import TRANSACTIONS, VALIDATED
-from embedded.services.validator import service
 from tests.streaming.readers import committed_messages
+from tests.streaming.validators import running
 
 pytestmark = pytest.mark.kafka
 _GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator"
@@ -29,30 +26,6 @@ _HARMFUL = {
     b"": ["unreadable_row"],
 }
 """A message of 3 MB, one that is nested deeply, one that is not UTF-8, NUL bytes, an empty one."""
-
-
-@contextmanager
-def _running(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Give the process of the service as the platform launches it, and the address of its pages."""
-    declared = service(settings)
-    launch = declared.launch()
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            launch.command,
-            env=launch.environment,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    try:
-        started, deadline = psutil.Process(process.pid).create_time(), time.monotonic() + 30
-        while not declared.ready(process.pid, started):
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield process, f"http://{HOST}:{declared.port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _page(address: str) -> str:
@@ -80,7 +53,7 @@ def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: P
     expected = yaml.safe_load((_GOLDEN / "expected.yaml").read_text())
     reasons = dict(zip(golden, (row["reasons"] for row in expected), strict=True)) | _HARMFUL
     log = tmp_path / "log"
-    with committed_messages(kafka) as read, _running(kafka, log) as (process, address):
+    with committed_messages(kafka) as read, running(kafka, log) as (process, address):
         sent = _send(kafka, list(reasons))
         deadline = time.monotonic() + 60
         rejected: dict[tuple[int, int], list[str]] = {}

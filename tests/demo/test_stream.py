@@ -47,7 +47,7 @@ def test_messages_have_the_payer_as_key_and_a_large_one_is_refused(kafka: Settin
     assert sent.refusal.startswith(f"a message of {len(large):,} bytes: ")
     found = {}
     while len(found) < len(lines):
-        for message in reader.consume(100, timeout=10):
+        for message in reader.consume(len(lines), timeout=10):
             found[message.value()] = message.key()
     reader.close()
     payers = [b"C0000095", b"C0000043", b"C0000007", b"C0000007", None, None]

@@ -1,6 +1,6 @@
 """A simulated world in Processed: its quarantine scored against the dirt ledger, and its labels.
 
-Slow, about 30 s: the tests share two windows, and one of them is processed twice.
+Slow, about 45 s: the tests share two windows, and one of them is processed twice.
 """
 
 import json

@@ -127,14 +127,15 @@ def _write(
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
     dates_touched |= before[_TRANSACTIONS] | before[_LABELS]
-    known = kept(_LABELS)
-    payments = kept(_TRANSACTIONS).select(*_PAYMENT).unionByName(accepted.select(*_PAYMENT))
-    feed = feed_labels(spark, source, manifests, window, raw_bucket, payments, known)
-    if feed is not None:
-        labels = labels.unionByName(feed.labels)
-        dates_touched |= feed.dates
-    repeated = {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}
-    if repeated and not isinstance(source.labels, LabelFeed):
+    feed = None
+    if isinstance(source.labels, LabelFeed):
+        payments = kept(_TRANSACTIONS).select(*_PAYMENT).unionByName(accepted.select(*_PAYMENT))
+        known = kept(_LABELS)
+        feed = feed_labels(spark, source, manifests, window, raw_bucket, payments, known)
+        if feed is not None:
+            labels = labels.unionByName(feed.labels)
+            dates_touched |= feed.dates
+    elif repeated := {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}:
         on_dates = within("event_date", date_ranges(repeated))
         known = read(spark, _LABELS, branch).filter(is_foreign & on_dates)
         repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))

@@ -30,8 +30,7 @@ schedule also lands yesterday, since Airflow counts a backfill as runs of the sc
 - `gate_raw`: the delivery is invalid (a truncated file, a renamed column, too few rows). No later
   stage runs. The message names the report. Ask the source for a new delivery, then land the window
   again. Raw keeps the refused objects as evidence.
-- `gate_raw` is skipped: the source or the run declares the days of the window as closed, and no
-  payment was delivered. There is nothing to do.
+- `gate_raw` is skipped: the days of the window are declared as closed. There is nothing to do.
 """
 
 from typing import Any

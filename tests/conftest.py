@@ -180,6 +180,23 @@ def superset() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Settings:
+def _broker() -> Settings:
     """Start the Kafka broker with its users, grants and topics."""
     return _up("kafka")
+
+
+@pytest.fixture
+def kafka(_broker: Settings) -> Settings:
+    """Give the broker without messages that wait: a validator does not read another test's."""
+    from confluent_kafka import OFFSET_END, TopicPartition
+
+    from contracts.topics import TRANSACTIONS
+    from embedded.services.kafka import admin
+
+    ends = [
+        TopicPartition(TRANSACTIONS.name, n, OFFSET_END) for n in range(TRANSACTIONS.partitions)
+    ]
+    client = admin(_broker)  # a client that is not kept never answers
+    for deleted in client.delete_records(ends).values():
+        deleted.result(30)
+    return _broker

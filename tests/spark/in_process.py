@@ -15,7 +15,6 @@ from embedded import jars
 from sources.manifest import find_latest
 from sources.registry import source
 from sources.store import s3_client
-from spark import tables
 from spark.jobs import batch as written
 from spark.jobs import process as job
 from spark.session import session
@@ -41,7 +40,7 @@ def main(window_key: str, target: str) -> None:
     batch = written.load(classic, source("sparkov"), [manifest], bucket, key_file)
     Path(target).write_text(digest_rows(batch))
 
-    write = tables.write
+    write = written.write
 
     def write_and_die(*args: object) -> None:
         write(*args)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def main(window_key: str, target: str) -> None:
     client, bucket = s3_client(settings, "processor"), settings.s3.raw_bucket
     manifest = find_latest(client, bucket, window)
     key_file = settings.pseudonym_key_file
-    batch = written.load(classic, source("sparkov"), [manifest], bucket, key_file)
+    batch = written.load(classic, source("sparkov"), [manifest], bucket, key_file, ())
     Path(target).write_text(digest_rows(batch))
 
     write = written.write

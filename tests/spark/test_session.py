@@ -52,6 +52,7 @@ def test_a_killed_driver_changes_nothing_and_a_re_run_finishes(
         [manifest],
         line.settings.s3.raw_bucket,
         line.settings.pseudonym_key_file,
+        (),
     )
     rows = batch.selectExpr("to_json(struct(*)) AS row").collect()
     assert target.read_text() == "\n".join(sorted(row["row"] for row in rows))

@@ -196,6 +196,6 @@ def test_the_command_reports_a_changed_cent(
         )
     assert changed == 1
     assert parity.main(settings) == 1
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if " is 3.37 in " in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " is 3.3700 in " in line]
     assert line.startswith("fct_transactions")
     assert "amount of source_system sparkov, event_id 2024-05-01/3" in line

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from bi.model import COUNT, PERCENT, Chart, Dataset, Metric
 from contracts.columns import COLUMNS, LogicalType
+from contracts.values import MONEY_DECIMALS
 
 _ROWS: Final = 10_000
 Period = Literal["day", "week", "month"]
@@ -15,8 +16,11 @@ _PERIODS: Final[dict[Period, tuple[str | None, str]]] = {
     "month": ("P1M", "%b %Y"),
 }
 """Time grains of a series, and their date formats."""
-_FORMATS: Final = {LogicalType.DOUBLE: ",.3f", LogicalType.MONEY: ",.2f"}
-"""Formats of single values in a list of rows."""
+_FORMATS: Final = {LogicalType.DOUBLE: ",.3f", LogicalType.MONEY: f",.{MONEY_DECIMALS}~f"}
+"""Formats of single values in a list of rows.
+
+Currencies differ in decimals, so no amount is rounded; `~` omits zeros at the end.
+"""
 
 
 def _metric(dataset: Dataset, name: str) -> Metric:

@@ -10,6 +10,8 @@ import yaml
 from bi.dashboards import DASHBOARDS
 from bi.model import COLUMNS, Dataset
 from bi.to_superset import FOLDER, files
+from contracts.columns import COLUMNS as DECLARED
+from contracts.columns import LogicalType
 from contracts.tables import TABLES
 from embedded import places
 
@@ -61,6 +63,19 @@ def test_charts_use_columns_and_figures_that_exist_and_fill_their_rows() -> None
             assert _columns_used(chart.params) <= set(table.column_names), chart.title
             asked = {*chart.params.get("metrics", []), chart.params.get("metric")} - {None}
             assert asked <= {metric.name for metric in chart.dataset.metrics}, chart.title
+
+
+def test_lists_of_rows_round_no_amount_and_show_its_currency() -> None:
+    lists = [c for d in DASHBOARDS for c in d.charts if c.params.get("query_mode") == "raw"]
+    amounts = {}
+    for chart in lists:
+        columns = chart.params["all_columns"]
+        for name in columns:
+            if DECLARED[name].type is LogicalType.MONEY:
+                assert "currency" in columns, chart.title
+                amounts[chart.name, name] = chart.params["column_config"][name]["d3NumberFormat"]
+    # Four decimals as stored: 1.234 KWD, 12.5 EUR and 500 JPY, without zeros at the end.
+    assert amounts == {("latest_alerts", "amount"): ",.4~f"}
 
 
 def test_model_metrics_use_unseen_dates() -> None:

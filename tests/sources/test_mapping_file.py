@@ -233,8 +233,9 @@ def test_numeric_columns_are_declared_as_features(
     assert command.main(["check", str(path)]) == 0
     assert "Features: basket_total." in capsys.readouterr().out
     assert "source_features" not in read(EXAMPLE).fills
-    card = read(EXAMPLE.with_name("credit_card.yaml")).versions[0]
-    assert card.features == {f"v{n}": f"V{n}" for n in range(1, 29)}
+    for name, count in (("credit_card", 28), ("ieee_cis", 11)):
+        (layout,) = read(EXAMPLE.with_name(f"{name}.yaml")).versions
+        assert layout.features == {f"v{n}": f"V{n}" for n in range(1, count + 1)}
 
 
 def test_minor_units_are_checked_unless_a_file_declares_otherwise(tmp_path: Path) -> None:

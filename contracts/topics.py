@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, get_args
 
-KafkaUser = Literal["producer", "validator", "sink", "scorer", "reader"]
+KafkaUser = Literal["producer", "validator", "lander", "sink", "scorer", "reader"]
 KAFKA_USERS: tuple[KafkaUser, ...] = get_args(KafkaUser)
 
 
@@ -47,11 +47,18 @@ VALIDATED = Topic("transactions.validated", 6, timedelta(days=7), 5 * 2**20)
 # A redrive reads rejects of a month. Their payload is masked and cut.
 REJECTED = Topic("transactions.rejected", 3, timedelta(days=30), 2**20)
 ALERTS = Topic("alerts", 3, timedelta(days=7), 2**20)
+PARTITION_HEADER = "partition"
+OFFSET_HEADER = "offset"
+TIME_HEADER = "event_at"
+"""Headers of an outcome: the position of its message in `transactions`, and the time of the payment
+in ISO 8601, which a rejected message may lack."""
 TOPICS = (TRANSACTIONS, VALIDATED, REJECTED, ALERTS)
 
 ACCESS: dict[KafkaUser, Access] = {
     "producer": Access(writes=(TRANSACTIONS,)),
     "validator": Access((TRANSACTIONS,), (VALIDATED, REJECTED), transactional=True),
+    # Raw keeps what its source sent, so the landing reads the originals of rejected messages.
+    "lander": Access(reads=(TRANSACTIONS, VALIDATED, REJECTED)),
     "sink": Access(reads=(REJECTED,)),
     "scorer": Access(reads=(VALIDATED,), writes=(ALERTS,)),
     "reader": Access(reads=(VALIDATED, REJECTED)),

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.settings import Kafka
-from contracts.topics import ACCESS, KafkaUser
+from contracts.topics import ACCESS, KafkaUser, Topic
 
 _CHECK_SECONDS = 8.0
 
 
 class StreamError(RuntimeError):
     """Raised when a client cannot work with Kafka; the message has the cause and the remedy."""
+
+
+def offsets(kafka: Kafka, user: KafkaUser, topic: Topic) -> dict[int, tuple[int, int]]:
+    """Return the oldest and the next offset of each partition of a topic that the user reads.
+
+    Raises:
+        StreamError: as `check`.
+    """
+    check(kafka, user)
+    consumer = Consumer({**kafka.login(user), "group.id": user})
+    try:
+        return {
+            number: consumer.get_watermark_offsets(TopicPartition(topic.name, number), timeout=10)
+            for number in range(topic.partitions)
+        }
+    finally:
+        consumer.close()
 
 
 def check(kafka: Kafka, user: KafkaUser) -> None:

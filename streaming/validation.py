@@ -30,10 +30,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Valid(msgspec.Struct, frozen=True, gc=False):
-    """A valid message: the bytes to produce, and the payer, who decides the partition."""
+    """A valid message: the bytes to produce, the payer, who decides the partition, and the time."""
 
     message: bytes
     key: bytes
+    time: bytes
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -73,11 +74,11 @@ class Validator:
         batch line reads the same bytes; only line breaks between its fields become blanks, since a
         landed object has a message a line. `arrived` is the instant at which the message arrived.
         """
-        key = self._usual_key(message, arrived) if self._usual else None
-        return Valid(message, key) if key else self._checked_closely(message, arrived)
+        usual = self._valid_as_usual(message, arrived) if self._usual else None
+        return usual or self._checked_closely(message, arrived)
 
-    def _usual_key(self, message: bytes, arrived: datetime) -> bytes | None:
-        """Return the payer of a valid message in its usual form, None for any other message."""
+    def _valid_as_usual(self, message: bytes, arrived: datetime) -> Valid | None:
+        """Return a valid message in its usual form, None for any other message."""
         # Inner objects and lists have a limit of depth, and fields with names of their own.
         if message.find(b"{", 1) >= 0 or _LIST in message or _LINE_BREAK in message:
             return None
@@ -100,7 +101,7 @@ class Validator:
             if not texts.isascii() or not texts.isprintable() or "+" in texts:
                 return None
         key: bytes = customer.strip().encode()
-        return key
+        return Valid(message, key, time.encode()) if key else None
 
     def _checked_closely(self, message: bytes, arrived: datetime) -> Valid | Rejected:
         rows = list(text.line_rows([(0, message)], "jsonl", self._columns))
@@ -118,7 +119,11 @@ class Validator:
         if refusals:
             return self._rejected(message, refusals, values, row, arrived)
         # No text has a line break: JSON writes it as an escape.
-        return Valid(message.replace(b"\n", b" "), str(row.texts["customer_id"]).encode())
+        return Valid(
+            message.replace(b"\n", b" "),
+            str(row.texts["customer_id"]).encode(),
+            str(row.event_at).encode(),
+        )
 
     def _rejected(
         self,

@@ -18,7 +18,14 @@ from threading import Event
 from confluent_kafka import KafkaException, Message
 
 from contracts.settings import Settings, SettingsError, load_settings
-from contracts.topics import REJECTED, TRANSACTIONS, VALIDATED
+from contracts.topics import (
+    OFFSET_HEADER,
+    PARTITION_HEADER,
+    REJECTED,
+    TIME_HEADER,
+    TRANSACTIONS,
+    VALIDATED,
+)
 from sources.errors import SourceError
 from sources.registry import source
 from streaming.connection import StreamError, check
@@ -69,13 +76,16 @@ class ValidationService:
         arrived = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
         result = self._validate(value, arrived)
         self._seconds += time.perf_counter() - began
-        if isinstance(result, Valid):
-            return Outcome(VALIDATED, result.key, result.message, _VALID)
-        position = [
-            ("partition", str(message.partition()).encode()),
-            ("offset", str(message.offset()).encode()),
+        headers = [
+            (PARTITION_HEADER, b"%d" % message.partition()),
+            (OFFSET_HEADER, b"%d" % message.offset()),
         ]
-        return Outcome(REJECTED, None, result.message, result.reject.reasons[0], position)
+        if isinstance(result, Valid):
+            headers.append((TIME_HEADER, result.time))
+            return Outcome(VALIDATED, result.key, result.message, _VALID, headers)
+        if result.reject.event_at is not None:
+            headers.append((TIME_HEADER, str(result.reject.event_at).encode()))
+        return Outcome(REJECTED, None, result.message, result.reject.reasons[0], headers)
 
     def _committed(self, labels: Sequence[str]) -> None:
         metrics, counts = self._metrics, Counter(labels)

@@ -187,14 +187,16 @@ def _broker() -> Settings:
 
 @pytest.fixture
 def kafka(_broker: Settings) -> Settings:
-    """Give the broker without messages that wait: a validator does not read another test's."""
+    """Give the broker with empty topics: no test reads the messages of another one."""
     from confluent_kafka import OFFSET_END, TopicPartition
 
-    from contracts.topics import TRANSACTIONS
+    from contracts.topics import TOPICS
     from embedded.services.kafka import admin
 
     ends = [
-        TopicPartition(TRANSACTIONS.name, n, OFFSET_END) for n in range(TRANSACTIONS.partitions)
+        TopicPartition(topic.name, n, OFFSET_END)
+        for topic in TOPICS
+        for n in range(topic.partitions)
     ]
     client = admin(_broker)  # a client that is not kept never answers
     for deleted in client.delete_records(ends).values():

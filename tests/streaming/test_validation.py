@@ -57,7 +57,12 @@ def refused(validator: Validator, sent: bytes) -> Reject:
 
 def test_a_valid_message_is_passed_on_as_it_was_written(validator: Validator) -> None:
     for sent in (_SOUND_MESSAGE, message(channel="APP", amount="212.18"), message(city="東京")):
-        assert validator.validate(sent, ARRIVED) == Valid(sent, b"C0000020")
+        verdict = validator.validate(sent, ARRIVED)
+        assert isinstance(verdict, Valid)
+        assert (verdict.message, verdict.key) == (sent, b"C0000020")
+        assert datetime.fromisoformat(verdict.time.decode()) == datetime(
+            *(2026, 1, 1, 0, 2, 28), tzinfo=UTC
+        )
 
 
 def test_the_key_is_the_payer_in_canonical_form(validator: Validator) -> None:

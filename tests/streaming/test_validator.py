@@ -9,52 +9,29 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from confluent_kafka import KafkaError, Message, Producer
 
 from contracts.settings import REPO, Settings
-from contracts.topics import TRANSACTIONS, VALIDATED
+from contracts.topics import VALIDATED
+from tests.streaming.messages import HARMFUL, send
 from tests.streaming.readers import committed_messages
 from tests.streaming.validators import running
 
 pytestmark = pytest.mark.kafka
 _GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator"
-_HARMFUL = {
-    b'"' + b"x" * 3_000_000 + b'"': ["unreadable_row"],
-    b"[" * 100_000 + b"]" * 100_000: ["unreadable_row"],
-    b'{"transaction_id": "\xff\xfe"}': ["unreadable_row"],
-    b"\x00" * 1000: ["unreadable_row"],
-    b"": ["unreadable_row"],
-}
-"""A message of 3 MB, one that is nested deeply, one that is not UTF-8, NUL bytes, an empty one."""
 
 
 def _page(address: str) -> str:
     return httpx.get(address, timeout=5).raise_for_status().text
 
 
-def _send(settings: Settings, messages: list[bytes]) -> dict[tuple[int, int], bytes]:
-    """Send messages; return them by partition and offset."""
-    sent: dict[tuple[int, int], bytes] = {}
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        assert error is None, error
-        sent[message.partition(), message.offset()] = message.value() or b""
-
-    limit = {"message.max.bytes": TRANSACTIONS.max_message_bytes}
-    producer = Producer({**settings.kafka.login("producer"), **limit})
-    for message in messages:
-        producer.produce(TRANSACTIONS.name, message, on_delivery=delivered)
-    assert producer.flush(60) == 0
-    return sent
-
-
 def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: Path) -> None:
     golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
     expected = yaml.safe_load((_GOLDEN / "expected.yaml").read_text())
-    reasons = dict(zip(golden, (row["reasons"] for row in expected), strict=True)) | _HARMFUL
+    reasons = dict(zip(golden, (row["reasons"] for row in expected), strict=True))
+    reasons |= {message: ["unreadable_row"] for message in HARMFUL}
     log = tmp_path / "log"
     with committed_messages(kafka) as read, running(kafka, log) as (process, address):
-        sent = _send(kafka, list(reasons))
+        sent = send(kafka, list(reasons))
         deadline = time.monotonic() + 60
         rejected: dict[tuple[int, int], list[str]] = {}
         validated: list[bytes] = []
@@ -64,8 +41,8 @@ def test_each_message_is_validated_or_rejected_once(kafka: Settings, tmp_path: P
                 if message.topic() == VALIDATED.name:
                     validated.append(message.value())
                     continue
-                position = {name: int(value) for name, value in message.headers()}
-                place = (position["partition"], position["offset"])
+                headers = dict(message.headers())
+                place = (int(headers["partition"]), int(headers["offset"]))
                 if place in sent:
                     assert place not in rejected
                     rejected[place] = json.loads(message.value())["reasons"]

@@ -1,0 +1,196 @@
+"""Landing of the stream: outcomes of messages, in Structured Streaming, into objects of Raw.
+
+Each micro-batch writes objects and then its record (`sources.stream_batches`). Spark repeats an
+interrupted batch with the same messages, so an object is written once, whatever is killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from contracts.reasons import RejectReason
+from contracts.settings import Kafka, get_settings
+from contracts.topics import (
+    OFFSET_HEADER,
+    PARTITION_HEADER,
+    REJECTED,
+    TIME_HEADER,
+    TRANSACTIONS,
+    VALIDATED,
+    KafkaUser,
+)
+from sources.declaration import Source
+from sources.registry import source as declared
+from sources.store import s3_client
+from sources.stream_batches import Batch, Positions, Range, write_batch
+from sources.stream_objects import land_messages, line
+
+_MESSAGES_PER_BATCH: Final = 50_000
+"""A batch passes through the memory of one Python process: some 40 MB of payments."""
+_USER: Final[KafkaUser] = "lander"
+
+
+def kafka_options(kafka: Kafka, user: KafkaUser) -> dict[str, str]:
+    """Return the options of Spark's Kafka source for a user; they include its password."""
+    login = kafka.login(user)
+    return {
+        "kafka.bootstrap.servers": login["bootstrap.servers"],
+        "kafka.security.protocol": login["security.protocol"],
+        "kafka.sasl.mechanism": login["sasl.mechanism"],
+        "kafka.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required"
+            f' username="{login["sasl.username"]}" password="{login["sasl.password"]}";'
+        ),
+        "kafka.isolation.level": "read_committed",
+        "groupIdPrefix": user,
+        "includeHeaders": "true",
+    }
+
+
+def land_stream(spark: SparkSession, kafka: Kafka, source: str, checkpoint: str) -> None:
+    """Land the outcomes that are committed now, and return when they have landed.
+
+    `checkpoint` is the folder in which Spark records the offsets that it has read.
+
+    Raises:
+        StreamingQueryException: when a batch fails; the next call repeats it.
+    """
+    outcomes = (
+        spark.readStream.format("kafka")
+        .options(**kafka_options(kafka, _USER))
+        .option("subscribe", f"{VALIDATED.name},{REJECTED.name}")
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", _MESSAGES_PER_BATCH)
+        .load()
+    )
+    query = (
+        outcomes.writeStream.queryName(f"land_stream_{source}")
+        .foreachBatch(LandBatch(source))
+        .option("checkpointLocation", checkpoint)
+        .trigger(availableNow=True)
+        .start()
+    )
+    query.awaitTermination()
+
+
+@dataclass(frozen=True)
+class LandBatch:
+    """Lands one micro-batch of outcomes; runs in a process of Spark's server."""
+
+    source: str
+
+    def __call__(self, outcomes: DataFrame, number: int) -> None:
+        """Write the objects of a batch and its record."""
+        settings, source = get_settings(), declared(self.source)
+        s3, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
+        messages = _messages(outcomes, settings.kafka, source).toArrow().to_pylist()
+        objects: dict[Any, list[Any]] = {}
+        for (day, partition), group in groupby(messages, itemgetter("day", "partition")):
+            rows = list(group)
+            name = f"{partition}-{rows[0]['offset']:012d}-{rows[-1]['offset']:012d}"
+            lines = [line(row["message"], is_json=row["is_json"]) for row in rows]
+            arrived = max(row["arrived"] for row in rows)
+            landed = land_messages(s3, bucket, source, day, name, lines, arrived)
+            objects.setdefault(day, []).append(landed)
+        times = [row["event_at"] for row in messages if row["is_valid"]]
+        batch = Batch(
+            number=number,
+            objects={day: tuple(found) for day, found in objects.items()},
+            positions=_positions(messages),
+            newest=max(times, default=None),
+        )
+        write_batch(s3, bucket, source.name, batch)
+
+
+def _messages(outcomes: DataFrame, kafka: Kafka, source: Source) -> DataFrame:
+    """Return the messages of outcomes by business date, in the order in which they were sent.
+
+    A rejected one is as its source sent it, since its outcome is masked. A message without a time
+    belongs to the day on which it arrived.
+    """
+    headers = F.map_from_entries("headers")
+    known = outcomes.select(
+        headers[PARTITION_HEADER].cast("string").cast("int").alias("partition"),
+        headers[OFFSET_HEADER].cast("string").cast("bigint").alias("offset"),
+        headers[TIME_HEADER].cast("string").cast("timestamp").alias("event_at"),
+        (F.col("topic") == VALIDATED.name).alias("is_valid"),
+        F.col("timestamp").alias("arrived"),
+        F.col("value").alias("message"),
+    )
+    rejected = known.filter(~F.col("is_valid"))
+    reason = F.get_json_object(F.col("message").cast("string"), "$.reasons[0]")
+    # Kafka keeps an original for a week. After that its outcome lands in its place.
+    restored = (
+        rejected.join(_originals(rejected, kafka), ["partition", "offset"], "left")
+        .withColumn(
+            "is_json", F.col("original").isNotNull() & (reason != RejectReason.UNREADABLE_ROW)
+        )
+        .withColumn("message", F.coalesce("original", "message"))
+        .drop("original")
+    )
+    valid = known.filter("is_valid").withColumn("is_json", F.lit(True))
+    both = valid.unionByName(restored).withColumn("day", _day(source))
+    return both.orderBy("day", "partition", "offset")
+
+
+def _day(source: Source) -> Column:
+    """Return the business date of a message in the time zone of its source."""
+    at = F.coalesce(F.col("event_at"), F.col("arrived"))
+    return F.to_date(F.from_utc_timestamp(at, source.zone))
+
+
+def _originals(rejected: DataFrame, kafka: Kafka) -> DataFrame:
+    """Read the part of `transactions` in which rejected messages lie."""
+    spans = (
+        rejected.groupBy("partition")
+        .agg(F.min("offset").alias("first"), F.max("offset").alias("last"))
+        .collect()
+    )
+    if not spans:
+        return rejected.select("partition", "offset", F.col("message").alias("original"))
+
+    def by_partition(offset_of: Callable[[Row], int]) -> str:
+        return json.dumps({TRANSACTIONS.name: {row["partition"]: offset_of(row) for row in spans}})
+
+    return (
+        rejected.sparkSession.read.format("kafka")
+        .options(**kafka_options(kafka, _USER))
+        .option("assign", json.dumps({TRANSACTIONS.name: [row["partition"] for row in spans]}))
+        .option("startingOffsets", by_partition(lambda row: row["first"]))
+        .option("endingOffsets", by_partition(lambda row: row["last"] + 1))
+        .option("failOnDataLoss", "false")
+        .load()
+        .select("partition", "offset", F.col("value").alias("original"))
+    )
+
+
+def _positions(messages: list[dict[str, Any]]) -> dict[int, Positions]:
+    """Return the positions of a batch's messages by partition."""
+    found = {}
+    ordered = sorted(messages, key=itemgetter("partition", "offset"))
+    for partition, group in groupby(ordered, itemgetter("partition")):
+        rows = list(group)
+        valid = sum(row["is_valid"] for row in rows)
+        found[partition] = Positions(
+            tuple(_ranges(row["offset"] for row in rows)), valid, len(rows) - valid
+        )
+    return found
+
+
+def _ranges(offsets: Iterator[int]) -> Iterator[Range]:
+    """Return the ranges of sorted offsets; a repeated one begins a range."""
+    first = last = next(offsets)
+    for offset in offsets:
+        if offset != last + 1:
+            yield first, last
+            first = offset
+        last = offset
+    yield first, last

@@ -1,0 +1,177 @@
+"""Landing of the stream in Raw: each message once, as it was sent, whatever is killed.
+
+Slow, about 40 s: it starts Kafka, the validation service and Spark, and runs streaming queries.
+"""
+
+import base64
+import json
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psutil
+import pytest
+import yaml
+
+from contracts.settings import REPO, Settings
+from contracts.topics import TRANSACTIONS
+from sources.manifest import RawObject
+from sources.simulator import SIMULATOR
+from sources.store import s3_client
+from sources.stream_batches import Progress, read_progress
+from streaming.connection import offsets
+from tests.streaming.messages import HARMFUL, send
+from tests.streaming.raw import without_stream
+from tests.streaming.readers import committed_messages
+from tests.streaming.validators import running
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.random_order(disabled=True)]
+_GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator"
+
+
+@dataclass
+class Landing:
+    """A landing of the simulated source with a separate checkpoint, into an empty part of Raw."""
+
+    spark: "SparkSession"
+    settings: Settings
+    checkpoint: str
+
+    def land(self) -> None:
+        """Land what is committed, in batches of four messages."""
+        from spark.jobs import land_stream
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(land_stream, "_MESSAGES_PER_BATCH", 4)
+            land_stream.land_stream(
+                self.spark, self.settings.kafka, SIMULATOR.name, self.checkpoint
+            )
+
+    @property
+    def store(self) -> tuple[Any, str]:
+        """Return the client of the lander and the bucket."""
+        return s3_client(self.settings, "lander"), self.settings.s3.raw_bucket
+
+    def progress(self) -> Progress:
+        """Return what has landed."""
+        found = offsets(self.settings.kafka, "lander", TRANSACTIONS)
+        return read_progress(
+            *self.store, SIMULATOR.name, {p: first for p, (first, _) in found.items()}
+        )
+
+    def lines(self) -> list[bytes]:
+        """Return the lines of all objects."""
+        reader = s3_client(self.settings, "processor")
+        bodies = [
+            reader.get_object(Bucket=self.settings.s3.raw_bucket, Key=one.key)["Body"].read()
+            for one in self.objects()
+        ]
+        return [line for body in bodies for line in body.splitlines()]
+
+    def objects(self) -> list[RawObject]:
+        """Return all objects that no manifest lists."""
+        return [one for of_day in self.progress().pending.values() for one in of_day]
+
+
+@pytest.fixture
+def landing(kafka: Settings, spark: "SparkSession") -> Landing:
+    """Return a landing into a Raw that has nothing of the stream."""
+    without_stream(kafka)
+    return Landing(spark, kafka, f"s3a://{kafka.s3.lake_bucket}/checkpoints/{uuid4().hex}")
+
+
+def _stream(settings: Settings, messages: list[bytes], log: Path) -> None:
+    """Send messages, and wait until each is validated or rejected."""
+    with committed_messages(settings) as read, running(settings, log):
+        send(settings, messages)
+        deadline, outcomes = time.monotonic() + 60, 0
+        while outcomes < len(messages):
+            outcomes += len(read())
+            assert time.monotonic() < deadline, log.read_text()
+
+
+def test_each_message_lands_once_as_it_was_sent_and_the_batch_line_agrees(
+    landing: Landing, tmp_path: Path
+) -> None:
+    from spark.jobs.raw import read_objects
+    from spark.transforms.validate import validate
+
+    golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
+    pretty = json.dumps(json.loads(golden[0]) | {"amount": -5}, indent=1).encode()
+    _stream(landing.settings, [*golden, *HARMFUL, pretty], tmp_path / "log")
+
+    landing.land()
+    landed = landing.progress()
+
+    expected = yaml.safe_load((_GOLDEN / "expected.yaml").read_text())
+    rejected = sum(bool(row["reasons"]) for row in expected) + len(HARMFUL) + 1
+    accounts = landed.accounts.values()
+    assert sum(one.sent for one in accounts) == len(golden) + len(HARMFUL) + 1
+    assert sum(one.rejected for one in accounts) == rejected
+    assert sum(one.repeated for one in accounts) == 0
+    assert all(one.sent == one.validated + one.rejected for one in accounts)
+    assert landed.batch > 1
+
+    as_base64 = [b'"%b"' % base64.b64encode(one) for one in HARMFUL]
+    readable = [
+        line
+        for line, row in zip(golden, expected, strict=True)
+        if row["reasons"][:1] != ["unreadable_row"]
+    ]
+    as_base64 += [b'"%b"' % base64.b64encode(one) for one in golden if one not in readable]
+    assert Counter(landing.lines()) == Counter([*readable, *as_base64, pretty.replace(b"\n", b" ")])
+
+    before = {one.key: one for one in landing.objects()}
+    landing.land()
+    assert {one.key: one for one in landing.objects()} == before
+
+    root = f"s3a://{landing.settings.s3.raw_bucket}/"
+    rows = validate(read_objects(landing.spark, SIMULATOR, before.values(), root), SIMULATOR)
+    reasons = [tuple(row["reasons"]) for row in rows.select("reasons").collect()]
+    assert Counter(reasons) == Counter(
+        [
+            *(tuple(row["reasons"]) for row in expected),
+            *[("unreadable_row",)] * len(HARMFUL),
+            ("negative_amount",),
+        ]
+    )
+
+
+def test_a_landing_that_is_killed_lands_each_message_once_when_it_runs_again(
+    landing: Landing, tmp_path: Path
+) -> None:
+    """Then the checkpoint is lost, which is an error with a sentence."""
+    golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
+    messages = [b" " * number + line for number in range(8) for line in golden]
+    _stream(landing.settings, messages, tmp_path / "log")
+
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(landing.land)
+        while landing.progress().batch < 1:
+            assert not run.done()
+        for process in psutil.process_iter(["cmdline"]):
+            if "foreach_batch_worker" in " ".join(process.info["cmdline"] or ()):
+                process.kill()
+        with pytest.raises(Exception, match=r"foreach|Python worker|EOF|STREAM"):
+            run.result(60)
+    assert sum(one.sent for one in landing.progress().accounts.values()) < len(messages)
+
+    landing.land()
+    accounts = list(landing.progress().accounts.values())
+    assert sum(one.validated + one.rejected for one in accounts) == len(messages)
+    assert sum(one.sent for one in accounts) == len(messages)
+    assert sum(one.repeated for one in accounts) == 0
+    assert len(landing.lines()) == len(messages)
+
+    landing.checkpoint += "-new"
+    _stream(landing.settings, [b"one more"], tmp_path / "log")
+    with pytest.raises(Exception, match="has landed before with other messages"):
+        landing.land()
+    assert list(landing.progress().accounts.values()) == accounts

@@ -31,15 +31,19 @@ def stage_of(dag_id: str) -> Stage | None:
     """Return the stage that a DAG runs, None for a DAG outside of the pipeline."""
     stages = {name: stage for stage, name in DAG_OF_STAGE.items()}
     main = DAG_OF_STAGE[Stage.LAND]
-    return Stage.LAND if dag_id.startswith(f"{main}_") else stages.get(dag_id)
+    lands = dag_id == STREAM_DAG or dag_id.startswith(f"{main}_")
+    return Stage.LAND if lands else stages.get(dag_id)
 
+
+STREAM_DAG: Final = "land_stream"
+"""Lands the messages of a stream, and each day of it once it is complete."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
 WATCH_DAG: Final = "watch_windows"
 OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 """DAGs outside of the pipeline, which do not process windows."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), *OPERATIONS_DAGS)
+DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, *OPERATIONS_DAGS)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"

@@ -1,4 +1,4 @@
-"""Stream a simulated world through Kafka and the validation service for a minute."""
+"""Stream a simulated world through Kafka and the validation service for a minute, and land it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from contracts.assets import STREAM_DAG
 from contracts.reasons import DESCRIPTIONS, RejectReason
 from contracts.settings import HOST, Settings, SettingsError, load_settings
 from contracts.topics import REJECTED, VALIDATED
+from demo.airflow import AirflowAwayError, AirflowClient, DagRun
+from embedded.services.common import http_ok
 from sources.simulator import SIMULATOR
+from sources.store import s3_client
+from sources.stream_batches import read_progress
 from streaming.connection import StreamError
 from streaming.producer import Sent, send
 
 _CUSTOMERS = 2_000
 _DRAIN_SECONDS = 30.0
+_LATER = (
+    "Airflow does not run. The messages wait in Kafka, which keeps them for a week: run `make up`,"
+    " and unpause the DAG `land_stream`, which lands them in Raw."
+)
 
 
 def run(settings: Settings, console: Console, seconds: float, rate: int) -> Counter[str]:
@@ -76,6 +85,38 @@ def run(settings: Settings, console: Console, seconds: float, rate: int) -> Coun
     return found
 
 
+def land(settings: Settings, console: Console) -> DagRun:
+    """Land the messages in Raw with the DAG `land_stream`; print the days that are complete.
+
+    Raises:
+        AirflowAwayError: when Airflow does not run.
+    """
+    with AirflowClient(settings) as client:
+        client.pause(STREAM_DAG, paused=False)
+        run = client.start(STREAM_DAG, {"source": SIMULATOR.name})
+        console.print(f"landing: {run.dag_id} run {run.run_id}")
+        while not run.finished:
+            time.sleep(1)
+            run = client.run(run.dag_id, run.run_id)
+        if run.state != "success":
+            console.print(client.what_failed(run))
+            return run
+        days = [landed["window"] for landed in client.result(run, "land")]
+    s3 = s3_client(settings, "lander")
+    progress = read_progress(s3, settings.s3.raw_bucket, SIMULATOR.name, {})
+    landed = sum(account.validated + account.rejected for account in progress.accounts.values())
+    waiting = sum(map(len, progress.pending.values()))
+    console.print(
+        f"{landed:,} messages are in Raw; {waiting} objects wait until their day is complete."
+    )
+    console.print(
+        f"The batch line takes {len(days)} complete days: {', '.join(days)}."
+        if days
+        else "No further day is complete."
+    )
+    return run
+
+
 def _until(lines: Iterable[bytes], seconds: float) -> Iterator[bytes]:
     """Yield whole lines for some seconds from the first one on."""
     deadline = None
@@ -123,7 +164,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.seconds <= 0 or options.rate <= 0:
         parser.error("--seconds and --rate are above 0")
     try:
-        run(load_settings(), Console(highlight=False), options.seconds, options.rate)
+        settings, console = load_settings(), Console(highlight=False)
+        run(settings, console, options.seconds, options.rate)
+        if http_ok(f"{settings.airflow.url}/api/v2/version") is None:
+            console.print(_LATER)
+            return 0
+        return 0 if land(settings, console).state == "success" else 1
+    except AirflowAwayError as problem:
+        sys.stderr.write(f"The messages are not landed in Raw: {problem}\n")
+        return 1
     except (StreamError, SettingsError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
@@ -132,7 +181,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

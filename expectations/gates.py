@@ -8,6 +8,7 @@ from expectations.processed import gate_processed
 from expectations.raw import gate_raw
 from expectations.sandbox import gate_sandbox
 from expectations.scores import gate_scores
+from expectations.stream import gate_stream
 from expectations.warehouse import gate_production, gate_staging
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "gate_sandbox",
     "gate_scores",
     "gate_staging",
+    "gate_stream",
 ]

@@ -23,3 +23,7 @@ class StoreUnreachableError(ConnectionError):
 
 class MappingError(SourceError):
     """Raised when a mapping file is invalid; the message lists the mistakes."""
+
+
+class StreamBatchError(SourceError):
+    """Raised when a batch of the stream differs from the batch that Raw has under its number."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,6 +82,29 @@ def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Findin
     if source.delivers == "whole" and rows and problem is None:
         days = days_of(version.mapping["event_at"], table)
     return Finding(size, sha256, rows, version.number, row_counts, amounts, columns, days, problem)
+
+
+def inspect_messages(body: bytes, source: Source) -> Finding:
+    """Count the lines of JSON of an object that holds messages of a stream.
+
+    A stream has the newest layout of its source. Lines that are no JSON object are counted too.
+    """
+    import pyarrow as pa
+
+    version = source.versions[-1]
+    wanted = _columns_to_count(source, version)
+    read = list(text.batches(text.rows(BytesIO(body), "jsonl", wanted), wanted))
+    rows = sum(batch.num_rows for batch in read)
+    row_counts, amounts = _by_currency(source, version, pa.Table.from_batches(read), rows)
+    return Finding(
+        bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        rows=rows,
+        version=version.number,
+        row_counts=row_counts,
+        amounts=amounts,
+        columns=dict.fromkeys((column.name for column in version.layout), "string"),
+    )
 
 
 def inspect_labels(path: Path, feed: LabelFeed) -> Finding:

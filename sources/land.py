@@ -9,8 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from contracts.results import Balance
 from contracts.stage_results import LandResult
 from contracts.windows import Window
@@ -21,13 +19,12 @@ from sources.event_dates import may_differ
 from sources.inspect import Finding, inspect, inspect_labels
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared
-from sources.store import error_code, explained
+from sources.store import create, explained
 
 _UPLOADS_AT_ONCE: Final = 8
 _LANDED_AT: Final = "landed-at"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 """Characters that are replaced in keys, because clients encode them in different ways."""
-_TAKEN: Final = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 
 def land(
@@ -73,6 +70,31 @@ def land(
     manifest = _record(
         s3_client, bucket, window, objects, label_objects, not_taken, closed_days, now
     )
+    return _result(window, run_id, manifest, sum(is_new for _, is_new in (*landed, *landed_labels)))
+
+
+def land_objects(
+    window: Window, s3_client: Any, bucket: str, objects: Sequence[RawObject], *, run_id: str
+) -> LandResult:
+    """Write a manifest of objects of a stream, beside what the window has landed before.
+
+    Raises:
+        StoreRefusedError: when the key is wrong.
+        StoreUnreachableError: when the store does not respond.
+    """
+    latest = find_latest(s3_client, bucket, window)
+    before, labels = (latest.objects, latest.labels) if latest else ((), ())
+    new = tuple(one for one in objects if one not in before)
+    not_taken, closed_days = (latest.not_taken, latest.closed_days) if latest else ((), ())
+    manifest = _record(
+        *(s3_client, bucket, window, (*before, *new), labels),
+        *(not_taken, closed_days, datetime.now(UTC)),
+    )
+    return _result(window, run_id, manifest, len(new))
+
+
+def _result(window: Window, run_id: str, manifest: Manifest, new_objects: int) -> LandResult:
+    objects = (*manifest.objects, *manifest.labels)
     return LandResult(
         window=window,
         run_id=run_id,
@@ -80,11 +102,11 @@ def land(
         balances=_balances(manifest),
         manifest=manifest.key,
         sequence=manifest.sequence,
-        objects=len(objects) + len(label_objects),
-        new_objects=sum(is_new for _, is_new in (*landed, *landed_labels)),
-        bytes=sum(landed_object.bytes for landed_object in (*objects, *label_objects)),
+        objects=len(objects),
+        new_objects=new_objects,
+        bytes=sum(landed_object.bytes for landed_object in objects),
         problems=manifest.problems,
-        not_taken=not_taken,
+        not_taken=manifest.not_taken,
         closed=manifest.rows == 0 and not manifest.problems,
     ).check()
 
@@ -150,7 +172,7 @@ def _created(
     key = f"{system.name}/{kind}/{folder}/{finding.sha256[:16]}.{delivery.kind}"
     landed_at = now
     with delivery.path.open("rb") as body:
-        is_new = _create(
+        is_new = create(
             s3_client,
             bucket,
             key,
@@ -200,17 +222,6 @@ def _may_be_empty(system: Source, delivery: Delivery) -> bool:
     return False
 
 
-def _create(s3_client: Any, bucket: str, key: str, body: Any, **options: Any) -> bool:
-    """Create an object; return False when it exists already."""
-    try:
-        s3_client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", **options)
-    except ClientError as error:
-        if error_code(error) in _TAKEN:
-            return False
-        raise
-    return True
-
-
 def _record(
     s3_client: Any,
     bucket: str,
@@ -221,10 +232,16 @@ def _record(
     closed_days: tuple[date, ...],
     now: datetime,
 ) -> Manifest:
-    """Write the manifest unless the latest one says the same; retry after a lost race."""
-    content = (objects, labels, not_taken, closed_days)
+    """Write the manifest unless the latest one says the same; retry after a lost race.
+
+    Objects of a stream that the window has already stay in it, also when files are delivered.
+    """
+    delivered = objects
     while True:
         latest = find_latest(s3_client, bucket, window)
+        of_stream = [one for one in (latest.objects if latest else ()) if one.is_of_stream]
+        objects = (*delivered, *(one for one in of_stream if one not in delivered))
+        content = (objects, labels, not_taken, closed_days)
         if latest is not None and content == (
             latest.objects,
             latest.labels,
@@ -243,5 +260,5 @@ def _record(
             closed_days=closed_days,
         )
         with explained(bucket):
-            if _create(s3_client, bucket, manifest.key, manifest.to_json()):
+            if create(s3_client, bucket, manifest.key, manifest.to_json()):
                 return manifest

@@ -40,6 +40,11 @@ class RawObject:
     last_day: str | None = None
 
     @property
+    def is_of_stream(self) -> bool:
+        """Return whether the object has messages of a stream, and is no file that was delivered."""
+        return self.key.split("/")[1] == "stream"
+
+    @property
     def delivered_date(self) -> date:
         """Return the last date in the name of the delivery, else the UTC date of its landing."""
         dated = _DATE_AT_END.search(self.key.split("/")[2])

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contracts.settings import S3Role, Settings
 from sources.errors import StoreRefusedError, StoreUnreachableError
 
+_TAKEN: Final = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _REFUSED: Final = {
     "403",
     "AccessDenied",
@@ -43,6 +44,17 @@ def s3_client(settings: Settings, role: S3Role) -> Any:
 def error_code(error: ClientError) -> str:
     """Return the error code of the store."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def create(s3_client: Any, bucket: str, key: str, body: Any, **options: Any) -> bool:
+    """Create an object; return False when it exists already."""
+    try:
+        s3_client.put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*", **options)
+    except ClientError as error:
+        if error_code(error) in _TAKEN:
+            return False
+        raise
+    return True
 
 
 @contextmanager

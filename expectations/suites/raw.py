@@ -53,6 +53,14 @@ def object_rules(may_be_empty: bool = False) -> tuple[Rule, ...]:
     )
 
 
+def message_rules() -> tuple[Rule, ...]:
+    """Return the rules on the messages of each partition of a stream."""
+    return (
+        equal("with_outcome", "sent", "each message that was sent is validated or rejected"),
+        zero("repeated", "Processed drops a payment that arrives again unchanged", WARNING),
+    )
+
+
 def day_rules() -> tuple[Rule, ...]:
     """Return the rules on the days of a window."""
     return (

@@ -23,6 +23,16 @@ def previous(kind: type[_R], run: Run) -> _R:
     return latest(connections.warehouse("loader"), kind, run.window)
 
 
+def recorded(kind: type[_R], run: Run) -> _R | None:
+    """Return the last result of this kind for the window; None when there is none."""
+    from warehouse.ledger import LedgerError
+
+    try:
+        return previous(kind, run)
+    except LedgerError:
+        return None
+
+
 def record(run: Run, result: StageResult) -> None:
     """Write a published result into the ledger, where the next stage reads it."""
     from warehouse.ledger import record as write

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from sources.manifest import Manifest
 
 
-def manifests(s3: Any, landed: LandResult) -> list[Manifest]:
+def manifests(s3: Any, landed: LandResult | None) -> list[Manifest]:
     """Return the manifests of a landing, even if other deliveries have landed since."""
-    return _named(s3, [landed.manifest])
+    return _named(s3, [landed.manifest] if landed else [])
 
 
 def read_by(s3: Any, processed: ProcessResult) -> list[Manifest]:

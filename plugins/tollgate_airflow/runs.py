@@ -39,7 +39,7 @@ class Run:
                 f"{dag_run.dag_id} was started without a window: set the parameter `window`,"
                 " for example to 2024-03-01, or trigger it with a partition key."
             )
-        if stage is Stage.LAND and not context["params"].get("window"):
+        if stage is Stage.LAND and key and not context["params"].get("window"):
             _require_own_schedule(dag_run.dag_id, window.source)
         return cls(
             stage=stage,

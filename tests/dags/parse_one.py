@@ -57,7 +57,7 @@ def describe(dag: airflow.sdk.DAG) -> dict[str, Any]:
                 "downstream": sorted(task.downstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
                 "retries": task.retries,
-                "callbacks": len(task.on_failure_callback or ()),
+                "callbacks": bool(task.on_failure_callback),
                 "timeout": task.execution_timeout is not None,
                 "doc": task.doc or task.doc_md or "",
                 "teardown": task.is_teardown,

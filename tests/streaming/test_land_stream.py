@@ -149,7 +149,7 @@ def test_a_landing_that_is_killed_lands_each_message_once_when_it_runs_again(
 ) -> None:
     """Then the checkpoint is lost, which is an error with a sentence."""
     golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
-    messages = [b" " * number + line for number in range(8) for line in golden]
+    messages = [b" " * number + line for number in range(3) for line in golden]
     _stream(landing.settings, messages, tmp_path / "log")
 
     with ThreadPoolExecutor(1) as pool:

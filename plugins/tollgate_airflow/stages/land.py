@@ -51,8 +51,8 @@ def gate(context: Any, landed: dict[str, Any]) -> str:
     from expectations.gates import gate_raw
 
     settings = get_settings()
-    run = Run.of(Stage.LAND, context)
     result = LandResult.from_dict(landed)
+    run = Run.of(Stage.LAND, context, result.window)
     s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
     landed_now = raw.manifests(s3, result)
     gates.require_passed(

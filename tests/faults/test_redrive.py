@@ -196,17 +196,17 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
     }, "only the tries of what fails are counted"
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(WithdrawalKind.CUSTOMER, marks=pytest.mark.soak), WithdrawalKind.DELIVERY],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", [WithdrawalKind.CUSTOMER, WithdrawalKind.DELIVERY])
 def test_what_is_withdrawn_leaves_production_and_comes_back(
     line: "Watched", kind: WithdrawalKind
 ) -> None:
-    """Slow: two runs of the day from process to score."""
+    """Slow: three runs of the day from process to score."""
     from warehouse import withdrawals
 
-    line.run(DAY, Stage.SCORE)
+    # Two rows that were quarantined when the fixture ran are accepted by now.
+    with tasks_of(line):
+        line.run(DAY, Stage.PROCESS, *ON, Stage.SCORE)
     column = WITHDRAWN_COLUMN[kind]
     (largest,) = line.ask(
         f"select {column}, count(*), sum(amount) from staging.transactions"

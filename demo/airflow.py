@@ -14,7 +14,6 @@ from contracts.settings import Settings
 from contracts.windows import Window
 
 _PATIENCE_SECONDS: Final = 60.0
-_FAILURE: Final = " failed on window "
 
 
 class AirflowAwayError(RuntimeError):
@@ -159,7 +158,7 @@ class AirflowClient:
         content = self._send("GET", path).json()["content"]
         lines = [str(line.get("event", "")) if isinstance(line, dict) else "" for line in content]
         for line in reversed(lines):
-            if _FAILURE in line:
+            if f"{run.dag_id}.{task} failed" in line:
                 return line.partition(" Log: ")[0]
         return f"{run.dag_id}.{task} failed."
 

@@ -20,6 +20,8 @@ from contracts.settings import HOST, Settings, SettingsError, load_settings
 from contracts.topics import REJECTED, VALIDATED
 from demo.airflow import AirflowAwayError, AirflowClient, DagRun
 from embedded.services.common import http_ok
+from simulator.settings import Settings as World
+from sources.errors import StoreUnreachableError
 from sources.simulator import SIMULATOR
 from sources.store import s3_client
 from sources.stream_batches import read_progress
@@ -58,8 +60,10 @@ def run(settings: Settings, console: Console, seconds: float, rate: int) -> Coun
             f" {found['lag']:,} waiting"
         )
 
+    first_day = _first_day(settings)
     argv = [sys.executable, "-m", "simulator", "--stream", f"--rate={rate}"]
-    world = subprocess.Popen([*argv, f"--customers={_CUSTOMERS}"], stdout=subprocess.PIPE)
+    argv += [f"--customers={_CUSTOMERS}", f"--first-day={first_day}"]
+    world = subprocess.Popen(argv, stdout=subprocess.PIPE)
     try:
         lines = _until(world.stdout or (), seconds)
         sent = send(lines, settings.kafka, SIMULATOR, show)
@@ -83,6 +87,18 @@ def run(settings: Settings, console: Console, seconds: float, rate: int) -> Coun
     found["sent"] = sent.acknowledged
     console.print(_table(found))
     return found
+
+
+def _first_day(settings: Settings) -> int:
+    """Return the day of the world after the newest one that has landed, so that none repeats."""
+    try:
+        s3 = s3_client(settings, "lander")
+        progress = read_progress(s3, settings.s3.raw_bucket, SIMULATOR.name, {})
+    except StoreUnreachableError:
+        return 0  # without the platform nothing lands
+    if progress.newest is None:
+        return 0
+    return (progress.newest.date() - World().start_date).days + 1
 
 
 def land(settings: Settings, console: Console) -> DagRun:

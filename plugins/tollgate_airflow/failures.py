@@ -92,10 +92,11 @@ def guarded(work: Callable[_P, _T]) -> Callable[_P, _T]:
 
 def sentence(context: Context) -> str:
     """Return the failure message: the task, the window, the error, and the report or log."""
-    instance, window = context["task_instance"], window_key(context) or "no window"
+    instance, window = context["task_instance"], window_key(context)
+    failed = f"failed on window {window}" if window else "failed"
     why = " ".join(str(context.get("exception") or "no exception").split()).rstrip(". ")
     where = "" if "Report:" in why else f" Log: {instance.log_url}"
-    return f"{instance.dag_id}.{instance.task_id} failed on window {window}: {why}.{where}"
+    return f"{instance.dag_id}.{instance.task_id} {failed}: {why}.{where}"
 
 
 def report_failure(context: Context) -> None:

@@ -162,6 +162,14 @@ def test_the_failure_message_names_task_window_cause_and_log() -> None:
     )
 
 
+def test_the_failure_message_of_a_run_without_a_window_names_none() -> None:
+    from tollgate_airflow.failures import sentence
+
+    without = context(LookupError("no topic"))
+    without["dag_run"].partition_key = None
+    assert sentence(without).startswith("land_transactions.gate_raw failed: no topic.")
+
+
 def test_the_message_of_a_closed_gate_names_its_report() -> None:
     from tollgate_airflow.failures import sentence
 

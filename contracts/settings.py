@@ -36,6 +36,9 @@ PORT_OFFSETS: Mapping[str, int] = {
     "kafka": 9,
     "kafka-controller": 10,
     "validator": 11,
+    "opensearch": 12,
+    "opensearch-transport": 13,
+    "indexer": 14,
 }
 """Port of each service, counted from ``port_base``."""
 
@@ -260,6 +263,30 @@ class Kafka(_Section):
         return kafka_login(self.bootstrap_servers, user, self.password(user).get_secret_value())
 
 
+class OpenSearch(_Section):
+    """The search engine of rejects; the embedded one has no user, a shared one has."""
+
+    url: str
+    username: str | None = None
+    password: SecretStr | None = None
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """Return user and password, None without a user: never log it.
+
+        Raises:
+            SettingsError: when the user has no password.
+        """
+        if self.username is None:
+            return None
+        if self.password is None:
+            raise SettingsError(
+                f"User {self.username} of OpenSearch has no password: set"
+                " TOLLGATE_OPENSEARCH__PASSWORD."
+            )
+        return self.username, self.password.get_secret_value()
+
+
 def kafka_login(servers: str, user: str, password: str) -> dict[str, str]:
     """Return the client configuration of a Kafka user, which includes its password."""
     return {
@@ -332,6 +359,7 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
                 "bootstrap_servers": f"{HOST}:{port['kafka']}",
                 "passwords": passwords("kafka", KAFKA_USERS),
             },
+            "opensearch": {"url": f"http://{HOST}:{port['opensearch']}"},
         }
 
 
@@ -362,6 +390,7 @@ class Settings(BaseSettings):
     airflow: Airflow
     superset: Superset
     kafka: Kafka
+    opensearch: OpenSearch
 
     @field_validator("state_dir", "data_dir", "mappings_dir")
     @classmethod

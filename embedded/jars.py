@@ -23,6 +23,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from embedded.places import (
     KAFKA_LOCK,
+    OPENSEARCH_LOCK,
     REPO,
     cache_dir,
     find_java,
@@ -31,6 +32,7 @@ from embedded.places import (
 )
 
 LOCK = REPO / "jars.lock"
+_OPTIONAL = {"kafka": KAFKA_LOCK, "opensearch": OPENSEARCH_LOCK}
 _LANES = 4
 
 
@@ -74,7 +76,7 @@ def class_path(lock: Path = LOCK) -> str:
     """Return the class path of all locked jars; raise `JarError` when one is missing."""
     files = [folder() / jar.file_name for jar in read_lock(lock)]
     if missing := [file.name for file in files if not file.is_file()]:
-        remedy = "make stream" if lock == KAFKA_LOCK else "make setup"
+        remedy = "make setup" if lock == LOCK else "make stream"
         raise JarError(f"Jars are missing ({', '.join(missing)}): run `{remedy}`.")
     return ":".join(map(str, files))
 
@@ -217,6 +219,6 @@ def _mirror(settings: Path) -> str | None:
 
 if __name__ == "__main__":
     try:
-        fetch(KAFKA_LOCK if sys.argv[1:] == ["kafka"] else LOCK)
+        fetch(_OPTIONAL[sys.argv[1]] if sys.argv[1:] else LOCK)
     except JarError as trouble:
         raise SystemExit(str(trouble)) from trouble

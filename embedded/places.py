@@ -15,6 +15,7 @@ VERSITYGW = "v1.8.0"
 SUPERSET_VENV = REPO / ".venv-superset"
 SUPERSET_LOCK = REPO / "bi" / "superset" / "requirements.lock"
 KAFKA_LOCK = REPO / "embedded" / "kafka.lock"
+OPENSEARCH_LOCK = REPO / "embedded" / "opensearch.lock"
 _JAVA_MINIMUM = 17
 _GO_MINIMUM = (1, 25)
 

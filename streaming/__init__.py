@@ -1,1 +1,1 @@
-"""The stream: connections to Kafka, validation of messages, the validation service."""
+"""The stream: connections to Kafka, validation of messages, the services."""

@@ -1,4 +1,4 @@
-"""Metrics of the validation service for Prometheus, and its health."""
+"""Metrics of the services of the stream for Prometheus, and their health."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The test platform: a separate instance, started lazily by service and stopped at the end.
 
-A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflow`` or ``kafka``
-give the `Settings` of the running test platform, ``spark`` a Connect session on it. A module whose
-tests build on each other is marked ``random_order(disabled=True)``. ``make test`` runs two lanes,
-each on its own test platform: see `LANE`.
+A test asks for what it needs: ``postgres``, ``s3``, ``spark_settings``, ``mlflow``, ``kafka`` or
+``opensearch`` give the `Settings` of the running test platform, ``spark`` a Connect session on it.
+A module whose tests build on each other is marked ``random_order(disabled=True)``. ``make test``
+runs two lanes, each on its own test platform: see `LANE`.
 """
 
 from __future__ import annotations
@@ -202,3 +202,20 @@ def kafka(_broker: Settings) -> Settings:
     for deleted in client.delete_records(ends).values():
         deleted.result(30)
     return _broker
+
+
+@pytest.fixture(scope="session")
+def _search_engine() -> Settings:
+    """Start the OpenSearch node, beside the broker."""
+    return _up("kafka", "opensearch")
+
+
+@pytest.fixture
+def opensearch(_search_engine: Settings, kafka: Settings) -> Settings:
+    """Give OpenSearch without an index, and the broker with empty topics."""
+    import httpx
+
+    with httpx.Client(base_url=kafka.opensearch.url, timeout=30) as client:
+        for index in client.get("/_cat/indices/rejects-*?format=json").json():
+            client.delete(f"/{index['index']}").raise_for_status()
+    return kafka

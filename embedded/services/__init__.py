@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.settings import Settings
 from embedded.services import (
     airflow,
+    indexer,
     kafka,
     mlflow,
     opensearch,
@@ -31,4 +32,5 @@ def all_services(settings: Settings) -> list[Service]:
         kafka.service(settings),
         validator.service(settings),
         opensearch.service(settings),
+        indexer.service(settings),
     ]

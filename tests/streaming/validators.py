@@ -1,19 +1,22 @@
-"""The validation service as a process of a test; on the test platform it would read on for ever."""
+"""A service of the stream as a process of a test; on the test platform it would not end."""
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 from contracts.settings import HOST, Settings
-from embedded.services.validator import service
+from embedded.services import validator
+from embedded.supervisor import Service
 
 
 @contextmanager
-def running(settings: Settings, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running(
+    settings: Settings, log: Path, service: Callable[[Settings], Service] = validator.service
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Give the process of the service as the platform launches it, and the address of its pages."""
     declared = service(settings)
     launch = declared.launch()

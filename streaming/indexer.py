@@ -158,7 +158,7 @@ class Indexer:
             answer = result["index"]
             if answer["status"] != _MALFORMED:
                 raise opensearchpy.TransportError(
-                    answer["status"], answer["error"]["type"], answer["error"]
+                    answer["status"], answer["error"]["type"], {"error": answer["error"]}
                 )
             # What follows would show the value.
             why = answer["error"]["reason"].partition(" Preview of field's value")[0]
@@ -239,10 +239,10 @@ def _sentence(problem: opensearchpy.TransportError, settings: OpenSearch) -> str
             f"OpenSearch at {settings.url} refuses user {settings.username}: correct "
             "TOLLGATE_OPENSEARCH__USERNAME and __PASSWORD, or grant it the indices rejects-*."
         )
-    return (
-        f"OpenSearch at {settings.url} refuses a request with status {problem.status_code} "
-        f"({problem.error}): see its log."
-    )
+    # A proxy answers in another form.
+    error = problem.info.get("error") if isinstance(problem.info, dict) else None
+    why = error["reason"] if isinstance(error, dict) else problem.error
+    return f"OpenSearch at {settings.url} refuses a request ({problem.status_code}): {why}."
 
 
 def _document_id(message: Message) -> str:

@@ -206,6 +206,43 @@ def test_rejects_wait_while_opensearch_is_away_and_are_indexed_once(
     assert documents == {name: json.loads(value) for name, value in sent.items()}
 
 
+def test_rejects_that_a_blocked_index_refuses_wait_too(
+    opensearch: Settings, rejects: list[bytes], tmp_path: Path
+) -> None:
+    """SIGTERM ends the indexer meanwhile, and no offset is committed."""
+    log = tmp_path / "log"
+    with running(opensearch, log, indexer.service) as (process, address):
+        blocked = {"settings": {"index.blocks.write": True}}
+        index = f"{opensearch.opensearch.url}/{_INDEX}"
+        httpx.put(index, json=blocked, timeout=30).raise_for_status()
+        _send(opensearch, rejects[:10])
+        _wait(lambda: httpx.get(f"{address}/health").status_code == 503, log, 20)
+        assert "blocked by: [FORBIDDEN/8/index write" in httpx.get(f"{address}/health").text
+        process.terminate()
+        assert process.wait(20) == 0
+    assert "Traceback" not in log.read_text()
+    login = opensearch.kafka.login("sink")
+    consumer = Consumer({**login, "group.id": "sink"})
+    waiting = 0
+    for number in range(REJECTED.partitions):
+        partition = TopicPartition(REJECTED.name, number)
+        [committed] = consumer.committed([partition], timeout=10)
+        start, end = consumer.get_watermark_offsets(partition, timeout=10)
+        waiting += end - max(committed.offset, start)
+    consumer.close()
+    assert waiting >= 10
+
+
+def test_an_index_with_other_types_is_reported(opensearch: Settings) -> None:
+    other = {"mappings": {"properties": {"original_bytes": {"type": "keyword"}}}}
+    index = f"{opensearch.opensearch.url}/rejects-2020.01"
+    httpx.put(index, json=other, timeout=30).raise_for_status()
+    run = _run("--port", "1")
+    assert run.returncode == 1
+    assert "cannot be changed from type [keyword] to [long]" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def _kill_opensearch(settings: Settings) -> None:
     """Kill the JVM of the node; the supervisor of the test platform starts another one."""
     leader = platform.read_status(settings)["services"]["opensearch"]["pid"]
@@ -229,17 +266,19 @@ def test_an_indexer_that_cannot_start_says_why_within_ten_seconds(
 ) -> None:
     if url:
         monkeypatch.setenv("TOLLGATE_OPENSEARCH__URL", url)
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "streaming.indexer"),
-            *("--port", port.format(kafka=opensearch.port("kafka"))),
-        ],
+    run = _run("--port", port.format(kafka=opensearch.port("kafka")))
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Return what the service does until it ends, within ten seconds."""
+    return subprocess.run(
+        [sys.executable, "-m", "streaming.indexer", *arguments],
         cwd=REPO,
         capture_output=True,
         text=True,
         timeout=10,
         check=False,
     )
-    assert run.returncode == 1
-    assert sentence in run.stderr
-    assert "Traceback" not in run.stderr

@@ -182,6 +182,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings, console = load_settings(), Console(highlight=False)
         run(settings, console, options.seconds, options.rate)
+        search = f"{settings.opensearch.url}/rejects/_search"
+        if http_ok(search) is not None:
+            console.print(f"Rejects are searchable at {search}: see docs/stream.md.")
         if http_ok(f"{settings.airflow.url}/api/v2/version") is None:
             console.print(_LATER)
             return 0

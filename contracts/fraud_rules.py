@@ -20,22 +20,41 @@ from contracts.columns import COLUMNS, RISK_LEVELS, LogicalType
 
 FILE: Final = Path(__file__).with_suffix(".yaml")
 Figures = Mapping[str, bool | int | float | Decimal | None]
-"""The figures of a payment by name; one that is unknown is None or absent."""
+"""The figures of a payment by name; one that is unknown is None, NaN or absent."""
+VELOCITY_SECONDS: Final = (60, 300, 3_600)
+"""Lengths of the windows of velocities. A window is (t - length, t], as those of the features."""
+VELOCITY_COUNTS: Final[Mapping[str, str]] = {
+    "transaction": "Payments",
+    "city": "Distinct cities (places to 0.1 degree, 11 km)",
+    "country": "Distinct countries",
+    "merchant": "Distinct merchants and other payees",
+}
+
+
+def velocity(counted: str, seconds: int) -> str:
+    """Return the name of a figure of `VELOCITIES`.
+
+    >>> velocity("city", 60)
+    'card_city_count_60s'
+    """
+    return f"card_{counted}_count_{seconds}s"
+
+
 VELOCITIES: Final[Mapping[str, str]] = {
-    "local_hour_of_day": "Hour of the payment in the time zone of its place.",
+    "local_hour_of_day": "Hour of the payment in solar time at its place: UTC, plus an hour for"
+    " each 15 degrees of longitude to the east.",
     **{
-        f"card_{what}_count_{seconds}s": f"{meaning} of the card in the {seconds} seconds up to and"
+        velocity(counted, seconds): f"{meaning} of the card in the {seconds} seconds up to and"
         " including the payment."
-        for seconds in (60, 300, 3_600)
-        for what, meaning in (
-            ("transaction", "Payments"),
-            ("city", "Distinct cities"),
-            ("country", "Distinct countries"),
-            ("merchant", "Distinct merchants"),
-        )
+        for seconds in VELOCITY_SECONDS
+        for counted, meaning in VELOCITY_COUNTS.items()
     },
 }
-"""Figures that rules may use besides the declared columns, and what each means."""
+"""Figures that rules may use besides the declared columns, and what each means.
+
+`spark/transforms/velocity.py` computes them. The payments of a customer without a card or account
+(`instrument_id`) count as those of one card.
+"""
 _COMPARED: Final = frozenset(
     {
         *(LogicalType.INTEGER, LogicalType.LONG, LogicalType.DOUBLE),
@@ -86,7 +105,7 @@ class Condition(_Part):
     def is_true(self, figures: Figures, currency: str) -> bool:
         """Return whether the figures of a payment in a currency fulfil the condition."""
         value = figures.get(self.figure)
-        if value is None:
+        if value is None or value != value:  # NaN, which Decimal refuses to compare
             return False
         if self.equals is not None:
             return value == self.equals

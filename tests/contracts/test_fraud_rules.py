@@ -83,6 +83,10 @@ def test_the_most_severe_rule_is_first() -> None:
     assert levels == sorted(levels, reverse=True)
 
 
+def test_a_figure_that_is_no_number_fulfils_no_condition() -> None:
+    assert codes({"local_hour_of_day": float("nan"), "travel_speed_km_per_hour": None}) == []
+
+
 FIGURE = st.none() | st.booleans() | st.integers() | st.floats() | st.decimals(allow_nan=False)
 
 

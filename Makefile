@@ -13,7 +13,7 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo demo-simulator test test-fast test-soak test-bi cluster-test lint up down \
-  status logs env login clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw
+  status logs env login clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw backtest-rules
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ catch-up: setup ## Trigger the next DAG of windows that wait (DRY=1 lists them),
 
 withdraw: setup ## Take back a payment, party or delivery: WHAT="--source s --payment p --reason r" (DRY=1 shows it).
 	@$(PY) -m demo.withdraw $(WHAT) $(if $(DRY),--dry-run)
+
+backtest-rules: setup ## Apply the rules of fraud to the lake (SOURCE=simulator WINDOW=2025-01-01--2025-01-31).
+	@$(PY) -m demo.backtest_rules $(if $(SOURCE),--source $(SOURCE)) $(if $(WINDOW),--window $(WINDOW)) \
+	  $(if $(JSON),--json)
 
 bi: setup ## Start Superset with the dashboards of bi/superset; say where, and the login.
 	@$(PYTHON) -B -m embedded.setup superset

@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from contracts.columns import UNREPORTED
+from contracts.columns import LABEL_SOURCES, UNREPORTED
 from contracts.lake_tables import EVENT_KEY, LABEL, LABELLED
 from sources.declaration import FixedDelay, LabelDelay, LabelFeed, Labels, StatedTime
 
@@ -72,6 +72,23 @@ def without_overruled(labels: DataFrame) -> DataFrame:
     with_report = labels.join(reported, list(EVENT_KEY), "left")
     is_overruled = is_unreported & (F.col("reported_at") <= F.col("known_at"))
     return with_report.filter(~F.coalesce(is_overruled, F.lit(False))).drop("reported_at")
+
+
+def known_labels(labels: DataFrame, as_of: Column) -> DataFrame:
+    """Return the label of each payment that counts at an instant: of those known, the latest.
+
+    Of labels that became known at the same instant, the first of `LABEL_SOURCES` counts.
+
+    >>> rows = [("e1", "truth", False, 3), ("e1", "chargeback", True, 5), ("e2", "truth", True, 9)]
+    >>> names = "event_id string, label_source string, is_fraud boolean, known_at long"
+    >>> labels = spark.createDataFrame(rows, names).withColumn("source_system", F.lit("shop"))
+    >>> [row.is_fraud for row in known_labels(labels, F.lit(8)).collect()]
+    [True]
+    """
+    rank = F.array_position(F.array(*map(F.lit, LABEL_SOURCES)), F.col("label_source"))
+    latest = F.max_by("is_fraud", F.struct("known_at", -rank))
+    known = labels.filter(F.col("known_at") <= as_of)
+    return known.groupBy(*EVENT_KEY).agg(latest.alias("is_fraud"))
 
 
 def corrections(repeats: DataFrame, known: DataFrame, labels: Labels | None) -> DataFrame:

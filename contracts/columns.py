@@ -251,6 +251,16 @@ _COLUMNS: Final = (
     Column("expected", _T.STRING, "Expected value.", nullable=True),
     Column("check_reason", _T.STRING, "Reason for the expected value.", nullable=True),
     Column("checked_at", _T.TIMESTAMP, "When the gate ran."),
+    # --- backtests of the rules of fraud -----------------------------------------------------
+    Column(
+        "rule_code",
+        _T.STRING,
+        "Code of a rule of fraud, or any_rule for the payments on which at least one rule fires.",
+    ),
+    Column("rules_version", _T.INTEGER, "Version of the file of rules.", minimum=1),
+    Column("backtested_at", _T.TIMESTAMP, "When the rules were applied to the lake."),
+    Column("first_event_date", _T.DATE, "First business date of the payments."),
+    Column("last_event_date", _T.DATE, "Last business date of the payments."),
     # --- withdrawals and abandoned windows -------------------------------------------------
     Column(
         "withdrawal_kind",

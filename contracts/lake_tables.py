@@ -179,6 +179,23 @@ WITHDRAWAL: Final = (
 )
 ABANDONMENT_KEY: Final = ("window_key", "abandoned_at")
 ABANDONMENT: Final = ("abandoned_at", "abandoned_by", "abandonment_reason")
+BACKTEST_GRAIN: Final = "backtest, source system, rule of fraud and currency"
+BACKTEST_KEY: Final = ("backtested_at", "source_system", "rule_code", "currency")
+BACKTEST: Final = (
+    *BACKTEST_KEY,
+    "rules_version",
+    "first_event_date",
+    "last_event_date",
+    "transaction_count",
+    "labelled_count",
+    "known_fraud_count",
+    "known_fraud_amount",
+    "alert_count",
+    "alert_amount",
+    "true_positive_count",
+    "false_positive_count",
+    "saved_amount",
+)
 GATE_KEY: Final = ("run_id", "gate", "window_key", "table_name", "check_name", "checked_at")
 
 TRANSACTION_GRAIN: Final = "payment attempt"
@@ -302,6 +319,7 @@ LAKE_AND_STAGING: Final = (
     ),
     Table("staging.run_tasks", RUN_TASK_GRAIN, RUN_TASK_KEY, RUN_TASK),
     Table("staging.gate_results", "check of a gate in a run", GATE_KEY, GATE_RESULT),
+    Table("staging.fraud_rule_backtests", BACKTEST_GRAIN, BACKTEST_KEY, BACKTEST),
     Table(
         "staging.withdrawals",
         "payment, party or delivery that was withdrawn",

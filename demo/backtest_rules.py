@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -23,6 +24,8 @@ from sources.registry import DEFAULT_SOURCE
 from sources.registry import source as declared
 from spark.jobs.backtest_rules import Backtest, BacktestError, backtest_rules
 from spark.session import DriverLostError, driver_loss_explained, session
+from warehouse.errors import WarehouseLostError
+from warehouse.rule_backtests import record_backtest
 
 _COUNTS: Final = (
     "transaction_count",
@@ -92,7 +95,7 @@ def about(backtest: Backtest) -> str:
     every = next(by_rule(backtest))
     return (
         f"Version {backtest.rules_version} of the rules on {every['transaction_count']:,} payments"
-        f" of {backtest.source_system}, {backtest.first_date} to {backtest.last_date}:"
+        f" of {backtest.source_system}, {backtest.first_event_date} to {backtest.last_event_date}:"
         f" {every['labelled_count']:,} have a label, {every['known_fraud_count']:,} of them fraud."
     )
 
@@ -119,9 +122,21 @@ def table(backtest: Backtest) -> Table:
 
 def as_json(backtest: Backtest) -> str:
     """Return the backtest as JSON; amounts are texts, which are exact."""
-    names = ("source_system", "first_date", "last_date", "rules_version")
-    found = {name: getattr(backtest, name) for name in names}
-    return json.dumps({**found, "rules": list(by_rule(backtest))}, default=str, indent=2)
+    found = {**_common(backtest), "rules": list(by_rule(backtest))}
+    return json.dumps(found, default=str, indent=2)
+
+
+def rows(backtest: Backtest) -> list[dict[str, Any]]:
+    """Return the rows of staging.fraud_rule_backtests, one for each rule and currency."""
+    return [{**_common(backtest), **asdict(result)} for result in backtest.results]
+
+
+def _common(backtest: Backtest) -> dict[str, Any]:
+    return {
+        field.name: getattr(backtest, field.name)
+        for field in fields(backtest)
+        if field.name != "results"
+    }
 
 
 def _ratio(part: int, whole: int) -> float | None:
@@ -137,7 +152,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m demo.backtest_rules",
         description="Apply the rules of contracts/fraud_rules.yaml to payments in the lake, and"
-        " show their alerts, precision, recall and money by the labels known now.",
+        " show their alerts, precision, recall and money by the labels known now. The figures are"
+        " recorded for the mart rpt_fraud_rule_backtests.",
     )
     parser.add_argument("--source", default=DEFAULT_SOURCE, help=f"default: {DEFAULT_SOURCE}")
     parser.add_argument(
@@ -148,13 +164,16 @@ def main(arguments: Sequence[str]) -> int:
     try:
         source = declared(options.source).name
         window = Window.of(source, options.window) if options.window else None
-        backtest = run(load_settings(), source, window, Console(stderr=True))
+        settings = load_settings()
+        backtest = run(settings, source, window, Console(stderr=True))
+        record_backtest(settings.warehouse.dsn("loader"), rows(backtest))
     except (
         BacktestError,
         DriverLostError,
         FraudRulesError,
         SettingsError,
         SourceError,
+        WarehouseLostError,
         WindowError,
     ) as problem:
         print(problem, file=sys.stderr)

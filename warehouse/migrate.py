@@ -22,11 +22,12 @@ LEDGER: Final = TABLES["staging.run_ledger"]
 BALANCES: Final = TABLES["staging.run_balances"]
 RUN_TASKS: Final = TABLES["staging.run_tasks"]
 GATE_RESULTS: Final = TABLES["staging.gate_results"]
+BACKTESTS: Final = TABLES["staging.fraud_rule_backtests"]
 WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
 RECORDS: Final = (
-    *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, WITHDRAWALS, ABANDONED),
+    *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
 )
 """Tables of STAGING that receive single rows."""

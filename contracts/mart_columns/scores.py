@@ -11,7 +11,12 @@ DRIFT_LEVELS: Final = ("stable", "moderate", "large")
 OUTCOMES: Final = ("true_positive", "false_positive", "pending")
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    Column("alert_count", _T.LONG, "Payments recommended for review or decline.", minimum=0),
+    Column(
+        "alert_count",
+        _T.LONG,
+        "Payments recommended for review or decline, or on which the rule fires.",
+        minimum=0,
+    ),
     Column("true_positive_count", _T.LONG, "Alerts known to be fraud.", minimum=0),
     Column("false_positive_count", _T.LONG, "Alerts known to be legitimate.", minimum=0),
     Column("missed_fraud_count", _T.LONG, "Known frauds without an alert.", minimum=0),
@@ -93,6 +98,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     *(
         Column(name, _T.MONEY, meaning, unit="currency", minimum=0, personal=_P.FINANCIAL)
         for name, meaning in (
+            ("alert_amount", "Amount of payments with an alert."),
             ("saved_amount", "Amount of known frauds with an alert."),
             ("missed_amount", "Amount of known frauds without an alert."),
         )

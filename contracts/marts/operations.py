@@ -1,9 +1,12 @@
-"""Tables of PRODUCTION: quarantined rows, gates, and runs."""
+"""Tables of PRODUCTION: quarantined rows, gates, runs, and backtests of rules."""
 
 from typing import Final
 
 from contracts.lake_tables import (
     ABANDONMENT,
+    BACKTEST,
+    BACKTEST_GRAIN,
+    BACKTEST_KEY,
     FLOWS,
     GATE_KEY,
     GATE_RESULT,
@@ -91,6 +94,19 @@ TABLES: Final = (
             "failed_info_count",
             "first_checked_at",
             "last_checked_at",
+        ),
+    ),
+    Table(
+        "production.rpt_fraud_rule_backtests",
+        BACKTEST_GRAIN,
+        BACKTEST_KEY,
+        (
+            *BACKTEST,
+            "missed_fraud_count",
+            "missed_amount",
+            "alert_precision_ratio",
+            "alert_recall_ratio",
+            "saved_amount_share",
         ),
     ),
     Table(

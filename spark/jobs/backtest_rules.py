@@ -59,12 +59,14 @@ class RuleResult:
 class Backtest:
     """The results of all rules and of `ANY_RULE`, in each currency.
 
-    `first_date` and `last_date` are the first and the last business date with payments.
+    Labels count that were known at `backtested_at`. The dates are the first and the last one with
+    payments.
     """
 
     source_system: str
-    first_date: date
-    last_date: date
+    backtested_at: datetime
+    first_event_date: date
+    last_event_date: date
     rules_version: int
     results: tuple[RuleResult, ...]
 
@@ -122,8 +124,9 @@ def backtest_rules(
     codes = [*(rule.code for rule in rules.rules), ANY_RULE]
     return Backtest(
         source_system=source,
-        first_date=min(group["first_date"] for group in groups),
-        last_date=max(group["last_date"] for group in groups),
+        backtested_at=known_by,
+        first_event_date=min(group["first_event_date"] for group in groups),
+        last_event_date=max(group["last_event_date"] for group in groups),
         rules_version=rules.version,
         results=tuple(
             _result(code, currency, [group for group in groups if group["currency"] == currency])
@@ -143,8 +146,8 @@ def _grouped(rows: DataFrame, rules: FraudRules) -> list[Row]:
         .agg(
             F.count(F.lit(1)).alias("transaction_count"),
             F.sum("amount").alias("amount"),
-            F.min("event_date").alias("first_date"),
-            F.max("event_date").alias("last_date"),
+            F.min("event_date").alias("first_event_date"),
+            F.max("event_date").alias("last_event_date"),
         )
         .collect()
     )

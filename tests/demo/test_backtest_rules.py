@@ -2,14 +2,15 @@
 
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from demo.backtest_rules import about, as_json, by_rule, main, table
+from contracts.tables import TABLES
+from demo.backtest_rules import about, as_json, by_rule, main, rows, table
 from spark.jobs.backtest_rules import ANY_RULE, Backtest, RuleResult
 
 
@@ -31,8 +32,9 @@ def result(code: str, currency: str, alerts: int, caught: int, false: int) -> Ru
 
 BACKTEST = Backtest(
     source_system="simulator",
-    first_date=date(2025, 1, 1),
-    last_date=date(2025, 2, 20),
+    backtested_at=datetime(2025, 3, 1, tzinfo=UTC),
+    first_event_date=date(2025, 1, 1),
+    last_event_date=date(2025, 2, 20),
     rules_version=3,
     results=(
         result("HIGH_AMOUNT", "EUR", 4, 1, 2),
@@ -77,9 +79,16 @@ def test_the_table_has_ratios_and_the_money_of_each_currency() -> None:
 def test_json_has_exact_amounts() -> None:
     found = json.loads(as_json(BACKTEST))
 
-    assert found["first_date"] == "2025-01-01"
+    assert found["first_event_date"] == "2025-01-01"
     assert found["rules"][0]["alert_amount"] == {"EUR": "4938.0000", "JPY": "2469.0000"}
     assert found["rules"][1]["alert_precision_ratio"] is None
+
+
+def test_a_row_has_the_columns_of_the_table() -> None:
+    (first, *_) = recorded = rows(BACKTEST)
+
+    assert len(recorded) == len(BACKTEST.results)
+    assert set(first) == set(TABLES["staging.fraud_rule_backtests"].column_names)
 
 
 @pytest.mark.parametrize(

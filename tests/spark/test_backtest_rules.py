@@ -70,9 +70,10 @@ def results(line: "Line", source: str = "sparkov", **changes: Any) -> dict[str, 
     options = {"rules": fraud_rules(), "known_by": NOW, "window": Window.of(source, DAY), **changes}
     backtest = backtest_rules(line.spark, source, **options)
     assert backtest.source_system == source
+    assert backtest.backtested_at == options["known_by"]
     assert backtest.rules_version == options["rules"].version
     first = date(2019, 1, 5) if options["window"] else date(2019, 1, 4)
-    assert (backtest.first_date, backtest.last_date) == (first, date(2019, 1, 5))
+    assert (backtest.first_event_date, backtest.last_event_date) == (first, date(2019, 1, 5))
     return {result.rule_code: result for result in backtest.results}
 
 

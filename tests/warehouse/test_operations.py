@@ -14,6 +14,8 @@ from contracts.tables import TABLES
 from contracts.windows import Window
 from tests.stage_results import result_of
 from warehouse import dbt_runner, ledger, transform
+from warehouse.errors import WarehouseLostError
+from warehouse.rule_backtests import record_backtest
 from warehouse.waiting import abandon, waiting_windows
 
 pytestmark = pytest.mark.postgres
@@ -28,6 +30,7 @@ _MARTS = (
     "fct_run_tasks",
     "rpt_platform_health",
     "rpt_window_stages",
+    "rpt_fraud_rule_backtests",
 )
 _QUARANTINE = TABLES["processed.quarantine"]
 
@@ -73,6 +76,19 @@ def _try(line: Any, run_id: str, window: str, attempt: int, at: datetime, **give
     ledger.record_task(line.loader, task_attempt)
 
 
+def _backtest(line: Any, at: datetime, **given: Any) -> None:
+    row = {
+        **{"backtested_at": at, "source_system": "sparkov", "rules_version": 1},
+        **{"rule_code": "HIGH_AMOUNT", "currency": "USD", "transaction_count": 900},
+        **{"first_event_date": date(2024, 5, 1), "last_event_date": date(2024, 5, 2)},
+        **{"labelled_count": 800, "known_fraud_count": 5, "known_fraud_amount": Decimal("50")},
+        **{"alert_count": 7, "alert_amount": Decimal("700.25")},
+        **{"true_positive_count": 2, "false_positive_count": 2, "saved_amount": Decimal("12.5")},
+        **given,
+    }
+    record_backtest(line.loader, [row])
+
+
 def _run(line: Any, run_id: str, window: str, at: datetime) -> None:
     balances = tuple(Balance("sparkov", code, 250_000, 250_000) for code in ("EUR", "USD"))
     result = result_of(LoadResult, window, run_id, balances=balances)
@@ -110,6 +126,7 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     made.lake.refused = [mends, stays, unread, other]
     _record_gate(made, "raw", f"sparkov@{_FIRST}", _at(1), False, True, False)
     _record_gate(made, "raw", f"sparkov@{_FIRST}", _at(1, 13), True, False, True, True)
+    _backtest(made, _at(1))
     made.run(_FIRST)
     _record_gate(made, "raw", _SHOP, _at(2), True)
     _record_gate(made, "staging", f"sparkov@{_FIRST}", _at(4), True, True)
@@ -127,6 +144,9 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     # Cleared days later, the first run moves to another date; the audit has seen its old one.
     _try(made, "one", f"sparkov@{_FIRST}", 3, _at(6))
     _run(made, "one", f"sparkov@{_FIRST}", _at(6))
+    counts = ("known_fraud_count", "true_positive_count", "false_positive_count")
+    nothing = dict.fromkeys((*counts, "known_fraud_amount", "saved_amount"), 0)
+    _backtest(made, _at(6), source_system="shop", **nothing)
     abandon(made.loader, Window.parse(f"sparkov@{_NEXT}"), "a mistake", "operator", dry_run=False)
     transform.publish_operations(made.settings, "operations")
     return made
@@ -223,6 +243,25 @@ def test_the_mart_and_the_command_list_the_same_waiting_windows(line: Any) -> No
         " from production.rpt_window_stages where abandoned_at is not null",
     )
     assert abandoned == [(f"sparkov@{_NEXT}", None, None, "operator", "a mistake")]
+
+
+def test_a_backtest_of_rules_has_ratios_and_the_money_of_missed_frauds(line: Any) -> None:
+    rows = _ask(
+        line,
+        "select backtested_at, source_system, rule_code, alert_count, alert_amount,"
+        " missed_fraud_count, missed_amount, alert_precision_ratio, alert_recall_ratio,"
+        " saved_amount_share from production.rpt_fraud_rule_backtests order by 1",
+    )
+    alerts = ("HIGH_AMOUNT", 7, Decimal("700.25"))
+    assert rows == [
+        (_at(1), "sparkov", *alerts, 3, Decimal("37.5"), 0.5, 0.4, 0.25),
+        (_at(6), "shop", *alerts, 0, Decimal(0), None, None, None),
+    ]
+
+
+def test_a_backtest_that_postgres_does_not_take_is_a_clear_error() -> None:
+    with pytest.raises(WarehouseLostError, match=r"Postgres was lost while .*record_backtest"):
+        record_backtest("postgresql://nobody@127.0.0.1:1/warehouse", [])
 
 
 def test_daily_builds_equal_a_full_refresh(line: Any) -> None:

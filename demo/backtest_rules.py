@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
@@ -175,6 +176,7 @@ def main(arguments: Sequence[str]) -> int:
         SourceError,
         WarehouseLostError,
         WindowError,
+        psycopg.Error,
     ) as problem:
         print(problem, file=sys.stderr)
         return 1

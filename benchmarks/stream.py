@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=2_000)
     options = parser.parse_args()
     busy = os.getloadavg()[0]
-    lines = validation(_messages(options.days, options.customers))
+    lines = validation(simulated_messages(options.days, options.customers))
     sys.stdout.write("\n".join([*lines, ""]))
     write_section("stream", title="Stream", lines=lines, busy=busy)
     return 0
@@ -99,7 +99,8 @@ def validation(messages: Sequence[bytes]) -> list[str]:
     ]
 
 
-def _messages(days: int, customers: int) -> list[bytes]:
+def simulated_messages(days: int, customers: int) -> list[bytes]:
+    """Return the payments of the first days of a simulated world, as they are sent."""
     world = make_world(Settings(customers=customers))
     feed = Feed(world)
     return [

@@ -113,8 +113,8 @@ class LandBatch:
 def _messages(outcomes: DataFrame, kafka: Kafka, source: Source) -> DataFrame:
     """Return the messages of outcomes by business date, in the order in which they were sent.
 
-    A rejected one is as its source sent it, since its outcome is masked. A message without a time
-    belongs to the day on which it arrived.
+    A rejected one is as its source sent it, since its outcome is masked. A message without a time,
+    or with one of the future, belongs to the day on which it arrived.
     """
     headers = F.map_from_entries("headers")
     known = outcomes.select(
@@ -142,8 +142,12 @@ def _messages(outcomes: DataFrame, kafka: Kafka, source: Source) -> DataFrame:
 
 
 def _day(source: Source) -> Column:
-    """Return the business date of a message in the time zone of its source."""
-    at = F.coalesce(F.col("event_at"), F.col("arrived"))
+    """Return the business date of a message in the time zone of its source.
+
+    A refused time of the future would name a day that is complete in years.
+    """
+    has_passed = F.col("event_at") <= F.col("arrived")
+    at = F.when(has_passed, F.col("event_at")).otherwise(F.col("arrived"))
     return F.to_date(F.from_utc_timestamp(at, source.zone))
 
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -105,19 +106,21 @@ def test_each_message_lands_once_as_it_was_sent_and_the_batch_line_agrees(
 
     golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
     pretty = json.dumps(json.loads(golden[0]) | {"amount": -5}, indent=1).encode()
-    _stream(landing.settings, [*golden, *HARMFUL, pretty], tmp_path / "log")
+    future = json.dumps(json.loads(golden[0]) | {"timestamp": "2044-08-14T10:00:00Z"}).encode()
+    _stream(landing.settings, [*golden, *HARMFUL, pretty, future], tmp_path / "log")
 
     landing.land()
     landed = landing.progress()
 
     expected = yaml.safe_load((_GOLDEN / "expected.yaml").read_text())
-    rejected = sum(bool(row["reasons"]) for row in expected) + len(HARMFUL) + 1
+    rejected = sum(bool(row["reasons"]) for row in expected) + len(HARMFUL) + 2
     accounts = landed.accounts.values()
-    assert sum(one.sent for one in accounts) == len(golden) + len(HARMFUL) + 1
+    assert sum(one.sent for one in accounts) == len(golden) + len(HARMFUL) + 2
     assert sum(one.rejected for one in accounts) == rejected
     assert sum(one.repeated for one in accounts) == 0
     assert all(one.sent == one.validated + one.rejected for one in accounts)
     assert landed.batch > 1
+    assert max(landed.pending) <= datetime.now(UTC).date()
 
     as_base64 = [b'"%b"' % base64.b64encode(one) for one in HARMFUL]
     readable = [
@@ -126,7 +129,9 @@ def test_each_message_lands_once_as_it_was_sent_and_the_batch_line_agrees(
         if row["reasons"][:1] != ["unreadable_row"]
     ]
     as_base64 += [b'"%b"' % base64.b64encode(one) for one in golden if one not in readable]
-    assert Counter(landing.lines()) == Counter([*readable, *as_base64, pretty.replace(b"\n", b" ")])
+    assert Counter(landing.lines()) == Counter(
+        [*readable, *as_base64, pretty.replace(b"\n", b" "), future]
+    )
 
     before = {one.key: one for one in landing.objects()}
     landing.land()
@@ -140,6 +145,7 @@ def test_each_message_lands_once_as_it_was_sent_and_the_batch_line_agrees(
             *(tuple(row["reasons"]) for row in expected),
             *[("unreadable_row",)] * len(HARMFUL),
             ("negative_amount",),
+            ("future_time",),
         ]
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contracts.settings import Settings
 from embedded.services import (
     airflow,
-    indexer,
     kafka,
     mlflow,
     opensearch,
@@ -13,8 +12,8 @@ from embedded.services import (
     s3,
     spark,
     spark_cluster,
+    stream,
     superset,
-    validator,
 )
 from embedded.supervisor import Service
 
@@ -30,7 +29,7 @@ def all_services(settings: Settings) -> list[Service]:
         *spark_cluster.services(settings),
         superset.service(settings),
         kafka.service(settings),
-        validator.service(settings),
+        stream.validator(settings),
         opensearch.service(settings),
-        indexer.service(settings),
+        stream.indexer(settings),
     ]

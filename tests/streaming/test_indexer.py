@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from contracts.settings import REPO, Settings
 from contracts.topics import REJECTED
 from embedded import platform
-from embedded.services import indexer
+from embedded.services import stream
 from streaming.validation import Rejected, Validator
 from tests.streaming.conftest import ARRIVED, Day
 from tests.streaming.validators import running
@@ -107,7 +107,7 @@ def test_rejects_are_searchable_and_a_repeat_changes_nothing(
     """Messages that do not fit the index are reported, and the others are indexed."""
     sent = _send(opensearch, rejects)
     log = tmp_path / "log"
-    with running(opensearch, log, indexer.service) as (process, address):
+    with running(opensearch, log, stream.indexer) as (process, address):
         _wait(_has_read(address, len(sent)), log)
         assert httpx.get(f"{address}/health").text == "healthy\n"
         process.terminate()
@@ -144,7 +144,7 @@ def test_rejects_are_searchable_and_a_repeat_changes_nothing(
         json.dumps(reject | {"arrived_at": None}).encode(),
     ]
     others = _send(opensearch, [*unfit, rejects[0]])
-    with running(opensearch, log, indexer.service) as (process, address):
+    with running(opensearch, log, stream.indexer) as (process, address):
         _wait(_has_read(address, len(sent) + len(others)), log)
         assert _metrics(address)["tollgate_stream_index_refusals_total"] == len(unfit)
         process.terminate()
@@ -188,7 +188,7 @@ def test_rejects_wait_while_opensearch_is_away_and_are_indexed_once(
 ) -> None:
     log = tmp_path / "log"
     half = len(rejects) // 2
-    with running(opensearch, log, indexer.service) as (process, address):
+    with running(opensearch, log, stream.indexer) as (process, address):
         sent = _send(opensearch, rejects[:half])
         _kill_opensearch(opensearch)
         sent |= _send(opensearch, rejects[half:])
@@ -211,7 +211,7 @@ def test_rejects_that_a_blocked_index_refuses_wait_too(
 ) -> None:
     """SIGTERM ends the indexer meanwhile, and no offset is committed."""
     log = tmp_path / "log"
-    with running(opensearch, log, indexer.service) as (process, address):
+    with running(opensearch, log, stream.indexer) as (process, address):
         blocked = {"settings": {"index.blocks.write": True}}
         index = f"{opensearch.opensearch.url}/{_INDEX}"
         httpx.put(index, json=blocked, timeout=30).raise_for_status()

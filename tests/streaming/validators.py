@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 
 from contracts.settings import HOST, Settings
-from embedded.services import validator
+from embedded.services import stream
 from embedded.supervisor import Service
 
 
 @contextmanager
 def running(
-    settings: Settings, log: Path, service: Callable[[Settings], Service] = validator.service
+    settings: Settings, log: Path, service: Callable[[Settings], Service] = stream.validator
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Give the process of the service as the platform launches it, and the address of its pages."""
     declared = service(settings)

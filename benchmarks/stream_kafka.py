@@ -16,14 +16,14 @@ from statistics import median
 from time import perf_counter, sleep
 from typing import IO, Final
 
-import httpx
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.page import write_section
 from benchmarks.rounds import service_pids
 from benchmarks.stream import simulated_messages
-from contracts.settings import HOST, Settings, load_settings
+from contracts.settings import Settings, load_settings
+from contracts.topics import REJECTED, VALIDATED
+from demo.stream import counted
 from embedded import platform
 from embedded.services.common import environment
 
@@ -106,13 +106,8 @@ def _round(settings: Settings, file: IO[bytes], count: int) -> tuple[float, floa
 
 
 def _outcomes(settings: Settings) -> int:
-    page = httpx.get(f"http://{HOST}:{settings.port('validator')}/metrics", timeout=10)
-    return sum(
-        int(sample.value)
-        for family in text_string_to_metric_families(page.raise_for_status().text)
-        for sample in family.samples
-        if sample.name == "tollgate_stream_messages_total"
-    )
+    found = counted(settings)
+    return found[VALIDATED.name] + found[REJECTED.name]
 
 
 def _lines(rounds: Sequence[tuple[float, float]], count: int, memory: dict[str, int]) -> list[str]:

@@ -46,10 +46,10 @@ def run(settings: Settings, console: Console, seconds: float, rate: int) -> Coun
         StreamError: when Kafka refuses messages, or messages are neither validated nor rejected.
         httpx.HTTPError: when the validation service does not answer.
     """
-    before, began = _counted(settings), time.monotonic()
+    before, began = counted(settings), time.monotonic()
 
     def since() -> Counter[str]:
-        now = _counted(settings)
+        now = counted(settings)
         return Counter({name: now[name] - before[name] for name in now} | {"lag": now["lag"]})
 
     def show(sent: Sent) -> None:
@@ -143,8 +143,12 @@ def _until(lines: Iterable[bytes], seconds: float) -> Iterator[bytes]:
         yield line
 
 
-def _counted(settings: Settings) -> Counter[str]:
-    """Return the messages by topic and by reason since the service started, and the lag."""
+def counted(settings: Settings) -> Counter[str]:
+    """Return the messages by topic and by reason since the service started, and the lag.
+
+    Raises:
+        httpx.HTTPError: when the validation service does not answer.
+    """
     page = httpx.get(f"http://{HOST}:{settings.port('validator')}/metrics", timeout=10)
     found: Counter[str] = Counter()
     for family in text_string_to_metric_families(page.raise_for_status().text):

@@ -91,7 +91,9 @@ class LandBatch:
         """Write the objects of a batch and its record."""
         settings, source = get_settings(), declared(self.source)
         s3, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
+        outcomes.persist()  # several queries read the batch
         messages = _messages(outcomes, settings.kafka, source).toArrow().to_pylist()
+        outcomes.unpersist()
         objects: dict[Any, list[Any]] = {}
         for (day, partition), group in groupby(messages, itemgetter("day", "partition")):
             rows = list(group)

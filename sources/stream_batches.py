@@ -158,9 +158,14 @@ def write_batch(s3: Any, bucket: str, source: str, batch: Batch) -> None:
 
     Raises:
         StreamBatchError: when another batch has this number, because the checkpoint was lost.
+        StoreRefusedError: when the key is wrong.
+        StoreUnreachableError: when the store does not respond.
     """
     key = _key(_batch_prefix(source), batch.number)
-    if not create(s3, bucket, key, _json(batch)) and _read(s3, bucket, key, Batch) != batch:
+    with explained(bucket):
+        is_new = create(s3, bucket, key, _json(batch))
+        before = batch if is_new else _read(s3, bucket, key, Batch)
+    if before != batch:
         raise StreamBatchError(
             f"Batch {batch.number} of {source} has landed before with other messages: the"
             " checkpoint of the landing is lost or older than Raw. Restore it (docs/stream.md,"

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +17,7 @@ from sources import text
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY, minor_unit_digits
 from sources.declaration import LabelFeed, Source, Version
 from sources.event_dates import days_of
+from sources.manifest import RawObject
 from sources.money import as_text, in_units, read_amounts
 from sources.parquet_types import name_of
 from sources.rules import Coded, Constant, Rule, Take, columns_of
@@ -46,6 +47,22 @@ class Finding:
     columns: dict[str, str] | None = None
     days: Mapping[date, int] = field(default_factory=dict)
     problem: str | None = None
+
+    def landed_as(self, key: str, name: str, landed_at: datetime) -> RawObject:
+        """Return the object of Raw with this content."""
+        return RawObject(
+            key=key,
+            name=name,
+            bytes=self.bytes,
+            sha256=self.sha256,
+            landed_at=landed_at,
+            schema_version=self.version,
+            rows=self.rows,
+            row_counts=self.row_counts,
+            amounts=self.amounts,
+            columns=self.columns,
+            problem=self.problem,
+        )
 
 
 def inspect(path: Path, source: Source, *, may_be_empty: bool = False) -> Finding:

@@ -182,20 +182,7 @@ def _created(
     if not is_new:
         metadata = s3_client.head_object(Bucket=bucket, Key=key)["Metadata"]
         landed_at = datetime.fromisoformat(metadata[_LANDED_AT])
-    raw_object = RawObject(
-        key=key,
-        name=delivery.name,
-        bytes=finding.bytes,
-        sha256=finding.sha256,
-        landed_at=landed_at,
-        schema_version=finding.version,
-        rows=finding.rows,
-        row_counts=finding.row_counts,
-        amounts=finding.amounts,
-        columns=finding.columns,
-        problem=finding.problem,
-    )
-    return raw_object, is_new
+    return finding.landed_as(key, delivery.name, landed_at), is_new
 
 
 def _rows_beyond(system: Source, finding: Finding, window: Window) -> int:

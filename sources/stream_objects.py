@@ -53,15 +53,4 @@ def land_messages(
             "sha256": finding.sha256
         }:
             raise StreamBatchError(f"{key} has landed before with other messages.")
-    return RawObject(
-        key=key,
-        name=f"{day}/{name}.jsonl",
-        bytes=finding.bytes,
-        sha256=finding.sha256,
-        landed_at=arrived,
-        schema_version=finding.version,
-        rows=finding.rows,
-        row_counts=finding.row_counts,
-        amounts=finding.amounts,
-        columns=finding.columns,
-    )
+    return finding.landed_as(key, f"{day}/{name}.jsonl", arrived)

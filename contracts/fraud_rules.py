@@ -16,7 +16,8 @@ from pydantic import model_validator as check_whole
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from contracts.columns import COLUMNS, RISK_LEVELS, LogicalType
+from contracts.column import Column, LogicalType
+from contracts.columns import COLUMNS, RISK_LEVELS
 
 FILE: Final = Path(__file__).with_suffix(".yaml")
 Figures = Mapping[str, bool | int | float | Decimal | None]
@@ -40,20 +41,43 @@ def velocity(counted: str, seconds: int) -> str:
     return f"card_{counted}_count_{seconds}s"
 
 
-VELOCITIES: Final[Mapping[str, str]] = {
-    "local_hour_of_day": "Hour of the payment in solar time at its place: UTC, plus an hour for"
-    " each 15 degrees of longitude to the east.",
-    **{
-        velocity(counted, seconds): f"{meaning} of the card in the {seconds} seconds up to and"
-        " including the payment."
-        for seconds in VELOCITY_SECONDS
-        for counted, meaning in VELOCITY_COUNTS.items()
-    },
+VELOCITIES: Final[Mapping[str, Column]] = {
+    column.name: column
+    for column in (
+        Column(
+            "local_hour_of_day",
+            LogicalType.INTEGER,
+            "Hour of the payment in solar time at its place: UTC, plus an hour for each 15 degrees"
+            " of longitude to the east.",
+            nullable=True,
+        ),
+        *(
+            Column(
+                velocity(counted, seconds),
+                LogicalType.INTEGER,
+                f"{meaning} of the card in the {seconds} seconds up to and including the payment.",
+                nullable=True,
+            )
+            for seconds in VELOCITY_SECONDS
+            for counted, meaning in VELOCITY_COUNTS.items()
+        ),
+        *(
+            Column(
+                f"card_amount_sum_{seconds}s",
+                LogicalType.MONEY,
+                f"Money that the card paid in `currency` in the {seconds} seconds up to and"
+                " including the payment.",
+                nullable=True,
+                unit="currency",
+            )
+            for seconds in VELOCITY_SECONDS
+        ),
+    )
 }
-"""Figures that rules may use besides the declared columns, and what each means.
+"""Figures that rules may use besides the declared columns.
 
-`spark/transforms/velocity.py` computes them. The payments of a customer without a card or account
-(`instrument_id`) count as those of one card.
+`spark/transforms/features/velocity.py` computes them. A card is a card or account
+(`instrument_id`) of a customer; the customer's payments without one count as those of one card.
 """
 _COMPARED: Final = frozenset(
     {

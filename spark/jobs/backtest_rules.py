@@ -18,8 +18,8 @@ from contracts.windows import Window
 from lake.dates import date_ranges
 from lake.frames import within
 from spark.transforms.features import schema
+from spark.transforms.features.velocity import with_velocities
 from spark.transforms.labels import known_labels
-from spark.transforms.velocity import with_velocities
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,7 +113,7 @@ def backtest_rules(
         payments = payments.filter(within("event_date", date_ranges(window.dates(), before=1)))
     key = list(EVENT_KEY)
     rows = (
-        with_velocities(payments)
+        payments.join(with_velocities(payments), key, "inner")
         .join(features.select(*key, *sorted(of_features)), key, "inner")
         .join(known_labels(labels, F.lit(known_by)), key, "left")
         .select(*_CARRIED, *sorted(figures - {*_CARRIED}))

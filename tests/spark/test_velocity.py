@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,8 @@ _TYPES = {
     "customer_id": "string",
     "instrument_id": "string",
     "counterparty_id": "string",
+    "amount": "decimal(20,4)",
+    "currency": "string",
     "country": "string",
     "transaction_lat": "double",
     "transaction_lon": "double",
@@ -47,6 +50,8 @@ def payment(event_id: str, seconds: float, **changes: Any) -> dict[str, Any]:
         "customer_id": "c1",
         "instrument_id": "k1",
         "counterparty_id": "m1",
+        "amount": Decimal("9.5000"),
+        "currency": "EUR",
         "country": "FR",
         "transaction_lat": lat,
         "transaction_lon": lon,
@@ -56,12 +61,12 @@ def payment(event_id: str, seconds: float, **changes: Any) -> dict[str, Any]:
 
 def figures(spark: "SparkSession", rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the figures of each payment that Spark computes."""
-    from spark.transforms.velocity import with_velocities
+    from spark.transforms.features.velocity import with_velocities
 
     schema = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
     frame = spark.createDataFrame([tuple(row[name] for name in _TYPES) for row in rows], schema)
     computed = with_velocities(frame)
-    assert set(computed.columns) == {*frame.columns, *VELOCITIES}
+    assert set(computed.columns) == {"event_id", "source_system", *VELOCITIES}
     return {row["event_id"]: {name: row[name] for name in VELOCITIES} for row in computed.collect()}
 
 
@@ -90,6 +95,7 @@ def test_figures_of_a_few_payments_counted_by_hand(spark: "SparkSession") -> Non
     for alone in ("first", "other card", "other source", "no card", "token of the customer"):
         assert [counts(alone, seconds) for seconds in VELOCITY_SECONDS] == [[1, 1, 1, 1]] * 3
     assert counts("59 s", 60) == [2, 2, 1, 2]
+    assert found["59 s"]["card_amount_sum_60s"] == Decimal("19.0000")
     # The payment at noon is 60 seconds ago, and no longer in the window.
     assert counts("60 s", 60) == [2, 2, 2, 2]
     assert counts("60 s", 300) == [3, 3, 2, 2]
@@ -167,6 +173,8 @@ def test_random_payments_have_the_figures_of_the_definition(spark: "SparkSession
             instrument_id=rng.choice([None, "k1", "k2"]),
             event_at_precision=rng.choice(["second"] * 8 + ["minute", "hour", "ordinal"]),
             counterparty_id=rng.choice([None, "m1", "m2", "m3", "m4"]),
+            amount=Decimal(rng.choice(["0.0000", "9.5000", "1234567890123.4567"])),
+            currency=rng.choice(["EUR", "EUR", "USD"]),
             country=rng.choice([None, "FR", "US"]),
             place=rng.choice([PARIS, LYON, NEW_YORK, (48.9, 4.8), (48.9, None), NOWHERE]),
         )
@@ -185,8 +193,7 @@ def defined(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[s
         return one["event_at"], one["source_sequence"], one["event_id"]
 
     def card(one: Mapping[str, Any]) -> tuple[Any, ...]:
-        card = one["instrument_id"]
-        return one["source_system"], card, one["customer_id"] if card is None else None
+        return one["source_system"], one["customer_id"], one["instrument_id"]
 
     precision = _PRECISION_SECONDS[row["event_at_precision"]]
     so_far = [one for one in rows if card(one) == card(row) and order(one) <= order(row)]
@@ -205,6 +212,8 @@ def defined(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> dict[s
         }
         for name, values in distinct.items():
             result[f"card_{name}_count_{seconds}s"] = len(values)
+        money = (one["amount"] for one in recent if one["currency"] == row["currency"])
+        result[f"card_amount_sum_{seconds}s"] = sum(money, Decimal(0))
     if row["transaction_lon"] is not None and precision <= 3_600:
         local = row["event_at"] + timedelta(hours=row["transaction_lon"] / 15)
         result["local_hour_of_day"] = local.hour

@@ -200,6 +200,7 @@ _COLUMNS: Final = (
     Column("decision", _T.STRING, "Recommended decision.", allowed=DECISIONS),
     Column("score_reasons", _T.STRINGS, "Features that raised the score most, strongest first."),
     Column("scored_at", _T.TIMESTAMP, "When the score was computed."),
+    Column("detected_at", _T.TIMESTAMP, "When the alert was raised."),
     # --- models ----------------------------------------------------------------------------
     *MODEL_COLUMNS,
     # --- runs and gates --------------------------------------------------------------------
@@ -257,6 +258,7 @@ _COLUMNS: Final = (
         _T.STRING,
         "Code of a rule of fraud, or any_rule for the payments on which at least one rule fires.",
     ),
+    Column("rule_codes", _T.STRINGS, "Codes of the rules of fraud that fired, most severe first."),
     Column("rules_version", _T.INTEGER, "Version of the file of rules.", minimum=1),
     Column("backtested_at", _T.TIMESTAMP, "When the rules were applied to the lake."),
     Column("first_event_date", _T.DATE, "First business date of the payments."),

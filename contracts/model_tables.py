@@ -1,7 +1,8 @@
-"""Tables of STAGING about models: versions, importances and drift."""
+"""Tables of STAGING about models and their alerts: versions, importances, drift, stream alerts."""
 
 from typing import Final
 
+from contracts.lake_tables import EVENT_KEY
 from contracts.table import Table
 
 MODEL_KEY: Final = ("model_name", "model_version")
@@ -39,6 +40,31 @@ DRIFT: Final = (
     "null_share",
     "training_null_share",
 )
+PAYMENT_OF_ALERT: Final = (
+    "event_id",
+    "source_system",
+    "event_date",
+    "event_at",
+    "customer_id",
+    "counterparty_id",
+    "merchant_category",
+    "country",
+    "channel",
+    "amount",
+    "currency",
+)
+STREAM_ALERT: Final = (
+    *PAYMENT_OF_ALERT,
+    "rule_codes",
+    "rules_version",
+    *MODEL_KEY,
+    "score",
+    "risk_level",
+    "decision",
+    "score_reasons",
+    "detected_at",
+)
+"""Keys of a message of the topic `alerts`. The columns of the model are null if none scored."""
 
 TABLES: Final = (
     Table(
@@ -54,4 +80,11 @@ TABLES: Final = (
         (*MODEL_KEY, "source_system", "feature_name", "importance"),
     ),
     Table("staging.feature_drift", DRIFT_GRAIN, DRIFT_KEY, (*DRIFT, "run_id")),
+    Table(
+        "staging.stream_alerts",
+        "payment for which the scorer of the stream raised an alert",
+        EVENT_KEY,
+        (*STREAM_ALERT, "run_id"),
+        also_nullable=(*MODEL_KEY, "score"),
+    ),
 )

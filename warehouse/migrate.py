@@ -45,6 +45,7 @@ _INDEXES: Final = (
     "create index if not exists run_tasks_finished on staging.run_tasks (finished_at)",
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
     "create index if not exists model_versions_source on staging.model_versions (source_system)",
+    "create index if not exists stream_alerts_date on staging.stream_alerts (event_date)",
 )
 
 _DATED: Final = """

@@ -24,7 +24,7 @@ from sources.errors import SourceError
 from sources.registry import DEFAULT_SOURCE
 from sources.registry import source as declared
 from spark.jobs.backtest_rules import Backtest, BacktestError, backtest_rules
-from spark.session import DriverLostError, driver_loss_explained, session
+from spark.session import DriverLostError, outage_explained, session
 from warehouse.errors import WarehouseLostError
 from warehouse.rule_backtests import record_backtest
 
@@ -52,7 +52,7 @@ def run(settings: Settings, source: str, window: Window | None, progress: Consol
     if service.get("state") != "ready":
         raise BacktestError("Spark does not run: start the platform with `make up`.")
     what = f"Applying the rules to payments of {source}"
-    with progress.status(what) as status, driver_loss_explained():
+    with progress.status(what) as status, outage_explained():
         spark = session(settings)
 
         def show(stages: Any, inflight_tasks: int, operation_id: str | None, done: bool) -> None:

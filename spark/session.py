@@ -1,4 +1,4 @@
-"""The Spark session of a job, and the error when its driver is lost."""
+"""The Spark session of a job, and the errors when its driver or the object store is away."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Final
 from pyspark.sql import SparkSession
 
 from contracts.settings import Settings
+from sources.errors import StoreUnreachableError
 from spark.conf import lake_conf
 
 # The client raises different errors, depending on its first call to the restarted server.
@@ -16,6 +17,8 @@ _LOST: Final = re.compile(
     r"NO_ACTIVE_SESSION|INVALID_HANDLE\.SESSION_|server side session identifier"
     r"|RESPONSE_ALREADY_RECEIVED|StatusCode\.UNAVAILABLE|closed channel"
 )
+_STORE_AWAY: Final = "Unable to execute HTTP request"
+"""Text of the AWS SDK, which S3A and Iceberg use."""
 
 _opened: Final[list[SparkSession]] = []
 """Every Connect session of this process. PySpark closes a session that is garbage collected, which
@@ -77,18 +80,24 @@ def _reached(address: str) -> SparkSession:
 
 
 @contextmanager
-def driver_loss_explained() -> Iterator[None]:
-    """Replace client errors after the loss of the driver by an error with a clear message.
+def outage_explained() -> Iterator[None]:
+    """Replace errors of Spark during an outage by an error with a clear message.
 
     Raises:
         DriverLostError: from the block, when the driver was killed or restarted.
+        StoreUnreachableError: from the block, when the object store did not answer Spark.
     """
     try:
         yield
     except Exception as error:
-        if not _LOST.search(str(error)):
-            raise
-        raise DriverLostError(
-            "Spark's driver was lost during the job. No incomplete table was published: run the"
-            " task again once `make status` shows spark as ready."
-        ) from error
+        if _LOST.search(str(error)):
+            raise DriverLostError(
+                "Spark's driver was lost during the job. No incomplete table was published: run the"
+                " task again once `make status` shows spark as ready."
+            ) from error
+        if _STORE_AWAY in str(error):
+            raise StoreUnreachableError(
+                "The object store did not answer Spark during the job. Nothing incomplete was"
+                " published: run the task again once `make status` shows s3 as ready."
+            ) from error
+        raise

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @contextmanager
 def session() -> Iterator[SparkSession]:
     """Open a session of the configured Spark for one task, and release it afterwards."""
-    from spark.session import driver_loss_explained
+    from spark.session import outage_explained
     from spark.session import session as open_session
 
     settings = get_settings()
-    with driver_loss_explained(), with_spark(settings):
+    with outage_explained(), with_spark(settings):
         spark = open_session(settings)
         try:
             yield spark

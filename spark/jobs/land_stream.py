@@ -7,12 +7,15 @@ interrupted batch with the same messages, so an object is written once, whatever
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -27,6 +30,7 @@ from contracts.topics import (
     VALIDATED,
     KafkaUser,
 )
+from sources import errors
 from sources.declaration import Source
 from sources.registry import source as declared
 from sources.store import s3_client
@@ -36,6 +40,7 @@ from sources.stream_objects import land_messages, line
 _MESSAGES_PER_BATCH: Final = 50_000
 """A batch passes through the memory of one Python process: some 40 MB of payments."""
 _USER: Final[KafkaUser] = "lander"
+_ERROR_OF_A_BATCH: Final = re.compile(r"sources\.errors\.(\w+): (.+)")
 
 
 def kafka_options(kafka: Kafka, user: KafkaUser) -> dict[str, str]:
@@ -61,7 +66,10 @@ def land_stream(spark: SparkSession, kafka: Kafka, source: str, checkpoint: str)
     `checkpoint` is the folder in which Spark records the offsets that it has read.
 
     Raises:
-        StreamingQueryException: when a batch fails; the next call repeats it.
+        StoreRefusedError: when a batch has a wrong key of the object store.
+        StoreUnreachableError: when the object store does not answer a batch.
+        StreamBatchError: when another batch of this number has landed.
+        StreamingQueryException: when a batch fails otherwise. The next call repeats a failed batch.
     """
     outcomes = (
         spark.readStream.format("kafka")
@@ -76,9 +84,20 @@ def land_stream(spark: SparkSession, kafka: Kafka, source: str, checkpoint: str)
         .foreachBatch(LandBatch(source))
         .option("checkpointLocation", checkpoint)
         .trigger(availableNow=True)
-        .start()
     )
-    query.awaitTermination()
+    with _errors_of_a_batch():
+        query.start().awaitTermination()
+
+
+@contextmanager
+def _errors_of_a_batch() -> Iterator[None]:
+    """Raise our error of a batch, whose text Spark's error has among traces of Java and Python."""
+    try:
+        yield
+    except PySparkException as error:
+        if found := _ERROR_OF_A_BATCH.search(str(error)):
+            raise getattr(errors, found[1])(found[2]) from error
+        raise
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_a_killed_driver_changes_nothing_and_a_retry_completes(
 ) -> None:
     """Slow: the driver starts again, and its first job runs before Java has compiled anything."""
     from spark.jobs import batch
-    from spark.session import DriverLostError, driver_loss_explained
+    from spark.session import DriverLostError, outage_explained
 
     line.run(DAY, Stage.LAND)
     before = line.published()
@@ -85,7 +85,7 @@ def test_a_killed_driver_changes_nothing_and_a_retry_completes(
     with monkeypatch.context() as patch:
         patch.setattr(batch, "write", write_and_kill)
         lost = pytest.raises(DriverLostError, match=r"lost during the job.*run the task again")
-        with lost, driver_loss_explained():
+        with lost, outage_explained():
             line.run(DAY, Stage.PROCESS)
     line.await_restart("spark", *killed)
     assert line.published() == before

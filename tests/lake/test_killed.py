@@ -11,7 +11,7 @@ from contracts.settings import Settings
 from embedded import platform
 from lake import maintenance as jobs
 from lake.catalog import open_catalog
-from spark.session import DriverLostError, driver_loss_explained, session
+from spark.session import DriverLostError, outage_explained, session
 
 if TYPE_CHECKING:
     from tests.lake.conftest import Lake
@@ -41,7 +41,7 @@ def test_maintenance_killed_half_way_leaves_the_tables_right(
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "_call", call_and_kill)
-        with pytest.raises(DriverLostError), driver_loss_explained():
+        with pytest.raises(DriverLostError), outage_explained():
             lake.maintain(LABELS)
     left = lake.contents(LABELS)
     assert left.table.metadata_location != begun, "it had not begun"

@@ -7,7 +7,9 @@ import base64
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +19,18 @@ from uuid import uuid4
 import psutil
 import pytest
 import yaml
+from pyspark.errors import PySparkException
 
 from contracts.settings import REPO, Settings
 from contracts.topics import TRANSACTIONS
+from embedded import platform
+from sources.errors import StoreUnreachableError, StreamBatchError
 from sources.manifest import RawObject
 from sources.simulator import SIMULATOR
 from sources.store import s3_client
 from sources.stream_batches import Progress, read_progress
 from streaming.connection import offsets
+from tests.outage import away
 from tests.streaming.messages import HARMFUL, send
 from tests.streaming.raw import without_stream
 from tests.streaming.readers import committed_messages
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.kafka, pytest.mark.spark, pytest.mark.random_order(disabled=True)]
+_AWAY = r"(?i)^the object store (does|did) not (respond|answer) .*(retry|ready)\.$"
 _GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator"
 
 
@@ -48,8 +55,9 @@ class Landing:
     def land(self) -> None:
         """Land what is committed, in batches of four messages."""
         from spark.jobs import land_stream
+        from spark.session import outage_explained
 
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, outage_explained():
             patch.setattr(land_stream, "_MESSAGES_PER_BATCH", 4)
             land_stream.land_stream(
                 self.spark, self.settings.kafka, SIMULATOR.name, self.checkpoint
@@ -66,6 +74,20 @@ class Landing:
         return read_progress(
             *self.store, SIMULATOR.name, {p: first for p, (first, _) in found.items()}
         )
+
+    def interrupt(self, fault: Callable[[], None]) -> None:
+        """Land, and cause a fault as soon as a batch has landed; raise the error of the landing."""
+        landed = self._batch()
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(self.land)
+            while self._batch() == landed:
+                assert not run.done()
+                time.sleep(0.05)
+            fault()
+            run.result(60)
+
+    def _batch(self) -> int:
+        return read_progress(*self.store, SIMULATOR.name, {}).batch
 
     def lines(self) -> list[bytes]:
         """Return the lines of all objects."""
@@ -150,23 +172,29 @@ def test_each_message_lands_once_as_it_was_sent_and_the_batch_line_agrees(
     )
 
 
-def test_a_landing_that_is_killed_lands_each_message_once_when_it_runs_again(
+def _kill_foreach_batch(settings: Settings) -> None:
+    """Kill the Python process of Spark's server that lands batches."""
+    server = psutil.Process(platform.read_status(settings)["services"]["spark"]["pid"])
+    for process in server.children(recursive=True):
+        if "foreach_batch_worker" in " ".join(process.cmdline()):
+            process.kill()
+
+
+def test_an_interrupted_landing_lands_each_message_once_when_it_runs_again(
     landing: Landing, tmp_path: Path
 ) -> None:
-    """Then the checkpoint is lost, which is an error with a sentence."""
+    """Its process is killed, then the object store is away, and at last the checkpoint is lost."""
     golden = [line for line in (_GOLDEN / "delivery.jsonl").read_bytes().splitlines() if line]
-    messages = [b" " * number + line for number in range(3) for line in golden]
+    messages = [b" " * number + line for number in range(4) for line in golden]
     _stream(landing.settings, messages, tmp_path / "log")
 
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(landing.land)
-        while landing.progress().batch < 1:
-            assert not run.done()
-        for process in psutil.process_iter(["cmdline"]):
-            if "foreach_batch_worker" in " ".join(process.info["cmdline"] or ()):
-                process.kill()
-        with pytest.raises(Exception, match=r"foreach|Python worker|EOF|STREAM"):
-            run.result(60)
+    with pytest.raises(PySparkException, match=r"foreach|Python worker|EOF|STREAM"):
+        landing.interrupt(lambda: _kill_foreach_batch(landing.settings))
+    with ExitStack() as stack:
+        with pytest.raises(StoreUnreachableError, match=_AWAY):
+            landing.interrupt(lambda: stack.enter_context(away(landing.settings, "s3")))
+        with pytest.raises(StoreUnreachableError, match=_AWAY):
+            landing.land()
     assert sum(one.sent for one in landing.progress().accounts.values()) < len(messages)
 
     landing.land()
@@ -178,6 +206,6 @@ def test_a_landing_that_is_killed_lands_each_message_once_when_it_runs_again(
 
     landing.checkpoint += "-new"
     _stream(landing.settings, [b"one more"], tmp_path / "log")
-    with pytest.raises(Exception, match="has landed before with other messages"):
+    with pytest.raises(StreamBatchError, match=r"^Batch \d+ of simulator has landed before"):
         landing.land()
     assert list(landing.progress().accounts.values()) == accounts

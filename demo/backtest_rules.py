@@ -24,8 +24,7 @@ from sources.errors import SourceError
 from sources.registry import DEFAULT_SOURCE
 from sources.registry import source as declared
 from spark.jobs.backtest_rules import Backtest, BacktestError, backtest_rules
-from spark.session import DriverLostError, outage_explained, session
-from warehouse.errors import WarehouseLostError
+from spark.session import outage_explained, session
 from warehouse.rule_backtests import record_backtest
 
 _COUNTS: Final = (
@@ -47,6 +46,7 @@ def run(settings: Settings, source: str, window: Window | None, progress: Consol
         BacktestError: when the lake has no payments of the source in the window, or Spark does not
             run.
         DriverLostError: when the Spark server stops in the meantime.
+        StoreUnreachableError: when the object store does not answer.
     """
     service = read_status(settings)["services"].get("spark", {})
     if service.get("state") != "ready":
@@ -67,6 +67,22 @@ def run(settings: Settings, source: str, window: Window | None, progress: Consol
             return backtest_rules(spark, source, fraud_rules(), datetime.now(UTC), window)
         finally:
             spark.stop()
+
+
+def record(settings: Settings, backtest: Backtest) -> None:
+    """Record a backtest in STAGING.
+
+    Raises:
+        BacktestError: when Postgres refuses its rows.
+        WarehouseLostError: when Postgres does not answer.
+    """
+    try:
+        record_backtest(settings.warehouse.dsn("loader"), rows(backtest))
+    except psycopg.Error as problem:
+        raise BacktestError(
+            f"Postgres refuses the backtest: {str(problem).splitlines()[0]}. Run `make up`, which"
+            " creates tables, users and grants, then run the backtest again."
+        ) from problem
 
 
 def by_rule(backtest: Backtest) -> Iterator[dict[str, Any]]:
@@ -167,16 +183,14 @@ def main(arguments: Sequence[str]) -> int:
         window = Window.of(source, options.window) if options.window else None
         settings = load_settings()
         backtest = run(settings, source, window, Console(stderr=True))
-        record_backtest(settings.warehouse.dsn("loader"), rows(backtest))
+        record(settings, backtest)
     except (
         BacktestError,
-        DriverLostError,
+        ConnectionError,
         FraudRulesError,
         SettingsError,
         SourceError,
-        WarehouseLostError,
         WindowError,
-        psycopg.Error,
     ) as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -5,13 +5,16 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
+from contracts.settings import Settings
 from contracts.tables import TABLES
-from demo.backtest_rules import about, as_json, by_rule, main, rows, table
-from spark.jobs.backtest_rules import ANY_RULE, Backtest, RuleResult
+from demo.backtest_rules import about, as_json, by_rule, main, record, rows, table
+from spark.jobs.backtest_rules import ANY_RULE, Backtest, BacktestError, RuleResult
 
 
 def result(code: str, currency: str, alerts: int, caught: int, false: int) -> RuleResult:
@@ -113,3 +116,26 @@ def test_what_cannot_run_is_a_clear_error(
     message = capsys.readouterr().err
     assert sentence in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"passwords": {"loader": SecretStr("wrong")}}, "password authentication failed"),
+        ({"database": "postgres"}, 'relation "staging.fraud_rule_backtests" does not exist'),
+    ],
+)
+def test_a_backtest_that_postgres_refuses_is_a_clear_error(
+    postgres: Settings, changes: dict[str, Any], reason: str
+) -> None:
+    settings = postgres.model_copy(
+        update={"warehouse": postgres.warehouse.model_copy(update=changes)}
+    )
+    with pytest.raises(BacktestError) as refused:
+        record(settings, BACKTEST)
+    message = str(refused.value)
+    assert message.startswith("Postgres refuses the backtest: ")
+    assert reason in message
+    assert "Run `make up`" in message
+    assert "\n" not in message

@@ -5,6 +5,7 @@ Slow, about 20 s: it starts the broker, the service and the simulator.
 
 import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rich.console import Console
 from contracts.settings import REPO, Settings
 from contracts.topics import REJECTED, TRANSACTIONS, VALIDATED
 from demo import stream
+from embedded.services.kafka import admin, create
 from sources.simulator import SIMULATOR
 from streaming import producer
 from tests.streaming.validators import running
@@ -54,14 +56,40 @@ def test_messages_have_the_payer_as_key_and_a_large_one_is_refused(kafka: Settin
     assert found == dict(zip((line.strip() for line in lines), payers, strict=True))
 
 
-def test_a_wrong_password_is_a_sentence(
+def _send_a_message() -> tuple[int, float]:
+    """Return the exit code of the producer, and how many seconds it took."""
+    began = time.monotonic()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
+        return producer.main([]), time.monotonic() - began
+
+
+def test_a_producer_with_a_wrong_password_says_so_within_ten_seconds(
+    kafka: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOLLGATE_KAFKA__PASSWORDS", '{"producer": "wrong"}')
+    code, seconds = _send_a_message()
+    assert code == 1
+    assert seconds < 10
+    assert "refuses the password of user producer" in capsys.readouterr().err
+
+
+def test_a_producer_to_a_missing_topic_says_so_within_ten_seconds(
     kafka: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOLLGATE_KAFKA__PASSWORDS", '{"producer": "wrong"}')
-        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{}\n")))
-        assert producer.main([]) == 1
-    assert "refuses the password of user producer" in capsys.readouterr().err
+    client = admin(kafka)
+    [deleted] = client.delete_topics([TRANSACTIONS.name]).values()
+    deleted.result(10)
+    try:
+        while TRANSACTIONS.name in client.list_topics(timeout=10).topics:
+            time.sleep(0.1)
+        code, seconds = _send_a_message()
+    finally:
+        create(kafka)
+    assert code == 1
+    assert seconds < 10
+    sentence = "has no topic transactions that user producer may access: run `make stream`"
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_source_that_cannot_stream_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

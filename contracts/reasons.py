@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from contracts.values import CLOCK_TOLERANCE
+
 
 class RejectReason(StrEnum):
     """A reason code in `processed.quarantine.reasons`."""
@@ -36,7 +38,9 @@ DESCRIPTIONS: dict[RejectReason, str] = {
     RejectReason.OVERLONG_TEXT: "a text is longer than any of its kind may be",
     RejectReason.UNREADABLE_TIME: "the time of the payment is missing or cannot be read",
     RejectReason.IMPLAUSIBLE_TIME: "the payment is dated outside the declared range of the source",
-    RejectReason.FUTURE_TIME: "the payment is dated after the delivery that holds it",
+    RejectReason.FUTURE_TIME: (
+        f"the payment is dated more than {CLOCK_TOLERANCE.seconds // 60} minutes after its arrival"
+    ),
     RejectReason.UNREADABLE_AMOUNT: "the amount is missing or not a number",
     RejectReason.EXCESS_DECIMALS: "the amount has more decimals than its currency",
     RejectReason.NEGATIVE_AMOUNT: "the amount is below zero",

@@ -9,7 +9,7 @@ long is refused. Patterns are written for Python's `re` and for java.util.regex 
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -79,6 +79,9 @@ GENUINE_WORDS: Final = ("false", "no", "n")
 PLAUSIBLE_DATES: Final = (date(2000, 1, 1), date(2099, 12, 31))
 """First and last date of a payment, for a source that declares none: neither a clock that starts in
 1970 nor a date that stands for none, as 9999-12-31."""
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How much later than its arrival a payment may be dated: the clocks of tills, gateways and brokers
+differ. Kerberos (RFC 4120) tolerates as much."""
 POSSIBLE_DATES: Final = (date(1900, 1, 1), date(2199, 12, 31))
 """First and last date that a source may declare. The first version of a party starts in 1900."""
 

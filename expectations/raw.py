@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.results import GateResult
 from contracts.stages import Gate
+from contracts.values import CLOCK_TOLERANCE
 from contracts.windows import Window
 from expectations.checkpoint import Batch
 from expectations.delivery_history import day_of, profile_batch, read_earlier, sent_before
@@ -187,7 +188,7 @@ def _about(manifest: "Manifest", window: Window, now: datetime) -> dict[str, Any
         "window": manifest.window,
         "window_asked": window.key,
         "landed_after_window": answer(manifest.landed_at >= over),
-        "landed_before_now": answer(manifest.landed_at <= now),
+        "landed_before_now": answer(manifest.landed_at <= now + CLOCK_TOLERANCE),
         "landed_fresh": answer(manifest.landed_at <= over + late),
         "not_taken": "; ".join(manifest.not_taken) or None,
     }

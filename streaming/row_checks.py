@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.values import CONTROL
+from contracts.values import CLOCK_TOLERANCE, CONTROL
 from sources.checks import (
     CODED,
     NUMBERED,
@@ -105,7 +105,7 @@ class RowChecks:
             return
         if not (self.first_instant <= at < self.end):
             yield RejectReason.IMPLAUSIBLE_TIME, "event_at", plausible(self._source)
-        if at > arrived:
+        if at - arrived > CLOCK_TOLERANCE:
             yield RejectReason.FUTURE_TIME, "event_at", ""
 
     def _broken_amount(self, row: Mapped) -> Iterator[tuple[RejectReason, str, str]]:

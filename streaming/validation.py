@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.values import LONGEST, ValueClass, canonical
+from contracts.values import CLOCK_TOLERANCE, LONGEST, ValueClass, canonical
 from sources import text
 from sources.currencies import ISO_4217
 from sources.declaration import Source
@@ -90,7 +90,8 @@ class Validator:
         except (ValueError, msgspec.DecodeError):
             return None
         if not (
-            self._first <= at <= arrived < self._end
+            self._first <= at < self._end
+            and at - arrived <= CLOCK_TOLERANCE
             and self._amounts[currency](amount)
             and not event_id.isspace()
         ):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
@@ -40,6 +41,10 @@ from sources.stream_objects import land_messages, line
 _MESSAGES_PER_BATCH: Final = 50_000
 """A batch passes through the memory of one Python process: some 40 MB of payments."""
 _USER: Final[KafkaUser] = "lander"
+_REJECT: Final = "reasons array<string>, arrived_at timestamp"
+"""What the landing reads of a message of `transactions.rejected`."""
+_OBJECT: Final = ("day", "partition", "is_future")
+"""Columns of messages that are alike in an object of Raw."""
 _ERROR_OF_A_BATCH: Final = re.compile(r"sources\.errors\.(\w+): (.+)")
 
 
@@ -114,11 +119,9 @@ class LandBatch:
         messages = _messages(outcomes, settings.kafka, source).toArrow().to_pylist()
         outcomes.unpersist()
         objects: dict[Any, list[Any]] = {}
-        for (day, partition), group in groupby(messages, itemgetter("day", "partition")):
-            rows = list(group)
+        for (day, partition), rows, arrived in objects_of(messages):
             name = f"{partition}-{rows[0]['offset']:012d}-{rows[-1]['offset']:012d}"
             lines = [line(row["message"], is_json=row["is_json"]) for row in rows]
-            arrived = max(row["arrived"] for row in rows)
             landed = land_messages(s3, bucket, source, day, name, lines, arrived)
             objects.setdefault(day, []).append(landed)
         times = [row["event_at"] for row in messages if row["is_valid"]]
@@ -131,8 +134,23 @@ class LandBatch:
         write_batch(s3, bucket, source.name, batch)
 
 
+def objects_of(
+    messages: list[dict[str, Any]],
+) -> Iterator[tuple[tuple[date, int], list[dict[str, Any]], datetime]]:
+    """Yield the messages of each object with their day and partition, and when the object arrived.
+
+    The batch line compares a payment with the arrival of its object. Payments that the validation
+    service refused as of the future have an object with the arrival of the first one, so that the
+    batch line refuses each of them, and no other one.
+    """
+    for (day, partition, is_future), group in groupby(messages, itemgetter(*_OBJECT)):
+        rows = list(group)
+        arrivals = [row["arrived"] for row in rows]
+        yield (day, partition), rows, min(arrivals) if is_future else max(arrivals)
+
+
 def _messages(outcomes: DataFrame, kafka: Kafka, source: Source) -> DataFrame:
-    """Return the messages of outcomes by business date, in the order in which they were sent.
+    """Return the messages of outcomes by object, in the order in which they were sent.
 
     A rejected one is as its source sent it, since its outcome is masked. A message without a time,
     or with one of the future, belongs to the day on which it arrived.
@@ -146,20 +164,25 @@ def _messages(outcomes: DataFrame, kafka: Kafka, source: Source) -> DataFrame:
         F.col("timestamp").alias("arrived"),
         F.col("value").alias("message"),
     )
-    rejected = known.filter(~F.col("is_valid"))
-    reason = F.get_json_object(F.col("message").cast("string"), "$.reasons[0]")
+    reject = F.from_json(F.col("message").cast("string"), _REJECT)
+    rejected = (
+        known.filter(~F.col("is_valid"))
+        .withColumns({"arrived": reject["arrived_at"], "reasons": reject["reasons"]})
+        .withColumn("is_future", F.array_contains("reasons", str(RejectReason.FUTURE_TIME)))
+    )
+    is_readable = F.col("reasons")[0] != RejectReason.UNREADABLE_ROW
     # Kafka keeps an original for a week. After that its outcome lands in its place.
     restored = (
         rejected.join(_originals(rejected, kafka), ["partition", "offset"], "left")
-        .withColumn(
-            "is_json", F.col("original").isNotNull() & (reason != RejectReason.UNREADABLE_ROW)
-        )
+        .withColumn("is_json", F.col("original").isNotNull() & is_readable)
         .withColumn("message", F.coalesce("original", "message"))
-        .drop("original")
+        .drop("original", "reasons")
     )
-    valid = known.filter("is_valid").withColumn("is_json", F.lit(True))
+    valid = known.filter("is_valid").withColumns(
+        {"is_json": F.lit(True), "is_future": F.lit(False)}
+    )
     both = valid.unionByName(restored).withColumn("day", _day(source))
-    return both.orderBy("day", "partition", "offset")
+    return both.orderBy(*_OBJECT, "offset")
 
 
 def _day(source: Source) -> Column:
@@ -167,8 +190,8 @@ def _day(source: Source) -> Column:
 
     A refused time of the future would name a day that is complete in years.
     """
-    has_passed = F.col("event_at") <= F.col("arrived")
-    at = F.when(has_passed, F.col("event_at")).otherwise(F.col("arrived"))
+    is_known = F.col("event_at").isNotNull() & ~F.col("is_future")
+    at = F.when(is_known, F.col("event_at")).otherwise(F.col("arrived"))
     return F.to_date(F.from_utc_timestamp(at, source.zone))
 
 

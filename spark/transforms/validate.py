@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.values import VALUES, ValueClass
+from contracts.values import CLOCK_TOLERANCE, VALUES, ValueClass
 from sources.checks import (
     CODED,
     NUMBERED,
@@ -69,7 +69,7 @@ def refusals(source: Source) -> dict[RejectReason, Column]:
         },
         RejectReason.UNREADABLE_TIME: F.col("event_at").isNull(),
         RejectReason.IMPLAUSIBLE_TIME: {plausible(source): ~_is_plausible("event_at", source)},
-        RejectReason.FUTURE_TIME: F.col("event_at") > F.col("ingested_at"),
+        RejectReason.FUTURE_TIME: F.col("event_at") > F.col("ingested_at") + F.lit(CLOCK_TOLERANCE),
         RejectReason.UNREADABLE_AMOUNT: _is_flawed(RejectReason.UNREADABLE_AMOUNT),
         RejectReason.EXCESS_DECIMALS: _is_flawed(RejectReason.EXCESS_DECIMALS),
         RejectReason.NEGATIVE_AMOUNT: amount < 0,

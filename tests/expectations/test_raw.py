@@ -11,6 +11,7 @@ import pytest
 
 from contracts.results import GateResult
 from contracts.settings import Settings
+from contracts.values import CLOCK_TOLERANCE
 from contracts.windows import Window
 from expectations.gates import gate_raw
 from sources import registry
@@ -134,13 +135,17 @@ def test_the_clock_decides_what_is_late_and_what_is_too_early(
     fresh = replace(landed, landed_at=over + timedelta(hours=6))
     result = store.gate(fresh, now=over + timedelta(hours=7))
     assert all(check.passed for check in result.checks)
-    early = store.gate(fresh, now=over)
+    early = store.gate(fresh, now=fresh.landed_at - CLOCK_TOLERANCE - timedelta(seconds=1))
     assert _closed_by(early) == {"transactions.manifests.landed_before_now.equals_yes"}
     late = store.gate(replace(landed, landed_at=over + timedelta(days=40)))
     assert late.passed
     assert [c.name for c in late.checks if not c.passed] == [
         "transactions.manifests.landed_fresh.equals_yes"
     ]
+
+
+def test_a_manifest_of_a_clock_that_is_ahead_is_accepted(store: Store, landed: Manifest) -> None:
+    assert store.gate(landed, now=landed.landed_at - CLOCK_TOLERANCE).passed
 
 
 def test_an_empty_window_closes_the_gate(store: Store, landed: Manifest) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.reasons import RejectReason
+from contracts.values import CLOCK_TOLERANCE
 from simulator.dirt import Outcome
 from sources.declaration import Source
 from sources.handbook import HANDBOOK
@@ -129,7 +130,7 @@ def test_the_message_of_a_refusal_decodes_to_it(validator: Validator) -> None:
         (message(amount=1.5, currency="JPY"), "excess_decimals"),
         (message(amount=-1), "negative_amount"),
         (message(timestamp="9999-12-31T00:00:00Z"), "implausible_time"),
-        (message(timestamp="2026-06-01T00:00:01Z"), "future_time"),
+        (message(timestamp="2026-06-01T00:05:01Z"), "future_time"),
         (_SOUND_MESSAGE[:-1] + b',"currency":"ZZZ"}', "unknown_currency"),
     ],
 )
@@ -152,6 +153,31 @@ def test_a_poison_message_has_its_reason(validator: Validator, sent: bytes, reas
 )
 def test_a_strange_message_without_a_flaw_is_valid(validator: Validator, sent: bytes) -> None:
     assert isinstance(validator.validate(sent, ARRIVED), Valid)
+
+
+@pytest.mark.parametrize("unusual", [{}, {"channel": "APP"}])
+@pytest.mark.parametrize(
+    ("ahead", "is_valid"),
+    [
+        (timedelta(seconds=2), True),
+        (CLOCK_TOLERANCE, True),
+        (CLOCK_TOLERANCE + timedelta(microseconds=1), False),
+        (timedelta(days=1), False),
+        (timedelta(hours=-2), True),
+    ],
+)
+def test_a_clock_may_be_behind_or_five_minutes_ahead(
+    validator: Validator, ahead: timedelta, is_valid: bool, unusual: dict[str, str]
+) -> None:
+    sent = message(timestamp=(ARRIVED + ahead).isoformat(), **unusual)
+    verdict = validator.validate(sent, ARRIVED)
+    if is_valid:
+        assert isinstance(verdict, Valid)
+    else:
+        assert isinstance(verdict, Rejected)
+        assert verdict.reject.rules == [
+            "the payment is dated more than 5 minutes after its arrival"
+        ]
 
 
 def test_simulated_dirt_is_refused_as_the_ledger_says(validator: Validator, dirty_day: Day) -> None:

@@ -165,6 +165,10 @@ CALIBRATION: Final = Dataset(
     only="is_unseen",
 )
 
+RULE_BACKTESTS: Final = Dataset(
+    "rpt_fraud_rule_backtests", "Backtests of the rules of fraud", "backtested_at", (ROWS,)
+)
+
 ALERTS: Final = Dataset(
     "fct_fraud_alerts",
     "Alerts and their outcomes",
@@ -286,5 +290,6 @@ TASKS: Final = Dataset(
 DATASETS: Final[tuple[Dataset, ...]] = (
     *(FRAUD_DAILY, FRAUD_OVERVIEW, FRAUD_ROLLING, MATURITY, BACKTEST, PATTERNS),
     *(MODEL_PERFORMANCE, MODEL_PERIODS, MODEL_VALUE, CALIBRATION, ALERTS, MODELS, FEATURES, DRIFT),
+    RULE_BACKTESTS,
     *(DATA_QUALITY, DELIVERIES, GATE_HISTORY, GATE_RESULTS, RUNS, HEALTH, TASKS),
 )

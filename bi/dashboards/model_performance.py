@@ -3,7 +3,15 @@
 from typing import Final
 
 from bi.charts import along, number, over_time, rows, table
-from bi.datasets import ALERTS, CALIBRATION, MODEL_PERFORMANCE, MODEL_PERIODS, MODEL_VALUE, MODELS
+from bi.datasets import (
+    ALERTS,
+    CALIBRATION,
+    MODEL_PERFORMANCE,
+    MODEL_PERIODS,
+    MODEL_VALUE,
+    MODELS,
+    RULE_BACKTESTS,
+)
 from bi.model import Dashboard, Filter
 
 # The table holds months too.
@@ -144,6 +152,31 @@ DASHBOARD: Final = Dashboard(
                 newest_by="trained_at",
                 dated=False,
                 height=36,
+            ),
+        ),
+        (
+            rows(
+                "rule_backtests",
+                "Backtests of the rules of fraud, newest first",
+                RULE_BACKTESTS,
+                (
+                    "backtested_at",
+                    "rules_version",
+                    "rule_code",
+                    "first_event_date",
+                    "last_event_date",
+                    "alert_count",
+                    "true_positive_count",
+                    "alert_precision_ratio",
+                    "alert_recall_ratio",
+                    "currency",
+                    "alert_amount",
+                    "saved_amount",
+                    "missed_amount",
+                ),
+                newest_by="backtested_at",
+                dated=False,
+                note="`make backtest-rules` writes them. any_rule counts a payment once.",
             ),
         ),
         (

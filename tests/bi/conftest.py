@@ -17,6 +17,7 @@ from contracts.results import CheckResult, GateResult, TaskAttempt
 from contracts.settings import Settings
 from contracts.windows import Window
 from warehouse import ledger, transform
+from warehouse.rule_backtests import record_backtest
 
 _FIRST = date(2024, 5, 1)
 # Frauds of 60 days and older tell how soon the others become known.
@@ -62,10 +63,26 @@ def _record_gates(dsn: str, window: str, run_id: str) -> None:
         ledger.record_gate(dsn, GateResult(gate, Window.parse(window), run_id, (check, sure)), _NOW)
 
 
+def _record_backtest(dsn: str) -> None:
+    """Record a backtest of two rules; the second has no alert."""
+    row: dict[str, Any] = {
+        **{"backtested_at": _NOW, "source_system": "sparkov", "rules_version": 1},
+        **{"rule_code": "HIGH_AMOUNT", "currency": "USD", "transaction_count": 900},
+        **{"first_event_date": _FIRST, "last_event_date": _FIRST, "labelled_count": 800},
+        **{"known_fraud_count": 5, "known_fraud_amount": Decimal(50)},
+        **{"alert_count": 7, "alert_amount": Decimal("700.25")},
+        **{"true_positive_count": 2, "false_positive_count": 2, "saved_amount": Decimal("12.5")},
+    }
+    counts = ("alert_count", "alert_amount", "true_positive_count", "false_positive_count")
+    silent = {"rule_code": "CARD_TESTING", **dict.fromkeys((*counts, "saved_amount"), 0)}
+    record_backtest(dsn, [row, row | silent])
+
+
 @pytest.fixture(scope="module")
 def production(new_line: Callable[[], Any]) -> Settings:
     """Build PRODUCTION from made-up payments of two sources; return where it is."""
     line = new_line()
+    _record_backtest(line.loader)
     for source in ("sparkov", "handbook"):
         line.lake.traits[source] = _traits
         window = f"{source}@{_FIRST}--{_FIRST + timedelta(days=_DAYS - 1)}"

@@ -75,7 +75,11 @@ def test_lists_of_rows_round_no_amount_and_show_its_currency() -> None:
                 assert "currency" in columns, chart.title
                 amounts[chart.name, name] = chart.params["column_config"][name]["d3NumberFormat"]
     # Four decimals as stored: 1.234 KWD, 12.5 EUR and 500 JPY, without zeros at the end.
-    assert amounts == {("latest_alerts", "amount"): ",.4~f"}
+    names = {
+        ("latest_alerts", "amount"),
+        *(("rule_backtests", f"{name}_amount") for name in ("alert", "saved", "missed")),
+    }
+    assert amounts == dict.fromkeys(names, ",.4~f")
 
 
 def test_model_metrics_use_unseen_dates() -> None:

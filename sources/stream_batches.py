@@ -21,6 +21,7 @@ from sources.store import create, explained
 
 _Record = TypeVar("_Record", "Batch", "Progress")
 
+_LAST_BATCH: Final = 9_999_999_999
 GRACE: Final = timedelta(hours=1)
 """How much later than the end of a day the newest payment is when the day is complete."""
 
@@ -145,14 +146,6 @@ class Progress:
         return tuple(sorted(day for day in self.pending if day < today))
 
 
-def _batch_prefix(source: str) -> str:
-    return f"{source}/stream-batches/"
-
-
-def _progress_prefix(source: str) -> str:
-    return f"{source}/stream-progress/"
-
-
 def write_batch(s3: Any, bucket: str, source: str, batch: Batch) -> None:
     """Create the record of a batch; Spark repeats a batch that was interrupted.
 
@@ -161,7 +154,7 @@ def write_batch(s3: Any, bucket: str, source: str, batch: Batch) -> None:
         StoreRefusedError: when the key is wrong.
         StoreUnreachableError: when the store does not respond.
     """
-    key = _key(_batch_prefix(source), batch.number)
+    key = _batch_key(source, batch.number)
     with explained(bucket):
         is_new = create(s3, bucket, key, _json(batch))
         before = batch if is_new else _read(s3, bucket, key, Batch)
@@ -181,10 +174,15 @@ def read_progress(s3: Any, bucket: str, source: str, starts: Mapping[int, int]) 
         StoreUnreachableError: when the store does not respond.
     """
     with explained(bucket):
-        keys = _keys(s3, bucket, _progress_prefix(source))
-        progress = _read(s3, bucket, keys[-1], Progress) if keys else Progress()
-        since = _key(_batch_prefix(source), progress.batch)
-        for key in _keys(s3, bucket, _batch_prefix(source), since):
+        first = s3.list_objects_v2(Bucket=bucket, Prefix=_progress_prefix(source), MaxKeys=1)
+        newest = first.get("Contents")
+        progress = _read(s3, bucket, newest[0]["Key"], Progress) if newest else Progress()
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket,
+            Prefix=_batch_prefix(source),
+            StartAfter=_batch_key(source, progress.batch),
+        )
+        for key in [one["Key"] for page in pages for one in page.get("Contents", ())]:
             progress = progress.plus(_read(s3, bucket, key, Batch), starts)
     return progress
 
@@ -192,18 +190,35 @@ def read_progress(s3: Any, bucket: str, source: str, starts: Mapping[int, int]) 
 def write_progress(s3: Any, bucket: str, source: str, progress: Progress) -> None:
     """Record the progress unless that of its batch is recorded already."""
     with explained(bucket):
-        create(s3, bucket, _key(_progress_prefix(source), progress.batch), _json(progress))
+        create(s3, bucket, _progress_key(source, progress.batch), _json(progress))
 
 
-def _key(prefix: str, number: int) -> str:
-    return f"{prefix}{number:010d}.json" if number >= 0 else prefix
+def _batch_prefix(source: str) -> str:
+    return f"{source}/stream-batches/"
 
 
-def _keys(s3: Any, bucket: str, prefix: str, after: str = "") -> list[str]:
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, StartAfter=after
-    )
-    return sorted(one["Key"] for page in pages for one in page.get("Contents", ()))
+def _batch_key(source: str, number: int) -> str:
+    """Return the key of the record of a batch, in the order of the batches.
+
+    >>> _batch_key("shop", 42) > _batch_key("shop", 9) > _batch_key("shop", -1)
+    True
+    """
+    return f"{_batch_prefix(source)}{number:010d}.json" if number >= 0 else _batch_prefix(source)
+
+
+def _progress_prefix(source: str) -> str:
+    return f"{source}/stream-progress/newest-first-"
+
+
+def _progress_key(source: str, batch: int) -> str:
+    """Return the key of the progress up to a batch, newest first.
+
+    The store lists keys in ascending order, so that one request finds the newest record.
+
+    >>> _progress_key("shop", 42)
+    'shop/stream-progress/newest-first-9999999957.json'
+    """
+    return f"{_progress_prefix(source)}{_LAST_BATCH - batch:010d}.json"
 
 
 def _read(s3: Any, bucket: str, key: str, kind: type[_Record]) -> _Record:

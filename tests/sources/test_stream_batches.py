@@ -1,15 +1,28 @@
 """Accounts of the messages of a stream, and the days that are complete."""
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from contracts.settings import Settings
 from sources.manifest import RawObject
-from sources.stream_batches import Account, Batch, Positions, Progress
+from sources.store import s3_client
+from sources.stream_batches import (
+    Account,
+    Batch,
+    Positions,
+    Progress,
+    read_progress,
+    write_batch,
+    write_progress,
+)
 
 OBJECT = RawObject(
     key="simulator/stream/2026-01-01/0-0-9.jsonl",
@@ -81,3 +94,26 @@ def test_a_day_is_complete_an_hour_after_its_end(
     progress = Progress().plus(Batch(0, objects, {}, at), {})
     assert progress.complete_days(zone) == days
     assert progress.without(date(2026, 1, 1)).pending == {date(2026, 1, 3): (OBJECT,)}
+
+
+@pytest.mark.stack
+def test_a_run_reads_the_newest_progress_and_the_batches_after_it(s3: Settings) -> None:
+    """It makes as many requests as it reads records, and two to find them."""
+    client, raw, requests = s3_client(s3, "lander"), s3.s3.raw_bucket, Counter[str]()
+    store = (client, raw, f"stream-{uuid4().hex}")
+
+    def count(model: Any, **_: Any) -> None:
+        requests[model.name] += 1
+
+    assert read_progress(*store, {}) == Progress()
+    for number in range(103):
+        write_batch(*store, Batch(number, {}, {0: Positions(((number, number),), 1, 0)}, None))
+    for number in (0, 9, 10, 98, 99):
+        account = Account(0, number + 1, validated=number + 1)
+        write_progress(*store, Progress(number, {0: account}))
+
+    client.meta.events.register("before-call.s3", count)
+    progress = read_progress(*store, {})
+
+    assert (progress.batch, progress.accounts[0].validated) == (102, 103)
+    assert requests == {"ListObjectsV2": 2, "GetObject": 4}

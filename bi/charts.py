@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from bi.model import COUNT, PERCENT, Chart, Dataset, Metric
@@ -41,8 +42,8 @@ def _where(
         "operator": "TEMPORAL_RANGE",
         "comparator": "No filter",
     }
-    if dataset.only and dataset.only not in by:
-        conditions = (dataset.only, *conditions)
+    if dataset.only and dataset.only.column not in by:
+        conditions = (dataset.only.sql, *conditions)
     given = [
         {"clause": "WHERE", "expressionType": "SQL", "sqlExpression": text} for text in conditions
     ]
@@ -327,7 +328,10 @@ def rows(
     width: int = 12,
     height: int = 50,
 ) -> Chart:
-    """Return a list of single rows, newest first; without `dated` it ignores the date filter."""
+    """Return a list of single rows, newest first; without `dated` it ignores the date filter.
+
+    It has no metric, so it also has the rows that metrics leave out.
+    """
     params = {
         "query_mode": "raw",
         "all_columns": list(columns),
@@ -337,7 +341,7 @@ def rows(
             for name in columns
             if COLUMNS[name].type in _FORMATS
         },
-        "adhoc_filters": _where(dataset, where)[0 if dated else 1 :],
+        "adhoc_filters": _where(replace(dataset, only=None), where)[0 if dated else 1 :],
         "row_limit": limit,
         "page_length": 0,
         "table_timestamp_format": "%Y-%m-%d %H:%M",

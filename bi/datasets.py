@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from bi.model import COUNT, DECIMAL, FINE, MONEY, PERCENT, SECONDS, Dataset, Metric
+from bi.model import COUNT, DECIMAL, FINE, MONEY, PERCENT, SECONDS, Dataset, Metric, Only
 
 ROWS: Final = Metric("row_count", "Rows", None)
+_UNSEEN: Final = Only("is_unseen")
 
 
 def total(column: str, title: str, form: str = COUNT) -> Metric:
@@ -124,7 +125,7 @@ MODEL_PERFORMANCE: Final = Dataset(
         figure("card_precision_ceiling", "Best possible"),
         figure("brier_score", "Brier score"),
     ),
-    only="is_unseen",
+    only=_UNSEEN,
 )
 
 MODEL_PERIODS: Final = Dataset(
@@ -138,7 +139,7 @@ MODEL_PERIODS: Final = Dataset(
         figure("brier_score", "Brier score"),
     ),
     adds_up=False,
-    only="is_unseen",
+    only=_UNSEEN,
 )
 
 MODEL_VALUE: Final = Dataset(
@@ -150,7 +151,7 @@ MODEL_VALUE: Final = Dataset(
         total("missed_amount", "Fraud missed", MONEY),
         share("saved_share", "Fraud stopped, % of value", "saved_amount", "known_fraud_amount"),
     ),
-    only="is_unseen",
+    only=_UNSEEN,
 )
 
 CALIBRATION: Final = Dataset(
@@ -162,7 +163,7 @@ CALIBRATION: Final = Dataset(
         share("observed", "Known fraud in the bin", "known_fraud_count", "transaction_count"),
         Metric("predicted", "Average score", "score_mean", PERCENT, function="AVG"),
     ),
-    only="is_unseen",
+    only=_UNSEEN,
 )
 
 RULE_BACKTESTS: Final = Dataset(
@@ -174,6 +175,8 @@ ALERTS: Final = Dataset(
     "Alerts and their outcomes",
     "event_date",
     (ROWS, total("amount", "Amount under alert", MONEY), figure("score", "Mean score")),
+    # The stream can raise an alert on the same payment.
+    only=Only("detected_by", "batch"),
 )
 
 MODELS: Final = Dataset("dim_models", "Model versions", "trained_at", (ROWS,))

@@ -48,11 +48,29 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Only:
+    """The rows that metrics use: those with a text in a column, or with a flag without one."""
+
+    column: str
+    text: str | None = None
+
+    @property
+    def sql(self) -> str:
+        """Return the condition for Superset."""
+        return self.column if self.text is None else f"{self.column} = '{self.text}'"
+
+    @property
+    def dax(self) -> str:
+        """Return what Power BI compares the column with."""
+        return "TRUE()" if self.text is None else f'"{self.text}"'
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A table of PRODUCTION, with columns and descriptions from the contracts.
 
     If a payment is in several rows of the table, sums are wrong, and each chart must filter the
-    rows. Metrics use rows with the flag `only`, except in charts that group by it.
+    rows. Metrics use the rows of `only`, except in charts that group by its column.
     """
 
     table: str
@@ -60,7 +78,7 @@ class Dataset:
     date: str
     metrics: tuple[Metric, ...] = ()
     adds_up: bool = True
-    only: str | None = None
+    only: Only | None = None
 
 
 @dataclass(frozen=True)

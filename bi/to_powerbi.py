@@ -121,9 +121,10 @@ def _dax(table: Table, metric: Metric) -> str:
 
 def _only(table: Table, dataset: Dataset, measure: str) -> str:
     """Return a measure of the rows that the metrics of the dataset use."""
-    if dataset.only is None:
+    only = dataset.only
+    if only is None:
         return measure
-    return f"CALCULATE({measure}, KEEPFILTERS('{table.short_name}'[{dataset.only}] = TRUE()))"
+    return f"CALCULATE({measure}, KEEPFILTERS('{table.short_name}'[{only.column}] = {only.dax}))"
 
 
 def _measures(table: Table, taken: set[str]) -> list[str]:

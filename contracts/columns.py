@@ -201,6 +201,7 @@ _COLUMNS: Final = (
     Column("score_reasons", _T.STRINGS, "Features that raised the score most, strongest first."),
     Column("scored_at", _T.TIMESTAMP, "When the score was computed."),
     Column("detected_at", _T.TIMESTAMP, "When the alert was raised."),
+    Column("recorded_at", _T.TIMESTAMP, "When the row was written to STAGING."),
     # --- models ----------------------------------------------------------------------------
     *MODEL_COLUMNS,
     # --- runs and gates --------------------------------------------------------------------

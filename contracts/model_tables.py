@@ -84,7 +84,7 @@ TABLES: Final = (
         "staging.stream_alerts",
         "payment for which the scorer of the stream raised an alert",
         EVENT_KEY,
-        (*STREAM_ALERT, "run_id"),
+        (*STREAM_ALERT, "recorded_at", "run_id"),
         also_nullable=(*MODEL_KEY, "score"),
     ),
 )

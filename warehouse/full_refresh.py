@@ -25,11 +25,12 @@ from contracts.stages import Layer
 from contracts.windows import Window
 from warehouse import dbt_runner, schema_check, transform
 
-_DATES: Final[dict[Layer, str]] = {
-    "core": "fct_transactions",
-    "scores": "fct_transaction_scores",
+_DATES: Final[dict[Layer, tuple[str, ...]]] = {
+    "core": ("fct_transactions",),
+    # Alerts of the stream need no score.
+    "scores": ("fct_transaction_scores", "fct_fraud_alerts"),
 }
-"""The layers in build order, each with the fact whose dates are its published dates."""
+"""The layers in build order, each with the facts whose dates are its published dates."""
 
 ProductionGate = Callable[[str, BuildResult, Path], GateResult]
 """Gate production: a function of the login, the result of the build and the report folder."""
@@ -76,7 +77,10 @@ def plan(settings: Settings) -> Plan:
         until[source, "core"], until[source, "scores"] = as_of, scores.get(source, as_of)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         dates = {
-            (source, layer): _dates(connection, _DATES[layer], source) for source, layer in until
+            (source, layer): tuple(
+                sorted({day for fact in _DATES[layer] for day in _dates(connection, fact, source)})
+            )
+            for source, layer in until
         }
         outdated = schema_check.outdated(connection, "production")
     sources = tuple(source for source in core if dates[source, "core"])
@@ -141,6 +145,6 @@ def _dates(connection: psycopg.Connection[Any], fact: str, source: str) -> tuple
     name = f"production.{fact}"
     if connection.execute("select to_regclass(%s)", (name,)).fetchone() == (None,):
         return ()
-    query = "select distinct event_date from {} where source_system = %s order by 1"
+    query = "select distinct event_date from {} where source_system = %s"
     table = sql.Identifier("production", fact)
     return tuple(day for (day,) in connection.execute(sql.SQL(query).format(table), (source,)))

@@ -25,6 +25,7 @@ GATE_RESULTS: Final = TABLES["staging.gate_results"]
 BACKTESTS: Final = TABLES["staging.fraud_rule_backtests"]
 WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
+STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),

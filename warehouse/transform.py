@@ -20,7 +20,7 @@ from contracts.stages import Layer
 from contracts.windows import Window
 from lake.dates import date_ranges
 from sources.registry import find
-from warehouse import dbt_runner, staging_sums
+from warehouse import dbt_runner, query, staging_sums, stream_alerts
 from warehouse.dbt_runner import BuildFailed
 from warehouse.schema_check import outdated
 
@@ -92,12 +92,21 @@ def build_slices(
 ) -> BuildResult:
     """Build and test the slices as `build` does, without restoring earlier slices first.
 
-    With the target `audit`, marts of scores read the core marts of the audit schema.
+    The layer scores also gets the dates up to the as-of date with alerts of the stream that are not
+    published. With the target `audit`, marts of scores read the core marts of the audit schema.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
     """
-    days = tuple(sorted(set(dates)))
+    if settings.warehouse.kind == "snowflake":
+        from warehouse.snowflake.records import copy_records
+
+        copy_records(settings)
+    written = set(dates)
+    if layer == "scores":
+        waiting = stream_alerts.unpublished(settings).get(window.source, ())
+        written.update(day for day in waiting if day <= knowledge.as_of)
+    days = tuple(sorted(written))
     variables = _variables(settings, window.source, days, knowledge)
     with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
         connection.execute(
@@ -106,10 +115,6 @@ def build_slices(
             " do update set unpublished = excluded.unpublished, run_id = excluded.run_id",
             (_state_name(settings, layer), window.source, Jsonb(variables), run_id),
         )
-    if settings.warehouse.kind == "snowflake":
-        from warehouse.snowflake.records import copy_records
-
-        copy_records(settings)
     # Under the lock of dbt no window is swapped into STAGING, so the sums are of the rows it reads.
     with dbt_runner.alone(settings):
         nodes = dbt_runner.run(
@@ -369,7 +374,7 @@ def _balances(settings: Settings, source: str, days: tuple[date, ...]) -> tuple[
         f" from {name} where source_system = '{source}' and ({spans or 'false'}) group by 1, 2"
         for name in ("staging.transactions", "production_audit.fct_transactions")
     ]
-    for side, rows in enumerate(_answers(settings, queries)):
+    for side, rows in enumerate(query.answers(settings, queries)):
         for source_system, currency, count, amount in rows:
             total = totals.setdefault((source_system, currency), [0, 0, Decimal(0), Decimal(0)])
             total[side], total[2 + side] = count, Decimal(amount)
@@ -383,14 +388,3 @@ def _record_sums(settings: Settings, source: str, run_id: str, days: tuple[date,
     if settings.warehouse.kind == "postgres":
         with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
             staging_sums.record(connection, run_id, source, days)
-
-
-def _answers(settings: Settings, queries: Iterable[str]) -> list[list[tuple[Any, ...]]]:
-    """Return the rows of queries in the warehouse, run as the transformer."""
-    if settings.warehouse.kind == "snowflake":
-        from warehouse.snowflake.session import connect
-
-        with connect(settings, "transformer") as session:
-            return [session.rows(query) for query in queries]
-    with psycopg.connect(settings.warehouse.dsn("transformer")) as connection:
-        return [connection.execute(query.encode()).fetchall() for query in queries]

@@ -191,12 +191,16 @@ DASHBOARD: Final = Dashboard(
                     "merchant_category",
                     "channel",
                     "country",
+                    "detected_by",
                     "score",
                     "decision",
+                    "rule_codes",
                     "top_reason",
                     "outcome",
                 ),
                 newest_by="event_at",
+                note="A payment has a row for the batch line and one for the stream if both raised"
+                " an alert.",
             ),
         ),
     ),
@@ -208,5 +212,6 @@ DASHBOARD: Final = Dashboard(
         Filter("Currency", "currency", MODEL_VALUE, single=True),
         Filter("Country", "country", ALERTS),
         Filter("Channel", "channel", ALERTS),
+        Filter("Alerts of batch or stream", "detected_by", ALERTS),
     ),
 )

@@ -9,6 +9,7 @@ _P = PersonalData
 
 DRIFT_LEVELS: Final = ("stable", "moderate", "large")
 OUTCOMES: Final = ("true_positive", "false_positive", "pending")
+DETECTED_BY: Final = ("batch", "stream")
 
 COLUMNS: Final[tuple[Column, ...]] = (
     Column(
@@ -50,6 +51,12 @@ COLUMNS: Final[tuple[Column, ...]] = (
         _T.STRING,
         "Feature that raised the score most; null when none is recorded.",
         nullable=True,
+    ),
+    Column(
+        "detected_by",
+        _T.STRING,
+        "What raised the alert: the batch line or the stream.",
+        allowed=DETECTED_BY,
     ),
     Column("outcome", _T.STRING, "Outcome of the alert according to its label.", allowed=OUTCOMES),
     Column(

@@ -3,7 +3,14 @@
 from typing import Final
 
 from contracts.lake_tables import SCORE, SCORE_GRAIN, SCORE_KEY
-from contracts.model_tables import DRIFT, DRIFT_GRAIN, DRIFT_KEY, EVIDENCE, MODEL_KEY
+from contracts.model_tables import (
+    DRIFT,
+    DRIFT_GRAIN,
+    DRIFT_KEY,
+    EVIDENCE,
+    MODEL_KEY,
+    PAYMENT_OF_ALERT,
+)
 from contracts.table import Table
 
 _FIGURES: Final = (
@@ -42,35 +49,31 @@ TABLES: Final = (
     Table("production.fct_transaction_scores", SCORE_GRAIN, SCORE_KEY, SCORE, "event_date"),
     Table(
         "production.fct_fraud_alerts",
-        "payment and model version that was recommended for review or decline",
-        SCORE_KEY,
+        "payment and model version that was recommended for review or decline, by the batch line"
+        " or the stream",
+        (*SCORE_KEY, "detected_by"),
         (
-            "event_id",
-            "source_system",
-            "event_date",
-            "event_at",
-            "customer_id",
-            "counterparty_id",
-            "merchant_category",
-            "country",
-            "channel",
-            "amount",
-            "currency",
-            "model_name",
-            "model_version",
+            *PAYMENT_OF_ALERT,
+            "detected_by",
+            *MODEL_KEY,
             "score",
             "risk_level",
             "decision",
+            "rule_codes",
             "score_reasons",
             "top_reason",
             "is_fraud",
             "outcome",
             "outcome_known_at",
-            "scored_at",
+            "detected_at",
         ),
         "event_date",
-        # The columns of a withdrawn payment are null until its date is scored again.
-        also_nullable=("event_at", "customer_id", "channel", "amount", "currency", "is_fraud"),
+        # The columns of a withdrawn payment are null until its date is scored again. Without a
+        # champion the stream has no score.
+        also_nullable=(
+            *("event_at", "customer_id", "channel", "amount", "currency"),
+            *("score", "is_fraud"),
+        ),
     ),
     Table(
         "production.rpt_model_performance",

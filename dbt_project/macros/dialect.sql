@@ -81,6 +81,16 @@
 {%- endmacro %}
 
 
+{# An array of texts without an entry. #}
+{% macro no_texts() -%}
+    {{ return(adapter.dispatch("no_texts", "tollgate")()) }}
+{%- endmacro %}
+
+{% macro postgres__no_texts() -%}
+    array[]::text[]
+{%- endmacro %}
+
+
 {# An instant after all others. #}
 {% macro end_of_time() -%}
     {{ return(adapter.dispatch("end_of_time", "tollgate")()) }}

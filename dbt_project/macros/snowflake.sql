@@ -41,6 +41,10 @@
     ({{ array }})[0]::varchar
 {%- endmacro %}
 
+{% macro snowflake__no_texts() -%}
+    array_construct()
+{%- endmacro %}
+
 {# Rows of unit tests write an array as Postgres reads it; the rest is as the adapter has it. #}
 {% macro snowflake__safe_cast(field, type) -%}
     {%- set array = modules.re.fullmatch("'\{([^:]*)\}'", field | string) -%}

@@ -30,10 +30,11 @@ from contracts.tables import TABLES, Table, zone
 from contracts.windows import Window
 from tests.stage_results import result_of
 from tests.warehouses import Warehouses
-from warehouse import load, model_registry_export, scores, transform
+from warehouse import load, model_registry_export, scores, stream_alerts, transform
 
 _SCORES = TABLES["staging.scores"]
 _DRIFT = TABLES["staging.feature_drift"]
+_STREAM_ALERTS = TABLES["staging.stream_alerts"]
 _TRAINED_AT = datetime(2024, 5, 1, 3, tzinfo=UTC)
 _TYPICAL: dict[LogicalType, Any] = {
     LogicalType.STRING: "text",
@@ -301,6 +302,14 @@ class Line:
         )
         model_registry_export.record_model(self.settings.warehouse.dsn("loader"), trained)
         return trained
+
+    def alert(self, day: date, *numbers: int, **given: Any) -> int:
+        """Write alerts of the stream on payments of a day to STAGING; return how many are new."""
+        rows = [
+            payment_row(_STREAM_ALERTS, day, number, decision="review", **given)
+            for number in numbers
+        ]
+        return stream_alerts.record(self.settings.warehouse.dsn("loader"), rows)
 
     def score(self, window: str) -> None:
         """Write scores of a window to STAGING; every fifth payment of a day is an alert."""

@@ -1,21 +1,26 @@
-"""A score and its alert are in PRODUCTION while their payment is."""
+"""A score and an alert are in PRODUCTION while their payment is."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from warehouse import transform
+from contracts.settings import Settings
+from warehouse import stream_alerts, transform
+from warehouse.errors import WarehouseLostError
 
 pytestmark = pytest.mark.postgres
-_DAY = "2024-05-01"
+_DATE = date(2024, 5, 1)
+_DAY = _DATE.isoformat()
+_NEXT = (_DATE + timedelta(days=1)).isoformat()
+_RULES = {"model_name": None, "model_version": None, "score": None, "rules_version": 3}
 
 
-def _scored(line: Any) -> tuple[Any, ...]:
-    """Publish the scores; return their number, the payments that reports count, and the alerts."""
-    transform.publish(line.settings, line.build(_DAY, "scores"))
+def _scored(line: Any, day: str = _DAY) -> tuple[Any, ...]:
+    """Publish the scores of a day; return the alerts, and how many payments have a score."""
+    transform.publish(line.settings, line.build(day, "scores"))
     with psycopg.connect(line.settings.warehouse.dsn("reader")) as reader:
         counted = reader.execute(
             "select (select count(*) from production.fct_transaction_scores),"
@@ -23,25 +28,56 @@ def _scored(line: Any) -> tuple[Any, ...]:
             " (select sum(transaction_count)::int from production.rpt_model_value)"
         ).fetchone()
         alerts = reader.execute(
-            "select event_id, amount is null, currency is null, event_at is null, top_reason"
-            " from production.fct_fraud_alerts order by event_id"
+            "select split_part(event_id, '/', 2)::int, detected_by, model_name, model_version,"
+            " amount is null, currency is null, event_at is null, top_reason, rule_codes"
+            " from production.fct_fraud_alerts order by 2, 1"
         ).fetchall()
     assert counted is not None
     return (*counted, alerts)
 
 
-def _alerts(*numbers: int) -> list[tuple[Any, ...]]:
-    return sorted((f"{_DAY}/{number}", False, False, False, "one") for number in numbers)
+def _batch(*numbers: int) -> list[tuple[Any, ...]]:
+    model = ("fraud_detector_sparkov", 1)
+    return [(number, "batch", *model, False, False, False, "one", []) for number in numbers]
 
 
-def test_a_score_waits_in_staging_for_its_payment(new_line: Callable[[], Any]) -> None:
+def _stream(**models: tuple[str, int]) -> list[tuple[Any, ...]]:
+    """Return alerts of the stream, by payment and its model."""
+    codes = ["one", "two"]
+    return [
+        (int(number.removeprefix("p")), "stream", *model, False, False, False, "one", codes)
+        for number, model in models.items()
+    ]
+
+
+def test_an_alert_waits_in_staging_for_its_payment(new_line: Callable[[], Any]) -> None:
+    """Alerts of the stream need no score, and the next build takes up those that come later."""
     line = new_line()
+    assert stream_alerts.unpublished(line.settings) == {}
+    champion, rules = ("fraud_detector_sparkov", 1), ("fraud_rules", 3)
+    line.alert(_DATE, 0, model_name=champion[0])
+    line.alert(_DATE, 3, 14, **_RULES)
+    assert line.alert(_DATE, 3, rules_version=4) == 0
     line.run(_DAY)
-    # Payments 12 to 15 are scored and not loaded; of them 15 is an alert, as are 0, 5 and 10.
-    line.lake.rows["sparkov", date(2024, 5, 1)] = 16
+    assert stream_alerts.unpublished(line.settings) == {"sparkov": (_DATE,)}
+    assert _scored(line) == (0, None, None, _stream(p0=champion, p3=rules))
+    assert stream_alerts.unpublished(line.settings) == {}
+
+    # Payments 12 to 15 are scored and not loaded; of them 15 is an alert, as are 0, 5 and 10. The
+    # build of another day takes up the alert of payment 7.
+    line.lake.rows["sparkov", _DATE] = 16
     line.score(_DAY)
-    assert _scored(line) == (12, 12, 12, _alerts(0, 5, 10))
+    line.alert(_DATE, 7, **_RULES)
+    alerts = [*_batch(0, 5, 10), *_stream(p0=champion, p3=rules, p7=rules)]
+    assert _scored(line, _NEXT) == (12, 12, 12, alerts)
 
     # The payments come after all: the day is built again.
-    line.run(_DAY, rows={date(2024, 5, 1): 16})
-    assert _scored(line) == (16, 16, 16, _alerts(0, 5, 10, 15))
+    line.run(_DAY, rows={_DATE: 16})
+    alerts = [*_batch(0, 5, 10, 15), *_stream(p0=champion, p3=rules, p7=rules, p14=rules)]
+    assert _scored(line) == (16, 16, 16, alerts)
+
+
+def test_an_alert_while_postgres_is_away_is_an_error_that_says_so(warehouse: Settings) -> None:
+    away = warehouse.warehouse.model_copy(update={"port": 1})
+    with pytest.raises(WarehouseLostError, match="Postgres was lost while stream_alerts"):
+        stream_alerts.record(away.dsn("loader"), [])

@@ -50,7 +50,10 @@ def _rebuild(line: Any, gate: Any = _gate_that_passes) -> list[str]:
 
 @pytest.fixture(scope="module")
 def line(new_line: Callable[[], Any], payment_rows: Callable[..., Any]) -> Any:
-    """Two sources: one of three days, one of them late; the other has no scores."""
+    """Two sources: one has three days, of which one came late, one is scored and one has an alert.
+
+    The alert is of the stream. The other source has no scores.
+    """
     made = new_line()
     refused = {"event_id": None, "window_key": "sparkov@2024-05-01"}
     made.lake.refused = payment_rows(
@@ -58,7 +61,8 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., Any]) -> Any:
     )
     for window in ("2024-05-01", "2024-05-03", "2024-05-02"):
         made.run(window)
-    made.score("2024-05-01--2024-05-02")
+    made.score("2024-05-01")
+    made.alert(date(2024, 5, 2), 1)
     transform.publish(made.settings, made.build("2024-05-01--2024-05-02", "scores"))
     made.run(_SHOP)
     return made

@@ -56,18 +56,17 @@ def _publish(target: Settings, window: Window, staged: LoadResult, layer: Layer 
 
 
 def _copy_scores(target: Settings, window: Window, staged: LoadResult) -> bool:
-    """Copy scores and drift of the dates into shadow tables; return whether there are any."""
+    """Copy scores and drift of the dates; return whether they have scores or stream alerts."""
     mine = "source_system = %(source)s and event_date = any(%(dates)s)"
     values = {"source": window.source, "dates": list(staged.dates)}
     with psycopg.connect(target.warehouse.dsn("loader")) as postgres:
-        scores, drift = (
+        scores, drift, alerts = (
             records.read(postgres, TABLES[name], mine, values)
-            for name in ("staging.scores", "staging.feature_drift")
+            for name in ("staging.scores", "staging.feature_drift", "staging.stream_alerts")
         )
-    if not scores.num_rows:
-        return False
-    load.swap_scores(target, load.stage_scores(target, staged, scores, drift))
-    return True
+    if scores.num_rows:
+        load.swap_scores(target, load.stage_scores(target, staged, scores, drift))
+    return bool(scores.num_rows or alerts.num_rows)
 
 
 def main(settings: Settings, windows: Sequence[str]) -> int:

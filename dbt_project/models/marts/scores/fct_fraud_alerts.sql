@@ -14,6 +14,12 @@ with scores as (
     where {{ reported('event_date') }}
 ),
 
+stream_alerts as (
+    select *
+    from {{ ref('stg_stream__alerts') }}
+    where {{ reported('event_date') }}
+),
+
 transactions as (
     select *
     from {{ ref('fct_transactions') }}
@@ -26,11 +32,53 @@ known_labels as (
     where {{ reported('event_date') }}
 ),
 
+alerts as (
+    select
+        event_id,
+        source_system,
+        event_date,
+        'batch' as detected_by,
+        model_name,
+        model_version,
+        score,
+        risk_level,
+        decision,
+        {{ no_texts() }} as rule_codes,
+        score_reasons,
+        scored_at as detected_at
+    from scores
+    where decision in ('review', 'decline')
+    union all
+    -- Where no champion scored, the rules take the place of the model.
+    select
+        event_id,
+        source_system,
+        event_date,
+        'stream' as detected_by,
+        coalesce(model_name, 'fraud_rules') as model_name,
+        coalesce(model_version, rules_version) as model_version,
+        score,
+        risk_level,
+        decision,
+        rule_codes,
+        score_reasons,
+        detected_at
+    from stream_alerts
+    where exists (
+        select 1
+        from transactions
+        where
+            transactions.source_system = stream_alerts.source_system
+            and transactions.event_date = stream_alerts.event_date
+            and transactions.event_id = stream_alerts.event_id
+    )
+),
+
 final as (
     select
-        scores.event_id,
-        scores.source_system,
-        scores.event_date,
+        alerts.event_id,
+        alerts.source_system,
+        alerts.event_date,
         transactions.event_at,
         transactions.customer_id,
         transactions.counterparty_id,
@@ -39,13 +87,15 @@ final as (
         transactions.channel,
         transactions.amount,
         transactions.currency,
-        scores.model_name,
-        scores.model_version,
-        scores.score,
-        scores.risk_level,
-        scores.decision,
-        scores.score_reasons,
-        {{ first_of('scores.score_reasons') }} as top_reason,
+        alerts.detected_by,
+        alerts.model_name,
+        alerts.model_version,
+        alerts.score,
+        alerts.risk_level,
+        alerts.decision,
+        alerts.rule_codes,
+        alerts.score_reasons,
+        {{ first_of('alerts.score_reasons') }} as top_reason,
         known_labels.is_fraud,
         case
             when known_labels.is_fraud then 'true_positive'
@@ -53,18 +103,17 @@ final as (
             else 'pending'
         end as outcome,
         known_labels.known_at as outcome_known_at,
-        scores.scored_at
-    from scores
+        alerts.detected_at
+    from alerts
     left join transactions
         on
-            scores.source_system = transactions.source_system
-            and scores.event_id = transactions.event_id
+            alerts.source_system = transactions.source_system
+            and alerts.event_id = transactions.event_id
     left join known_labels
         on
-            scores.source_system = known_labels.source_system
-            and scores.event_date = known_labels.event_date
-            and scores.event_id = known_labels.event_id
-    where scores.decision in ('review', 'decline')
+            alerts.source_system = known_labels.source_system
+            and alerts.event_date = known_labels.event_date
+            and alerts.event_id = known_labels.event_id
 )
 
 select * from final

@@ -22,7 +22,7 @@ drift as (
 alerts as (
     select *
     from {{ ref('fct_fraud_alerts') }}
-    where {{ reported('event_date') }}
+    where {{ reported('event_date') }} and detected_by = 'batch'
 ),
 
 importances as (

@@ -1,0 +1,25 @@
+select
+    event_id,
+    source_system,
+    event_date,
+    event_at,
+    customer_id,
+    counterparty_id,
+    merchant_category,
+    country,
+    channel,
+    amount,
+    currency,
+    rule_codes,
+    rules_version,
+    model_name,
+    model_version,
+    score,
+    risk_level,
+    decision,
+    score_reasons,
+    detected_at,
+    recorded_at,
+    run_id
+from {{ source('staging', 'stream_alerts') }}
+{{ of_developer_dates() }}

@@ -13,6 +13,7 @@ from contracts.feature_columns import FEATURE_COLUMNS
 from contracts.features import SOURCE_FEATURES
 from contracts.mart_columns import core, operations, reports, scores
 from contracts.model_columns import MODEL_COLUMNS
+from contracts.serving_columns import SERVING_COLUMNS
 from contracts.task_columns import TASK_COLUMNS
 from contracts.withdrawals import WithdrawalKind
 
@@ -280,6 +281,8 @@ _COLUMNS: Final = (
     Column("abandonment_reason", _T.STRING, "Why the window is not processed further."),
     Column("undone_at", _T.TIMESTAMP, "When it was undone.", nullable=True),
     Column("undone_by", _T.STRING, "Login of the user who undid it.", nullable=True),
+    # --- the decision API ------------------------------------------------------------------
+    *SERVING_COLUMNS,
     # --- PRODUCTION ------------------------------------------------------------------------
     *core.COLUMNS,
     *reports.COLUMNS,

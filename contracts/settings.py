@@ -39,10 +39,11 @@ PORT_OFFSETS: Mapping[str, int] = {
     "opensearch": 12,
     "opensearch-transport": 13,
     "indexer": 14,
+    "api": 15,
 }
 """Port of each service, counted from ``port_base``."""
 
-WarehouseRole = Literal["loader", "transformer", "reader", "developer"]
+WarehouseRole = Literal["loader", "transformer", "reader", "developer", "api"]
 CatalogRole = Literal["writer", "reader"]
 S3Role = Literal["lander", "processor", "reader", "platform"]
 HOST = "127.0.0.1"
@@ -82,7 +83,7 @@ def _developer_schema() -> str:
 
 
 class Warehouse(_Database):
-    """The warehouse: the loader owns STAGING, the transformer owns PRODUCTION.
+    """The warehouse: the loader owns STAGING and SERVING, the transformer owns PRODUCTION.
 
     Developers build models in `developer_schema`. With `kind` snowflake, marts are in Snowflake and
     this Postgres has the records of runs.

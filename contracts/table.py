@@ -24,7 +24,7 @@ class Table:
 
     @property
     def zone(self) -> str:
-        """Return the zone: processed, sandbox, staging or production."""
+        """Return the zone: processed, sandbox, staging, production or serving."""
         return self.name.split(".")[0]
 
     @property

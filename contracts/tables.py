@@ -1,8 +1,8 @@
-"""Every table of the platform by name: lake, STAGING and PRODUCTION."""
+"""Every table of the platform by name: lake, STAGING, PRODUCTION and the decision API."""
 
 from typing import Final
 
-from contracts import model_tables
+from contracts import model_tables, serving_tables
 from contracts.lake_tables import LAKE_AND_STAGING
 from contracts.marts import core, operations, reports, scores
 from contracts.table import Table as Table
@@ -14,6 +14,7 @@ _TABLES: Final = (
     *reports.TABLES,
     *operations.TABLES,
     *scores.TABLES,
+    *serving_tables.TABLES,
 )
 
 TABLES: Final[dict[str, Table]] = {table.name: table for table in _TABLES}

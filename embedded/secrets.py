@@ -29,6 +29,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "warehouse_transformer",
             "warehouse_reader",
             "warehouse_developer",
+            "warehouse_api",
             "lake_writer",
             "lake_reader",
             "s3_root",

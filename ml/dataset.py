@@ -54,13 +54,15 @@ def snapshot_of(catalog: Catalog, table: str, snapshots: Mapping[str, int]) -> i
     return int(current.snapshot_id)
 
 
-def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
-    """Return the last business date of a source with features.
+def last_day(
+    catalog: Catalog, snapshot: int, source: str, table_name: str = FEATURES_TABLE
+) -> date:
+    """Return the last business date of a source in a table that is partitioned by `event_date`.
 
     Raises:
         LookupError: when the source has none.
     """
-    table = catalog.load_table(FEATURES_TABLE)
+    table = catalog.load_table(table_name)
     files = table.scan(of_source(source), snapshot_id=snapshot).plan_files()
     # Bounds select the files: the newest one may have rows of other sources only.
     for days in sorted({task.file.partition[0] for task in files}, reverse=True):
@@ -70,7 +72,7 @@ def last_day(catalog: Catalog, snapshot: int, source: str) -> date:
         if rows.num_rows:
             return day
     raise LookupError(
-        f"Sandbox has no features of {source} yet: run land_transactions for it first."
+        f"{table_name} has no row of {source} yet: run land_transactions for it first."
     )
 
 

@@ -23,6 +23,7 @@ _PACKAGES = (
     "demo",
     "simulator",
     "streaming",
+    "serving",
 )
 _ENVIRONMENT_READERS = ("contracts/settings.py", "embedded/", "warehouse/dbt_runner.py")
 """dbt, which runs in our process, takes its login from the environment."""

@@ -1,6 +1,6 @@
-"""Create schemas, grants and tables of STAGING in the warehouse; safe to repeat.
+"""Create schemas, grants and tables of STAGING and SERVING in the warehouse; safe to repeat.
 
-Run as ``python -m warehouse.migrate``. It logs in as the loader, which owns STAGING, and as the
+Run as ``python -m warehouse.migrate``. It logs in as the loader, which owns both, and as the
 transformer, which owns PRODUCTION; no administrator is needed.
 """
 
@@ -27,6 +27,7 @@ WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
 STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
+_CATEGORY_COUNTS: Final = TABLES["serving.category_counts"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
@@ -47,6 +48,12 @@ _INDEXES: Final = (
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
     "create index if not exists model_versions_source on staging.model_versions (source_system)",
     "create index if not exists stream_alerts_date on staging.stream_alerts (event_date)",
+)
+
+_SERVING_INDEXES: Final = tuple(
+    f"create index if not exists recent_payments_{party} on serving.recent_payments"
+    f" (source_system, {party}_id, event_at)"
+    for party in ("customer", "counterparty")
 )
 
 _DATED: Final = """
@@ -110,6 +117,7 @@ def migrate(settings: Settings) -> None:
             loader.execute(sql.SQL("grant select on {} to {}").format(name, developer))
         for index in _INDEXES:
             loader.execute(index.encode())
+        _create_serving(loader, sql.Identifier(warehouse.user("api")))
     with psycopg.connect(warehouse.dsn("transformer")) as owner:
         owner.execute("select pg_advisory_xact_lock(hashtext('tollgate migrate'))")
         _require_schema(owner, "production_audit")
@@ -128,6 +136,20 @@ def _require_schema(connection: psycopg.Connection, name: str) -> None:
     # `if not exists` would need the right to create even if the schema exists.
     if connection.execute("select to_regnamespace(%s)", (name,)).fetchone() == (None,):
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
+
+
+def _create_serving(loader: psycopg.Connection, api: sql.Identifier) -> None:
+    """Create the tables of the decision API, which reads them and adds rows, and changes none."""
+    _require_schema(loader, "serving")
+    loader.execute(sql.SQL("grant usage on schema serving to {}").format(api))
+    for table in zone("serving"):
+        loader.execute(_create(table).encode())
+        _require_declared(loader, table)
+        rights = "select" if table is _CATEGORY_COUNTS else "select, insert"
+        name = sql.Identifier(table.zone, table.short_name)
+        loader.execute(sql.SQL(f"grant {rights} on {{}} to {{}}").format(name, api))
+    for index in _SERVING_INDEXES:
+        loader.execute(index.encode())
 
 
 def _create(table: Table) -> str:

@@ -1,5 +1,6 @@
 """Arrow schemas from the declarations, equal to the Postgres types a binary COPY expects."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts.columns import LogicalType
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@cache
 def arrow_type(logical: LogicalType) -> Any:
     """Return the Arrow type of a logical type."""
     import pyarrow as pa

@@ -21,6 +21,7 @@ _ZONES: Final = {
     "sandbox": "Lake, SANDBOX: features and a masked sample",
     "staging": "Warehouse, STAGING: the lake's rows as loaded, scores, the run ledger",
     "production": "Warehouse, PRODUCTION: the marts that dashboards and analysts read",
+    "serving": "Warehouse, SERVING: what the decision API reads and records",
 }
 
 

@@ -47,6 +47,7 @@ _ROLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "warehouse_transformer": ("warehouse_transformer", ("warehouse",)),
     "warehouse_reader": ("warehouse_reader", ("warehouse",)),
     "warehouse_developer": ("warehouse_developer", ("warehouse",)),
+    "warehouse_api": ("warehouse_api", ("warehouse",)),
 }
 _OWNERS = {
     "airflow": "airflow",
@@ -67,6 +68,7 @@ _GRANTS = {
     "warehouse": """
         REVOKE ALL ON SCHEMA public FROM PUBLIC;
         CREATE SCHEMA IF NOT EXISTS staging AUTHORIZATION warehouse_loader;
+        CREATE SCHEMA IF NOT EXISTS serving AUTHORIZATION warehouse_loader;
         CREATE SCHEMA IF NOT EXISTS production_audit AUTHORIZATION warehouse_transformer;
         CREATE SCHEMA IF NOT EXISTS production AUTHORIZATION warehouse_transformer;
         CREATE SCHEMA IF NOT EXISTS production_as_known AUTHORIZATION warehouse_transformer;

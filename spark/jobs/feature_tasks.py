@@ -26,7 +26,7 @@ from contracts.settings import load_settings
 from contracts.tables import TABLES
 from lake.dates import date_ranges
 from lake.frames import read, within
-from spark.transforms.features import OUT, Filled, computed, inputs, known_frauds, schema
+from spark.transforms.features import OUT, Filled, computed, frauds_of, inputs, known_frauds, schema
 from spark.transforms.features.by_keys import by_counterparty, by_customer, category_counts
 
 if TYPE_CHECKING:
@@ -221,12 +221,6 @@ def _read(
 
 def _frauds(store: Any, paths: Sequence[str]) -> "pa.Table":
     """Return the same rows as `known_frauds`, from data files."""
-    import pyarrow as pa
     import pyarrow.dataset as ds
 
-    rows = _read(store, paths, "processed.labels", _LABELS, ds.field("is_fraud"))
-    micros = rows["known_at"].cast(pa.int64())
-    rows = rows.select(["source_system", "event_id"]).append_column("known", micros)
-    rows = rows.set_column(0, "source_system", rows["source_system"].cast(pa.string()))
-    first = rows.group_by(["source_system", "event_id"]).aggregate([("known", "min")])
-    return first.rename_columns({"known_min": "fraud_micros"})
+    return frauds_of(_read(store, paths, "processed.labels", _LABELS, ds.field("is_fraud")))

@@ -145,5 +145,5 @@ def test_a_source_is_read_without_other_sources(
     assert set(rows["source_system"].to_pylist()) == {"handbook"}
     assert dataset.last_day(lake.catalog, features, "sparkov") == date(2024, 6, 29)
     assert dataset.last_day(lake.catalog, features, "handbook") == date(2024, 6, 9)
-    with pytest.raises(LookupError, match="no features of paysim1"):
+    with pytest.raises(LookupError, match="no row of paysim1"):
         dataset.last_day(lake.catalog, features, "paysim1")

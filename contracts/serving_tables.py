@@ -1,0 +1,46 @@
+"""Tables of SERVING, which the decision API reads and adds to."""
+
+from typing import Final
+
+from contracts.lake_tables import EVENT_KEY
+from contracts.table import Table
+
+RECENT_PAYMENT: Final = (
+    "event_id",
+    "source_system",
+    "source_sequence",
+    "event_at",
+    "event_at_precision",
+    "event_date",
+    "customer_id",
+    "instrument_id",
+    "counterparty_id",
+    "counterparty_type",
+    "merchant_category",
+    "amount",
+    "currency",
+    "country",
+    "transaction_lat",
+    "transaction_lon",
+    "home_lat",
+    "home_lon",
+    "device_id",
+)
+"""The columns of a payment that features and rules read."""
+CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
+
+TABLES: Final = (
+    Table(
+        "serving.recent_payments",
+        "payment that features of later payments read",
+        EVENT_KEY,
+        (*RECENT_PAYMENT, "fraud_known_at"),
+    ),
+    Table(
+        "serving.category_counts",
+        "merchant category, day, and day on which its payments became known as fraud",
+        CATEGORY_COUNT_KEY,
+        (*CATEGORY_COUNT_KEY, "payment_count"),
+        never_null=("merchant_category",),
+    ),
+)

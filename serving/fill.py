@@ -1,0 +1,128 @@
+"""Lake → online store: the recent payments of a source, and the counts of its categories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.features import LOOKBACK_DAYS
+from contracts.render import to_arrow
+from contracts.serving_tables import RECENT_PAYMENT
+from contracts.tables import Table
+from lake.read import read_dates
+from ml.dataset import LABELS_TABLE, last_day, snapshot_of
+from serving.store import COUNTS, RECENT
+from spark.transforms.features import frauds_of
+from spark.transforms.features.category import counts_of
+from spark.transforms.features.counterparty import fraud_micros
+from warehouse import binary_copy
+from warehouse.errors import says_what_is_away
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+KEPT_DAYS: Final = LOOKBACK_DAYS + 8
+"""Days in the online store: the look-back of a payment that arrives a week after its day."""
+_PAYMENTS: Final = "processed.transactions"
+_LABEL: Final = ("source_system", "event_id", "is_fraud", "known_at")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The payments of a source in the online store after a fill."""
+
+    first_date: date
+    last_date: date
+    payments: int
+
+
+@says_what_is_away
+def fill(
+    catalog: Catalog,
+    dsn: str,
+    source: str,
+    snapshots: Mapping[str, int] | None = None,
+    until: date | None = None,
+) -> Filled:
+    """Replace the payments of a source in the online store by those of the lake, in a transaction.
+
+    The store then has the last `KEPT_DAYS` dates of the lake up to `until`, and the later payments
+    that decisions added. For the dates that the lake has, a payment that is not in the lake leaves
+    the store, as one that was withdrawn.
+
+    Args:
+        catalog: the lake, for reading.
+        dsn: the warehouse, as the loader.
+        source: the source system.
+        snapshots: recorded snapshots; other tables are read as they are published now.
+        until: the last date to read; None reads up to the newest.
+
+    Raises:
+        LookupError: when the lake has no payment of the source.
+        WarehouseLostError: when Postgres is away; the job can be retried.
+    """
+    payments_at = snapshot_of(catalog, _PAYMENTS, snapshots or {})
+    labels_at = snapshot_of(catalog, LABELS_TABLE, snapshots or {})
+    last = until or last_day(catalog, payments_at, source, _PAYMENTS)
+    dates = [last - timedelta(days) for days in range(KEPT_DAYS)]
+    rows = read_dates(catalog, _PAYMENTS, payments_at, dates, source, RECENT_PAYMENT).read_all()
+    labels = read_dates(catalog, LABELS_TABLE, labels_at, dates, source, _LABEL).read_all()
+    return store_rows(dsn, source, last, *recent(rows, labels))
+
+
+def recent(payments: pa.Table, labels: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of serving.recent_payments and of serving.category_counts.
+
+    `labels` are rows of processed.labels of these payments.
+    """
+    micros = fraud_micros(payments, frauds_of(labels))
+    counts = counts_of(payments.append_column("fraud_micros", micros))
+    known = micros.cast(to_arrow.schema(RECENT).field("fraud_known_at").type)
+    columns = {
+        "source_system": counts["source_system"],
+        "merchant_category": counts["merchant_category"],
+        "payment_day": counts["day"],
+        "known_day": pc.fill_null(counts["known_day"], -1),
+        "payment_count": counts["payments"],
+    }
+    return (
+        payments.append_column("fraud_known_at", known).cast(to_arrow.schema(RECENT)),
+        pa.table(columns).cast(to_arrow.schema(COUNTS)),
+    )
+
+
+def store_rows(dsn: str, source: str, last: date, payments: pa.Table, counts: pa.Table) -> Filled:
+    """Replace the payments of a source up to a date, and all its counts, in a transaction."""
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"online store {source}",))
+        cursor.execute(
+            f"create temporary table incoming (like {RECENT.name}) on commit drop".encode()
+        )
+        _copy(cursor, "incoming", payments, RECENT)
+        cursor.execute(
+            f"delete from {RECENT.name} stored where source_system = %s and (event_date <= %s or"  # noqa: S608
+            " exists (select from incoming where incoming.event_id = stored.event_id))".encode(),
+            (source, last),
+        )
+        cursor.execute(f"insert into {RECENT.name} select * from incoming".encode())  # noqa: S608
+        cursor.execute(f"delete from {COUNTS.name} where source_system = %s".encode(), (source,))  # noqa: S608
+        _copy(cursor, COUNTS.name, counts, COUNTS)
+        cursor.execute(f"analyze {RECENT.name}, {COUNTS.name}".encode())
+    days = pc.min_max(payments["event_date"]).as_py()
+    return Filled(days["min"] or last, last, payments.num_rows)
+
+
+def _copy(cursor: psycopg.Cursor, name: str, rows: pa.Table, table: Table) -> None:
+    names = ", ".join(table.column_names)
+    with cursor.copy(f"copy {name} ({names}) from stdin (format binary)".encode()) as copy:
+        copy.write(binary_copy.HEADER)
+        for batch in rows.combine_chunks().to_batches():
+            for written in binary_copy.encoded(batch):
+                copy.write(written)
+        copy.write(binary_copy.TRAILER)

@@ -1,0 +1,90 @@
+"""Parity: one payment at a time from the online store gives the features of the batch line."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from contracts.features import FEATURE_NAMES
+from contracts.settings import Settings
+from ml.matrix import to_matrix
+from serving.features import features_of
+from serving.fill import KEPT_DAYS, recent, store_rows
+from serving.store import PostgresStore
+from tests.serving.sample import FILLED, features_of_all, lake
+
+pytestmark = pytest.mark.postgres
+_LATEST = 2**62
+"""A position after those of all rows of files, as the time of arrival is."""
+
+
+def fill_until(settings: Settings, payments: pa.Table, labels: pa.Table, last: date) -> None:
+    """Fill the online store as if the lake had no later payments."""
+    days = payments["event_date"]
+    first = last - timedelta(KEPT_DAYS - 1)
+    rows = payments.filter(pc.and_(pc.greater_equal(days, first), pc.less_equal(days, last)))
+    store_rows(settings.warehouse.dsn("loader"), "sparkov", last, *recent(rows, labels))
+
+
+def replayed(store: PostgresStore, payments: pa.Table) -> pa.Table:
+    """Return the features of payments, each computed as it arrives, before the next one."""
+    rows = []
+    for arrival, payment in enumerate(payments.to_pylist()):
+        payment["source_sequence"] = _LATEST + arrival
+        rows.append(features_of(payment, store, FILLED))
+        store.add(payment)
+    return pa.concat_tables(rows)
+
+
+def differences(one: pa.Table, other: pa.Table) -> dict[str, float]:
+    """Return the largest difference of each feature that differs; infinite if one side is null."""
+    assert one["event_id"].to_pylist() == other["event_id"].to_pylist()
+    here, there = to_matrix(one), to_matrix(other)
+    apart = (here - there).abs().where(here.notna() | there.notna(), 0.0).fillna(float("inf"))
+    return {name: most for name in FEATURE_NAMES if (most := float(apart[name].max())) > 0}
+
+
+# With times of whole hours, customers and merchants have several payments at the same instant.
+@pytest.mark.parametrize("step", ["s", "h"])
+def test_payments_that_arrive_one_by_one_have_the_features_of_the_batch_line(
+    warehouse: Settings, step: str
+) -> None:
+    payments, labels = lake(step)
+    expected = features_of_all(payments, labels)
+    last = payments["event_date"][-1].as_py()
+    fill_until(warehouse, payments, labels, last - timedelta(1))
+    is_new = pc.equal(payments["event_date"], last)
+    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
+        found = replayed(PostgresStore(connection), payments.filter(is_new))
+        connection.rollback()
+    assert found.num_rows > 300
+    assert differences(expected.filter(pc.equal(expected["event_date"], last)), found) == {}
+
+
+def test_a_payment_that_the_store_has_keeps_its_features(warehouse: Settings) -> None:
+    payments, labels = lake("h")
+    expected = features_of_all(payments, labels)
+    last = payments["event_date"][-1].as_py()
+    fill_until(warehouse, payments, labels, last)
+    places = list(range(payments.num_rows - 1_200, payments.num_rows, 12))
+    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
+        store = PostgresStore(connection)
+        rows = [
+            features_of(payment | {"source_sequence": _LATEST}, store, FILLED)
+            for payment in payments.take(pa.array(places)).to_pylist()
+        ]
+    assert differences(expected.take(pa.array(places)), pa.concat_tables(rows)) == {}
+
+
+def test_a_customer_without_any_payment_has_features(warehouse: Settings) -> None:
+    payments, _ = lake()
+    payment: dict[str, Any] = payments.slice(0, 1).to_pylist()[0]
+    payment |= {"customer_id": "nobody", "counterparty_id": None, "merchant_category": None}
+    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
+        row = features_of(payment, PostgresStore(connection), FILLED).to_pylist()[0]
+    assert row["customer_transaction_count_30d"] == 1
+    assert row["is_new_merchant"] is None
+    assert row["category_fraud_share_smoothed_30d"] is None

@@ -1,0 +1,125 @@
+"""The online store after a fill from the lake, and who may do what in it."""
+
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.transforms import IdentityTransform
+
+from contracts.render import to_arrow
+from contracts.settings import Settings
+from contracts.tables import TABLES
+from serving.fill import KEPT_DAYS, fill
+from serving.store import PostgresStore
+from tests.serving.sample import lake
+from warehouse.errors import WarehouseLostError
+
+pytestmark = pytest.mark.postgres
+
+
+def whole(rows: pa.Table, table: str) -> pa.Table:
+    """Return rows with all columns of a lake table, the others with any value."""
+    fillers: dict[pa.DataType, Any] = {pa.string(): "x", pa.int64(): 0, pa.int32(): 1}
+    columns = {}
+    for field in to_arrow.schema(TABLES[table]):
+        if field.name in rows.column_names:
+            columns[field.name] = rows[field.name].cast(field.type)
+        elif field.nullable:
+            columns[field.name] = pa.nulls(rows.num_rows, field.type)
+        elif field.type in fillers:
+            columns[field.name] = pa.repeat(pa.scalar(fillers[field.type]), rows.num_rows)
+        else:
+            columns[field.name] = rows["event_at"].cast(field.type)
+    return pa.table(columns, to_arrow.schema(TABLES[table]))
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    folder = tmp_path_factory.mktemp("lake")
+    made = SqlCatalog("lake", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
+    made.create_namespace("processed")
+    payments, labels = lake()
+    dates = payments.select(["event_id", "event_date", "event_at"])
+    labels = labels.join(dates, "event_id")
+    for table, rows in (("processed.transactions", payments), ("processed.labels", labels)):
+        created = made.create_table(table, to_arrow.schema(TABLES[table]))
+        with created.update_spec() as update:
+            update.add_field("event_date", IdentityTransform())
+        created.append(whole(rows, table))
+    return made
+
+
+def ids(settings: Settings, table: str = "serving.recent_payments") -> set[str]:
+    with psycopg.connect(settings.warehouse.dsn("api")) as connection:
+        rows = connection.execute(f"select event_id from {table}".encode()).fetchall()
+    return {event_id for (event_id,) in rows}
+
+
+def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
+    catalog: Catalog, warehouse: Settings
+) -> None:
+    payments, labels = lake()
+    last = payments["event_date"][-1].as_py()
+    payment = payments.slice(payments.num_rows - 1, 1).to_pylist()[0]
+    withdrawn = payment | {"event_id": "withdrawn"}
+    later = payment | {"event_id": "later", "event_date": last + timedelta(1)}
+    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
+        store = PostgresStore(connection)
+        for one in (withdrawn, later):
+            store.add(one)
+
+    done = fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov")
+    assert (done.first_date, done.last_date) == (last - timedelta(KEPT_DAYS - 1), last)
+    kept = payments.filter(pc.greater_equal(payments["event_date"], done.first_date))
+    assert ids(warehouse) == {*kept["event_id"].to_pylist(), "later"}
+    assert done.payments == kept.num_rows
+    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
+        (known,) = connection.execute(
+            "select count(fraud_known_at) from serving.recent_payments"
+        ).fetchone() or (None,)
+        counted = connection.execute("select sum(payment_count) from serving.category_counts")
+        assert counted.fetchone() == (kept.num_rows,)
+    frauds = labels.filter(labels["is_fraud"])["event_id"]
+    assert known == pc.sum(pc.is_in(kept["event_id"], frauds.combine_chunks())).as_py()
+
+    before = ids(warehouse)
+    assert fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov") == done
+    assert ids(warehouse) == before
+
+
+def test_a_fill_of_a_source_without_payments_says_what_to_do(
+    catalog: Catalog, warehouse: Settings
+) -> None:
+    with pytest.raises(LookupError, match=r"no row of handbook yet: run land_transactions"):
+        fill(catalog, warehouse.warehouse.dsn("loader"), "handbook")
+
+
+def test_a_fill_without_postgres_can_be_retried(catalog: Catalog, warehouse: Settings) -> None:
+    nowhere = warehouse.warehouse.model_copy(update={"port": 1}).dsn("loader")
+    with pytest.raises(WarehouseLostError, match=r"Postgres was lost while fill\.fill ran"):
+        fill(catalog, nowhere, "sparkov")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from serving.recent_payments",
+        "update serving.recent_payments set amount = 0",
+        "insert into serving.category_counts values ('s', 'c', 1, 1, 1)",
+        "create table serving.mine (x integer)",
+        "select * from staging.transactions",
+    ],
+)
+def test_the_api_changes_no_row_and_reads_no_other_schema(
+    warehouse: Settings, statement: str
+) -> None:
+    with (
+        psycopg.connect(warehouse.warehouse.dsn("api")) as api,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        api.execute(statement.encode())

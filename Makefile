@@ -13,7 +13,7 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo demo-simulator test test-fast test-soak test-bi cluster-test lint up down \
-  status logs env login clean lock contracts docs bi stream screenshots bench kill-rate catch-up withdraw backtest-rules
+  status logs env login clean lock contracts docs bi stream serve screenshots bench kill-rate catch-up withdraw backtest-rules
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ stream: setup ## Start Kafka, validation and search of rejects, stream a simulat
 	@$(PY) -m embedded up --only validator,indexer
 	@$(PY) -m demo.stream
 
+serve: setup ## Start the decision API with Postgres and MLflow; its documentation is at /docs.
+	@$(PY) -m embedded up --only api
+
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.
 	@$(PY) -m bi.screenshots
 
@@ -109,7 +112,7 @@ docs: contracts ## Write the generated pages of docs/.
 lock: setup ## Resolve the dependencies of pyproject.toml again.
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
 	  --generate-hashes --no-header --group snowflake --group test --group dev --group bench --group simulator \
-	  --group streaming \
+	  --group streaming --group serving \
 	  pyproject.toml -o requirements.lock
 	@"$${XDG_CACHE_HOME:-$$HOME/.cache}"/tollgate/uv-*/bin/uv pip compile --quiet --universal \
 	  --python-version 3.11 --generate-hashes --no-header bi/superset/requirements.in \

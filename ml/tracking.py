@@ -23,8 +23,8 @@ def model_name(source: str) -> str:
     return f"{MODEL_PREFIX}_{source}"
 
 
-def connect(settings: Settings) -> MlflowClient:
-    """Point MLflow at the platform's server and return a client.
+def connect(settings: Settings, *, reads_only: bool = False) -> MlflowClient:
+    """Point MLflow at the platform's server and return a client, of the reading user if asked.
 
     The login goes through MLflow's own configuration objects, never into the server's address,
     which MLflow prints. Retries are few: the orchestrator retries the whole task.
@@ -32,8 +32,14 @@ def connect(settings: Settings) -> MlflowClient:
     import mlflow
     from mlflow import environment_variables as options
 
-    options.MLFLOW_TRACKING_USERNAME.set(settings.mlflow.username)
-    options.MLFLOW_TRACKING_PASSWORD.set(settings.mlflow.password.get_secret_value())
+    login = settings.mlflow
+    user, password = (
+        (login.reader_username, login.reader_password)
+        if reads_only
+        else (login.username, login.password)
+    )
+    options.MLFLOW_TRACKING_USERNAME.set(user)
+    options.MLFLOW_TRACKING_PASSWORD.set(password.get_secret_value())
     options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(2)
     options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(30)
     options.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.settings import Settings
 from embedded.services import (
     airflow,
+    api,
     kafka,
     mlflow,
     opensearch,
@@ -32,4 +33,5 @@ def all_services(settings: Settings) -> list[Service]:
         stream.validator(settings),
         opensearch.service(settings),
         stream.indexer(settings),
+        api.service(settings),
     ]

@@ -17,10 +17,10 @@ from sources.rules import LABEL_COLUMNS
 
 _DIGITS = "0123456789abcdef"
 _BLOCK_BYTES = 64
-_TOKEN_DIGITS = 32
+TOKEN_DIGITS = 32
 _CENTS = f"decimal({MONEY_WHOLE_DIGITS + 2},2)"
 _INNER, _OUTER = 0x36, 0x5C
-_TOKENS = {
+TOKEN_KINDS = {
     "customer_id": "customer",
     "instrument_id": "instrument",
     "device_id": "device",
@@ -122,11 +122,11 @@ def pseudonymise(df: DataFrame, key_pads: DataFrame) -> DataFrame:
         return F.when(value.isNotNull(), digest)
 
     tokens = {
-        name: F.substring(hashed(kind, F.col(name)), 1, _TOKEN_DIGITS)
-        for name, kind in _TOKENS.items()
+        name: F.substring(hashed(kind, F.col(name)), 1, TOKEN_DIGITS)
+        for name, kind in TOKEN_KINDS.items()
     }
     counterparty = F.col("counterparty_id")
-    payee = F.substring(hashed("customer", counterparty), 1, _TOKEN_DIGITS)
+    payee = F.substring(hashed("customer", counterparty), 1, TOKEN_DIGITS)
     tokens["counterparty_id"] = F.when(F.col("counterparty_type") == "customer", payee).otherwise(
         counterparty
     )

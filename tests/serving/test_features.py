@@ -11,7 +11,7 @@ import pytest
 from contracts.features import FEATURE_NAMES
 from contracts.settings import Settings
 from ml.matrix import to_matrix
-from serving.features import features_of
+from serving.features import figures_of
 from serving.fill import KEPT_DAYS, recent, store_rows
 from serving.store import PostgresStore
 from tests.serving.sample import FILLED, features_of_all, lake
@@ -34,7 +34,7 @@ def replayed(store: PostgresStore, payments: pa.Table) -> pa.Table:
     rows = []
     for arrival, payment in enumerate(payments.to_pylist()):
         payment["source_sequence"] = _LATEST + arrival
-        rows.append(features_of(payment, store, FILLED))
+        rows.append(figures_of(payment, store, FILLED).features)
         store.add(payment)
     return pa.concat_tables(rows)
 
@@ -47,12 +47,11 @@ def differences(one: pa.Table, other: pa.Table) -> dict[str, float]:
     return {name: most for name in FEATURE_NAMES if (most := float(apart[name].max())) > 0}
 
 
-# With times of whole hours, customers and merchants have several payments at the same instant.
-@pytest.mark.parametrize("step", ["s", "h"])
 def test_payments_that_arrive_one_by_one_have_the_features_of_the_batch_line(
-    warehouse: Settings, step: str
+    warehouse: Settings,
 ) -> None:
-    payments, labels = lake(step)
+    # With times of whole hours, customers and merchants have several payments at the same instant.
+    payments, labels = lake("h")
     expected = features_of_all(payments, labels)
     last = payments["event_date"][-1].as_py()
     fill_until(warehouse, payments, labels, last - timedelta(1))
@@ -73,7 +72,7 @@ def test_a_payment_that_the_store_has_keeps_its_features(warehouse: Settings) ->
     with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
         store = PostgresStore(connection)
         rows = [
-            features_of(payment | {"source_sequence": _LATEST}, store, FILLED)
+            figures_of(payment | {"source_sequence": _LATEST}, store, FILLED).features
             for payment in payments.take(pa.array(places)).to_pylist()
         ]
     assert differences(expected.take(pa.array(places)), pa.concat_tables(rows)) == {}
@@ -84,7 +83,8 @@ def test_a_customer_without_any_payment_has_features(warehouse: Settings) -> Non
     payment: dict[str, Any] = payments.slice(0, 1).to_pylist()[0]
     payment |= {"customer_id": "nobody", "counterparty_id": None, "merchant_category": None}
     with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        row = features_of(payment, PostgresStore(connection), FILLED).to_pylist()[0]
+        figures = figures_of(payment, PostgresStore(connection), FILLED)
+    row = figures.features.to_pylist()[0]
     assert row["customer_transaction_count_30d"] == 1
     assert row["is_new_merchant"] is None
     assert row["category_fraud_share_smoothed_30d"] is None

@@ -1,0 +1,29 @@
+"""The decision API, an optional service."""
+
+from __future__ import annotations
+
+from contracts.settings import HOST, Settings
+from embedded.places import python
+from embedded.services.common import environment, http_ok, owns_port
+from embedded.supervisor import Launch, Service
+
+# A decision scores one row, for which more threads take longer.
+_VARIABLES = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def service(settings: Settings) -> Service:
+    """Declare the decision API."""
+    port = settings.port("api")
+    address = f"http://{HOST}:{port}"
+    argv = [python(), "-m", "serving", "--port", str(port)]
+    return Service(
+        name="api",
+        launch=lambda: Launch(argv, environment(settings, _VARIABLES)),
+        ready=lambda pid, started: (
+            http_ok(f"{address}/health/live") is not None and owns_port(pid, started, port)
+        ),
+        needs=("postgres", "mlflow"),
+        port=port,
+        url=f"{address}/docs",
+        optional=True,
+    )

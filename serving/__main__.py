@@ -1,0 +1,33 @@
+"""The decision API: ``python -m serving --port 15415``. It listens on the loopback address only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+
+from contracts.fraud_rules import FraudRulesError
+from contracts.settings import HOST, SettingsError, load_settings
+from serving.app import create_app
+from serving.service import DecisionService
+from serving.tokens import KeyFileError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until a signal; return the exit code."""
+    parser = argparse.ArgumentParser(prog="serving", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args(argv)
+    try:
+        app = create_app(DecisionService(load_settings()))
+    except (SettingsError, KeyFileError, FraudRulesError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    uvicorn.run(app, host=HOST, port=options.port, access_log=False, server_header=False)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

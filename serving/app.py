@@ -1,0 +1,157 @@
+"""The web application of the decision API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from threading import Event
+from typing import Annotated, Any, Final
+
+import msgspec
+from anyio import to_thread
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from serving import docs_page
+from serving.decision import Decision
+from serving.request import LARGEST_BODY, BadRequestError, PaymentRequest, too_large
+from serving.service import DecisionService
+
+_encode: Final = msgspec.json.Encoder().encode
+_THREADS: Final = 8
+"""Decisions at once, each with a connection to Postgres: more would wait for the same cores."""
+_REFERENCE: Final = "#/components/schemas/{name}"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A field of a request that is wrong, and a sentence; the field is null for the whole."""
+
+    field: str | None
+    sentence: str
+
+
+class Problems(msgspec.Struct, frozen=True):
+    """The answer to a request without a valid payment."""
+
+    detail: list[Problem]
+
+
+async def _limited_body(request: Request) -> bytes:
+    """Return the body of a request, and refuse one that is too large before it is read whole."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise too_large()
+    return bytes(body)
+
+
+Body = Annotated[bytes, Depends(_limited_body)]
+
+
+def create_app(service: DecisionService) -> FastAPI:
+    """Return the application, which starts to load the champions when it starts."""
+    stopping = Event()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        service.start(stopping)
+        yield
+        stopping.set()
+
+    app = FastAPI(
+        title="Tollgate decision API",
+        version="1",
+        description="Decides on one payment with the features, the champion and the rules of the"
+        " platform. The API has no users yet: it listens on the loopback address only.",
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads its program from another host
+        redoc_url=None,
+    )
+
+    @app.exception_handler(BadRequestError)
+    async def refused(_: Request, error: BadRequestError) -> JSONResponse:
+        service.metrics.refused.labels(str(error.status)).inc()
+        problems = [{"field": one.field, "sentence": one.sentence} for one in error.mistakes]
+        return JSONResponse({"detail": problems}, error.status)
+
+    detect_options: dict[str, Any] = {
+        "summary": "Decide on a payment",
+        "response_class": Response,
+        "openapi_extra": {"requestBody": _request_body()},
+        "responses": {
+            200: _answer("The decision.", "Decision", docs_page.ANSWER),
+            **{
+                status: _answer(text, "Problems", docs_page.PROBLEMS)
+                for status, text in (
+                    (400, "The request is not JSON."),
+                    (413, f"The request has more than {LARGEST_BODY} bytes."),
+                    (422, "A field is missing, unknown or wrong."),
+                )
+            },
+        },
+    }
+
+    # FastAPI runs plain functions in threads, and a decision waits for Postgres.
+    @app.post("/api/v1/detect", **detect_options)
+    @app.post("/detect", **detect_options)
+    def detect(body: Body) -> Response:
+        decision = service.detect(body)
+        headers = {"X-Request-ID": decision.request_id}
+        return Response(_encode(decision), media_type="application/json", headers=headers)
+
+    @app.get("/health/live", summary="Whether the process answers")
+    def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/health", summary="Whether each part that decisions need is ready")
+    @app.get("/health/ready", summary="The same as /health")
+    def ready() -> JSONResponse:
+        dependencies = service.dependencies()
+        is_ready = all(one.is_ready for one in dependencies.values())
+        states = {name: one.state for name, one in dependencies.items()}
+        status = "ready" if is_ready else "degraded"
+        content = {"status": status, "dependencies": states}
+        return JSONResponse(content, 200 if is_ready else 503)
+
+    @app.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+    def metrics() -> Response:
+        text = generate_latest(service.metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/docs", include_in_schema=False)
+    @app.get("/", include_in_schema=False)
+    def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(docs_page.render(app.openapi(), str(request.base_url).rstrip("/")))
+
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI documents
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the schemas of request and answers."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        types = (PaymentRequest, Decision, Problems)
+        _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _request_body() -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name="PaymentRequest")}
+    examples = {"whole": {"value": docs_page.WHOLE}, "short": {"value": docs_page.SHORT}}
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    return {"required": True, "content": content}
+
+
+def _answer(description: str, name: str, example: Any) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name=name)}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": description, "content": content}

@@ -1,0 +1,166 @@
+"""The decision service, which answers also when a part is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event
+from typing import Final, TypeVar
+
+import psycopg
+
+from contracts.fraud_rules import fraud_rules
+from contracts.settings import Settings
+from ml.champion import Champion
+from serving.decision import Decision, answer, decide
+from serving.features import Figures, figures_alone, figures_of
+from serving.metrics import Metrics
+from serving.models import Dependency, Models, NoModelError
+from serving.request import Reader
+from serving.store import Payment, PostgresStore
+from serving.tokens import Tokens
+from spark.jobs.column_coverage import columns_filled
+
+_log = logging.getLogger(__name__)
+_CONNECT_SECONDS: Final = 2
+_STATEMENT_MILLISECONDS: Final = 2_000
+_PAUSE_SECONDS: Final = 1.0
+"""Time without a new attempt after Postgres could not be reached, so that answers stay quick."""
+_T = TypeVar("_T")
+
+
+class Database:
+    """Connections to SERVING, one for each thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect as the role `api` when a thread first asks."""
+        self._dsn = settings.warehouse.dsn("api")
+        self._local = threading.local()
+        self._next_attempt = 0.0
+
+    def run(self, work: Callable[[psycopg.Connection], _T]) -> _T:
+        """Do work in a transaction; once more if the connection of the thread was lost.
+
+        Raises:
+            psycopg.Error: when Postgres is away or refuses a statement.
+        """
+        connection: psycopg.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            try:
+                with connection.transaction():
+                    return work(connection)
+            except psycopg.OperationalError:
+                if not connection.closed:
+                    raise
+        connection = self._local.connection = self._connect()
+        with connection.transaction():
+            return work(connection)
+
+    def _connect(self) -> psycopg.Connection:
+        if time.monotonic() < self._next_attempt:
+            raise psycopg.OperationalError("Postgres was away a moment ago")
+        try:
+            return psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                options=f"-c statement_timeout={_STATEMENT_MILLISECONDS}",
+            )
+        except psycopg.OperationalError:
+            self._local.connection = None
+            self._next_attempt = time.monotonic() + _PAUSE_SECONDS
+            raise
+
+
+class DecisionService:
+    """Decides on the payments of requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare the parts; `start` begins to load the champions.
+
+        Raises:
+            KeyFileError: when the key of the tokens cannot be read.
+            FraudRulesError: when the file of rules has mistakes.
+            SettingsError: when a password is missing.
+        """
+        self._reader = Reader(Tokens(settings.pseudonym_key_file))
+        self._rules = fraud_rules()
+        self._filled: dict[str, dict[str, frozenset[str]]] = {}
+        self.database = Database(settings)
+        self.models = Models(settings)
+        self.metrics = Metrics()
+
+    def start(self, stopping: Event) -> None:
+        """Load the champions, and look for new ones until `stopping` is set."""
+        self.models.poll(stopping)
+
+    def detect(self, body: bytes) -> Decision:
+        """Return the decision on the payment of a request.
+
+        Raises:
+            BadRequestError: when the request has no valid payment.
+        """
+        began, arrived = time.perf_counter(), datetime.now(UTC)
+        payment = self._reader.payment(body, arrived)
+        champion, causes = self._champion(payment["source_system"])
+
+        def decided(figures: Figures) -> Decision:
+            verdict = decide(payment, figures, champion, self._rules)
+            return answer(
+                payment,
+                figures,
+                verdict,
+                champion,
+                self._rules.version,
+                causes,
+                request_id=str(uuid.uuid4()),
+                decided_at=datetime.now(UTC),
+                duration_ms=round((time.perf_counter() - began) * 1_000, 3),
+            )
+
+        def with_history(connection: psycopg.Connection) -> Decision:
+            store = PostgresStore(connection)
+            decision = decided(figures_of(payment, store, self._filled_of(payment)))
+            store.add(payment)
+            return decision
+
+        try:
+            decision = self.database.run(with_history)
+        except psycopg.Error as error:
+            _log.warning("a payment is decided without its history: %s", error)
+            # A model that has learnt from history gives no meaningful score without it.
+            champion = None
+            causes = [
+                f"The online store is away ({type(error).__name__}): only the rules that need no"
+                " other payment were applied, and later decisions do not know this payment."
+            ]
+            decision = decided(figures_alone(payment, self._filled_of(payment)))
+            self.metrics.degraded.labels("store").inc()
+        self.metrics.decided(decision, time.perf_counter() - began)
+        return decision
+
+    def dependencies(self) -> dict[str, Dependency]:
+        """Return the state of each dependency by name."""
+        try:
+            self.database.run(lambda connection: connection.execute("select 1"))
+            postgres = Dependency(True, "answers")
+        except psycopg.Error as error:
+            postgres = Dependency(False, f"does not answer ({type(error).__name__})")
+        return {"postgres": postgres, **self.models.state}
+
+    def _champion(self, source: str) -> tuple[Champion | None, list[str]]:
+        try:
+            return self.models.champion(source), []
+        except NoModelError as error:
+            self.metrics.degraded.labels("model").inc()
+            return None, [f"No model has scored the payment: {error}"]
+
+    def _filled_of(self, payment: Payment) -> dict[str, frozenset[str]]:
+        source: str = payment["source_system"]
+        if source not in self._filled:
+            self._filled[source] = {source: columns_filled(source)}
+        return self._filled[source]

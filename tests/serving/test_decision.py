@@ -1,0 +1,106 @@
+"""The verdict on a payment, with and without a champion."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from contracts.fraud_rules import FraudRules
+from ml.champion import Champion
+from serving.decision import MOST_REASONS, decide
+from serving.features import Figures
+from tests.serving.champions import learnt
+from tests.serving.sample import features_of_all, lake
+
+PAYMENT: dict[str, Any] = {"currency": "USD", "event_date": date(2026, 6, 1)}
+
+
+@pytest.fixture(scope="module")
+def sample() -> tuple[pa.Table, Champion]:
+    payments, labels = lake()
+    return features_of_all(payments, labels), learnt(payments, labels)
+
+
+def rules(*severities: str) -> FraudRules:
+    """Return a rule of each severity that fires for each payment."""
+    always = [{"figure": "amount", "at_least": Decimal(0)}]
+    about = {"owner": "o", "description": "It is.", "since": "2020-01-01", "when": always}
+    named = [{"code": f"R{n}", "severity": one, **about} for n, one in enumerate(severities)]
+    return FraudRules.model_validate({"version": 1, "rules": named})
+
+
+def figures(features: pa.Table, at: int) -> Figures:
+    return Figures(features.slice(at, 1), {})
+
+
+def place_of(features: pa.Table, champion: Champion, low: float, high: float) -> int:
+    """Return the first payment whose score is in a range."""
+    from ml.matrix import to_matrix
+
+    scores = champion.score(to_matrix(features))
+    return int(((scores >= low) & (scores < high)).argmax())
+
+
+def test_a_model_gives_level_and_reasons(sample: tuple[pa.Table, Champion]) -> None:
+    features, champion = sample
+    at = place_of(features, champion, 0.2, 0.9)
+    verdict = decide(PAYMENT, figures(features, at), champion, rules())
+    assert (verdict.risk_level, verdict.decision) == ("high", "review")
+    assert verdict.score is not None
+    assert 1 <= len(verdict.reasons) <= MOST_REASONS
+    assert all(one.code.isupper() and one.sentence.endswith(".") for one in verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("severities", "level", "decision"),
+    [
+        ((), "low", "approve"),
+        (("low",), "low", "approve"),
+        (("medium", "low"), "medium", "approve"),
+        (("low", "high"), "high", "review"),
+        (("critical",), "critical", "review"),
+    ],
+)
+@pytest.mark.parametrize("has_model", [True, False])
+def test_rules_raise_the_level_and_send_to_review_but_never_decline(
+    sample: tuple[pa.Table, Champion],
+    severities: tuple[str, ...],
+    level: str,
+    decision: str,
+    has_model: bool,
+) -> None:
+    features, champion = sample
+    at = place_of(features, champion, 0.0, 0.05)
+    model = champion if has_model else None
+    verdict = decide(PAYMENT, figures(features, at), model, rules(*severities))
+    assert (verdict.risk_level, verdict.decision) == (level, decision)
+    assert (verdict.score is None) == (not has_model)
+    assert len(verdict.reasons) == len(severities)
+
+
+def test_the_most_severe_rules_come_first_and_reasons_are_four(
+    sample: tuple[pa.Table, Champion],
+) -> None:
+    features, champion = sample
+    at = place_of(features, champion, 0.2, 0.9)
+    verdict = decide(PAYMENT, figures(features, at), champion, rules("low", "critical", "high"))
+    assert [one.code for one in verdict.reasons[:3]] == ["R1", "R2", "R0"]
+    assert len(verdict.reasons) == MOST_REASONS
+    amount = features["amount"][at].as_py()
+    assert verdict.reasons[0].sentence.startswith(
+        f"It is (amount {amount:,.2f}".removesuffix(".00")
+    )
+
+
+def test_a_critical_score_declines(sample: tuple[pa.Table, Champion]) -> None:
+    features, champion = sample
+    passport = champion.passport
+    sure = replace(
+        champion, passport=replace(passport, bands=replace(passport.bands, critical=0.3))
+    )
+    at = place_of(features, champion, 0.3, 1.0)
+    verdict = decide(PAYMENT, figures(features, at), sure, rules("low"))
+    assert (verdict.risk_level, verdict.decision) == ("critical", "decline")

@@ -37,6 +37,7 @@ from sources.registry import source as declared
 from sources.store import s3_client
 from sources.stream_batches import Batch, Positions, Range, write_batch
 from sources.stream_objects import land_messages, line
+from spark.kafka import kafka_source
 
 _MESSAGES_PER_BATCH: Final = 50_000
 """A batch passes through the memory of one Python process: some 40 MB of payments."""
@@ -46,23 +47,6 @@ _REJECT: Final = "reasons array<string>, arrived_at timestamp"
 _OBJECT: Final = ("day", "partition", "is_future")
 """Columns of messages that are alike in an object of Raw."""
 _ERROR_OF_A_BATCH: Final = re.compile(r"sources\.errors\.(\w+): (.+)")
-
-
-def kafka_options(kafka: Kafka, user: KafkaUser) -> dict[str, str]:
-    """Return the options of Spark's Kafka source for a user; they include its password."""
-    login = kafka.login(user)
-    return {
-        "kafka.bootstrap.servers": login["bootstrap.servers"],
-        "kafka.security.protocol": login["security.protocol"],
-        "kafka.sasl.mechanism": login["sasl.mechanism"],
-        "kafka.sasl.jaas.config": (
-            "org.apache.kafka.common.security.scram.ScramLoginModule required"
-            f' username="{login["sasl.username"]}" password="{login["sasl.password"]}";'
-        ),
-        "kafka.isolation.level": "read_committed",
-        "groupIdPrefix": user,
-        "includeHeaders": "true",
-    }
 
 
 def land_stream(spark: SparkSession, kafka: Kafka, source: str, checkpoint: str) -> None:
@@ -78,7 +62,7 @@ def land_stream(spark: SparkSession, kafka: Kafka, source: str, checkpoint: str)
     """
     outcomes = (
         spark.readStream.format("kafka")
-        .options(**kafka_options(kafka, _USER))
+        .options(**kafka_source(kafka, _USER))
         .option("subscribe", f"{VALIDATED.name},{REJECTED.name}")
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", _MESSAGES_PER_BATCH)
@@ -210,7 +194,7 @@ def _originals(rejected: DataFrame, kafka: Kafka) -> DataFrame:
 
     return (
         rejected.sparkSession.read.format("kafka")
-        .options(**kafka_options(kafka, _USER))
+        .options(**kafka_source(kafka, _USER))
         .option("assign", json.dumps({TRANSACTIONS.name: [row["partition"] for row in spans]}))
         .option("startingOffsets", by_partition(lambda row: row["first"]))
         .option("endingOffsets", by_partition(lambda row: row["last"] + 1))

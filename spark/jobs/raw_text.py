@@ -96,6 +96,30 @@ def rows_of_lines(
     return lines.mapInArrow(_in_arrow(read, names), _ddl(names))
 
 
+def rows_of_messages(messages: DataFrame, version: Version) -> DataFrame:
+    """Return the rows of messages of Kafka, each a JSON object, with their `ingested_at`.
+
+    `raw_object` is the partition of a message, `raw_position` its offset.
+    """
+    names = _names(version)
+
+    def read(batches: Iterable[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for batch in batches:
+            _, offsets, times, values = batch.columns
+            lines = zip(offsets.to_pylist(), values.to_pylist(), strict=True)
+            (rows,) = text.batches(text.line_rows(lines, "jsonl", names), names)
+            yield pa.RecordBatch.from_arrays(
+                [*rows.columns, batch["partition"], times],
+                names=[*rows.schema.names, "raw_object", "ingested_at"],
+            )
+
+    return messages.select(
+        F.col("partition").cast("string"), "offset", "timestamp", "value"
+    ).mapInArrow(read, f"{_ddl(names)}, ingested_at timestamp")
+
+
 def _count(
     lines: DataFrame, objects: Sequence[RawObject]
 ) -> tuple[dict[tuple[str, int], int], dict[str, int], set[str]]:

@@ -92,7 +92,7 @@ bi: setup ## Start Superset with the dashboards of bi/superset; say where, and t
 stream: setup ## Start Kafka, validation and search of rejects, stream a simulated world for a minute.
 	@$(PYTHON) -B -m embedded.setup kafka
 	@$(PYTHON) -B -m embedded.setup opensearch
-	@$(PY) -m embedded up --only validator,indexer
+	@$(PY) -m embedded up --only validator,indexer,scorer
 	@$(PY) -m demo.stream
 
 serve: setup ## Start the decision API with Postgres and MLflow; its documentation is at /docs.

@@ -40,6 +40,7 @@ PORT_OFFSETS: Mapping[str, int] = {
     "opensearch-transport": 13,
     "indexer": 14,
     "api": 15,
+    "scorer": 16,
 }
 """Port of each service, counted from ``port_base``."""
 

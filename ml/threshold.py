@@ -19,7 +19,7 @@ DECLINE_PRECISION: Final = 0.95
 """A payment is declined without a human only if at most one in twenty such is legitimate."""
 DECLINE_EVIDENCE: Final = 20
 """Fewer validation payments than this prove no such precision."""
-_DECISION: Final = ("approve", "approve", "review", "decline")
+DECISION_OF_LEVEL: Final = ("approve", "approve", "review", "decline")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Bands:
 
     def decisions(self, score: npt.NDArray[np.float64]) -> list[str]:
         """Return the recommended decision for each score."""
-        return [_DECISION[index] for index in self.index(score)]
+        return [DECISION_OF_LEVEL[index] for index in self.index(score)]
 
 
 def choose(validation: ScoredPayments) -> Bands:

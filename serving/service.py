@@ -16,10 +16,10 @@ import psycopg
 from contracts.fraud_rules import fraud_rules
 from contracts.settings import Settings
 from ml.champion import Champion
+from ml.models import Dependency, Models, NoModelError
 from serving.decision import Decision, answer, decide
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
-from serving.models import Dependency, Models, NoModelError
 from serving.request import Reader
 from serving.store import Payment, PostgresStore
 from serving.tokens import Tokens

@@ -33,5 +33,6 @@ def all_services(settings: Settings) -> list[Service]:
         stream.validator(settings),
         opensearch.service(settings),
         stream.indexer(settings),
+        stream.scorer(settings),
         api.service(settings),
     ]

@@ -18,6 +18,11 @@ def indexer(settings: Settings) -> Service:
     return _service(settings, "indexer", ("kafka", "opensearch"))
 
 
+def scorer(settings: Settings) -> Service:
+    """Declare the scorer of validated payments."""
+    return _service(settings, "scorer", ("kafka", "spark"))
+
+
 def _service(settings: Settings, name: str, needs: tuple[str, ...]) -> Service:
     """Declare the program `streaming.<name>`; its address is that of its metrics."""
     port = settings.port(name)

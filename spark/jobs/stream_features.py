@@ -53,10 +53,11 @@ _PAYMENT: Final = (*PAYMENT_OF_ALERT, "ingested_at")
 _OF_THE_PAYMENT: Final = {"channel", "ingested_at", "home_lat", "home_lon", SOURCE_FEATURES}
 """Columns that no later payment needs."""
 _TIMES: Final = ("event_at", "ingested_at")
-_COLUMNS: Final = (
+FIGURES: Final = (
     *(COLUMNS[name] for name in dict.fromkeys((*_PAYMENT, *FEATURE_NAMES, SOURCE_FEATURES))),
     *VELOCITIES.values(),
 )
+"""The columns of the frame of `stream_features`."""
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -116,7 +117,7 @@ def with_figures(payments: DataFrame, history: DataFrame, source: Source) -> Dat
     rows = with_recent.withColumns({name: F.timestamp_micros(name) for name in _TIMES})
     return rows.mapInArrow(
         partial(_figures, filled=filled),
-        ", ".join(f"{one.name} {SPARK_TYPES[one.type]}" for one in _COLUMNS),
+        ", ".join(f"{one.name} {SPARK_TYPES[one.type]}" for one in FIGURES),
     )
 
 
@@ -190,7 +191,7 @@ def _figures(batches: Batches, *, filled: Filled) -> Batches:
     rows = of_customers(pa.Table.from_batches(task_batches), filled)
     rows = added_to(rows, velocities(rows)).filter(rows["is_wanted"])
     columns = {}
-    for one in _COLUMNS:
+    for one in FIGURES:
         kind = arrow_type(one.type)
         is_there = one.name in rows.column_names
         columns[one.name] = rows[one.name].cast(kind) if is_there else pa.nulls(len(rows), kind)

@@ -8,7 +8,7 @@ import pytest
 from contracts.settings import Settings
 from ml import tracking
 from ml.champion import Champion
-from serving.models import Models, NoModelError
+from ml.models import Models, NoModelError
 from tests.serving.champions import learnt, registered
 from tests.serving.sample import lake
 

@@ -46,6 +46,8 @@ class Models:
         self._champions: dict[str, Champion] = {}
         self._problems: dict[str, str] = {}
         self._away: str | None = "The champions are being loaded."
+        self.has_looked = Event()
+        """Set when MLflow has answered once, or has not."""
 
     def champion(self, source: str) -> Champion:
         """Return the champion of a source.
@@ -96,6 +98,7 @@ class Models:
                 except Exception as error:  # the thread must outlive any answer of MLflow
                     _log.warning("the champions were not refreshed: %s", error)
                     self._away = f"MLflow does not answer ({type(error).__name__})."
+                self.has_looked.set()
                 stopping.wait(POLL_SECONDS)
 
         thread = Thread(target=loop, name="champions", daemon=True)

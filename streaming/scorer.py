@@ -1,0 +1,205 @@
+"""The scorer of the stream: ``python -m streaming.scorer --port 15415``.
+
+It runs a query of Spark Structured Streaming that reads `transactions.validated` and writes an
+alert to `alerts` for each payment that the rules of fraud or the champion do not approve. A new
+process continues at the checkpoint; it repeats a batch that was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from contracts.fraud_rules import FraudRules, FraudRulesError, fraud_rules
+from contracts.model_tables import STREAM_ALERT
+from contracts.settings import Settings, SettingsError, load_settings
+from contracts.topics import ALERTS
+from ml.models import Models, NoModelError
+from sources.errors import SourceError
+from sources.registry import source
+from spark.jobs.stream_features import STATE_CONF, stream_features
+from spark.kafka import kafka_login
+from spark.session import DriverLostError, outage_explained, session
+from spark.transforms.features import schema
+from streaming.connection import StreamError, check
+from streaming.detection import raise_alerts
+from streaming.metrics import serve
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+    from ml.champion import Champion
+
+_INTERVAL: Final = "1 second"
+_WATCH_SECONDS: Final = 1.0
+_MODEL_SECONDS: Final = 15.0
+"""How long the first query waits for the champion. Later it takes over between two batches."""
+_JSON: Final = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+}
+
+
+class Scorer:
+    """Scores the payments of one source, and counts what it does."""
+
+    def __init__(self, settings: Settings, source_name: str) -> None:
+        """Prepare the rules and the metrics.
+
+        Raises:
+            StreamError: when Kafka refuses the user or lacks a topic.
+            SourceError: when no source has this name, or its mapping file has mistakes.
+            FraudRulesError: when the file of rules has mistakes.
+        """
+        self._settings, self._source, self._rules = settings, source(source_name), fraud_rules()
+        check(settings.kafka, "scorer")
+        self._models = Models(settings)
+        self.registry = CollectorRegistry()
+        self._payments = Counter(
+            "tollgate_stream_scored", "Messages that were scored.", registry=self.registry
+        )
+        self._batch = Gauge(
+            "tollgate_stream_batch_seconds",
+            "Duration of the newest batch of the query.",
+            registry=self.registry,
+        )
+        self._lag = Gauge(
+            "tollgate_stream_lag",
+            "Messages that wait, at the newest batch.",
+            registry=self.registry,
+        )
+        self._model = Gauge(
+            "tollgate_stream_model_version",
+            "Version of the champion that scores; 0 while only rules do.",
+            registry=self.registry,
+        )
+        self.problem: str | None = "The query starts."
+
+    @property
+    def checkpoint(self) -> str:
+        """Return the folder in which Spark keeps offsets and state."""
+        bucket = self._settings.s3.lake_bucket
+        return f"s3a://{bucket}/checkpoints/score_stream/{self._source.name}"
+
+    def run(self, stopping: Event) -> None:
+        """Score until `stopping` is set; a new champion takes over between two batches.
+
+        Raises:
+            DriverLostError: when Spark's driver was lost; a new process continues.
+            PySparkException: when the query fails.
+        """
+        self._models.poll(stopping)
+        self._models.has_looked.wait(_MODEL_SECONDS)
+        with outage_explained():
+            spark = session(self._settings)
+            for name, value in STATE_CONF.items():
+                spark.conf.set(name, value)
+            while not stopping.is_set():
+                champion = self._champion()
+                self._model.set(champion.version if champion else 0)
+                query = self._start(spark, champion)
+                try:
+                    self._watch(query, champion, stopping)
+                finally:
+                    query.stop()
+
+    def _champion(self) -> Champion | None:
+        try:
+            return self._models.champion(self._source.name)
+        except NoModelError:
+            return None
+
+    def _start(self, spark: SparkSession, champion: Champion | None) -> StreamingQuery:
+        figures = stream_features(
+            spark, self._settings.kafka, self._source, self._settings.pseudonym_key_file
+        )
+        return (
+            as_messages(figures, self._rules, champion)
+            .writeStream.format("kafka")
+            .queryName(f"score_stream_{self._source.name}")
+            .options(**kafka_login(self._settings.kafka, "scorer"))
+            .option("topic", ALERTS.name)
+            .option("checkpointLocation", self.checkpoint)
+            .trigger(processingTime=_INTERVAL)
+            .start()
+        )
+
+    def _watch(self, query: StreamingQuery, champion: Champion | None, stopping: Event) -> None:
+        """Count the batches until the champion changes or `stopping` is set."""
+        newest = -1
+        while not stopping.wait(_WATCH_SECONDS):
+            if error := query.exception():
+                raise error
+            progress = query.lastProgress
+            if progress is not None and progress["batchId"] != newest:
+                newest = progress["batchId"]
+                self._count(progress)
+                self.problem = None
+            if self._champion() is not champion:
+                return
+
+    def _count(self, progress: Any) -> None:
+        (messages,) = progress["sources"]
+        self._payments.inc(messages["numInputRows"])
+        self._batch.set(progress["durationMs"]["triggerExecution"] / 1000)
+        self._lag.set(float(messages["metrics"]["maxOffsetsBehindLatest"]))
+
+
+def as_messages(figures: DataFrame, rules: FraudRules, champion: Champion | None) -> DataFrame:
+    """Return the messages of `alerts` for the payments of `stream_features`, keyed by customer.
+
+    The header `validated_at` has the time at which the payment was validated.
+    """
+    step = partial(raise_alerts, rules=rules, champion=champion)
+    alerts = figures.mapInArrow(step, schema((*STREAM_ALERT, "ingested_at")))
+    validated_at = F.struct(
+        F.lit("validated_at").alias("key"),
+        F.date_format("ingested_at", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX").cast("binary").alias("value"),
+    )
+    return alerts.select(
+        F.col("customer_id").alias("key"),
+        F.to_json(F.struct(*STREAM_ALERT), _JSON).alias("value"),
+        F.array(validated_at).alias("headers"),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the scorer; return its exit code."""
+    parser = argparse.ArgumentParser(prog="streaming.scorer", description=__doc__)
+    parser.add_argument("--source", default="simulator", help="the source of the payments")
+    parser.add_argument("--port", type=int, required=True, help="of /metrics and /health")
+    options = parser.parse_args(argv)
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        scorer = Scorer(load_settings(), options.source)
+        serve(options.port, scorer.registry, lambda: scorer.problem)
+        scorer.run(stopping)
+    except (StreamError, SettingsError, SourceError, FraudRulesError, DriverLostError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    except PySparkException as problem:
+        sys.stderr.write(
+            f"The query of the scorer failed: {problem}. Nothing is lost: start the scorer again,"
+            " and it continues at its checkpoint.\n"
+        )
+        return 1
+    except OSError as problem:
+        sys.stderr.write(f"Port {options.port} cannot be used: {problem}. Choose another one.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

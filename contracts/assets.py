@@ -37,13 +37,15 @@ def stage_of(dag_id: str) -> Stage | None:
 
 STREAM_DAG: Final = "land_stream"
 """Lands the messages of a stream, and each day of it once it is complete."""
+ALERTS_DAG: Final = "record_alerts"
+"""Records the alerts of the stream in STAGING, and publishes them."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
 WATCH_DAG: Final = "watch_windows"
 OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 """DAGs outside of the pipeline, which do not process windows."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, *OPERATIONS_DAGS)
+DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, ALERTS_DAG, *OPERATIONS_DAGS)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"

@@ -58,8 +58,8 @@ ACCESS: dict[KafkaUser, Access] = {
     "producer": Access(writes=(TRANSACTIONS,)),
     "validator": Access((TRANSACTIONS,), (VALIDATED, REJECTED), transactional=True),
     # Raw keeps what its source sent, so the landing reads the originals of rejected messages.
-    "lander": Access(reads=(TRANSACTIONS, VALIDATED, REJECTED)),
+    "lander": Access(reads=(TRANSACTIONS, VALIDATED, REJECTED, ALERTS)),
     "sink": Access(reads=(REJECTED,)),
     "scorer": Access(reads=(VALIDATED,), writes=(ALERTS,)),
-    "reader": Access(reads=(VALIDATED, REJECTED)),
+    "reader": Access(reads=(VALIDATED, REJECTED, ALERTS)),
 }

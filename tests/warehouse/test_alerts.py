@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,8 +20,13 @@ _RULES = {"model_name": None, "model_version": None, "score": None, "rules_versi
 
 
 def _scored(line: Any, day: str = _DAY) -> tuple[Any, ...]:
-    """Publish the scores of a day; return the alerts, and how many payments have a score."""
+    """Publish the scores of a day; return what `_published` returns."""
     transform.publish(line.settings, line.build(day, "scores"))
+    return _published(line)
+
+
+def _published(line: Any) -> tuple[Any, ...]:
+    """Return the number of scores, the payments that two reports count, and the alerts."""
     with psycopg.connect(line.settings.warehouse.dsn("reader")) as reader:
         counted = reader.execute(
             "select (select count(*) from production.fct_transaction_scores),"
@@ -50,17 +56,32 @@ def _stream(**models: tuple[str, int]) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_an_alert_waits_in_staging_for_its_payment(new_line: Callable[[], Any]) -> None:
-    """Alerts of the stream need no score, and the next build takes up those that come later."""
+@pytest.mark.airflow
+def test_an_alert_waits_in_staging_for_its_payment(
+    new_line: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alerts of the stream need no score, and the next build takes up those that come later.
+
+    Slow, about 25 s: dbt builds five times.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from tollgate_airflow.stages import alerts as stage
+
     line = new_line()
-    assert stream_alerts.unpublished(line.settings) == {}
+    monkeypatch.setattr(stage, "get_settings", lambda: line.settings)
+    # Its guard would ask Airflow for the task that runs.
+    publish = stage.publish.__wrapped__
+    context = {"dag_run": SimpleNamespace(dag_id="record_alerts", run_id="one")}
+    with pytest.raises(AirflowSkipException, match="no alert waits"):
+        publish(context)
     champion, rules = ("fraud_detector_sparkov", 1), ("fraud_rules", 3)
     line.alert(_DATE, 0, model_name=champion[0])
     line.alert(_DATE, 3, 14, **_RULES)
     assert line.alert(_DATE, 3, rules_version=4) == 0
     line.run(_DAY)
-    assert stream_alerts.unpublished(line.settings) == {"sparkov": (_DATE,)}
-    assert _scored(line) == (0, None, None, _stream(p0=champion, p3=rules))
+    assert publish(context) == [f"sparkov@{_DAY}"]
+    assert _published(line) == (0, None, None, _stream(p0=champion, p3=rules))
     assert stream_alerts.unpublished(line.settings) == {}
 
     # Payments 12 to 15 are scored and not loaded; of them 15 is an alert, as are 0, 5 and 10. The

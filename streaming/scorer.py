@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from threading import Event
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _INTERVAL: Final = "1 second"
 _WATCH_SECONDS: Final = 1.0
+_STALE_SECONDS: Final = 120.0
 _MODEL_SECONDS: Final = 15.0
 """How long the first query waits for the champion. Later it takes over between two batches."""
 _JSON: Final = {
@@ -83,7 +85,14 @@ class Scorer:
             "Version of the champion that scores; 0 while only rules do.",
             registry=self.registry,
         )
-        self.problem: str | None = "The query starts."
+        self._last_progress = time.monotonic()
+
+    def problem(self) -> str | None:
+        """Return a sentence when Spark reports no progress, as it does every ten seconds."""
+        idle = time.monotonic() - self._last_progress
+        if idle < _STALE_SECONDS:
+            return None
+        return f"Spark reports no progress for {idle:.0f} s: see `make logs SERVICE=spark`."
 
     @property
     def checkpoint(self) -> str:
@@ -136,22 +145,23 @@ class Scorer:
 
     def _watch(self, query: StreamingQuery, champion: Champion | None, stopping: Event) -> None:
         """Count the batches until the champion changes or `stopping` is set."""
-        newest = -1
+        newest = None
         while not stopping.wait(_WATCH_SECONDS):
             if error := query.exception():
                 raise error
             progress = query.lastProgress
-            if progress is not None and progress["batchId"] != newest:
-                newest = progress["batchId"]
+            if progress is not None and progress["timestamp"] != newest:
+                newest = progress["timestamp"]
+                self._last_progress = time.monotonic()
                 self._count(progress)
-                self.problem = None
             if self._champion() is not champion:
                 return
 
     def _count(self, progress: Any) -> None:
         (messages,) = progress["sources"]
         self._payments.inc(messages["numInputRows"])
-        self._batch.set(progress["durationMs"]["triggerExecution"] / 1000)
+        if messages["numInputRows"]:
+            self._batch.set(progress["durationMs"]["triggerExecution"] / 1000)
         self._lag.set(float(messages["metrics"]["maxOffsetsBehindLatest"]))
 
 
@@ -184,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         scorer = Scorer(load_settings(), options.source)
-        serve(options.port, scorer.registry, lambda: scorer.problem)
+        serve(options.port, scorer.registry, scorer.problem)
         scorer.run(stopping)
     except (StreamError, SettingsError, SourceError, FraudRulesError, DriverLostError) as problem:
         sys.stderr.write(f"{problem}\n")

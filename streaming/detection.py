@@ -16,6 +16,8 @@ from contracts.render.to_arrow import arrow_type
 from ml.matrix import to_matrix
 from ml.reasons import explain
 from ml.threshold import DECISION_OF_LEVEL
+from spark.jobs.stream_features import figures
+from spark.transforms.features import Filled
 
 if TYPE_CHECKING:
     from ml.champion import Champion
@@ -27,10 +29,14 @@ ALERT_SCHEMA: Final = pa.schema(
 
 
 def raise_alerts(
-    batches: Iterator[pa.RecordBatch], *, rules: FraudRules, champion: Champion | None
+    batches: Iterator[pa.RecordBatch],
+    *,
+    filled: Filled,
+    rules: FraudRules,
+    champion: Champion | None,
 ) -> Iterator[pa.RecordBatch]:
-    """Return the alerts for batches of `spark.jobs.stream_features`, for use with `mapInArrow`."""
-    for batch in batches:
+    """Return the alerts for a task's rows of `stream_payments`, for use with `mapInArrow`."""
+    for batch in figures(batches, filled=filled):
         yield from alerts(pa.Table.from_batches([batch]), rules, champion).to_batches()
 
 

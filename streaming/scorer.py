@@ -20,14 +20,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from contracts.fraud_rules import FraudRules, FraudRulesError, fraud_rules
+from contracts.fraud_rules import FraudRulesError, fraud_rules
 from contracts.model_tables import STREAM_ALERT
 from contracts.settings import Settings, SettingsError, load_settings
 from contracts.topics import ALERTS
 from ml.models import Models, NoModelError
 from sources.errors import SourceError
 from sources.registry import source
-from spark.jobs.stream_features import STATE_CONF, stream_features
+from spark.jobs.stream_features import STATE_CONF, filled_in_stream, stream_payments
 from spark.kafka import kafka_login
 from spark.session import DriverLostError, outage_explained, session
 from spark.transforms.features import schema
@@ -129,11 +129,18 @@ class Scorer:
             return None
 
     def _start(self, spark: SparkSession, champion: Champion | None) -> StreamingQuery:
-        figures = stream_features(
+        payments = stream_payments(
             spark, self._settings.kafka, self._source, self._settings.pseudonym_key_file
         )
+        step = partial(
+            raise_alerts,
+            filled=filled_in_stream(self._source),
+            rules=self._rules,
+            champion=champion,
+        )
+        alerts = payments.mapInArrow(step, schema((*STREAM_ALERT, "ingested_at")))
         return (
-            as_messages(figures, self._rules, champion)
+            as_messages(alerts)
             .writeStream.format("kafka")
             .queryName(f"score_stream_{self._source.name}")
             .options(**kafka_login(self._settings.kafka, "scorer"))
@@ -165,13 +172,11 @@ class Scorer:
         self._lag.set(float(messages["metrics"]["maxOffsetsBehindLatest"]))
 
 
-def as_messages(figures: DataFrame, rules: FraudRules, champion: Champion | None) -> DataFrame:
-    """Return the messages of `alerts` for the payments of `stream_features`, keyed by customer.
+def as_messages(alerts: DataFrame) -> DataFrame:
+    """Return the messages of `alerts`, keyed by customer.
 
     The header `validated_at` has the time at which the payment was validated.
     """
-    step = partial(raise_alerts, rules=rules, champion=champion)
-    alerts = figures.mapInArrow(step, schema((*STREAM_ALERT, "ingested_at")))
     validated_at = F.struct(
         F.lit("validated_at").alias("key"),
         F.date_format("ingested_at", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX").cast("binary").alias("value"),

@@ -6,7 +6,6 @@ Sandbox together with these, so that its figures are those of the batch line.
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,18 +20,19 @@ from contracts.fraud_rules import VELOCITIES
 from contracts.model_tables import PAYMENT_OF_ALERT
 from contracts.render.to_arrow import arrow_type
 from contracts.render.to_iceberg import qualified
-from contracts.render.to_spark import SPARK_TYPES
 from contracts.settings import Kafka
 from contracts.topics import VALIDATED
 from lake.tables import ensure_tables
 from sources.declaration import Source
-from spark.jobs.batch import typed
 from spark.jobs.column_coverage import columns_filled
 from spark.jobs.raw_text import rows_of_messages
 from spark.kafka import kafka_source
 from spark.transforms.adapt import adapt
+from spark.transforms.coarsen import coarsen
 from spark.transforms.features import Filled, added_to, inputs, of_customers, schema
 from spark.transforms.features.velocity import VELOCITY_INPUTS, velocities
+from spark.transforms.pseudonymise import pads, pseudonymise
+from spark.transforms.validate import business_date
 
 if TYPE_CHECKING:
     from pyspark.sql import GroupedData
@@ -57,16 +57,15 @@ FIGURES: Final = (
     *(COLUMNS[name] for name in dict.fromkeys((*_PAYMENT, *FEATURE_NAMES, SOURCE_FEATURES))),
     *VELOCITIES.values(),
 )
-"""The columns of the frame of `stream_features`."""
+"""The columns that `figures` returns."""
 Batches = Iterator[pa.RecordBatch]
 
 
-def stream_features(spark: SparkSession, kafka: Kafka, source: Source, key_file: Path) -> DataFrame:
-    """Return the streaming frame of validated payments with the figures that are known at once.
+def stream_payments(spark: SparkSession, kafka: Kafka, source: Source, key_file: Path) -> DataFrame:
+    """Return the streaming frame of validated payments, each with the recent ones of its customer.
 
-    A row has the payment (`PAYMENT_OF_ALERT`), when its message arrived (`ingested_at`), the
-    features and `VELOCITIES`. Features of counterparties and categories are null, because the state
-    has the payments of customers. A payment that repeats a known `event_id` is left out.
+    The rows are the input of `figures`; new payments have `is_wanted`. A payment that repeats a
+    known `event_id` is left out.
 
     A query that starts without a checkpoint takes the payments in the lake as history.
     """
@@ -79,9 +78,23 @@ def stream_features(spark: SparkSession, kafka: Kafka, source: Source, key_file:
         .load()
     )
     ensure_tables(spark, "processed")
-    return with_figures(
-        payments_of(spark, messages, source, key_file), _recent_payments(spark, source), source
+    history = _recent_payments(spark, source)
+    others = {*inputs(filled_in_stream(source)), *VELOCITY_INPUTS, *_PAYMENT} - {*_CUSTOMER}
+    names = (*_CUSTOMER, *sorted(others))
+    kept = tuple(sorted(others - _OF_THE_PAYMENT))
+
+    def by_customer(rows: DataFrame) -> "GroupedData":
+        in_micros = {name: F.unix_micros(name) for name in _TIMES}
+        return rows.withColumns(in_micros).select(*names).groupBy(*_CUSTOMER)
+
+    with_recent = by_customer(payments_of(spark, messages, source, key_file)).transformWithState(
+        RecentPayments(names, kept),
+        outputStructType=f"{_ddl(names)}, is_wanted boolean",
+        outputMode="append",
+        timeMode="none",
+        initialState=by_customer(history),
     )
+    return with_recent.withColumns({name: F.timestamp_micros(name) for name in _TIMES})
 
 
 def payments_of(
@@ -90,35 +103,35 @@ def payments_of(
     """Return the payments of validated messages of Kafka, in the form of processed.transactions."""
     version = source.versions[-1]
     rows = adapt(rows_of_messages(messages, version), source, version)
-    return typed(spark, source, rows, key_file, ())
+    dated = rows.withColumn("event_date", business_date(F.col("event_at"), source.zone))
+    key = spark.read.format("binaryFile").load(key_file.absolute().as_uri())
+    return coarsen(pseudonymise(dated, pads(key)))
 
 
-def with_figures(payments: DataFrame, history: DataFrame, source: Source) -> DataFrame:
-    """Return a streaming frame of payments with their figures, see `stream_features`.
+def filled_in_stream(source: Source) -> Filled:
+    """Return the columns of payments that features in the stream can need."""
+    # Money that a customer received is not in the state: its payers are other customers.
+    return {source.name: columns_filled(source.name) - {CUSTOMER_PAYEES}}
 
-    `history` has earlier payments, for a query that starts without a checkpoint.
+
+def figures(batches: Batches, *, filled: Filled) -> Batches:
+    """Return the columns `FIGURES` of the new payments of a task, for use with `mapInArrow`.
+
+    They are the payment (`PAYMENT_OF_ALERT`), when its message arrived (`ingested_at`), the
+    features and `VELOCITIES`. Features of counterparties and categories are null, because the state
+    has the payments of customers.
     """
-    filled = {source.name: columns_filled(source.name) - {CUSTOMER_PAYEES}}
-    others = {*inputs(filled), *VELOCITY_INPUTS, *_PAYMENT} - {*_CUSTOMER}
-    names = (*_CUSTOMER, *sorted(others))
-    kept = tuple(sorted(others - _OF_THE_PAYMENT))
-
-    def by_customer(rows: DataFrame) -> "GroupedData":
-        in_micros = {name: F.unix_micros(name) for name in _TIMES}
-        return rows.withColumns(in_micros).select(*names).groupBy(*_CUSTOMER)
-
-    with_recent = by_customer(payments).transformWithState(
-        RecentPayments(names, kept),
-        outputStructType=f"{_ddl(names)}, is_wanted boolean",
-        outputMode="append",
-        timeMode="none",
-        initialState=by_customer(history),
-    )
-    rows = with_recent.withColumns({name: F.timestamp_micros(name) for name in _TIMES})
-    return rows.mapInArrow(
-        partial(_figures, filled=filled),
-        ", ".join(f"{one.name} {SPARK_TYPES[one.type]}" for one in FIGURES),
-    )
+    task_batches = list(batches)
+    if not task_batches:
+        return
+    rows = of_customers(pa.Table.from_batches(task_batches), filled)
+    rows = added_to(rows, velocities(rows)).filter(rows["is_wanted"])
+    columns = {}
+    for one in FIGURES:
+        kind = arrow_type(one.type)
+        is_there = one.name in rows.column_names
+        columns[one.name] = rows[one.name].cast(kind) if is_there else pa.nulls(len(rows), kind)
+    yield from pa.table(columns).to_batches()
 
 
 class RecentPayments(StatefulProcessor):  # type: ignore[misc]
@@ -181,21 +194,6 @@ def _recent_payments(spark: SparkSession, source: Source) -> DataFrame:
     since = F.max("event_at") - F.expr(f"interval {_KEPT.days} days")
     first = payments.agg(since).collect()[0][0]
     return payments.filter(F.col("event_at") > F.lit(first).cast("timestamp"))
-
-
-def _figures(batches: Batches, *, filled: Filled) -> Batches:
-    """Compute the figures of the wanted payments of a task, in a Python worker."""
-    task_batches = list(batches)
-    if not task_batches:
-        return
-    rows = of_customers(pa.Table.from_batches(task_batches), filled)
-    rows = added_to(rows, velocities(rows)).filter(rows["is_wanted"])
-    columns = {}
-    for one in FIGURES:
-        kind = arrow_type(one.type)
-        is_there = one.name in rows.column_names
-        columns[one.name] = rows[one.name].cast(kind) if is_there else pa.nulls(len(rows), kind)
-    yield from pa.table(columns).to_batches()
 
 
 def _ddl(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ Slow, about half a minute: two queries start, and Spark computes the figures of 
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from confluent_kafka import Producer
 
 from contracts.features import FEATURE_NAMES
 from contracts.fraud_rules import VELOCITIES
+from contracts.render.to_spark import SPARK_TYPES
 from contracts.settings import Settings
 from contracts.topics import VALIDATED
 from simulator.days import deliver
@@ -87,12 +89,20 @@ def test_figures_of_a_stream_that_was_interrupted_are_those_of_the_batch_line(
 
 def streamed(settings: Settings, spark: "SparkSession", folder: Path) -> "DataFrame":
     """Run the query until all messages are read; return all rows that it has written."""
-    from spark.jobs.stream_features import STATE_CONF, stream_features
+    from spark.jobs.stream_features import (
+        FIGURES,
+        STATE_CONF,
+        figures,
+        filled_in_stream,
+        stream_payments,
+    )
 
     for name, value in STATE_CONF.items():
         spark.conf.set(name, value)
+    step = partial(figures, filled=filled_in_stream(SIMULATOR))
     query = (
-        stream_features(spark, settings.kafka, SIMULATOR, settings.pseudonym_key_file)
+        stream_payments(spark, settings.kafka, SIMULATOR, settings.pseudonym_key_file)
+        .mapInArrow(step, ", ".join(f"{one.name} {SPARK_TYPES[one.type]}" for one in FIGURES))
         .writeStream.format("parquet")
         .option("path", str(folder / "figures"))
         .option("checkpointLocation", str(folder / "checkpoint"))

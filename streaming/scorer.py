@@ -29,7 +29,7 @@ from sources.errors import SourceError
 from sources.registry import source
 from spark.jobs.stream_features import STATE_CONF, filled_in_stream, stream_payments
 from spark.kafka import kafka_login
-from spark.session import DriverLostError, outage_explained, session
+from spark.session import outage_explained, session
 from spark.transforms.features import schema
 from streaming.connection import StreamError, check
 from streaming.detection import raise_alerts
@@ -105,6 +105,7 @@ class Scorer:
 
         Raises:
             DriverLostError: when Spark's driver was lost; a new process continues.
+            StoreUnreachableError: when the object store did not answer Spark, likewise.
             PySparkException: when the query fails.
         """
         self._models.poll(stopping)
@@ -201,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         scorer = Scorer(load_settings(), options.source)
         serve(options.port, scorer.registry, scorer.problem)
         scorer.run(stopping)
-    except (StreamError, SettingsError, SourceError, FraudRulesError, DriverLostError) as problem:
+    except (StreamError, SettingsError, SourceError, FraudRulesError, ConnectionError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     except PySparkException as problem:

@@ -20,6 +20,7 @@ from contracts.settings import Settings
 from contracts.topics import ALERTS, VALIDATED
 from embedded.services import stream
 from streaming.scorer import main
+from tests.outage import away
 from tests.streaming.conftest import changed
 from tests.streaming.validators import running
 
@@ -104,6 +105,14 @@ def test_each_payment_is_scored_once_across_a_kill_and_a_repetition(
     assert (alert["amount"], alert["currency"]) == (20_000, "USD")
     assert alert["event_at"] == "2026-06-01T12:00:00.000000Z"
     assert "C0000020" not in json.dumps(alerts.messages)
+
+
+def test_a_scorer_ends_with_a_sentence_while_the_object_store_is_away(
+    kafka: Settings, spark_settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with away(spark_settings, "s3"):
+        assert main(["--port", "0"]) == 1
+    assert "The object store did not answer Spark" in capsys.readouterr().err
 
 
 def test_a_scorer_without_a_source_or_kafka_ends_with_a_sentence(

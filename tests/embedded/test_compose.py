@@ -25,7 +25,14 @@ def _command(service: str) -> str:
 
 def test_the_profile_stream_has_the_services_of_the_stream() -> None:
     of_profile = {name for name, one in _SERVICES.items() if one.get("profiles") == ["stream"]}
-    assert of_profile == {"stream", "indexer", "opensearch", "dashboards", "dashboards-import"}
+    assert of_profile == {
+        "stream",
+        "indexer",
+        "scorer",
+        "opensearch",
+        "dashboards",
+        "dashboards-import",
+    }
     assert set(_SERVICES) - of_profile == {"platform"}
 
 
@@ -46,7 +53,7 @@ def test_services_listen_on_loopback_at_the_ports_of_the_platform() -> None:
     assert _SERVICES["opensearch"]["environment"]["network.host"] == HOST
     assert _SERVICES["dashboards"]["environment"]["SERVER_HOST"] == HOST
     assert set(re.findall(r"https?://([\w.]+)", _TEXT)) == {HOST}
-    parts = ("opensearch", "opensearch-transport", "indexer")
+    parts = ("opensearch", "opensearch-transport", "indexer", "scorer")
     ports = {_PORT_BASE + PORT_OFFSETS[part] for part in parts}
     named = {int(port) for port in re.findall(r"(?<=[:\"])\d{4,5}\b", _TEXT)}
     assert named == ports | {_DASHBOARDS}
@@ -64,7 +71,7 @@ def test_volumes_and_programs_exist() -> None:
     mounts = [mount for one in _SERVICES.values() for mount in one.get("volumes", [])]
     assert {mount.partition(":")[0] for mount in mounts} == set(_COMPOSE["volumes"])
     programs = re.findall(r"-m,? ([\w.]+)", _TEXT)
-    assert set(programs) == {"embedded", "streaming.indexer"}
+    assert set(programs) == {"embedded", "streaming.indexer", "streaming.scorer"}
     assert all(importlib.util.find_spec(program) for program in programs)
     (file,) = re.findall(r"file=@(\S+)", _command("dashboards-import"))
     assert (REPO / file).is_file()

@@ -11,11 +11,12 @@ from contracts.results import Balance, CheckResult, GateResult, TaskAttempt
 from contracts.settings import Settings
 from contracts.stage_results import LoadResult
 from contracts.stages import Layer, Stage
-from contracts.tables import zone
+from contracts.tables import TABLES, zone
 from contracts.windows import Window
 from tests.stage_results import result_of
 from tests.warehouse.dbt_command import developer_shell, run_dbt
 from warehouse import dbt_runner, ledger, parity, transform
+from warehouse.rule_backtests import record_backtest
 from warehouse.snowflake import load
 from warehouse.snowflake.__main__ import bring
 from warehouse.snowflake.session import Session, connect
@@ -73,8 +74,13 @@ def _require_the_same(lines: tuple[Any, Any]) -> list[parity.Compared]:
     return found
 
 
-def test_a_history_and_another_source_are_equal_in_both_warehouses(lines: tuple[Any, Any]) -> None:
+def test_a_history_and_another_source_are_equal_in_both_warehouses(
+    lines: tuple[Any, Any], payment_rows: Callable[..., list[dict[str, Any]]]
+) -> None:
     _record(lines[0].settings, 1)
+    assert lines[0].alert(date(2024, 5, 1), 0, 3) == 2
+    backtests = payment_rows(TABLES["staging.fraud_rule_backtests"], [date(2024, 5, 1)], 1)
+    record_backtest(lines[0].settings.warehouse.dsn("loader"), backtests)
     for line in lines:
         line.run(_HISTORY)
         line.score(_HISTORY)
@@ -92,6 +98,8 @@ def test_a_window_that_passed_all_gates_is_loaded_with_its_scores(
 ) -> None:
     here, there = lines
     at = _AT + timedelta(days=12)  # after the runs above: only recent runs are copied
+    recent = {"recorded_at": at, "run_id": "recent", "model_name": None, "score": None}
+    here.alert(date(2024, 5, 2), 4, model_version=None, **recent)
     for passed in here.lake.publish(_NEXT, _NEXT_ROWS):
         ledger.record(here.settings.warehouse.dsn("loader"), passed, at, at)
     here.run(_NEXT, rows=_NEXT_ROWS)

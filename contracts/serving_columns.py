@@ -21,5 +21,15 @@ SERVING_COLUMNS: Final = (
         " if they are not.",
         minimum=-1,
     ),
+    Column("request_id", _T.STRING, "Identifier of the request that was decided."),
+    Column("request_hash", _T.STRING, "Keyed hash over the payment, to detect other content."),
+    Column("request", _T.JSON, "The payment of the request, with tokens and rounded places."),
+    Column(
+        "answer",
+        _T.STRING,
+        "The answer of the API as it was sent: JSON with score, reasons, features and causes.",
+    ),
+    Column("is_degraded", _T.BOOLEAN, "Whether a part was away, so that the rules alone decided."),
+    Column("decided_at", _T.TIMESTAMP, "When the payment was decided."),
     Column("payment_count", _T.LONG, "Number of payments.", minimum=0),
 )

@@ -27,6 +27,28 @@ RECENT_PAYMENT: Final = (
     "device_id",
 )
 """The columns of a payment that features and rules read."""
+DECISION: Final = (
+    *EVENT_KEY,
+    "event_at",
+    "event_date",
+    "customer_id",
+    "counterparty_id",
+    "amount",
+    "currency",
+    "request_id",
+    "request_hash",
+    "request",
+    "answer",
+    "model_name",
+    "model_version",
+    "rules_version",
+    "feature_list_version",
+    "score",
+    "risk_level",
+    "decision",
+    "is_degraded",
+    "decided_at",
+)
 CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
 
 TABLES: Final = (
@@ -42,5 +64,12 @@ TABLES: Final = (
         CATEGORY_COUNT_KEY,
         (*CATEGORY_COUNT_KEY, "payment_count"),
         never_null=("merchant_category",),
+    ),
+    Table(
+        "serving.decisions",
+        "payment that the decision API decided",
+        EVENT_KEY,
+        DECISION,
+        also_nullable=("model_name", "model_version", "score"),
     ),
 )

@@ -88,6 +88,7 @@ def create_app(service: DecisionService) -> FastAPI:
                 status: _answer(text, "Problems", docs_page.PROBLEMS)
                 for status, text in (
                     (400, "The request is not JSON."),
+                    (409, "The payment was decided before, with other content."),
                     (413, f"The request has more than {LARGEST_BODY} bytes."),
                     (422, "A field is missing, unknown or wrong."),
                 )

@@ -66,6 +66,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="Whether a part was away, so that rules alone decided.")
     ]
     degraded_causes: list[str]
+    recorded: Annotated[
+        bool, Meta(description="Whether the decision is in the decision log, also after a crash.")
+    ]
     decided_at: datetime
     duration_ms: Annotated[float, Meta(description="From the request's arrival to the decision.")]
 
@@ -113,7 +116,10 @@ def answer(
     causes: Sequence[str],
     **about: Any,
 ) -> Decision:
-    """Return the answer of the API; `about` has request_id, decided_at and duration_ms."""
+    """Return the answer of the API.
+
+    `about` has request_id, recorded, decided_at and duration_ms.
+    """
     inputs = dict(zip(FEATURE_NAMES, figures.matrix.to_numpy()[0].tolist(), strict=True))
     return Decision(
         transaction_id=payment["event_id"],

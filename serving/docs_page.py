@@ -57,6 +57,7 @@ ANSWER: Final[dict[str, Any]] = {
     "features": {"amount": 943.22, "amount_to_mean_ratio": 6.2},
     "degraded": False,
     "degraded_causes": [],
+    "recorded": True,
     "decided_at": "2026-11-29T12:00:00.123456Z",
     "duration_ms": 14.2,
 }

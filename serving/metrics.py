@@ -26,6 +26,11 @@ class Metrics:
             ["part"],
             registry=self.registry,
         )
+        self.repeats = Counter(
+            "tollgate_api_repeats",
+            "Requests for a payment that was decided before, which got the same answer.",
+            registry=self.registry,
+        )
         self.refused = Counter(
             "tollgate_api_refused",
             "Requests without a valid payment, by status.",

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from contracts.values import VALUES, ValueClass, canonical, flaw
+from contracts.values import MONEY_DECIMALS, VALUES, ValueClass, canonical, flaw
 from serving.tokens import Tokens
 from sources.declaration import Source, Version
 from sources.number_format import NumberFormat
@@ -133,6 +133,7 @@ _PATH: Final = re.compile(r"`\$\.(\w+)|field `([^`]*)`")
 _KEYS: Final = re.compile(rb'"(\w{1,40})"\s*:')
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _TENTH: Final = Decimal("0.1")
+_STORED: Final = Decimal(1).scaleb(-MONEY_DECIMALS)
 _PLACES: Final = tuple(name for name, kind in VALUES.items() if kind is ValueClass.PLACE)
 _decode: Final = msgspec.json.Decoder(PaymentRequest).decode
 
@@ -182,10 +183,14 @@ class Reader:
             raise BadRequestError(mistakes)
         return self._pseudonymised(row, source.declared, arrived)
 
+    def hash_of(self, payment: Mapping[str, Any]) -> str:
+        """Return the keyed hash over the content of a payment."""
+        return self._tokens.hash_of(payment)
+
     def _pseudonymised(self, row: Mapped, source: Source, arrived: datetime) -> dict[str, Any]:
-        event_at = row.event_at
-        if event_at is None:
-            raise TypeError("a checked payment has a time")
+        event_at, amount = row.event_at, row.amount
+        if event_at is None or amount is None:
+            raise TypeError("a checked payment has a time and an amount")
         return {
             **row.texts,
             **self._tokens.of(row.texts, source.name),
@@ -194,7 +199,7 @@ class Reader:
             "source_sequence": int(arrived.timestamp() * 1_000_000),
             "event_at": event_at.astimezone(UTC),
             "event_date": event_at.astimezone(ZoneInfo(source.zone)).date(),
-            "amount": row.amount,
+            "amount": amount.quantize(_STORED),
         }
 
     def _limits(self, name: str) -> _Limits:

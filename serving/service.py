@@ -18,9 +18,10 @@ from contracts.settings import Settings
 from ml.champion import Champion
 from ml.models import Dependency, Models, NoModelError
 from serving.decision import Decision, answer, decide
+from serving.decision_log import DecisionLog, OtherContentError
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
-from serving.request import Reader
+from serving.request import BadRequestError, Mistake, Reader
 from serving.store import Payment, PostgresStore
 from serving.tokens import Tokens
 from spark.jobs.column_coverage import columns_filled
@@ -68,7 +69,8 @@ class Database:
                 self._dsn,
                 autocommit=True,
                 connect_timeout=_CONNECT_SECONDS,
-                options=f"-c statement_timeout={_STATEMENT_MILLISECONDS}",
+                # A decision is on disk before its answer leaves.
+                options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c synchronous_commit=on",
             )
         except psycopg.OperationalError:
             self._local.connection = None
@@ -106,9 +108,10 @@ class DecisionService:
         """
         began, arrived = time.perf_counter(), datetime.now(UTC)
         payment = self._reader.payment(body, arrived)
+        request_hash = self._reader.hash_of(payment)
         champion, causes = self._champion(payment["source_system"])
 
-        def decided(figures: Figures) -> Decision:
+        def decided(figures: Figures, *, recorded: bool) -> Decision:
             verdict = decide(payment, figures, champion, self._rules)
             return answer(
                 payment,
@@ -118,29 +121,47 @@ class DecisionService:
                 self._rules.version,
                 causes,
                 request_id=str(uuid.uuid4()),
+                recorded=recorded,
                 decided_at=datetime.now(UTC),
                 duration_ms=round((time.perf_counter() - began) * 1_000, 3),
             )
 
-        def with_history(connection: psycopg.Connection) -> Decision:
-            store = PostgresStore(connection)
-            decision = decided(figures_of(payment, store, self._filled_of(payment)))
+        def with_history(connection: psycopg.Connection) -> tuple[Decision, bool]:
+            store, log = PostgresStore(connection), DecisionLog(connection)
+            if known := log.find(payment, request_hash):
+                return known, True
+            figures = figures_of(payment, store, self._filled_of(payment))
+            decision = decided(figures, recorded=True)
+            if not log.add(payment, request_hash, decision):
+                # Another request has decided the payment since.
+                return log.find(payment, request_hash) or decision, True
             store.add(payment)
-            return decision
+            return decision, False
 
         try:
-            decision = self.database.run(with_history)
+            decision, is_repeat = self.database.run(with_history)
+        except OtherContentError as error:
+            sentence = (
+                "transaction_id: a payment with this id and other content was decided before. Give"
+                " each payment an id of its own."
+            )
+            raise BadRequestError([Mistake("transaction_id", sentence)], 409) from error
         except psycopg.Error as error:
             _log.warning("a payment is decided without its history: %s", error)
             # A model that has learnt from history gives no meaningful score without it.
             champion = None
             causes = [
                 f"The online store is away ({type(error).__name__}): only the rules that need no"
-                " other payment were applied, and later decisions do not know this payment."
+                " other payment were applied. The decision is not recorded, and later decisions do"
+                " not know this payment."
             ]
-            decision = decided(figures_alone(payment, self._filled_of(payment)))
+            figures = figures_alone(payment, self._filled_of(payment))
+            decision, is_repeat = decided(figures, recorded=False), False
             self.metrics.degraded.labels("store").inc()
-        self.metrics.decided(decision, time.perf_counter() - began)
+        if is_repeat:
+            self.metrics.repeats.inc()
+        else:
+            self.metrics.decided(decision, time.perf_counter() - began)
         return decision
 
     def dependencies(self) -> dict[str, Dependency]:

@@ -7,7 +7,9 @@ import hmac
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from spark.transforms.pseudonymise import TOKEN_DIGITS, TOKEN_KINDS
 
@@ -48,6 +50,12 @@ class Tokens:
         if values.get("counterparty_type") == "customer":
             payee = self.token("customer", source, payee)
         return {**tokens, "counterparty_id": payee}
+
+    def hash_of(self, payment: Mapping[str, Any]) -> str:
+        """Return the keyed hash over a payment, except for its position."""
+        content = {name: value for name, value in payment.items() if name != "source_sequence"}
+        written = msgspec.json.encode(content, order="sorted")
+        return hmac.new(self._key, b"payment|" + written, hashlib.sha256).hexdigest()
 
     def token(self, kind: str, source: str, value: str | None) -> str | None:
         """Return the token of a value of a kind, None for none."""

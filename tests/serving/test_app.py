@@ -87,6 +87,7 @@ def test_without_postgres_the_caller_gets_an_answer(client_without_postgres: Tes
     assert body["degraded"] is True
     assert body["degraded_causes"][-1].startswith("The online store is away (OperationalError)")
     assert [one["code"] for one in body["reason_codes"]] == ["HIGH_AMOUNT"]
+    assert body["recorded"] is False
     assert body["features"]["hour_of_day"] == 12
     assert body["features"]["customer_transaction_count_30d"] is None
     assert metric(client, "tollgate_api_degraded_total", part="store") == 1

@@ -110,6 +110,8 @@ def test_a_fill_without_postgres_can_be_retried(catalog: Catalog, warehouse: Set
     [
         "delete from serving.recent_payments",
         "update serving.recent_payments set amount = 0",
+        "update serving.decisions set score = 0",
+        "delete from serving.decisions",
         "insert into serving.category_counts values ('s', 'c', 1, 1, 1)",
         "create table serving.mine (x integer)",
         "select * from staging.transactions",

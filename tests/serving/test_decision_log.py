@@ -1,0 +1,195 @@
+"""Each decision is stored once, before its answer leaves, and survives kill -9."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+import psycopg
+import pytest
+
+from contracts.settings import HOST, REPO, Settings
+from embedded import platform
+from embedded.services import api
+from serving import docs_page
+from serving.request import BadRequestError
+from serving.service import DecisionService
+from tests.instances import own_instance
+
+pytestmark = pytest.mark.postgres
+PAYMENT: dict[str, Any] = docs_page.WHOLE | {"timestamp": "2026-10-01T12:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def settings(postgres: Settings, warehouse: Settings) -> Settings:
+    """The warehouse with the key of the test platform."""
+    return postgres.model_copy(update={"warehouse": warehouse.warehouse})
+
+
+@pytest.fixture(scope="module")
+def service(settings: Settings) -> DecisionService:
+    return DecisionService(settings)
+
+
+def body(**change: Any) -> bytes:
+    return json.dumps(PAYMENT | change).encode()
+
+
+def rows(settings: Settings, like: str) -> dict[str, str]:
+    """Return the identifier of the request of each stored decision."""
+    with psycopg.connect(settings.warehouse.dsn("api")) as connection:
+        found = connection.execute(
+            "select event_id, request_id from serving.decisions where event_id like %s", (like,)
+        )
+        return dict(found.fetchall())
+
+
+def test_a_repeat_gets_the_same_answer_and_adds_no_row(
+    settings: Settings, service: DecisionService
+) -> None:
+    first = service.detect(body(transaction_id="twice", amount=12.5))
+    assert first.recorded
+    again = service.detect(body(transaction_id="twice", amount="12.50"))
+    assert msgspec.json.encode(again) == msgspec.json.encode(first)
+    assert rows(settings, "twice") == {"twice": first.request_id}
+    assert service.metrics.registry.get_sample_value("tollgate_api_repeats_total") == 1
+    later = service.detect(body(transaction_id="next"))
+    assert later.features["customer_transaction_count_1h"] == 2
+
+
+def test_the_same_payment_at_once_is_decided_once(
+    settings: Settings, service: DecisionService
+) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(service.detect, [body(transaction_id="at once")] * 12))
+    assert {one.request_id for one in answers} == {*rows(settings, "at once").values()}
+    assert len({msgspec.json.encode(one) for one in answers}) == 1
+
+
+def test_an_id_with_other_content_is_refused(settings: Settings, service: DecisionService) -> None:
+    first = service.detect(body(transaction_id="other"))
+    with pytest.raises(BadRequestError) as error:
+        service.detect(body(transaction_id="other", amount=1))
+    assert error.value.status == 409
+    assert [one.field for one in error.value.mistakes] == ["transaction_id"]
+    assert rows(settings, "other") == {"other": first.request_id}
+
+
+def test_the_log_has_the_decision_and_no_identifier_of_a_person(
+    settings: Settings, service: DecisionService
+) -> None:
+    given = {name: PAYMENT[name] for name in ("customer_id", "card_number", "device_id", "ip")}
+    decision = service.detect(body(transaction_id="private", lat=25.8123))
+    with psycopg.connect(settings.warehouse.dsn("api")) as connection:
+        cursor = connection.execute("select * from serving.decisions where event_id = 'private'")
+        names = [column.name for column in cursor.description or ()]
+        row = dict(zip(names, cursor.fetchone() or (), strict=True))
+    text = json.dumps(row, default=str)
+    assert not [value for value in given.values() if str(value) in text]
+    assert "25.8123" not in text
+    assert row["answer"].encode() == msgspec.json.encode(decision)
+    assert row["request"]["channel"] == "web"
+    assert (row["is_degraded"], row["score"], row["model_name"]) == (True, None, None)
+    assert row["risk_level"] == decision.risk_level.lower()
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the API as a process until the end of the block."""
+    declared = api.service(settings)
+    launch = declared.launch()
+    quiet = subprocess.DEVNULL
+    began = time.time()
+    process = subprocess.Popen(
+        launch.command,
+        cwd=REPO,
+        env=launch.environment,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while not declared.ready(process.pid, began):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Callers:
+    """Threads that post payments; `acknowledged` has the answers that came, by payment."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.acknowledged: dict[str, str] = {}
+        self.unrecorded = 0
+        self._address = f"http://{HOST}:{settings.port('api')}/detect"
+        self._name, self._stopping = name, threading.Event()
+        self._threads = [threading.Thread(target=self._post, args=(n,)) for n in range(4)]
+
+    def __enter__(self) -> "Callers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many more payments are acknowledged."""
+        until, deadline = len(self.acknowledged) + count, time.monotonic() + 60
+        while len(self.acknowledged) < until:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def _post(self, caller: int) -> None:
+        number = 0
+        with httpx.Client(timeout=10) as client:
+            while not self._stopping.is_set():
+                number += 1
+                payment = f"{self._name} {caller} {number}"
+                try:
+                    sent = body(transaction_id=payment, customer_id=f"c{caller}")
+                    answer = client.post(self._address, content=sent).json()
+                except (httpx.TransportError, ValueError):
+                    time.sleep(0.05)
+                    continue
+                if answer["recorded"]:
+                    self.acknowledged[payment] = answer["request_id"]
+                else:
+                    self.unrecorded += 1
+
+
+def test_no_acknowledged_decision_is_lost_when_api_or_postgres_are_killed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """It takes 40 s: an own Postgres and the API start, and each is killed under load."""
+    state = tmp_path_factory.mktemp("killed") / "state"
+    with own_instance(state, ports=60) as settings:
+        platform.up(settings, ["postgres"])
+        with served(settings) as process, Callers(settings, "api") as callers:
+            callers.wait_for(60)
+            process.kill()
+        found = rows(settings, "api %")
+        assert callers.acknowledged.items() <= found.items()
+        assert len(callers.acknowledged) >= 60
+
+        with served(settings), Callers(settings, "postgres") as callers:
+            callers.wait_for(60)
+            postgres = platform.read_status(settings)["services"]["postgres"]["pid"]
+            for process in [*psutil.Process(postgres).children(), psutil.Process(postgres)]:
+                process.kill()
+            callers.wait_for(20)  # the supervisor has started Postgres again
+        assert callers.acknowledged.items() <= rows(settings, "postgres %").items()
+        assert callers.unrecorded > 0

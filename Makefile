@@ -97,6 +97,7 @@ stream: setup ## Start Kafka, validation and search of rejects, stream a simulat
 
 serve: setup ## Start the decision API with Postgres and MLflow; its documentation is at /docs.
 	@$(PY) -m embedded up --only api
+	@$(PY) -m serving.fill
 
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.
 	@$(PY) -m bi.screenshots

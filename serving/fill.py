@@ -1,7 +1,11 @@
-"""Lake → online store: the recent payments of a source, and the counts of its categories."""
+"""Lake → online store: the recent payments of a source, and the counts of its categories.
+
+``python -m serving.fill``, which ``make serve`` runs, fills it for each source that the lake has.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,10 +18,14 @@ import pyarrow.compute as pc
 from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
 from contracts.serving_tables import RECENT_PAYMENT
+from contracts.settings import load_settings
 from contracts.tables import Table
+from lake.catalog import open_catalog
 from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
 from serving.store import COUNTS, RECENT
+from sources.errors import SourceError
+from sources.registry import names
 from spark.transforms.features import frauds_of
 from spark.transforms.features.category import counts_of
 from spark.transforms.features.counterparty import fraud_micros
@@ -126,3 +134,36 @@ def _copy(cursor: psycopg.Cursor, name: str, rows: pa.Table, table: Table) -> No
             for written in binary_copy.encoded(batch):
                 copy.write(written)
         copy.write(binary_copy.TRAILER)
+
+
+def main() -> int:
+    """Fill the store for each source that the lake has; return the exit code."""
+    from pyiceberg.exceptions import NoSuchTableError
+    from sqlalchemy.exc import ProgrammingError
+
+    settings = load_settings()
+    catalog, dsn = open_catalog(settings), settings.warehouse.dsn("loader")
+    is_empty = True
+    for source in names():
+        try:
+            done = fill(catalog, dsn, source)
+        except (LookupError, NoSuchTableError, ProgrammingError):
+            continue  # the lake has no payment of this source, no table, or no catalog yet
+        except (ConnectionError, SourceError) as problem:
+            sys.stderr.write(f"{problem}\n")
+            return 1
+        sys.stdout.write(
+            f"online store  {source}: {done.payments:,} payments from {done.first_date} to"
+            f" {done.last_date}\n"
+        )
+        is_empty = False
+    if is_empty:
+        sys.stdout.write(
+            "online store  empty, because the lake has no payments yet. Run `make demo`, then `make"
+            " serve` again.\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

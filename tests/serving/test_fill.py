@@ -14,7 +14,7 @@ from pyiceberg.transforms import IdentityTransform
 from contracts.render import to_arrow
 from contracts.settings import Settings
 from contracts.tables import TABLES
-from serving.fill import KEPT_DAYS, fill
+from serving.fill import KEPT_DAYS, fill, main
 from serving.store import PostgresStore
 from tests.serving.sample import lake
 from warehouse.errors import WarehouseLostError
@@ -103,6 +103,13 @@ def test_a_fill_without_postgres_can_be_retried(catalog: Catalog, warehouse: Set
     nowhere = warehouse.warehouse.model_copy(update={"port": 1}).dsn("loader")
     with pytest.raises(WarehouseLostError, match=r"Postgres was lost while fill\.fill ran"):
         fill(catalog, nowhere, "sparkov")
+
+
+def test_the_command_says_what_the_store_has(
+    postgres: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("online store  ")
 
 
 @pytest.mark.parametrize(

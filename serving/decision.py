@@ -16,13 +16,11 @@ from contracts.fraud_rules import FraudRule, FraudRules
 from ml.champion import Champion
 from ml.reason_sentences import sentence
 from ml.reasons import explain
+from ml.threshold import DECISION_OF_LEVEL
 from serving.features import Figures
 from serving.store import Payment
 
 MOST_REASONS: Final = 4
-REVIEWED: Final = ("high", "critical")
-"""Severities of rules that send a payment to review. No rule declines: only the critical band of a
-champion has evidence of its precision (`ml.threshold.DECLINE_PRECISION`)."""
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -85,26 +83,27 @@ class Verdict(msgspec.Struct, frozen=True):
 def decide(
     payment: Payment, figures: Figures, champion: Champion | None, rules: FraudRules
 ) -> Verdict:
-    """Return the verdict on a payment; without a champion that of the rules alone."""
+    """Return the verdict on a payment; without a champion that of the rules alone.
+
+    The risk is the higher one of the score's band and of the severest rule that fires, as in the
+    stream (`streaming.detection`).
+    """
     row = figures.features.to_pylist()[0]
     fired = rules.fired(
         {**row, **figures.velocities}, str(payment["currency"]), payment["event_date"]
     )
     reasons = [Reason(rule.code, _about(rule, {**row, **figures.velocities})) for rule in fired]
-    score, level, decision = None, "low", "approve"
+    score, risk = None, max((RISK_LEVELS.index(rule.severity) for rule in fired), default=0)
     if champion is not None:
         matrix = figures.matrix[list(champion.passport.inputs)]
         scores = champion.score(matrix)
         bands = champion.passport.bands
         score = float(scores[0])
-        (level,), (decision,) = bands.levels(scores), bands.decisions(scores)
+        risk = max(risk, int(bands.index(scores)[0]))
         if score >= bands.medium and len(reasons) < MOST_REASONS:
             (names,) = explain(champion.model, matrix, champion.passport.typical)
             reasons += [Reason(name.upper(), sentence(name, row)) for name in names]
-    level = max([level, *(rule.severity for rule in fired)], key=RISK_LEVELS.index)
-    if decision == "approve" and any(rule.severity in REVIEWED for rule in fired):
-        decision = "review"
-    return Verdict(score, level, decision, reasons[:MOST_REASONS])
+    return Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], reasons[:MOST_REASONS])
 
 
 def answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -23,8 +23,6 @@ from streaming.row_checks import RowChecks
 
 LARGEST_BODY: Final = 16_384
 """Most bytes of a request. A payment with the longest texts has about 4,000."""
-CLOCK_SKEW: Final = timedelta(minutes=1)
-"""A payment may be this far in the future, because the clock of a caller may be fast."""
 _Text = str | None
 _Place = float | None
 
@@ -175,7 +173,7 @@ class Reader:
             Mistake(
                 _FIELDS[str(one.column)], f"{_FIELDS[str(one.column)]}: {_in_fields(one.rule)}."
             )
-            for one in source.checks.refusals(row, arrived + CLOCK_SKEW)
+            for one in source.checks.refusals(row, arrived)
         ]
         if values["location"] and (wrong := flaw(values["location"], ValueClass.NAME)):
             mistakes.append(Mistake("location", f"location: it {wrong}."))

@@ -61,11 +61,11 @@ def test_a_model_gives_level_and_reasons(sample: tuple[pa.Table, Champion]) -> N
         (("low",), "low", "approve"),
         (("medium", "low"), "medium", "approve"),
         (("low", "high"), "high", "review"),
-        (("critical",), "critical", "review"),
+        (("critical",), "critical", "decline"),
     ],
 )
 @pytest.mark.parametrize("has_model", [True, False])
-def test_rules_raise_the_level_and_send_to_review_but_never_decline(
+def test_the_severest_rule_raises_the_level_and_decides(
     sample: tuple[pa.Table, Champion],
     severities: tuple[str, ...],
     level: str,

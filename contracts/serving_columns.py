@@ -5,6 +5,8 @@ from typing import Final
 from contracts.column import Column, LogicalType
 
 _T = LogicalType
+USER_ROLES: Final = ("service", "analyst", "admin")
+"""Roles of users of the API: a service has payments decided, an admin does so and adds users."""
 
 SERVING_COLUMNS: Final = (
     Column(
@@ -31,5 +33,10 @@ SERVING_COLUMNS: Final = (
     ),
     Column("is_degraded", _T.BOOLEAN, "Whether a part was away, so that the rules alone decided."),
     Column("decided_at", _T.TIMESTAMP, "When the payment was decided."),
+    Column("caller", _T.STRING, "User of the API that sent the request."),
+    Column("user_name", _T.STRING, "Name of a user of the decision API."),
+    Column("user_role", _T.STRING, "What the user may do.", allowed=USER_ROLES),
+    Column("password_hash", _T.STRING, "Salted scrypt hash of the password, with its parameters."),
+    Column("created_at", _T.TIMESTAMP, "When the user was added."),
     Column("payment_count", _T.LONG, "Number of payments.", minimum=0),
 )

@@ -47,6 +47,7 @@ DECISION: Final = (
     "risk_level",
     "decision",
     "is_degraded",
+    "caller",
     "decided_at",
 )
 CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
@@ -71,5 +72,11 @@ TABLES: Final = (
         EVENT_KEY,
         DECISION,
         also_nullable=("model_name", "model_version", "score"),
+    ),
+    Table(
+        "serving.users",
+        "user of the decision API",
+        ("user_name",),
+        ("user_name", "user_role", "password_hash", "created_at"),
     ),
 )

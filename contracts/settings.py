@@ -250,6 +250,25 @@ class Superset(_Section):
         return _need(self.admin_password, "Superset's admin")
 
 
+class Api(_Section):
+    """The decision API: its first user, and the key that signs the tokens of all users."""
+
+    url: str
+    username: str = "admin"
+    admin_password: SecretStr | None = None
+    signing_key: SecretStr | None = None
+
+    @property
+    def password(self) -> SecretStr:
+        """Return the admin's password."""
+        return _need(self.admin_password, "the admin of the decision API")
+
+    @property
+    def token_key(self) -> SecretStr:
+        """Return the key that signs tokens."""
+        return _need(self.signing_key, "the tokens of the decision API")
+
+
 class Kafka(_Section):
     """The Kafka broker: a user for each part of the stream, which signs in by SCRAM-SHA-512."""
 
@@ -357,6 +376,11 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
                 "url": f"http://{HOST}:{port['superset']}",
                 "admin_password": secret("superset_admin"),
             },
+            "api": {
+                "url": f"http://{HOST}:{port['api']}",
+                "admin_password": secret("api_admin"),
+                "signing_key": secret("api_token_key"),
+            },
             "kafka": {
                 "bootstrap_servers": f"{HOST}:{port['kafka']}",
                 "passwords": passwords("kafka", KAFKA_USERS),
@@ -391,6 +415,7 @@ class Settings(BaseSettings):
     mlflow: MLflow
     airflow: Airflow
     superset: Superset
+    api: Api
     kafka: Kafka
     opensearch: OpenSearch
 

@@ -16,7 +16,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from contracts.settings import HOST, Settings
+from contracts.settings import Settings
 from embedded.platform import down, logs_dir, read_status
 from embedded.supervisor import session_members
 from warehouse import dbt_runner
@@ -176,8 +176,9 @@ def print_login(settings: Settings) -> None:
     superset = settings.superset
     if read_status(settings)["services"].get("superset"):
         say(f"Superset {superset.url}  {superset.username}  {superset.password.get_secret_value()}")
+    api = settings.api
     if read_status(settings)["services"].get("api"):
-        say(f"Decision API  http://{HOST}:{settings.port('api')}/docs  (no login yet)")
+        say(f"Decision API {api.url}/docs  {api.username}  {api.password.get_secret_value()}")
     say('Warehouse, lake and MLflow for reading: eval "$(make -s env)"')
 
 

@@ -30,6 +30,8 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "warehouse_reader",
             "warehouse_developer",
             "warehouse_api",
+            "api_admin",
+            "api_token_key",
             "lake_writer",
             "lake_reader",
             "s3_root",

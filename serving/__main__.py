@@ -10,9 +10,11 @@ import uvicorn
 
 from contracts.fraud_rules import FraudRulesError
 from contracts.settings import HOST, SettingsError, load_settings
+from serving.access_tokens import AccessTokens
 from serving.app import create_app
 from serving.service import DecisionService
 from serving.tokens import KeyFileError
+from serving.users import Users
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args(argv)
     try:
-        app = create_app(DecisionService(load_settings()))
+        settings = load_settings()
+        service = DecisionService(settings)
+        tokens = AccessTokens(settings.api.token_key)
+        app = create_app(service, Users(service.database), tokens)
     except (SettingsError, KeyFileError, FraudRulesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1

@@ -6,20 +6,34 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
 from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
 
 import msgspec
+import psycopg
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.security import OAuth2PasswordBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving import docs_page
+from serving.access_tokens import LIFETIME, AccessTokens, TokenError
 from serving.decision import Decision
-from serving.request import LARGEST_BODY, BadRequestError, PaymentRequest, too_large
+from serving.request import (
+    LARGEST_BODY,
+    BadRequestError,
+    Mistake,
+    PaymentRequest,
+    decoded,
+    too_large,
+)
 from serving.service import DecisionService
+from serving.users import Caller, Users
 
 _encode: Final = msgspec.json.Encoder().encode
+LOGIN: Final = "/api/v1/auth/login"
+_CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _THREADS: Final = 8
 """Decisions at once, each with a connection to Postgres: more would wait for the same cores."""
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -49,11 +63,38 @@ async def _limited_body(request: Request) -> bytes:
 
 
 Body = Annotated[bytes, Depends(_limited_body)]
+Token = Annotated[
+    str, Depends(OAuth2PasswordBearer(LOGIN, description="Name and password of a user."))
+]
 
 
-def create_app(service: DecisionService) -> FastAPI:
+class UserRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A user to add. The role `service` has payments decided; `admin` does too and adds users."""
+
+    username: str
+    password: str
+    role: str
+
+
+def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> FastAPI:
     """Return the application, which starts to load the champions when it starts."""
     stopping = Event()
+
+    def caller_with(*roles: str) -> Any:
+        """Return the dependency that gives the caller, and refuses one without a role."""
+
+        def caller(token: Token) -> Caller:
+            try:
+                known = tokens.caller(token)
+            except TokenError as error:
+                raise HTTPException(401, str(error), _CHALLENGE) from error
+            if known.role not in roles:
+                raise HTTPException(403, f"The role {known.role} may not do this.")
+            return known
+
+        return Depends(caller)
+
+    decider, admin = caller_with("service", "admin"), caller_with("admin")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +107,7 @@ def create_app(service: DecisionService) -> FastAPI:
         title="Tollgate decision API",
         version="1",
         description="Decides on one payment with the features, the champion and the rules of the"
-        " platform. The API has no users yet: it listens on the loopback address only.",
+        " platform. A user signs in with name and password and gets a token for 15 minutes.",
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads its program from another host
         redoc_url=None,
@@ -81,9 +122,13 @@ def create_app(service: DecisionService) -> FastAPI:
     detect_options: dict[str, Any] = {
         "summary": "Decide on a payment",
         "response_class": Response,
-        "openapi_extra": {"requestBody": _request_body()},
+        "openapi_extra": {
+            "requestBody": _request_body("PaymentRequest", docs_page.WHOLE, docs_page.SHORT)
+        },
         "responses": {
             200: _answer("The decision.", "Decision", docs_page.ANSWER),
+            401: {"description": "The token is missing, expired or forged."},
+            403: {"description": "The role of the user may not have payments decided."},
             **{
                 status: _answer(text, "Problems", docs_page.PROBLEMS)
                 for status, text in (
@@ -99,10 +144,45 @@ def create_app(service: DecisionService) -> FastAPI:
     # FastAPI runs plain functions in threads, and a decision waits for Postgres.
     @app.post("/api/v1/detect", **detect_options)
     @app.post("/detect", **detect_options)
-    def detect(body: Body) -> Response:
-        decision = service.detect(body)
+    def detect(body: Body, caller: Caller = decider) -> Response:
+        decision = service.detect(body, caller.name)
         headers = {"X-Request-ID": decision.request_id}
         return Response(_encode(decision), media_type="application/json", headers=headers)
+
+    @app.post(
+        LOGIN,
+        summary="Sign in: form fields username and password give a token",
+        openapi_extra={"requestBody": docs_page.LOGIN_FORM},
+    )
+    def login(body: Body) -> dict[str, Any]:
+        form = parse_qs(body.decode(errors="replace"), max_num_fields=10)
+        for field in ("username", "password"):
+            if field not in form:
+                raise BadRequestError([Mistake(field, f"{field}: the form field is missing.")])
+        try:
+            known = users.signed_in(form["username"][0], form["password"][0])
+        except psycopg.Error as error:
+            raise HTTPException(503, "Postgres is away: sign in again later.") from error
+        if known is None:
+            raise HTTPException(401, "Name or password is wrong.", _CHALLENGE)
+        seconds = int(LIFETIME.total_seconds())
+        token = tokens.issue(known)
+        return {"access_token": token, "token_type": "bearer", "expires_in": seconds}
+
+    @app.post(
+        "/api/v1/users",
+        summary="Add a user, as an admin",
+        status_code=201,
+        dependencies=[admin],
+        openapi_extra={"requestBody": _request_body("UserRequest", docs_page.USER)},
+    )
+    def add_user(body: Body) -> dict[str, str]:
+        user = decoded(body, UserRequest)
+        try:
+            users.add(user.username, user.password, user.role)
+        except psycopg.Error as error:
+            raise HTTPException(503, "Postgres is away: add the user later.") from error
+        return {"username": user.username, "role": user.role}
 
     @app.get("/health/live", summary="Whether the process answers")
     def live() -> dict[str, str]:
@@ -138,16 +218,16 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        types = (PaymentRequest, Decision, Problems)
+        types = (PaymentRequest, Decision, Problems, UserRequest)
         _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
         document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _request_body() -> dict[str, Any]:
-    schema = {"$ref": _REFERENCE.format(name="PaymentRequest")}
-    examples = {"whole": {"value": docs_page.WHOLE}, "short": {"value": docs_page.SHORT}}
+def _request_body(name: str, *values: Any) -> dict[str, Any]:
+    schema = {"$ref": _REFERENCE.format(name=name)}
+    examples = {f"example {number}": {"value": one} for number, one in enumerate(values, 1)}
     content = {"application/json": {"schema": schema, "examples": examples}}
     return {"required": True, "content": content}
 

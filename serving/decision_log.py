@@ -52,7 +52,7 @@ class DecisionLog:
             raise OtherContentError
         return msgspec.json.decode(row[1], type=Decision)
 
-    def add(self, payment: Payment, request_hash: str, decision: Decision) -> bool:
+    def add(self, payment: Payment, request_hash: str, decision: Decision, caller: str) -> bool:
         """Store a decision; return False if another request has stored one for the payment."""
         model = decision.model
         request = {name: payment[name] for name in (*RECENT_PAYMENT, *_ALSO)}
@@ -70,6 +70,7 @@ class DecisionLog:
             "risk_level": decision.risk_level.lower(),
             "decision": decision.recommendation.lower(),
             "is_degraded": decision.degraded,
+            "caller": caller,
             "decided_at": decision.decided_at,
         }
         done = self._connection.execute(_INSERT.encode(), values, prepare=True)

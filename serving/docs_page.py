@@ -61,6 +61,23 @@ ANSWER: Final[dict[str, Any]] = {
     "decided_at": "2026-11-29T12:00:00.123456Z",
     "duration_ms": 14.2,
 }
+USER: Final[dict[str, Any]] = {
+    "username": "payments",
+    "password": "twelve characters or more",
+    "role": "service",
+}
+LOGIN_FORM: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["username", "password"],
+                "properties": {name: {"type": "string"} for name in ("username", "password")},
+            }
+        }
+    },
+}
 PROBLEMS: Final[dict[str, Any]] = {
     "detail": [{"field": "amount", "sentence": "amount: the amount is below zero."}]
 }

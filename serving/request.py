@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -25,6 +25,7 @@ LARGEST_BODY: Final = 16_384
 """Most bytes of a request. A payment with the longest texts has about 4,000."""
 _Text = str | None
 _Place = float | None
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 class PaymentRequest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -133,7 +134,6 @@ _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _TENTH: Final = Decimal("0.1")
 _STORED: Final = Decimal(1).scaleb(-MONEY_DECIMALS)
 _PLACES: Final = tuple(name for name, kind in VALUES.items() if kind is ValueClass.PLACE)
-_decode: Final = msgspec.json.Decoder(PaymentRequest).decode
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Reader:
         Raises:
             BadRequestError: with each field that is wrong.
         """
-        request = _decoded(body)
+        request = decoded(body, PaymentRequest)
         source = self._limits(request.source_system)
         values = _values(request, source.constants)
         row = mapped(values, source.declared, _VERSION)
@@ -217,27 +217,33 @@ class Reader:
         return self._sources[name]
 
 
-def _decoded(body: bytes) -> PaymentRequest:
+def decoded(body: bytes, kind: type[_S]) -> _S:
+    """Return a JSON body as a struct.
+
+    Raises:
+        BadRequestError: naming the field that is wrong, or in which the body stops being JSON.
+    """
+    fields = kind.__struct_fields__
     try:
         body.decode()
-        return _decode(body)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         match = _PATH.search(str(error))
         field = next(filter(None, match.groups()), None) if match else None
         raise BadRequestError([Mistake(field, f"{field or 'request'}: {error}.")]) from error
     except UnicodeDecodeError as error:
-        raise _malformed(body, error.start, "a byte that is not UTF-8") from error
+        raise _malformed(body, fields, error.start, "a byte that is not UTF-8") from error
     except msgspec.DecodeError as error:
         at = _BYTE.search(str(error))
-        raise _malformed(body, int(at[1]) if at else len(body), str(error)) from error
+        raise _malformed(body, fields, int(at[1]) if at else len(body), str(error)) from error
     except RecursionError as error:
-        raise _malformed(body, len(body), "it nests too deep") from error
+        raise _malformed(body, fields, len(body), "it nests too deep") from error
 
 
-def _malformed(body: bytes, at: int, problem: str) -> BadRequestError:
+def _malformed(body: bytes, fields: Sequence[str], at: int, problem: str) -> BadRequestError:
     """Name the last field that begins before a byte of a body that is not JSON."""
     keys = [key.decode() for key in _KEYS.findall(body[:at])]
-    field = next((key for key in reversed(keys) if key in PaymentRequest.__struct_fields__), None)
+    field = next((key for key in reversed(keys) if key in fields), None)
     where = f"{field}: " if field else ""
     return BadRequestError([Mistake(field, f"{where}The request is not JSON: {problem}.")], 400)
 

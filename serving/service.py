@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
-from typing import Final, TypeVar
 
 import psycopg
 
@@ -17,6 +14,7 @@ from contracts.fraud_rules import fraud_rules
 from contracts.settings import Settings
 from ml.champion import Champion
 from ml.models import Dependency, Models, NoModelError
+from serving.database import Database
 from serving.decision import Decision, answer, decide
 from serving.decision_log import DecisionLog, OtherContentError
 from serving.features import Figures, figures_alone, figures_of
@@ -27,55 +25,6 @@ from serving.tokens import Tokens
 from spark.jobs.column_coverage import columns_filled
 
 _log = logging.getLogger(__name__)
-_CONNECT_SECONDS: Final = 2
-_STATEMENT_MILLISECONDS: Final = 2_000
-_PAUSE_SECONDS: Final = 1.0
-"""Time without a new attempt after Postgres could not be reached, so that answers stay quick."""
-_T = TypeVar("_T")
-
-
-class Database:
-    """Connections to SERVING, one for each thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Connect as the role `api` when a thread first asks."""
-        self._dsn = settings.warehouse.dsn("api")
-        self._local = threading.local()
-        self._next_attempt = 0.0
-
-    def run(self, work: Callable[[psycopg.Connection], _T]) -> _T:
-        """Do work in a transaction; once more if the connection of the thread was lost.
-
-        Raises:
-            psycopg.Error: when Postgres is away or refuses a statement.
-        """
-        connection: psycopg.Connection | None = getattr(self._local, "connection", None)
-        if connection is not None:
-            try:
-                with connection.transaction():
-                    return work(connection)
-            except psycopg.OperationalError:
-                if not connection.closed:
-                    raise
-        connection = self._local.connection = self._connect()
-        with connection.transaction():
-            return work(connection)
-
-    def _connect(self) -> psycopg.Connection:
-        if time.monotonic() < self._next_attempt:
-            raise psycopg.OperationalError("Postgres was away a moment ago")
-        try:
-            return psycopg.connect(
-                self._dsn,
-                autocommit=True,
-                connect_timeout=_CONNECT_SECONDS,
-                # A decision is on disk before its answer leaves.
-                options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c synchronous_commit=on",
-            )
-        except psycopg.OperationalError:
-            self._local.connection = None
-            self._next_attempt = time.monotonic() + _PAUSE_SECONDS
-            raise
 
 
 class DecisionService:
@@ -100,8 +49,8 @@ class DecisionService:
         """Load the champions, and look for new ones until `stopping` is set."""
         self.models.poll(stopping)
 
-    def detect(self, body: bytes) -> Decision:
-        """Return the decision on the payment of a request.
+    def detect(self, body: bytes, caller: str) -> Decision:
+        """Return the decision on the payment of a request of a user.
 
         Raises:
             BadRequestError: when the request has no valid payment.
@@ -132,7 +81,7 @@ class DecisionService:
                 return known, True
             figures = figures_of(payment, store, self._filled_of(payment))
             decision = decided(figures, recorded=True)
-            if not log.add(payment, request_hash, decision):
+            if not log.add(payment, request_hash, decision, caller):
                 # Another request has decided the payment since.
                 return log.find(payment, request_hash) or decision, True
             store.add(payment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.settings import HOST, Settings
 from embedded.places import python
-from embedded.services.common import environment, http_ok, owns_port
+from embedded.services.common import command, environment, http_ok, owns_port
 from embedded.supervisor import Launch, Service
 
 # A decision scores one row, for which more threads take longer.
@@ -16,9 +16,14 @@ def service(settings: Settings) -> Service:
     port = settings.port("api")
     address = f"http://{HOST}:{port}"
     argv = [python(), "-m", "serving", "--port", str(port)]
+
+    def launch() -> Launch:
+        command([python(), "-m", "serving.users"], environment(settings))
+        return Launch(argv, environment(settings, _VARIABLES))
+
     return Service(
         name="api",
-        launch=lambda: Launch(argv, environment(settings, _VARIABLES)),
+        launch=launch,
         ready=lambda pid, started: (
             http_ok(f"{address}/health/live") is not None and owns_port(pid, started, port)
         ),

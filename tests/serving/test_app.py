@@ -10,17 +10,25 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.settings import Settings
 from serving import docs_page
+from serving.access_tokens import AccessTokens
 from serving.app import create_app
 from serving.request import LARGEST_BODY
 from serving.service import DecisionService
+from serving.users import Caller, Users
 
 pytestmark = pytest.mark.postgres
 PAYMENT: dict[str, Any] = docs_page.WHOLE | {"timestamp": "2026-10-01T12:00:00Z"}
 
 
-def client_of(settings: Settings) -> TestClient:
-    """Return a client of an application that loads no champion, since it is not started."""
-    return TestClient(create_app(DecisionService(settings)), raise_server_exceptions=False)
+def client_of(settings: Settings, role: str | None = "service") -> TestClient:
+    """Return a client of an application that loads no champion, since it is not started.
+
+    It has a token with a role, or none.
+    """
+    service, tokens = DecisionService(settings), AccessTokens(settings.api.token_key)
+    app = create_app(service, Users(service.database), tokens)
+    headers = {"Authorization": f"Bearer {tokens.issue(Caller('tester', role))}"} if role else {}
+    return TestClient(app, headers=headers, raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import pytest
 
-from contracts.settings import HOST, REPO, Settings
+from contracts.settings import REPO, Settings
 from embedded import platform
 from embedded.services import api
 from serving import docs_page
@@ -54,13 +54,13 @@ def rows(settings: Settings, like: str) -> dict[str, str]:
 def test_a_repeat_gets_the_same_answer_and_adds_no_row(
     settings: Settings, service: DecisionService
 ) -> None:
-    first = service.detect(body(transaction_id="twice", amount=12.5))
+    first = service.detect(body(transaction_id="twice", amount=12.5), "tester")
     assert first.recorded
-    again = service.detect(body(transaction_id="twice", amount="12.50"))
+    again = service.detect(body(transaction_id="twice", amount="12.50"), "tester")
     assert msgspec.json.encode(again) == msgspec.json.encode(first)
     assert rows(settings, "twice") == {"twice": first.request_id}
     assert service.metrics.registry.get_sample_value("tollgate_api_repeats_total") == 1
-    later = service.detect(body(transaction_id="next"))
+    later = service.detect(body(transaction_id="next"), "tester")
     assert later.features["customer_transaction_count_1h"] == 2
 
 
@@ -68,15 +68,17 @@ def test_the_same_payment_at_once_is_decided_once(
     settings: Settings, service: DecisionService
 ) -> None:
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(service.detect, [body(transaction_id="at once")] * 12))
+        answers = list(
+            pool.map(service.detect, [body(transaction_id="at once")] * 12, ["tester"] * 12)
+        )
     assert {one.request_id for one in answers} == {*rows(settings, "at once").values()}
     assert len({msgspec.json.encode(one) for one in answers}) == 1
 
 
 def test_an_id_with_other_content_is_refused(settings: Settings, service: DecisionService) -> None:
-    first = service.detect(body(transaction_id="other"))
+    first = service.detect(body(transaction_id="other"), "tester")
     with pytest.raises(BadRequestError) as error:
-        service.detect(body(transaction_id="other", amount=1))
+        service.detect(body(transaction_id="other", amount=1), "tester")
     assert error.value.status == 409
     assert [one.field for one in error.value.mistakes] == ["transaction_id"]
     assert rows(settings, "other") == {"other": first.request_id}
@@ -86,7 +88,7 @@ def test_the_log_has_the_decision_and_no_identifier_of_a_person(
     settings: Settings, service: DecisionService
 ) -> None:
     given = {name: PAYMENT[name] for name in ("customer_id", "card_number", "device_id", "ip")}
-    decision = service.detect(body(transaction_id="private", lat=25.8123))
+    decision = service.detect(body(transaction_id="private", lat=25.8123), "tester")
     with psycopg.connect(settings.warehouse.dsn("api")) as connection:
         cursor = connection.execute("select * from serving.decisions where event_id = 'private'")
         names = [column.name for column in cursor.description or ()]
@@ -96,6 +98,7 @@ def test_the_log_has_the_decision_and_no_identifier_of_a_person(
     assert "25.8123" not in text
     assert row["answer"].encode() == msgspec.json.encode(decision)
     assert row["request"]["channel"] == "web"
+    assert row["caller"] == "tester"
     assert (row["is_degraded"], row["score"], row["model_name"]) == (True, None, None)
     assert row["risk_level"] == decision.risk_level.lower()
 
@@ -132,7 +135,11 @@ class Callers:
     def __init__(self, settings: Settings, name: str) -> None:
         self.acknowledged: dict[str, str] = {}
         self.unrecorded = 0
-        self._address = f"http://{HOST}:{settings.port('api')}/detect"
+        self._address = f"{settings.api.url}/detect"
+        password = settings.api.password.get_secret_value()
+        form = {"username": settings.api.username, "password": password}
+        token = httpx.post(f"{settings.api.url}/api/v1/auth/login", data=form, timeout=30).json()
+        self._headers = {"Authorization": f"Bearer {token['access_token']}"}
         self._name, self._stopping = name, threading.Event()
         self._threads = [threading.Thread(target=self._post, args=(n,)) for n in range(4)]
 
@@ -155,7 +162,7 @@ class Callers:
 
     def _post(self, caller: int) -> None:
         number = 0
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=10, headers=self._headers) as client:
             while not self._stopping.is_set():
                 number += 1
                 payment = f"{self._name} {caller} {number}"
@@ -189,7 +196,8 @@ def test_no_acknowledged_decision_is_lost_when_api_or_postgres_are_killed(
             callers.wait_for(60)
             postgres = platform.read_status(settings)["services"]["postgres"]["pid"]
             for process in [*psutil.Process(postgres).children(), psutil.Process(postgres)]:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
             callers.wait_for(20)  # the supervisor has started Postgres again
         assert callers.acknowledged.items() <= rows(settings, "postgres %").items()
         assert callers.unrecorded > 0

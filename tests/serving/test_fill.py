@@ -119,6 +119,7 @@ def test_the_command_says_what_the_store_has(
         "update serving.recent_payments set amount = 0",
         "update serving.decisions set score = 0",
         "delete from serving.decisions",
+        "update serving.users set user_role = 'admin'",
         "insert into serving.category_counts values ('s', 'c', 1, 1, 1)",
         "create table serving.mine (x integer)",
         "select * from staging.transactions",

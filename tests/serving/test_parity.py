@@ -68,7 +68,7 @@ def differences(settings: Settings, days: int) -> tuple[int, float, float]:
     for day in (last - timedelta(days - 1 - n) for n in range(days)):
         fill_until(settings, in_lake, labels, day - timedelta(1))
         for payment in payments.filter(pc.equal(payments["event_date"], day)).to_pylist():
-            answer = service.detect(json.dumps(requested(payment)).encode())
+            answer = service.detect(json.dumps(requested(payment)).encode(), "tester")
             assert not answer.degraded, answer.degraded_causes
             at = by_id[payment["event_id"]]
             for name in FEATURE_NAMES:

@@ -89,7 +89,7 @@ bi: setup ## Start Superset with the dashboards of bi/superset; say where, and t
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(PY) -m bi
 
-stream: setup ## Start Kafka, validation and search of rejects, stream a simulated world for a minute.
+stream: setup ## Start Kafka, validation, scoring and search of rejects, stream a simulated world for a minute.
 	@$(PYTHON) -B -m embedded.setup kafka
 	@$(PYTHON) -B -m embedded.setup opensearch
 	@$(PY) -m embedded up --only validator,indexer,scorer

@@ -8,17 +8,20 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import httpx
+from confluent_kafka import TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from contracts.assets import STREAM_DAG
+from contracts.assets import ALERTS_DAG, STREAM_DAG
 from contracts.reasons import DESCRIPTIONS, RejectReason
 from contracts.settings import HOST, Settings, SettingsError, load_settings
 from contracts.topics import REJECTED, VALIDATED
 from demo.airflow import AirflowAwayError, AirflowClient, DagRun
+from demo.stream_alerts import alerts_table, ends, raised_since, wait_for_scores
 from embedded.services.common import http_ok
 from simulator.settings import Settings as World
 from sources.errors import StoreUnreachableError
@@ -30,6 +33,7 @@ from streaming.producer import Sent, send
 
 _CUSTOMERS = 2_000
 _DRAIN_SECONDS = 30.0
+_SCORE_SECONDS = 120.0
 _LATER = (
     "Airflow does not run. The messages wait in Kafka, which keeps them for a week: run `make up`,"
     " and unpause the DAG `land_stream`, which lands them in Raw."
@@ -108,7 +112,8 @@ def land(settings: Settings, console: Console) -> DagRun:
         AirflowAwayError: when Airflow does not run.
     """
     with AirflowClient(settings) as client:
-        client.pause(STREAM_DAG, paused=False)
+        for dag_id in (STREAM_DAG, ALERTS_DAG):
+            client.pause(dag_id, paused=False)
         run = client.start(STREAM_DAG, {"source": SIMULATOR.name})
         console.print(f"landing: {run.dag_id} run {run.run_id}")
         while not run.finished:
@@ -175,6 +180,21 @@ def _table(found: Counter[str]) -> Table:
     return table
 
 
+def _show_alerts(
+    settings: Settings, console: Console, since: Sequence[TopicPartition], began: datetime
+) -> None:
+    """Print the alerts of the stream, once the scorer has scored its payments."""
+    if left := wait_for_scores(settings, _SCORE_SECONDS):
+        console.print(f"{left:,} payments wait for their score: see `make logs SERVICE=scorer`.")
+    raised = raised_since(settings.kafka, since, began)
+    console.print(alerts_table(raised))
+    if raised.seconds:
+        console.print(
+            f"Half of the alerts came within {raised.within(50):.1f} s of the validation of their"
+            f" payment, 95 % within {raised.within(95):.1f} s."
+        )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stream; return 1 after an error message when something fails."""
     parser = argparse.ArgumentParser("python -m demo.stream", description=__doc__)
@@ -185,7 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--seconds and --rate are above 0")
     try:
         settings, console = load_settings(), Console(highlight=False)
+        since, began = ends(settings.kafka), datetime.now(UTC)
         run(settings, console, options.seconds, options.rate)
+        _show_alerts(settings, console, since, began)
         search = f"{settings.opensearch.url}/rejects/_search"
         if http_ok(search) is not None:
             console.print(f"Rejects are searchable at {search}: see docs/stream.md.")
@@ -200,7 +222,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{problem}\n")
         return 1
     except httpx.HTTPError as problem:
-        sys.stderr.write(f"The validation service is away ({problem}): run `make stream`.\n")
+        sys.stderr.write(
+            f"The validation service or the scorer is away ({problem}): run `make stream`.\n"
+        )
         return 1
     except KeyboardInterrupt:
         return 130

@@ -8,6 +8,7 @@ process continues at the checkpoint; it repeats a batch that was interrupted.
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
@@ -23,7 +25,7 @@ from pyspark.sql import functions as F
 from contracts.fraud_rules import FraudRulesError, fraud_rules
 from contracts.model_tables import STREAM_ALERT
 from contracts.settings import Settings, SettingsError, load_settings
-from contracts.topics import ALERTS
+from contracts.topics import ALERTS, VALIDATED
 from ml.models import Models, NoModelError
 from sources.errors import SourceError
 from sources.registry import source
@@ -33,7 +35,7 @@ from spark.session import outage_explained, session
 from spark.transforms.features import schema
 from streaming.connection import StreamError, check
 from streaming.detection import raise_alerts
-from streaming.metrics import serve
+from streaming.metrics import Lag, serve
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -41,8 +43,11 @@ if TYPE_CHECKING:
 
     from ml.champion import Champion
 
+VALIDATED_AT: Final = "validated_at"
+"""Header of an alert: when its payment was validated, in ISO 8601."""
 _INTERVAL: Final = "1 second"
 _WATCH_SECONDS: Final = 1.0
+_KAFKA_SECONDS: Final = 10.0
 _STALE_SECONDS: Final = 120.0
 _MODEL_SECONDS: Final = 15.0
 """How long the first query waits for the champion. Later it takes over between two batches."""
@@ -75,20 +80,20 @@ class Scorer:
             "Duration of the newest batch of the query.",
             registry=self.registry,
         )
-        self._lag = Gauge(
-            "tollgate_stream_lag",
-            "Messages that wait, at the newest batch.",
-            registry=self.registry,
-        )
+        self._consumer = Consumer({**settings.kafka.login("scorer"), "group.id": "scorer"})
+        self._lag: dict[int, int] = {}
+        self.registry.register(Lag(self._lag))
         self._model = Gauge(
             "tollgate_stream_model_version",
             "Version of the champion that scores; 0 while only rules do.",
             registry=self.registry,
         )
-        self._last_progress = time.monotonic()
+        self._last_progress: float | None = None
 
     def problem(self) -> str | None:
         """Return a sentence when Spark reports no progress, as it does every ten seconds."""
+        if self._last_progress is None:
+            return "The query starts."
         idle = time.monotonic() - self._last_progress
         if idle < _STALE_SECONDS:
             return None
@@ -162,6 +167,7 @@ class Scorer:
                 newest = progress["timestamp"]
                 self._last_progress = time.monotonic()
                 self._count(progress)
+            self._measure_lag(progress)
             if self._champion() is not champion:
                 return
 
@@ -170,16 +176,23 @@ class Scorer:
         self._payments.inc(messages["numInputRows"])
         if messages["numInputRows"]:
             self._batch.set(progress["durationMs"]["triggerExecution"] / 1000)
-        self._lag.set(float(messages["metrics"]["maxOffsetsBehindLatest"]))
+
+    def _measure_lag(self, progress: Any) -> None:
+        """Record how many messages of each partition no finished batch has."""
+        done = json.loads(progress["sources"][0]["endOffset"])[VALIDATED.name] if progress else {}
+        for number in range(VALIDATED.partitions):
+            partition = TopicPartition(VALIDATED.name, number)
+            first, end = self._consumer.get_watermark_offsets(partition, timeout=_KAFKA_SECONDS)
+            self._lag[number] = end - done.get(str(number), first)
 
 
 def as_messages(alerts: DataFrame) -> DataFrame:
     """Return the messages of `alerts`, keyed by customer.
 
-    The header `validated_at` has the time at which the payment was validated.
+    Their header is `VALIDATED_AT`.
     """
     validated_at = F.struct(
-        F.lit("validated_at").alias("key"),
+        F.lit(VALIDATED_AT).alias("key"),
         F.date_format("ingested_at", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX").cast("binary").alias("value"),
     )
     return alerts.select(
@@ -204,6 +217,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         scorer.run(stopping)
     except (StreamError, SettingsError, SourceError, FraudRulesError, ConnectionError) as problem:
         sys.stderr.write(f"{problem}\n")
+        return 1
+    except KafkaException as problem:
+        sys.stderr.write(
+            f"Kafka refuses a request of the scorer: {problem.args[0].str()}. Nothing is lost:"
+            " start it again, and it continues at its checkpoint.\n"
+        )
         return 1
     except PySparkException as problem:
         sys.stderr.write(

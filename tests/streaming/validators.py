@@ -29,7 +29,7 @@ def running(
             start_new_session=True,
         )
     try:
-        started, deadline = psutil.Process(process.pid).create_time(), time.monotonic() + 30
+        started, deadline = psutil.Process(process.pid).create_time(), time.monotonic() + 90
         while not declared.ready(process.pid, started):
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

@@ -15,6 +15,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SECTIONS: Final = (
     *("line", "features", "history", "load", "marts", "dashboards", "simulator", "stream"),
     "stream_kafka",
+    "stream_alerts",
 )
 """The benchmarks, each a module of this package, in the order of the page."""
 BENCHMARKS: Final = ("line", "features", "history")

@@ -40,8 +40,12 @@ _LATER = (
 )
 
 
-def run(settings: Settings, console: Console, seconds: float, rate: int) -> Counter[str]:
+def run(
+    settings: Settings, console: Console, seconds: float, rate: int, first_day: int
+) -> Counter[str]:
     """Stream for some seconds; print what becomes of the messages, and return their numbers.
+
+    The stream begins with the day `first_day` of the simulated world, counted from 0.
 
     The numbers are those of Kafka's acknowledgements (`sent`) and of the metrics of the validation
     service: by topic and by reason.
@@ -64,7 +68,6 @@ def run(settings: Settings, console: Console, seconds: float, rate: int) -> Coun
             f" {found['lag']:,} waiting"
         )
 
-    first_day = _first_day(settings)
     argv = [sys.executable, "-m", "simulator", "--stream", f"--rate={rate}"]
     argv += [f"--customers={_CUSTOMERS}", f"--first-day={first_day}"]
     world = subprocess.Popen(argv, stdout=subprocess.PIPE)
@@ -206,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings, console = load_settings(), Console(highlight=False)
         since, began = ends(settings.kafka), datetime.now(UTC)
-        run(settings, console, options.seconds, options.rate)
+        run(settings, console, options.seconds, options.rate, _first_day(settings))
         _show_alerts(settings, console, since, began)
         search = f"{settings.opensearch.url}/rejects/_search"
         if http_ok(search) is not None:

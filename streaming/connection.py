@@ -17,6 +17,10 @@ class StreamError(RuntimeError):
     """Raised when a client cannot work with Kafka; the message has the cause and the remedy."""
 
 
+class StreamAwayError(StreamError, ConnectionError):
+    """Raised when no broker answers; the same call may succeed later."""
+
+
 def offsets(kafka: Kafka, user: KafkaUser, topic: Topic) -> dict[int, tuple[int, int]]:
     """Return the oldest and the next offset of each partition of a topic that the user reads.
 
@@ -57,7 +61,7 @@ def check(kafka: Kafka, user: KafkaUser) -> None:
                     "correct TOLLGATE_KAFKA__PASSWORDS, or unset it and run `make stream`."
                 ) from problem
             if time.monotonic() > deadline:
-                raise StreamError(
+                raise StreamAwayError(
                     f"No Kafka answers at {kafka.bootstrap_servers}: run `make stream`, or correct "
                     "TOLLGATE_KAFKA__BOOTSTRAP_SERVERS."
                 ) from problem

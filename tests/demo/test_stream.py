@@ -27,7 +27,7 @@ _GOLDEN = REPO / "tests" / "spark" / "golden" / "simulator" / "delivery.jsonl"
 def test_each_message_of_a_simulated_world_has_one_outcome(kafka: Settings, tmp_path: Path) -> None:
     text = io.StringIO()
     with running(kafka, tmp_path / "log"):
-        found = stream.run(kafka, Console(file=text, width=120), seconds=4, rate=400)
+        found = stream.run(kafka, Console(file=text, width=120), seconds=4, rate=400, first_day=0)
     assert found["sent"] >= 400
     assert found[VALIDATED.name] + found[REJECTED.name] == found["sent"]
     assert found[VALIDATED.name] > found[REJECTED.name]

@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.results import CheckResult, GateFailed, GateResult
+from contracts.settings import Kafka
 from contracts.windows import Window
 
 pytestmark = pytest.mark.airflow
@@ -68,6 +69,17 @@ def spark_complains() -> Exception:
     return AnalysisException("[UNRESOLVED_COLUMN] no column `amout`")
 
 
+def kafka_away() -> Exception:
+    from streaming.connection import StreamError, check
+
+    away = Kafka(bootstrap_servers="127.0.0.1:9", passwords={"lander": SecretStr("secret")})
+    try:
+        check(away, "lander")
+    except StreamError as error:
+        return error
+    raise AssertionError
+
+
 def wrapped_away() -> Exception:
     try:
         try:
@@ -95,7 +107,10 @@ def closed_gate() -> Exception:
 
 @pytest.mark.parametrize(
     "make",
-    [botocore_away, postgres_away, copy_refused, spark_gone, wrapped_away, deadlock_in_dbt],
+    [
+        *(botocore_away, postgres_away, copy_refused, spark_gone),
+        *(kafka_away, wrapped_away, deadlock_in_dbt),
+    ],
 )
 def test_unavailable_services_are_retried(make: Any) -> None:
     from tollgate_airflow.failures import guarded, is_transient

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from contracts.settings import Settings
 from contracts.topics import ALERTS, VALIDATED
 from embedded.services import stream
+from streaming.alerts import read_alert
 from streaming.scorer import main
 from tests.outage import away
 from tests.streaming.conftest import changed
@@ -64,6 +65,7 @@ class Alerts:
             assert time.monotonic() < deadline, self.messages
             for message in self._consumer.consume(100, timeout=0.5):
                 assert message.error() is None
+                read_alert(message.value())  # as `record_alerts` reads it
                 self.messages.append(json.loads(message.value()))
 
 

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import psycopg
 import pytest
 
+from contracts.model_tables import PAYMENT_OF_ALERT
 from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.windows import Window
@@ -119,6 +121,18 @@ def scored(line: "Watched") -> dict[str, tuple[Any, ...]]:
     return {name: line.ask(query.format(name), "transformer")[0] for name in names}
 
 
+def raise_alerts(line: "Watched") -> None:
+    """Record an alert of the stream on each payment of STAGING."""
+    same = ", ".join(PAYMENT_OF_ALERT)
+    with psycopg.connect(line.dsn()) as loader:
+        loader.execute(
+            f"insert into staging.stream_alerts ({same}, rule_codes, rules_version, risk_level,"
+            f" decision, score_reasons, detected_at, recorded_at, run_id) select {same},"
+            " '{ODD_HOUR}', 1, 'low', 'review', '{}', event_at, event_at, 'run'"
+            " from staging.transactions on conflict do nothing".encode()
+        )
+
+
 def test_a_dry_run_reports_the_outcome_and_writes_nothing(line: "Watched") -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -201,9 +215,13 @@ def test_a_second_redrive_changes_nothing_in_production(line: "Watched") -> None
 def test_what_is_withdrawn_leaves_production_and_comes_back(
     line: "Watched", kind: WithdrawalKind
 ) -> None:
-    """Slow: three runs of the day from process to score."""
+    """Each payment has an alert of the stream too.
+
+    Slow: three runs of the day from process to score.
+    """
     from warehouse import withdrawals
 
+    raise_alerts(line)
     # Two rows that were quarantined when the fixture ran are accepted by now.
     with tasks_of(line):
         line.run(DAY, Stage.PROCESS, *ON, Stage.SCORE)

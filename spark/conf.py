@@ -49,6 +49,9 @@ def lake_conf(settings: Settings) -> dict[str, str]:
         # A day of a source needs about 300 classes. With the default of 100, all are evicted before
         # the next day, which generates and compiles them again.
         "spark.sql.codegen.cache.maxEntries": "2000",
+        # Of columns that are computed from each other Spark infers thousands of constraints, for
+        # filters that the jobs state themselves, on each side of a join.
+        "spark.sql.constraintPropagation.enabled": "false",
         "spark.ui.enabled": "false",
         # A driver keeps plans and metrics of its last 1000 queries for a UI that is not there.
         "spark.sql.ui.retainedExecutions": "20",

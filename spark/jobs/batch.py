@@ -175,7 +175,7 @@ def write_batch(
     touched: Sequence[date],
     branch: str,
     *,
-    kept: Callable[[str], DataFrame],
+    kept: Callable[[str, Column], DataFrame],
     refused: DataFrame | None,
     delivered: Sequence[date],
     leaving: DataFrame | None = None,
@@ -183,14 +183,15 @@ def write_batch(
     """Write each table's new content on the dates `touched` to the branch.
 
     `labels` are those of the accepted payments, and corrections of others.
-    `kept` returns the rows of a dated table that stay beside those of the batch. `refused` are the
-    rows of the batch for the quarantine, on the dates `delivered`. None leaves it as it is.
+    `kept` returns the rows of a dated table that stay beside those of the batch, on the dates of a
+    condition. `refused` are the rows of the batch for the quarantine, on the dates `delivered`.
+    None leaves it as it is.
     `leaving` are payments that are no longer there. Their parties are derived from what remains.
     """
 
     def dated(table: str, rows: DataFrame, dates: Sequence[date] = touched) -> None:
         column = str(TABLES[table].partition_by)
-        there = kept(table).filter(within(column, date_ranges(dates)))
+        there = kept(table, within(column, date_ranges(dates)))
         both = there.unionByName(rows.select(*there.columns))
         if table == "processed.labels" and isinstance(source.labels, LabelFeed):
             both = without_overruled(both).select(*there.columns)

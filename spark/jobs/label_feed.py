@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.columns import LABEL_SOURCES, UNREPORTED
@@ -31,11 +31,19 @@ class FeedLabels:
     counts: FeedCounts
 
 
+def named_dates(feed: LabelFeed, window: Window) -> Column:
+    """Return the condition that a payment is of a date that labels of the window may name.
+
+    These are the dates of the window and `longest_days` before.
+    """
+    first = window.start - timedelta(days=feed.longest_days)
+    return F.col("event_date").between(first, window.end)
+
+
 def feed_labels(
     spark: SparkSession,
     source: Source,
     manifests: Sequence[Manifest],
-    window: Window,
     raw_bucket: str,
     payments: DataFrame,
     known: DataFrame,
@@ -43,18 +51,16 @@ def feed_labels(
     """Return the new labels of the manifests' label files; None when no such file has a row.
 
     A row is a label if it can be read, names a payment of `payments` and is no repeat of another
-    row or of the labels `known`. Its payment is looked for on the dates of the window and
-    `longest_days` before.
+    row or of the labels `known`. `payments` and `known` are those on `named_dates`.
     """
     feed = source.labels
     landed = [item for manifest in manifests for item in manifest.labels if item.rows]
     if not isinstance(feed, LabelFeed) or not landed:
         return None
     rows = _rows(spark, source, feed, [item.key for item in landed], f"s3a://{raw_bucket}/")
-    first = window.start - timedelta(days=feed.longest_days)
-    near = (F.col("source_system") == source.name) & F.col("event_date").between(first, window.end)
+    is_own = F.col("source_system") == source.name
     named = (
-        payments.filter(near)
+        payments.filter(is_own)
         .select(*EVENT_KEY, "event_date", "event_at")
         .join(F.broadcast(rows.filter("is_label")), list(EVENT_KEY), "inner")
         # A label is never known before its payment.
@@ -63,7 +69,7 @@ def feed_labels(
     labels = (
         named.groupBy(*LABEL_KEY, "event_date")
         .agg(F.max("is_fraud").alias("is_fraud"), F.min("raw_object").alias("raw_object"))
-        .join(known.filter(near).select(*LABEL_KEY), list(LABEL_KEY), "left_anti")
+        .join(known.filter(is_own).select(*LABEL_KEY), list(LABEL_KEY), "left_anti")
         .withColumn("scenario", F.lit(None).cast("string"))
         .select(*LABEL)
     )

@@ -1,14 +1,14 @@
 """Raw to Processed: typed, validated, deduplicated, pseudonymised, on an audit branch."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import date
 from decimal import Decimal
 from functools import reduce
 from pathlib import Path
 from typing import Final
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.reasons import RejectReason
@@ -25,7 +25,7 @@ from sources.declaration import LabelFeed, Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
-from spark.jobs.label_feed import feed_labels
+from spark.jobs.label_feed import feed_labels, named_dates
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED
 from spark.transforms.labels import corrections, truth_labels
 from spark.transforms.quarantine import with_history
@@ -35,6 +35,8 @@ _TRANSACTIONS: Final = "processed.transactions"
 _LABELS: Final = "processed.labels"
 _QUARANTINE: Final = "processed.quarantine"
 _PAYMENT: Final = ("source_system", "event_id", "event_date", "event_at")
+_SMALL: Final = 100_000
+"""Up to this many rows of Parquet are persisted."""
 
 
 def process(
@@ -64,12 +66,19 @@ def process(
     branch = branch_name(run_id)
     open_branch(spark, tables, branch)
 
-    # Each write reads Parquet again: reading its columns costs less than persisting all of them.
+    # Each write reads large Parquet again: reading its columns costs less than persisting all of
+    # them. Of few rows, planning and compiling the reading for each write costs more.
     batch = load(spark, source, manifests, raw_bucket, key_file, withdrawals)
     is_text = any(not one.key.endswith(".parquet") for m in manifests for one in m.objects)
-    with on_disk(batch) if is_text else nullcontext(batch) as rows:
+    is_small = sum(manifest.rows for manifest in manifests) <= _SMALL
+    with ExitStack() as stack:
+        if is_text or is_small:
+            batch = stack.enter_context(on_disk(batch))
+        decided = with_verdicts(spark, batch, branch, _objects(manifests), withdrawals)
+        if is_small:
+            decided = stack.enter_context(on_disk(decided))
         groups, touched, delivered, removed, label_feed = _write(
-            spark, source, rows, manifests, window, branch, withdrawals, raw_bucket
+            spark, source, decided, manifests, window, branch, withdrawals, raw_bucket
         )
     heads = references(spark, tables)
     return ProcessResult(
@@ -90,20 +99,19 @@ def process(
 def _write(
     spark: SparkSession,
     source: Source,
-    batch: DataFrame,
+    decided: DataFrame,
     manifests: Sequence[Manifest],
     window: Window,
     branch: str,
     withdrawals: Sequence[Withdrawal],
     raw_bucket: str,
 ) -> tuple[list[Row], tuple[date, ...], tuple[date, ...], int, FeedCounts]:
-    """Write the batch to the branch, and replace the rows of the same objects.
+    """Write the decided rows of the batch to the branch, and replace those of the same objects.
 
     Returns the counts of its groups, the dates that it touches, the dates of its deliveries, how
     many payments of other deliveries it removes, and what became of the rows of the label feed.
     """
     objects = _objects(manifests)
-    decided = with_verdicts(spark, batch, branch, objects, withdrawals)
     groups = counted(decided)
     _check_arrived(groups, manifests)
     is_foreign = ~F.col("raw_object").isin(objects)
@@ -113,8 +121,8 @@ def _write(
     # A changed mapping may move payments to other dates, or refuse them.
     before = _dates_before(spark, branch, objects)
 
-    def kept(table: str) -> DataFrame:
-        rows = read(spark, table, branch).filter(is_foreign)
+    def kept(table: str, on_dates: Column) -> DataFrame:
+        rows = read(spark, table, branch).filter(is_foreign & on_dates)
         if table == _TRANSACTIONS:
             return rows.filter(~is_withdrawn(withdrawals))
         if table != _LABELS or not (before[_TRANSACTIONS] or withdrawals):
@@ -122,16 +130,18 @@ def _write(
         # Another delivery may have corrected the label of a payment that is now refused. Labels
         # are written after the payments.
         columns = ["source_system", "event_id", "event_date"]
-        payments = read(spark, _TRANSACTIONS, branch).select(columns)
+        payments = read(spark, _TRANSACTIONS, branch).filter(on_dates).select(columns)
         return rows.join(payments, columns, "left_semi")
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
     dates_touched |= before[_TRANSACTIONS] | before[_LABELS]
     feed = None
     if isinstance(source.labels, LabelFeed):
-        payments = kept(_TRANSACTIONS).select(*_PAYMENT).unionByName(accepted.select(*_PAYMENT))
-        known = kept(_LABELS)
-        feed = feed_labels(spark, source, manifests, window, raw_bucket, payments, known)
+        named = named_dates(source.labels, window)
+        payments = kept(_TRANSACTIONS, named).select(*_PAYMENT)
+        payments = payments.unionByName(accepted.filter(named).select(*_PAYMENT))
+        known = kept(_LABELS, named)
+        feed = feed_labels(spark, source, manifests, raw_bucket, payments, known)
         if feed is not None:
             labels = labels.unionByName(feed.labels)
             dates_touched |= feed.dates

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from contracts.columns import LogicalType
@@ -139,12 +139,13 @@ def redrive(
             {row["event_date"] for row in retried.groups if row["verdict"] == ACCEPTED}
         )
 
-        def kept(table: str) -> DataFrame:
+        def kept(table: str, on_dates: Column) -> DataFrame:
             key, rows = list(_PLACE), retried.rows
             if table != _QUARANTINE:
                 # A killed run may have published some of these payments.
                 key, rows = ["source_system", "event_id", "raw_object"], accepted
-            return read(spark, table, branch).join(F.broadcast(rows.select(key)), key, "left_anti")
+            there = read(spark, table, branch).filter(on_dates)
+            return there.join(F.broadcast(rows.select(key)), key, "left_anti")
 
         write_batch(
             spark,

@@ -40,6 +40,9 @@ os.environ["TOLLGATE_PORT_BASE"] = str(
 # A copy of the deliveries, so that a test may add one that is broken.
 DELIVERIES = Path(os.environ["TOLLGATE_STATE_DIR"]) / "deliveries"
 os.environ["TOLLGATE_DATA_DIR"] = str(DELIVERIES)
+# Every Java of the tests. What its optimising compiler (C2) compiles, tests of few rows hardly run.
+# Without a size, C1 alone has a code cache that Spark's classes fill.
+os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 _OURS: list[bool] = []
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
@@ -164,6 +167,7 @@ def spark(spark_settings: Settings) -> Iterator[SparkSession]:
 
     opened = session(spark_settings)
     yield opened
+    opened.catalog.clearCache()  # a killed job leaves what it persisted in the server
     opened.stop()
 
 

@@ -37,6 +37,7 @@ from sources.registry import source as declared
 from sources.store import s3_client
 from sources.stream_batches import Batch, Positions, Range, write_batch
 from sources.stream_objects import land_messages, line
+from spark.jobs.batch import on_disk
 from spark.kafka import kafka_source
 
 _MESSAGES_PER_BATCH: Final = 50_000
@@ -99,9 +100,8 @@ class LandBatch:
         """Write the objects of a batch and its record."""
         settings, source = get_settings(), declared(self.source)
         s3, bucket = s3_client(settings, "lander"), settings.s3.raw_bucket
-        outcomes.persist()  # several queries read the batch
-        messages = _messages(outcomes, settings.kafka, source).toArrow().to_pylist()
-        outcomes.unpersist()
+        with on_disk(outcomes) as persisted:  # several queries read the batch
+            messages = _messages(persisted, settings.kafka, source).toArrow().to_pylist()
         objects: dict[Any, list[Any]] = {}
         for (day, partition), rows, arrived in objects_of(messages):
             name = f"{partition}-{rows[0]['offset']:012d}-{rows[-1]['offset']:012d}"

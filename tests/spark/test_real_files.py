@@ -53,6 +53,7 @@ def test_a_whole_file_is_read_to_the_cent(
         pytest.skip(f"{path.name} (not ours to ship) is not beside the repository")
     from pyspark.sql import functions as F
 
+    from spark.jobs.batch import on_disk
     from spark.jobs.raw import read_objects
     from spark.transforms.labels import truth_labels
     from spark.transforms.validate import validate
@@ -75,25 +76,26 @@ def test_a_whole_file_is_read_to_the_cent(
         schema_version=version,
         columns=found.columns,
     )
-    valid = validate(read_objects(spark, system, [item], f"file://{tmp_path}/"), system).persist()
-    total = valid.agg(
-        F.count(F.lit(1)),
-        F.sum("amount"),
-        F.count_distinct("event_id"),
-        F.date_format(F.min("event_at"), "yyyy-MM-dd HH:mm"),
-        F.date_format(F.max("event_at"), "yyyy-MM-dd HH:mm"),
-    ).first()
-    refused = valid.select(F.explode("reasons").alias("reason")).groupBy("reason").count()
-    labels = truth_labels(valid.filter(F.size("reasons") == 0), system.labels)
-    label_counts = {
-        one["is_fraud"]: one["count"] for one in labels.groupBy("is_fraud").count().collect()
-    }
-    valid.unpersist()
+    rows_of_file = read_objects(spark, system, [item], f"file://{tmp_path}/")
+    with on_disk(validate(rows_of_file, system)) as valid:
+        total = valid.agg(
+            F.count(F.lit(1)),
+            F.sum("amount"),
+            F.count_distinct("event_id"),
+            F.date_format(F.min("event_at"), "yyyy-MM-dd HH:mm"),
+            F.date_format(F.max("event_at"), "yyyy-MM-dd HH:mm"),
+        ).first()
+        refused = valid.select(F.explode("reasons").alias("reason")).groupBy("reason").count()
+        reason_counts = {one["reason"]: one["count"] for one in refused.collect()}
+        labels = truth_labels(valid.filter(F.size("reasons") == 0), system.labels)
+        label_counts = {
+            one["is_fraud"]: one["count"] for one in labels.groupBy("is_fraud").count().collect()
+        }
 
     reasons, frauds, others, first, last = EXPECTED[path.stem]
     assert total[:3] == (rows, Decimal(cents).scaleb(-2), rows)
     assert total[3:] == (first, last)
-    assert {one["reason"]: one["count"] for one in refused.collect()} == reasons
+    assert reason_counts == reasons
     assert label_counts == {True: frauds, False: others}
 
 

@@ -39,13 +39,15 @@ STREAM_DAG: Final = "land_stream"
 """Lands the messages of a stream, and each day of it once it is complete."""
 ALERTS_DAG: Final = "record_alerts"
 """Records the alerts of the stream in STAGING, and publishes them."""
+ONLINE_STORE_DAG: Final = "fill_online_store"
+"""Fills the online store of the decision API from Processed."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
 WATCH_DAG: Final = "watch_windows"
 OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 """DAGs outside of the pipeline, which do not process windows."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, ALERTS_DAG, *OPERATIONS_DAGS)
+DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, *OPERATIONS_DAGS)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"

@@ -1,6 +1,7 @@
 """The online store after a fill from the lake, and who may do what in it."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -103,6 +104,25 @@ def test_a_fill_without_postgres_can_be_retried(catalog: Catalog, warehouse: Set
     nowhere = warehouse.warehouse.model_copy(update={"port": 1}).dsn("loader")
     with pytest.raises(WarehouseLostError, match=r"Postgres was lost while fill\.fill ran"):
         fill(catalog, nowhere, "sparkov")
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(("key", "source"), [("sparkov@2024-06-25", "handbook"), (None, "sparkov")])
+def test_the_dag_fills_the_source_of_its_window_or_parameter(
+    catalog: Catalog,
+    warehouse: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str | None,
+    source: str,
+) -> None:
+    from tollgate_airflow.stages import online_store as stage
+
+    monkeypatch.setattr("lake.catalog.open_catalog", lambda _: catalog)
+    monkeypatch.setattr(stage.connections, "warehouse", warehouse.warehouse.dsn)
+    # Its guard would ask Airflow for the task that runs.
+    work = stage.fill.__wrapped__
+    context = {"dag_run": SimpleNamespace(partition_key=key), "params": {"source": source}}
+    assert work(context).startswith("sparkov: ")
 
 
 def test_the_command_says_what_the_store_has(

@@ -53,7 +53,8 @@ def to_matrix(table: pa.Table, source_features: Sequence[str] = ()) -> pd.DataFr
     import pyarrow.compute as pc
 
     needed = (*FEATURE_NAMES, *([SOURCE_FEATURES] if source_features else []))
-    missing = [name for name in needed if name not in table.column_names]
+    present = set(table.column_names)
+    missing = [name for name in needed if name not in present]
     if missing:
         raise ValueError(f"the feature rows lack {', '.join(missing)}: run prepare_sandbox first.")
     columns = {name: table.column(name) for name in FEATURE_NAMES}

@@ -243,9 +243,10 @@ def finished(rows: pa.Table, filled: Filled | None) -> Iterator[pa.RecordBatch]:
     if "is_wanted" in rows.column_names:
         rows = _only(rows, rows["is_wanted"].to_numpy())
     columns = {}
+    carried = {*_CARRIED, *({SOURCE_FEATURES} & set(rows.column_names))}
     for name in OUT:
         kind = arrow_type(COLUMNS[name].type)
-        if name in _CARRIED or name in {SOURCE_FEATURES} & set(rows.column_names):
+        if name in carried:
             columns[name] = rows[name].cast(kind)
             continue
         if name not in wanted:

@@ -53,6 +53,7 @@ class Database:
                 self._dsn,
                 autocommit=True,
                 connect_timeout=_CONNECT_SECONDS,
+                tcp_user_timeout=_STATEMENT_MILLISECONDS,  # for a network that is cut
                 # A decision is on disk before its answer leaves.
                 options=f"-c statement_timeout={_STATEMENT_MILLISECONDS} -c synchronous_commit=on",
             )

@@ -60,9 +60,6 @@ class NoStore:
         """Return no count."""
         return counts_for_kernel(to_arrow.schema(COUNTS).empty_table())
 
-    def add(self, payment: Payment) -> None:
-        """Forget the payment."""
-
 
 def figures_alone(payment: Payment, filled: Filled) -> Figures:
     """Return the figures of a payment that need no other payment; all others are null."""

@@ -66,9 +66,6 @@ class OnlineStore(Protocol):
         Columns: those that `spark.transforms.features.category.counts_of` returns.
         """
 
-    def add(self, payment: Payment) -> None:
-        """Add a payment for the features of later ones, unless the store has it."""
-
 
 class PostgresStore:
     """The online store in SERVING, read and written in the transaction of a connection."""
@@ -89,7 +86,7 @@ class PostgresStore:
         return counts_for_kernel(rows)
 
     def add(self, payment: Payment) -> None:
-        """Add a payment, unless the store has it."""
+        """Add a payment for the features of later ones, unless the store has it."""
         self._connection.execute(_ADD.encode(), {name: payment[name] for name in RECENT_PAYMENT})
 
     def _select(self, query: str, parameters: Payment) -> list[tuple[Any, ...]]:

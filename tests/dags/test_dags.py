@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,38 +33,27 @@ MANUAL = ("**When", "**Run it again**", "**When it fails**")
 pytestmark = pytest.mark.airflow
 
 
-def parse(file: Path, home: Path) -> dict[str, Any]:
-    """Parse a DAG file in a separate interpreter."""
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Parse every file of dags/; keyed by file stem."""
+    home = str(tmp_path_factory.mktemp("airflow"))
     environment = {
         "PATH": os.defpath,
-        "HOME": str(home),
-        "AIRFLOW_HOME": str(home),
+        "HOME": home,
+        "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'plugins'}",
     }
     run = subprocess.run(
-        [sys.executable, str(HERE / "parse_one.py"), str(file)],
+        [sys.executable, str(HERE / "parse_files.py"), *map(str, FILES)],
         env=environment,
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    return json.loads(run.stderr.splitlines()[-1])
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Parse every file of dags/; keyed by file stem.
-
-    Slow: each in a process that imports Airflow.
-    """
-    home = tmp_path_factory.mktemp("airflow")
-    # The first one writes Airflow's configuration, the others would race it.
-    first = parse(FILES[0], home)
-    with ThreadPoolExecutor(2) as pool:
-        others = pool.map(lambda file: parse(file, home), FILES[1:])
-        return dict(zip((file.stem for file in FILES), [first, *others], strict=True))
+    by_file: dict[str, dict[str, Any]] = json.loads(run.stderr.splitlines()[-1])
+    return by_file
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
-"""Parse one DAG file in this fresh interpreter and print what it holds and what it cost, as JSON.
+"""Parse DAG files, and print what each holds and what parsing it cost, as JSON by file.
 
-The JSON goes to standard error, since Airflow's own log takes standard output. Started by
-test_dags.py with Airflow's home in a temporary folder.
+Each file is parsed in a new fork of this process, which has imported Airflow and nothing else. The
+JSON goes to standard error, since Airflow's own log takes standard output. Started by test_dags.py
+with Airflow's home in a temporary folder.
 """
 
 import json
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +69,20 @@ def describe(dag: airflow.sdk.DAG) -> dict[str, Any]:
     }
 
 
-sys.addaudithook(listen)
-bag = DagBag(sys.argv[1])
-json.dump(
-    {
+def parse(file: str) -> dict[str, Any]:
+    """Parse a file in this process, which has parsed no other one."""
+    sys.addaudithook(listen)
+    bag = DagBag(file)
+    return {
         "errors": bag.import_errors,
         "dags": {dag_id: describe(dag) for dag_id, dag in bag.dags.items()},
         "heavy": [name for name in HEAVY if name in sys.modules],
         "sockets": sockets,
-    },
-    sys.stderr,
-)
+    }
+
+
+if __name__ == "__main__":
+    files = sys.argv[1:]
+    with get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        found = pool.map(parse, files, chunksize=1)
+    json.dump({Path(file).stem: one for file, one in zip(files, found, strict=True)}, sys.stderr)

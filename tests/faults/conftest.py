@@ -34,7 +34,7 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 SAMPLE = REPO / "data" / "sparkov" / "transactions"
 LAKE = (*zone("processed"), *zone("sandbox"))
 _REFS = " branches"
-_OF_A_RUN = ("run_id", "scored_at", "feature_snapshot_id")
+_OF_A_RUN = ("run_id", "scored_at", "detected_at", "feature_snapshot_id")
 _RECORDS = (
     *("staging.run_ledger", "staging.run_balances", "staging.run_tasks", "staging.gate_results"),
     "staging.withdrawals",

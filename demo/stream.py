@@ -125,16 +125,17 @@ def land(settings: Settings, console: Console) -> DagRun:
         if run.state != "success":
             console.print(client.what_failed(run))
             return run
-        days = [landed["window"] for landed in client.result(run, "land")]
     s3 = s3_client(settings, "lander")
     progress = read_progress(s3, settings.s3.raw_bucket, SIMULATOR.name, {})
     landed = sum(account.validated + account.rejected for account in progress.accounts.values())
-    waiting = sum(map(len, progress.pending.values()))
+    # Unpausing may have started a run that landed them before this one.
+    days = progress.complete_days(SIMULATOR.zone)
+    waiting = sum(len(objects) for day, objects in progress.pending.items() if day not in days)
     console.print(
         f"{landed:,} messages are in Raw; {waiting} objects wait until their day is complete."
     )
     console.print(
-        f"The batch line takes {len(days)} complete days: {', '.join(days)}."
+        f"The batch line takes {len(days)} complete days: {', '.join(map(str, days))}."
         if days
         else "No further day is complete."
     )

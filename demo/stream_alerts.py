@@ -127,4 +127,5 @@ def alerts_table(raised: Raised) -> Table:
 
 
 def _consumer(kafka: Kafka) -> Consumer:
-    return Consumer({**kafka.login("reader"), "group.id": "reader-demo"})
+    # A connection that the broker closes is no news: the client opens another one.
+    return Consumer({**kafka.login("reader"), "group.id": "reader-demo", "log_level": 0})

@@ -49,12 +49,12 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
     """
     if not payments.num_rows:
         return ALERT_SCHEMA.empty_table()
-    figures = payments.to_pylist()
-    fired = [rules.fired(one, one["currency"], one["event_date"]) for one in figures]
+    rows = payments.to_pylist()
+    fired = [rules.fired(one, one["currency"], one["event_date"]) for one in rows]
     risk = np.array(
         [max((RISK_LEVELS.index(rule.severity) for rule in some), default=0) for some in fired]
     )
-    scores: list[float | None] = [None] * len(figures)
+    scores: list[float | None] = [None] * len(rows)
     if champion is not None:
         matrix = to_matrix(payments, champion.passport.source_features)
         score = champion.score(matrix)
@@ -69,9 +69,9 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
         names = explain(champion.model, inputs, passport.typical)
         reasons = dict(zip(scored_high, names, strict=True))
     now = datetime.now(UTC)
-    rows: list[dict[str, Any]] = [
+    raised: list[dict[str, Any]] = [
         {
-            **{name: figures[n][name] for name in (*PAYMENT_OF_ALERT, "ingested_at")},
+            **{name: rows[n][name] for name in (*PAYMENT_OF_ALERT, "ingested_at")},
             "rule_codes": [rule.code for rule in fired[n]],
             "rules_version": rules.version,
             "model_name": champion and champion.name,
@@ -84,4 +84,4 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
         }
         for n in alerting
     ]
-    return pa.Table.from_pylist(rows, ALERT_SCHEMA)
+    return pa.Table.from_pylist(raised, ALERT_SCHEMA)

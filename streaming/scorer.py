@@ -1,4 +1,4 @@
-"""The scorer of the stream: ``python -m streaming.scorer --port 15415``.
+"""The scorer of the stream: ``python -m streaming.scorer --port 15416``.
 
 It runs a query of Spark Structured Streaming that reads `transactions.validated` and writes an
 alert to `alerts` for each payment that the rules of fraud or the champion do not approve. A new

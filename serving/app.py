@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import OAuth2PasswordBearer
+from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving import docs_page
@@ -36,6 +37,7 @@ LOGIN: Final = "/api/v1/auth/login"
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _THREADS: Final = 8
 """Decisions at once, each with a connection to Postgres: more would wait for the same cores."""
+MOST_PAYMENTS: Final = 500
 _REFERENCE: Final = "#/components/schemas/{name}"
 
 
@@ -52,17 +54,45 @@ class Problems(msgspec.Struct, frozen=True):
     detail: list[Problem]
 
 
-async def _limited_body(request: Request) -> bytes:
-    """Return the body of a request, and refuse one that is too large before it is read whole."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise too_large()
-    return bytes(body)
+class Batch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Payments to decide on, in the order in which they happened."""
+
+    payments: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_PAYMENTS)]
 
 
-Body = Annotated[bytes, Depends(_limited_body)]
+class Outcome(msgspec.Struct, frozen=True):
+    """The answer to a payment of a batch: the status that it has alone, and one of the others."""
+
+    status: int
+    decision: Decision | None = None
+    detail: list[Problem] | None = None
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """The answers to the payments of a batch, in their order."""
+
+    outcomes: list[Outcome]
+
+
+def _body_of(payments: int) -> Any:
+    """Return the dependency that gives the body of a request with up to `payments`.
+
+    It refuses a body that is too large before it is read whole.
+    """
+
+    async def limited(request: Request) -> bytes:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > payments * LARGEST_BODY:
+                raise too_large(payments)
+        return bytes(body)
+
+    return Depends(limited)
+
+
+Body = Annotated[bytes, _body_of(1)]
+BatchBody = Annotated[bytes, _body_of(MOST_PAYMENTS)]
 Token = Annotated[
     str, Depends(OAuth2PasswordBearer(LOGIN, description="Name and password of a user."))
 ]
@@ -114,10 +144,10 @@ def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> 
     )
 
     @app.exception_handler(BadRequestError)
-    async def refused(_: Request, error: BadRequestError) -> JSONResponse:
+    async def refused(_: Request, error: BadRequestError) -> Response:
         service.metrics.refused.labels(str(error.status)).inc()
-        problems = [{"field": one.field, "sentence": one.sentence} for one in error.mistakes]
-        return JSONResponse({"detail": problems}, error.status)
+        content = _encode(Problems(_problems(error)))
+        return Response(content, error.status, media_type="application/json")
 
     detect_options: dict[str, Any] = {
         "summary": "Decide on a payment",
@@ -148,6 +178,31 @@ def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> 
         decision = service.detect(body, caller.name)
         headers = {"X-Request-ID": decision.request_id}
         return Response(_encode(decision), media_type="application/json", headers=headers)
+
+    def outcome(payment: bytes, caller: str) -> Outcome:
+        try:
+            if len(payment) > LARGEST_BODY:
+                raise too_large()
+            return Outcome(200, service.detect(payment, caller))
+        except BadRequestError as error:
+            service.metrics.refused.labels(str(error.status)).inc()
+            return Outcome(error.status, detail=_problems(error))
+
+    @app.post(
+        "/api/v1/detect/batch",
+        summary=f"Decide on up to {MOST_PAYMENTS} payments, one after the other",
+        response_class=Response,
+        openapi_extra={
+            "requestBody": _request_body("Batch", {"payments": [docs_page.WHOLE, docs_page.SHORT]})
+        },
+        responses={
+            200: _answer("An outcome for each payment, also for one that is refused.", "Outcomes"),
+        },
+    )
+    def detect_batch(body: BatchBody, caller: Caller = decider) -> Response:
+        batch = decoded(body, Batch)
+        outcomes = [outcome(bytes(one), caller.name) for one in batch.payments]
+        return Response(_encode(Outcomes(outcomes)), media_type="application/json")
 
     @app.post(
         LOGIN,
@@ -212,13 +267,17 @@ def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> 
     return app
 
 
+def _problems(error: BadRequestError) -> list[Problem]:
+    return [Problem(one.field, one.sentence) for one in error.mistakes]
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document with the schemas of request and answers."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        types = (PaymentRequest, Decision, Problems, UserRequest)
+        types = (PaymentRequest, Batch, Decision, Outcomes, Problems, UserRequest)
         _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
         document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
         app.openapi_schema = document
@@ -232,7 +291,8 @@ def _request_body(name: str, *values: Any) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
-def _answer(description: str, name: str, example: Any) -> dict[str, Any]:
-    schema = {"$ref": _REFERENCE.format(name=name)}
-    content = {"application/json": {"schema": schema, "example": example}}
-    return {"description": description, "content": content}
+def _answer(description: str, name: str, example: Any = None) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(name=name)}}
+    if example is not None:
+        content["example"] = example
+    return {"description": description, "content": {"application/json": content}}

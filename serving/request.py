@@ -83,9 +83,12 @@ class BadRequestError(ValueError):
         self.mistakes, self.status = tuple(mistakes), status
 
 
-def too_large() -> BadRequestError:
-    """Return the error for a request with more than `LARGEST_BODY` bytes."""
-    sentence = f"The request has more than {LARGEST_BODY} bytes. Send one payment a request."
+def too_large(payments: int = 1) -> BadRequestError:
+    """Return the error for a request with more than `LARGEST_BODY` bytes for each payment."""
+    allowed = "one payment" if payments == 1 else f"at most {payments} payments"
+    sentence = (
+        f"The request has more than {payments * LARGEST_BODY} bytes. Send {allowed} a request."
+    )
     return BadRequestError([Mistake(None, sentence)], 413)
 
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from contracts.settings import Settings
 from serving import docs_page
 from serving.access_tokens import AccessTokens
-from serving.app import create_app
+from serving.app import MOST_PAYMENTS, create_app
 from serving.request import LARGEST_BODY
 from serving.service import DecisionService
 from serving.users import Caller, Users
@@ -85,6 +85,42 @@ def test_a_decision_knows_the_payments_before_it(client: TestClient) -> None:
     assert answer.json()["features"]["customer_transaction_count_1h"] == 5
     assert "VELOCITY_MULTI_CITY" not in codes[2]
     assert "VELOCITY_MULTI_CITY" in codes[4]
+
+
+def test_a_batch_has_the_answer_of_each_payment(client: TestClient) -> None:
+    alone = client.post("/detect", json=PAYMENT | {"transaction_id": "b1"}).json()
+    ids, amounts = ("b1", "b2", "b3", "b3"), (PAYMENT["amount"], -5, 30, 40)
+    payments = [
+        PAYMENT | {"transaction_id": name, "amount": amount}
+        for name, amount in zip(ids, amounts, strict=True)
+    ]
+    long = PAYMENT | {"merchant": "x" * LARGEST_BODY}
+
+    answer = client.post("/api/v1/detect/batch", json={"payments": [*payments, long]})
+
+    outcomes = answer.json()["outcomes"]
+    assert [one["status"] for one in outcomes] == [200, 422, 200, 409, 413]
+    assert outcomes[0]["decision"] == alone
+    assert [one["field"] for one in outcomes[1]["detail"]] == ["amount"]
+    assert outcomes[2]["decision"]["features"]["customer_transaction_count_1h"] >= 2
+    assert outcomes[3]["decision"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"payments": []}', 422),
+        (b'{"payments": [' + b"{}," * MOST_PAYMENTS + b"{}]}", 422),
+        (b'{"payments": [{]}', 400),
+        (b"x" * (MOST_PAYMENTS * LARGEST_BODY + 1), 413),
+    ],
+)
+def test_a_batch_without_payments_or_with_too_many_is_refused(
+    client: TestClient, body: bytes, status: int
+) -> None:
+    answer = client.post("/api/v1/detect/batch", content=body)
+    assert answer.status_code == status
+    assert answer.json()["detail"][0]["sentence"]
 
 
 def test_without_postgres_the_caller_gets_an_answer(client_without_postgres: TestClient) -> None:

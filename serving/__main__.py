@@ -12,6 +12,7 @@ from contracts.fraud_rules import FraudRulesError
 from contracts.settings import HOST, SettingsError, load_settings
 from serving.access_tokens import AccessTokens
 from serving.app import create_app
+from serving.database import Database
 from serving.service import DecisionService
 from serving.tokens import KeyFileError
 from serving.users import Users
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_settings()
         service = DecisionService(settings)
         tokens = AccessTokens(settings.api.token_key)
-        app = create_app(service, Users(service.database), tokens)
+        app = create_app(service, Users(service.database), tokens, Database(settings, "reader"))
     except (SettingsError, KeyFileError, FraudRulesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1

@@ -20,6 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving import docs_page
 from serving.access_tokens import LIFETIME, AccessTokens, TokenError
+from serving.analytics import add_lists
+from serving.database import Database
 from serving.decision import Decision
 from serving.request import (
     LARGEST_BODY,
@@ -99,15 +101,24 @@ Token = Annotated[
 
 
 class UserRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A user to add. The role `service` has payments decided; `admin` does too and adds users."""
+    """A user to add.
+
+    The role `service` has payments decided, `analyst` reads PRODUCTION, and `admin` does both and
+    adds users.
+    """
 
     username: str
     password: str
     role: str
 
 
-def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> FastAPI:
-    """Return the application, which starts to load the champions when it starts."""
+def create_app(
+    service: DecisionService, users: Users, tokens: AccessTokens, production: Database
+) -> FastAPI:
+    """Return the application, which starts to load the champions when it starts.
+
+    `production` has the connections that read PRODUCTION.
+    """
     stopping = Event()
 
     def caller_with(*roles: str) -> Any:
@@ -238,6 +249,8 @@ def create_app(service: DecisionService, users: Users, tokens: AccessTokens) -> 
         except psycopg.Error as error:
             raise HTTPException(503, "Postgres is away: add the user later.") from error
         return {"username": user.username, "role": user.role}
+
+    add_lists(app, production, caller_with("analyst", "admin"))
 
     @app.get("/health/live", summary="Whether the process answers")
     def live() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Connections to SERVING, which the API opens again when Postgres was away."""
+"""Connections to the warehouse, which the API opens again when Postgres was away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from contracts.settings import Settings
+from contracts.settings import Settings, WarehouseRole
 
 _CONNECT_SECONDS: Final = 2
 _STATEMENT_MILLISECONDS: Final = 2_000
@@ -19,11 +19,11 @@ _T = TypeVar("_T")
 
 
 class Database:
-    """Connections to SERVING, one for each thread."""
+    """Connections of a role, one for each thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Connect as the role `api` when a thread first asks."""
-        self._dsn = settings.warehouse.dsn("api")
+    def __init__(self, settings: Settings, role: WarehouseRole) -> None:
+        """Connect when a thread first asks."""
+        self._dsn = settings.warehouse.dsn(role)
         self._local = threading.local()
         self._next_attempt = 0.0
 

@@ -41,7 +41,7 @@ class DecisionService:
         self._reader = Reader(Tokens(settings.pseudonym_key_file))
         self._rules = fraud_rules()
         self._filled: dict[str, dict[str, frozenset[str]]] = {}
-        self.database = Database(settings)
+        self.database = Database(settings, "api")
         self.models = Models(settings)
         self.metrics = Metrics()
 

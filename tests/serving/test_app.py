@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from serving import docs_page
 from serving.access_tokens import AccessTokens
 from serving.app import MOST_PAYMENTS, create_app
+from serving.database import Database
 from serving.request import LARGEST_BODY
 from serving.service import DecisionService
 from serving.users import Caller, Users
@@ -26,7 +27,8 @@ def client_of(settings: Settings, role: str | None = "service") -> TestClient:
     It has a token with a role, or none.
     """
     service, tokens = DecisionService(settings), AccessTokens(settings.api.token_key)
-    app = create_app(service, Users(service.database), tokens)
+    production = Database(settings, "reader")
+    app = create_app(service, Users(service.database), tokens, production)
     headers = {"Authorization": f"Bearer {tokens.issue(Caller('tester', role))}"} if role else {}
     return TestClient(app, headers=headers, raise_server_exceptions=False)
 

@@ -1,0 +1,155 @@
+"""Lists of PRODUCTION for analysts: payments, alerts, days, and the performance of models."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import psycopg
+from fastapi import FastAPI, HTTPException, Query, Response
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from contracts.table import Table
+from contracts.tables import TABLES
+from serving.database import Database
+from serving.request import BadRequestError, Mistake
+from sources.registry import names
+
+LISTS: Final[Mapping[str, Table]] = {
+    "transactions": TABLES["production.fct_transactions"],
+    "fraud-alerts": TABLES["production.fct_fraud_alerts"],
+    "summary": TABLES["production.rpt_fraud_daily"],
+    "model-performance": TABLES["production.rpt_model_performance"],
+}
+"""The table of PRODUCTION behind each list."""
+MOST_ROWS: Final = 1_000
+_DATE: Final = "event_date"
+NEXT: Final = "X-Next"
+"""Header of an answer that has a next page: the value of `after` that gives it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The rows of a list that are wanted; None does not filter."""
+
+    source_system: str | None
+    first: date | None
+    last: date | None
+    after: str | None
+    limit: int
+
+
+def page(
+    connection: psycopg.Connection, table: Table, wanted: Wanted
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return rows of a table in the order of date and key, and the cursor of the next page.
+
+    Raises:
+        BadRequestError: when `after` is no cursor of this list.
+    """
+    order = (_DATE, *(name for name in table.key if name != _DATE))
+    conditions: list[sql.Composable] = [sql.SQL("true")]
+    values: list[Any] = []
+    for condition, value in (
+        ("source_system = %s", wanted.source_system),
+        (f"{_DATE} >= %s", wanted.first),
+        (f"{_DATE} <= %s", wanted.last),
+    ):
+        if value is not None:
+            conditions.append(sql.SQL(condition))
+            values.append(value)
+    columns = sql.SQL(", ").join(map(sql.Identifier, order))
+    if wanted.after is not None:
+        position = _position(wanted.after, len(order))
+        marks = sql.SQL(", ").join([sql.Placeholder()] * len(order))
+        conditions.append(sql.SQL("({}) > ({})").format(columns, marks))
+        values += position
+    query = sql.SQL("select {} from {} where {} order by {} limit %s").format(
+        sql.SQL(", ").join(map(sql.Identifier, table.column_names)),
+        sql.Identifier(table.zone, table.short_name),
+        sql.SQL(" and ").join(conditions),
+        columns,
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(query, [*values, wanted.limit + 1]).fetchall()
+    shown = rows[: wanted.limit]
+    is_last = len(rows) <= wanted.limit
+    return shown, None if is_last else _cursor([shown[-1][name] for name in order])
+
+
+def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
+    """Add the lists to an application, for the callers of the dependency `analyst`."""
+
+    def add(name: str, table: Table) -> None:
+        @app.get(
+            f"/api/v1/analytics/{name}",
+            summary=f"One row per {table.grain}",
+            dependencies=[analyst],
+            response_class=Response,
+        )
+        def listed(
+            source_system: str | None = None,
+            first: Annotated[date | None, Query(alias="from")] = None,
+            last: Annotated[date | None, Query(alias="to")] = None,
+            after: Annotated[str | None, Query(description=f"{NEXT} of the page before.")] = None,
+            limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
+            format: Literal["json", "csv"] = "json",
+        ) -> Response:
+            if source_system is not None and source_system not in names():
+                known = ", ".join(names())
+                sentence = f"source_system: no source has this name. Use one of {known}."
+                raise BadRequestError([Mistake("source_system", sentence)])
+            wanted = Wanted(source_system, first, last, after, limit)
+            try:
+                rows, following = database.run(lambda connection: page(connection, table, wanted))
+            except psycopg.errors.UndefinedTable as error:
+                raise HTTPException(404, f"PRODUCTION has no {table.short_name} yet.") from error
+            except psycopg.DataError as error:
+                raise _no_cursor() from error
+            except psycopg.Error as error:
+                raise HTTPException(503, "Postgres is away: ask again later.") from error
+            headers = {} if following is None else {NEXT: following}
+            if format == "csv":
+                return Response(
+                    _csv(table.column_names, rows), media_type="text/csv", headers=headers
+                )
+            body = msgspec.json.encode({"rows": rows, "next": following})
+            return Response(body, media_type="application/json", headers=headers)
+
+    for name, table in LISTS.items():
+        add(name, table)
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cursor(position: Sequence[Any]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def _position(cursor: str, count: int) -> list[str | int]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        position = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str | int])
+    except ValueError as error:
+        raise _no_cursor() from error
+    if len(position) != count:
+        raise _no_cursor()
+    return position
+
+
+def _no_cursor() -> BadRequestError:
+    sentence = f"after: this is no cursor of the list. Give the header {NEXT} of the page before."
+    return BadRequestError([Mistake("after", sentence)])

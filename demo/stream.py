@@ -21,7 +21,7 @@ from contracts.reasons import DESCRIPTIONS, RejectReason
 from contracts.settings import HOST, Settings, SettingsError, load_settings
 from contracts.topics import REJECTED, VALIDATED
 from demo.airflow import AirflowAwayError, AirflowClient, DagRun
-from demo.stream_alerts import alerts_table, ends, raised_since, wait_for_scores
+from demo.stream_alerts import alerts_table, ends, raised_since, wait_for_scores, waiting
 from embedded.services.common import http_ok
 from simulator.settings import Settings as World
 from sources.errors import StoreUnreachableError
@@ -209,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--seconds and --rate are above 0")
     try:
         settings, console = load_settings(), Console(highlight=False)
+        waiting(settings)  # nothing is sent while the scorer is away
         since, began = ends(settings.kafka), datetime.now(UTC)
         run(settings, console, options.seconds, options.rate, _first_day(settings))
         _show_alerts(settings, console, since, began)

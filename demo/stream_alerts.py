@@ -18,6 +18,7 @@ from rich.table import Table
 
 from contracts.settings import HOST, Kafka, Settings
 from contracts.topics import ALERTS
+from streaming.connection import check
 from streaming.scorer import VALIDATED_AT
 
 _READ_SECONDS: Final = 10
@@ -72,7 +73,12 @@ def waiting(settings: Settings) -> int:
 
 
 def ends(kafka: Kafka) -> list[TopicPartition]:
-    """Return the next offset of each partition of `alerts`."""
+    """Return the next offset of each partition of `alerts`.
+
+    Raises:
+        StreamError: when no broker answers, or refuses the user.
+    """
+    check(kafka, "reader")
     consumer = _consumer(kafka)
     try:
         return [

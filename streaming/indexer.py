@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,10 +30,11 @@ from tenacity import (
     wait_exponential,
 )
 
-from contracts.settings import REPO, OpenSearch, Settings, SettingsError, load_settings
+from contracts.settings import REPO, OpenSearch, Settings, load_settings
 from contracts.topics import REJECTED
 from streaming.connection import StreamError, check
 from streaming.metrics import Lag, serve
+from streaming.service import run_service
 
 TEMPLATE = json.loads((REPO / "streaming" / "opensearch" / "rejects.json").read_text())
 """The index template: one index for each month of arrival, with the alias `rejects`."""
@@ -272,26 +272,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     # Its errors become sentences.
     logging.getLogger("opensearch").setLevel(logging.CRITICAL)
-    stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    try:
+
+    def run(stopping: Event) -> None:
         indexer = Indexer(load_settings())
         serve(options.port, indexer.registry, lambda: indexer.problem)
         indexer.run(stopping)
-    except (StreamError, SettingsError) as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
-    except KafkaException as problem:
-        sys.stderr.write(
-            f"Kafka refuses a request of the indexer: {problem.args[0].str()}. No reject is lost:"
-            " start it again, and it continues at the committed offsets.\n"
-        )
-        return 1
-    except OSError as problem:
-        sys.stderr.write(f"Port {options.port} cannot be used: {problem}. Choose another one.\n")
-        return 1
-    return 0
+
+    return run_service(
+        "indexer",
+        options.port,
+        run,
+        afterwards="No reject is lost: start it again, and it continues at the committed offsets.",
+    )
 
 
 if __name__ == "__main__":

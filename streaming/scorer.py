@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from contracts.fraud_rules import FraudRulesError, fraud_rules
 from contracts.model_tables import STREAM_ALERT
-from contracts.settings import Settings, SettingsError, load_settings
+from contracts.settings import Settings, load_settings
 from contracts.topics import ALERTS, VALIDATED
 from ml.models import Models, NoModelError
 from sources.errors import SourceError
@@ -36,6 +34,7 @@ from spark.transforms.features import schema
 from streaming.connection import StreamError, check
 from streaming.detection import raise_alerts
 from streaming.metrics import Lag, serve
+from streaming.service import run_service
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -208,32 +207,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", default="simulator", help="the source of the payments")
     parser.add_argument("--port", type=int, required=True, help="of /metrics and /health")
     options = parser.parse_args(argv)
-    stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    try:
+
+    def run(stopping: Event) -> None:
         scorer = Scorer(load_settings(), options.source)
         serve(options.port, scorer.registry, scorer.problem)
-        scorer.run(stopping)
-    except (StreamError, SettingsError, SourceError, FraudRulesError, ConnectionError) as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
-    except KafkaException as problem:
-        sys.stderr.write(
-            f"Kafka refuses a request of the scorer: {problem.args[0].str()}. Nothing is lost:"
-            " start it again, and it continues at its checkpoint.\n"
-        )
-        return 1
-    except PySparkException as problem:
-        sys.stderr.write(
-            f"The query of the scorer failed: {problem}. Nothing is lost: start the scorer again,"
-            " and it continues at its checkpoint.\n"
-        )
-        return 1
-    except OSError as problem:
-        sys.stderr.write(f"Port {options.port} cannot be used: {problem}. Choose another one.\n")
-        return 1
-    return 0
+        try:
+            scorer.run(stopping)
+        except PySparkException as problem:
+            raise StreamError(
+                f"The query of the scorer failed: {problem}. Nothing is lost: start the scorer"
+                " again, and it continues at its checkpoint."
+            ) from problem
+
+    return run_service(
+        "scorer",
+        options.port,
+        run,
+        afterwards="Nothing is lost: start it again, and it continues at its checkpoint.",
+        explained=(SourceError, FraudRulesError, ConnectionError),
+    )
 
 
 if __name__ == "__main__":

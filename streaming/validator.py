@@ -7,17 +7,15 @@ masked payload, to `transactions.rejected`. SIGTERM commits the open transaction
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from threading import Event
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import Message
 
-from contracts.settings import Settings, SettingsError, load_settings
+from contracts.settings import Settings, load_settings
 from contracts.topics import (
     OFFSET_HEADER,
     PARTITION_HEADER,
@@ -28,10 +26,11 @@ from contracts.topics import (
 )
 from sources.errors import SourceError
 from sources.registry import source
-from streaming.connection import StreamError, check
+from streaming.connection import check
 from streaming.exactly_once import ExactlyOnce, Outcome
 from streaming.mapped import UnreadableMappingError
 from streaming.metrics import Lag, Metrics, serve
+from streaming.service import run_service
 from streaming.validation import Valid, Validator
 
 _STALE_SECONDS = 15.0
@@ -111,25 +110,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--instance", default="1", help="the name of this instance, unique")
     parser.add_argument("--port", type=int, required=True, help="of /metrics and /health")
     options = parser.parse_args(argv)
-    stopping = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    try:
+
+    def run(stopping: Event) -> None:
         service = ValidationService(load_settings(), options.source, options.instance)
         service.run(options.port, stopping)
-    except (StreamError, SettingsError, SourceError, UnreadableMappingError) as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
-    except KafkaException as problem:
-        sys.stderr.write(
-            f"Kafka refuses a request of the validator: {problem.args[0].str()}. No message is"
-            " lost: start it again, and it continues at the committed offsets.\n"
-        )
-        return 1
-    except OSError as problem:
-        sys.stderr.write(f"Port {options.port} cannot be used: {problem}. Choose another one.\n")
-        return 1
-    return 0
+
+    return run_service(
+        "validator",
+        options.port,
+        run,
+        afterwards="No message is lost: start it again, and it continues at the committed offsets.",
+        explained=(SourceError, UnreadableMappingError),
+    )
 
 
 if __name__ == "__main__":

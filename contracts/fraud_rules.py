@@ -180,6 +180,11 @@ class FraudRules(_Part):
         return tuple(sorted(firing, key=lambda rule: -RISK_LEVELS.index(rule.severity)))
 
 
+def risk_of(fired: Sequence[FraudRule]) -> int:
+    """Return the position in `RISK_LEVELS` of the severest rule; 0 if none fires."""
+    return max((RISK_LEVELS.index(rule.severity) for rule in fired), default=0)
+
+
 def read(path: Path = FILE) -> FraudRules:
     """Return the rules of a file.
 

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from contracts.table import Table
 from contracts.tables import TABLES
 from serving.database import Database
-from serving.request import BadRequestError, Mistake
+from serving.request import BadRequestError, Mistake, unknown_source
 from sources.registry import names
 
 LISTS: Final[Mapping[str, Table]] = {
@@ -103,9 +103,7 @@ def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
             format: Literal["json", "csv"] = "json",
         ) -> Response:
             if source_system is not None and source_system not in names():
-                known = ", ".join(names())
-                sentence = f"source_system: no source has this name. Use one of {known}."
-                raise BadRequestError([Mistake("source_system", sentence)])
+                raise unknown_source()
             wanted = Wanted(source_system, first, last, after, limit)
             try:
                 rows, following = database.run(lambda connection: page(connection, table, wanted))

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from contracts.columns import RISK_LEVELS
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
-from contracts.fraud_rules import FraudRule, FraudRules
+from contracts.fraud_rules import FraudRule, FraudRules, risk_of
 from ml.champion import Champion
 from ml.reason_sentences import sentence
 from ml.reasons import explain
@@ -93,7 +93,7 @@ def decide(
         {**row, **figures.velocities}, str(payment["currency"]), payment["event_date"]
     )
     reasons = [Reason(rule.code, _about(rule, {**row, **figures.velocities})) for rule in fired]
-    score, risk = None, max((RISK_LEVELS.index(rule.severity) for rule in fired), default=0)
+    score, risk = None, risk_of(fired)
     if champion is not None:
         matrix = figures.matrix[list(champion.passport.inputs)]
         scores = champion.score(matrix)

@@ -83,6 +83,12 @@ class BadRequestError(ValueError):
         self.mistakes, self.status = tuple(mistakes), status
 
 
+def unknown_source() -> BadRequestError:
+    """Return the error for a source that is not declared."""
+    sentence = f"source_system: no source has this name. Use one of {', '.join(names())}."
+    return BadRequestError([Mistake("source_system", sentence)])
+
+
 def too_large(payments: int = 1) -> BadRequestError:
     """Return the error for a request with more than `LARGEST_BODY` bytes for each payment."""
     allowed = "one payment" if payments == 1 else f"at most {payments} payments"
@@ -207,9 +213,7 @@ class Reader:
         if name not in self._sources:
             declared = find(name) if name in names() else None
             if declared is None:
-                known = ", ".join(names())
-                sentence = f"source_system: no source has this name. Use one of {known}."
-                raise BadRequestError([Mistake("source_system", sentence)])
+                raise unknown_source()
             constants = {
                 _FIELD_OF[column]: str(rule.value)
                 for column, rule in declared.versions[-1].mapping.items()

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.columns import COLUMNS, RISK_LEVELS
-from contracts.fraud_rules import FraudRules
+from contracts.fraud_rules import FraudRules, risk_of
 from contracts.model_tables import PAYMENT_OF_ALERT, STREAM_ALERT
 from contracts.render.to_arrow import arrow_type
 from ml.matrix import to_matrix
@@ -51,9 +51,7 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
         return ALERT_SCHEMA.empty_table()
     rows = payments.to_pylist()
     fired = [rules.fired(one, one["currency"], one["event_date"]) for one in rows]
-    risk = np.array(
-        [max((RISK_LEVELS.index(rule.severity) for rule in some), default=0) for some in fired]
-    )
+    risk = np.array([risk_of(some) for some in fired])
     scores: list[float | None] = [None] * len(rows)
     if champion is not None:
         matrix = to_matrix(payments, champion.passport.source_features)

@@ -91,8 +91,8 @@ class DecisionService:
             decision, is_repeat = self.database.run(with_history)
         except OtherContentError as error:
             sentence = (
-                "transaction_id: a payment with this id and other content was decided before. Give"
-                " each payment an id of its own."
+                "transaction_id: a payment with this id and other content was decided before. Use"
+                " another id for each payment."
             )
             raise BadRequestError([Mistake("transaction_id", sentence)], 409) from error
         except psycopg.Error as error:

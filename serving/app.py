@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
@@ -31,14 +32,14 @@ from serving.request import (
     decoded,
     too_large,
 )
-from serving.service import DecisionService
+from serving.service import LIMIT_SECONDS, DecisionService
 from serving.users import Caller, Users
 
 _encode: Final = msgspec.json.Encoder().encode
 LOGIN: Final = "/api/v1/auth/login"
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _THREADS: Final = 8
-"""Decisions at once, each with a connection to Postgres: more would wait for the same cores."""
+"""Requests besides single decisions at once, each with a connection to Postgres."""
 MOST_PAYMENTS: Final = 500
 _REFERENCE: Final = "#/components/schemas/{name}"
 
@@ -124,7 +125,7 @@ def create_app(
     def caller_with(*roles: str) -> Any:
         """Return the dependency that gives the caller, and refuses one without a role."""
 
-        def caller(token: Token) -> Caller:
+        async def caller(token: Token) -> Caller:
             try:
                 known = tokens.caller(token)
             except TokenError as error:
@@ -182,26 +183,21 @@ def create_app(
         },
     }
 
-    # FastAPI runs plain functions in threads, and a decision waits for Postgres.
     @app.post("/api/v1/detect", **detect_options)
     @app.post("/detect", **detect_options)
-    def detect(body: Body, caller: Caller = decider) -> Response:
-        decision = service.detect(body, caller.name)
+    async def detect(body: Body, caller: Caller = decider) -> Response:
+        request = service.read(body, caller.name)
+        waiting = asyncio.wrap_future(service.submit(request))
+        try:
+            decision = await asyncio.wait_for(waiting, LIMIT_SECONDS)
+        except TimeoutError:
+            decision = service.alone(request)
         headers = {"X-Request-ID": decision.request_id}
         return Response(_encode(decision), media_type="application/json", headers=headers)
 
-    def outcome(payment: bytes, caller: str) -> Outcome:
-        try:
-            if len(payment) > LARGEST_BODY:
-                raise too_large()
-            return Outcome(200, service.detect(payment, caller))
-        except BadRequestError as error:
-            service.metrics.refused.labels(str(error.status)).inc()
-            return Outcome(error.status, detail=_problems(error))
-
     @app.post(
         "/api/v1/detect/batch",
-        summary=f"Decide on up to {MOST_PAYMENTS} payments, one after the other",
+        summary=f"Decide on up to {MOST_PAYMENTS} payments",
         response_class=Response,
         openapi_extra={
             "requestBody": _request_body("Batch", {"payments": [docs_page.WHOLE, docs_page.SHORT]})
@@ -212,7 +208,16 @@ def create_app(
     )
     def detect_batch(body: BatchBody, caller: Caller = decider) -> Response:
         batch = decoded(body, Batch)
-        outcomes = [outcome(bytes(one), caller.name) for one in batch.payments]
+        answers = service.detect_all([bytes(one) for one in batch.payments], caller.name)
+        outcomes = [
+            Outcome(one.status, detail=_problems(one))
+            if isinstance(one, BadRequestError)
+            else Outcome(200, one)
+            for one in answers
+        ]
+        for one in outcomes:
+            if one.detail is not None:
+                service.metrics.refused.labels(str(one.status)).inc()
         return Response(_encode(Outcomes(outcomes)), media_type="application/json")
 
     @app.post(

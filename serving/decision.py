@@ -81,34 +81,58 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def decide(
-    payment: Payment, figures: Figures, champion: Champion | None, rules: FraudRules
-) -> Verdict:
-    """Return the verdict on a payment; without a champion that of the rules alone.
+    payments: Sequence[Payment], figures: Figures, champion: Champion | None, rules: FraudRules
+) -> list[Verdict]:
+    """Return the verdict on each payment of a source; without a champion that of the rules alone.
 
     The risk is the higher one of the score's band and of the severest rule that fires, as in the
     stream (`streaming.detection`).
     """
-    row = figures.features.to_pylist()[0]
-    fired = rules.fired(
-        {**row, **figures.velocities}, str(payment["currency"]), payment["event_date"]
-    )
-    reasons = [Reason(rule.code, _about(rule, {**row, **figures.velocities})) for rule in fired]
-    score, risk = None, risk_of(fired)
+    rows = figures.rows
+    fired = [
+        rules.fired(row, str(payment["currency"]), payment["event_date"])
+        for payment, row in zip(payments, rows, strict=True)
+    ]
+    risks = [risk_of(one) for one in fired]
+    reasons = [
+        [Reason(rule.code, _about(rule, row)) for rule in one[:MOST_REASONS]]
+        for one, row in zip(fired, rows, strict=True)
+    ]
+    scores: list[float | None] = [None] * len(rows)
     if champion is not None:
         matrix = figures.matrix[list(champion.passport.inputs)]
-        scores = champion.score(matrix)
+        given = champion.score(matrix)
         bands = champion.passport.bands
-        score = float(scores[0])
-        risk = max(risk, int(bands.index(scores)[0]))
-        if score >= bands.medium and len(reasons) < MOST_REASONS:
-            (names,) = explain(champion.model, matrix, champion.passport.typical)
-            reasons += [Reason(name.upper(), sentence(name, row)) for name in names]
-    return Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], reasons[:MOST_REASONS])
+        scores = given.tolist()
+        risks = [max(pair) for pair in zip(risks, bands.index(given).tolist(), strict=True)]
+        asked = [
+            at
+            for at, one in enumerate(reasons)
+            if given[at] >= bands.medium and len(one) < MOST_REASONS
+        ]
+        raised = explain(champion.model, matrix.iloc[asked], champion.passport.typical)
+        for at, names in zip(asked, raised, strict=True):
+            reasons[at] += [Reason(name.upper(), sentence(name, rows[at])) for name in names]
+    return [
+        Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], why[:MOST_REASONS])
+        for score, risk, why in zip(scores, risks, reasons, strict=True)
+    ]
+
+
+def inputs_of(figures: Figures) -> list[dict[str, float | None]]:
+    """Return the inputs of models by name for each payment, None where one is unknown."""
+    return [
+        {
+            name: None if isnan(value) else value
+            for name, value in zip(FEATURE_NAMES, row, strict=True)
+        }
+        for row in figures.matrix.to_numpy().tolist()
+    ]
 
 
 def answer(
     payment: Payment,
-    figures: Figures,
+    inputs: Mapping[str, float | None],
     verdict: Verdict,
     champion: Champion | None,
     rules_version: int,
@@ -119,7 +143,6 @@ def answer(
 
     `about` has request_id, recorded, decided_at and duration_ms.
     """
-    inputs = dict(zip(FEATURE_NAMES, figures.matrix.to_numpy()[0].tolist(), strict=True))
     return Decision(
         transaction_id=payment["event_id"],
         source_system=payment["source_system"],
@@ -130,7 +153,7 @@ def answer(
         model=None if champion is None else ModelVersion(champion.name, champion.version),
         rules_version=rules_version,
         feature_list_version=FEATURE_LIST_VERSION,
-        features={name: None if isnan(value) else value for name, value in inputs.items()},
+        features=dict(inputs),
         degraded=bool(causes),
         degraded_causes=list(causes),
         **about,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import psycopg
@@ -17,18 +18,22 @@ _NAMES: Final = DECISIONS.column_names
 _ALSO: Final = ("transaction_type", "channel", "payment_method", "ip_hash")
 """Fields of a request that no feature reads."""
 _FIND: Final = (
-    f"select request_hash, answer from {DECISIONS.name}"  # noqa: S608 - our own names
-    " where source_system = %s and event_id = %s"
+    f"select event_id, request_hash, answer from {DECISIONS.name}"  # noqa: S608 - our own names
+    " where source_system = %s and event_id = any(%s)"
 )
 _INSERT: Final = (
     f"insert into {DECISIONS.name} ({', '.join(_NAMES)})"  # noqa: S608 - our own names
     f" values ({', '.join(f'%({name})s' for name in _NAMES)}) on conflict do nothing"
+    " returning event_id"
 )
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class OtherContentError(ValueError):
-    """Raised when a payment was decided before with other content."""
+class Entry(NamedTuple):
+    """A decision on a payment, with the hash over the payment's content."""
+
+    request_hash: str
+    decision: Decision
 
 
 class DecisionLog:
@@ -38,40 +43,44 @@ class DecisionLog:
         """Use a connection of the role `api`."""
         self._connection = connection
 
-    def find(self, payment: Payment, request_hash: str) -> Decision | None:
-        """Return the decision on a payment, None if there is none.
-
-        Raises:
-            OtherContentError: when the payment was decided with other content.
-        """
-        key = (payment["source_system"], payment["event_id"])
-        row = self._connection.execute(_FIND.encode(), key, prepare=True).fetchone()
-        if row is None:
-            return None
-        if row[0] != request_hash:
-            raise OtherContentError
-        return msgspec.json.decode(row[1], type=Decision)
-
-    def add(self, payment: Payment, request_hash: str, decision: Decision, caller: str) -> bool:
-        """Store a decision; return False if another request has stored one for the payment."""
-        model = decision.model
-        request = {name: payment[name] for name in (*RECENT_PAYMENT, *_ALSO)}
-        values: dict[str, Any] = {
-            **{name: payment[name] for name in _NAMES if name in payment},
-            "request_id": decision.request_id,
-            "request_hash": request_hash,
-            "request": _encode(request).decode(),
-            "answer": _encode(decision).decode(),
-            "model_name": model and model.name,
-            "model_version": model and model.version,
-            "rules_version": decision.rules_version,
-            "feature_list_version": decision.feature_list_version,
-            "score": decision.risk_score,
-            "risk_level": decision.risk_level.lower(),
-            "decision": decision.recommendation.lower(),
-            "is_degraded": decision.degraded,
-            "caller": caller,
-            "decided_at": decision.decided_at,
+    def find(self, source: str, event_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return the stored decisions on payments of a source, by `event_id`."""
+        rows = self._connection.execute(_FIND.encode(), (source, event_ids), prepare=True)
+        return {
+            event_id: Entry(request_hash, msgspec.json.decode(answer, type=Decision))
+            for event_id, request_hash, answer in rows
         }
-        done = self._connection.execute(_INSERT.encode(), values, prepare=True)
-        return done.rowcount == 1
+
+    def add(self, entries: Sequence[tuple[Payment, Entry, str]]) -> set[str]:
+        """Store decisions; return the payments for which no other request has stored one.
+
+        `entries` have the payment, its decision and the user who sent the request. The payments are
+        in the order of `event_id`, so that two processes do not wait for each other.
+        """
+        with self._connection.cursor() as cursor:
+            values = [_values(payment, *entry, caller) for payment, entry, caller in entries]
+            cursor.executemany(_INSERT.encode(), values, returning=True)
+            return {event_id for result in cursor.results() for (event_id,) in result}
+
+
+def _values(payment: Payment, request_hash: str, decision: Decision, caller: str) -> dict[str, Any]:
+    """Return a row of serving.decisions."""
+    model = decision.model
+    request = {name: payment[name] for name in (*RECENT_PAYMENT, *_ALSO)}
+    return {
+        **{name: payment[name] for name in _NAMES if name in payment},
+        "request_id": decision.request_id,
+        "request_hash": request_hash,
+        "request": _encode(request).decode(),
+        "answer": _encode(decision).decode(),
+        "model_name": model and model.name,
+        "model_version": model and model.version,
+        "rules_version": decision.rules_version,
+        "feature_list_version": decision.feature_list_version,
+        "score": decision.risk_score,
+        "risk_level": decision.risk_level.lower(),
+        "decision": decision.recommendation.lower(),
+        "is_degraded": decision.degraded,
+        "caller": caller,
+        "decided_at": decision.decided_at,
+    }

@@ -1,8 +1,8 @@
-"""Features and velocities of one payment, by the kernels of the batch line."""
+"""Features and velocities of a few payments, by the kernels of the batch line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -31,75 +31,99 @@ from spark.transforms.features.received import with_receipts
 from spark.transforms.features.velocity import velocities
 
 _SCHEMA: Final = pa.schema([to_arrow.schema(RECENT).field(name) for name in RECENT_PAYMENT])
+_OF_OTHERS: Final = {one.name for one in FEATURES if one.known is not KnownAt.EVENT}
+_OF_EVENT: Final = "local_hour_of_day"
+"""The figure of `VELOCITIES` that needs no other payment."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What models and rules read of a payment.
+    """What models and rules read of payments, a row for each.
 
-    `features` is its row of sandbox.features, `velocities` the figures `VELOCITIES` by name.
+    `features` has rows of sandbox.features, `velocities` the figures `VELOCITIES`.
     """
 
     features: pa.Table
-    velocities: Mapping[str, Any]
+    velocities: pa.Table
 
     @cached_property
     def matrix(self) -> pd.DataFrame:
         """Return the features as models read them."""
         return to_matrix(self.features)
 
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Return features and velocities of each payment by name."""
+        both = zip(self.features.to_pylist(), self.velocities.to_pylist(), strict=True)
+        return [features | recent for features, recent in both]
+
 
 class NoStore:
     """An online store without payments, for when the real one is away."""
 
-    def events(self, payment: Payment) -> pa.Table:
+    def events(self, payments: Sequence[Payment]) -> pa.Table:
         """Return no payment."""
         return to_arrow.schema(RECENT).empty_table()
 
-    def category_counts(self, payment: Payment) -> pa.Table:
+    def category_counts(self, payments: Sequence[Payment]) -> pa.Table:
         """Return no count."""
         return counts_for_kernel(to_arrow.schema(COUNTS).empty_table())
 
 
-def figures_alone(payment: Payment, filled: Filled) -> Figures:
-    """Return the figures of a payment that need no other payment; all others are null."""
-    figures = figures_of(payment, NoStore(), filled)
-    of_others = {one.name for one in FEATURES if one.known is not KnownAt.EVENT}
+def figures_alone(payments: Sequence[Payment], filled: Filled) -> Figures:
+    """Return the figures of payments that need no other payment; all others are null."""
+    figures = figures_of(payments, NoStore(), filled)
     features = {
-        name: pa.nulls(1, column.type) if name in of_others else column
+        name: pa.nulls(len(payments), column.type) if name in _OF_OTHERS else column
         for name, column in zip(figures.features.column_names, figures.features, strict=True)
     }
-    hour = figures.velocities["local_hour_of_day"]
-    return Figures(pa.table(features), {"local_hour_of_day": hour})
+    return Figures(pa.table(features), figures.velocities.select([_OF_EVENT]))
 
 
-def figures_of(payment: Payment, store: OnlineStore, filled: Filled) -> Figures:
-    """Return features and velocities of a payment, from the payments in the online store.
+def figures_of(payments: Sequence[Payment], store: OnlineStore, filled: Filled) -> Figures:
+    """Return features and velocities of payments of a source, in their order.
 
-    A payment that the store has keeps its position there among the payments of the same instant.
+    They read the payments in the online store, and each other. A payment that the store has keeps
+    its position there among the payments of the same instant.
     """
     wanted, _ = wanted_of(filled)
-    rows = _with_events(payment, store.events(payment))
-    of_card = in_order(rows.filter(pc.equal(rows["customer_id"], payment["customer_id"])))
-    own = pc.index(of_card["is_wanted"], True).as_py()
-    recent = {name: figure[own].as_py() for name, figure in velocities(of_card).items()}
-    counts = store.category_counts(payment) if CATEGORY_RISK in wanted else None
+    rows = _with_events(payments, store.events(payments))
+    customers = pa.array({payment["customer_id"] for payment in payments})
+    of_cards = in_order(rows.filter(pc.is_in(rows["customer_id"], customers)))
+    recent = pa.table({"event_id": of_cards["event_id"], **velocities(of_cards)})
+    counts = store.category_counts(payments) if CATEGORY_RISK in wanted else None
     if RECEIVED in wanted:
         rows = with_receipts(rows)
     rows = of_counterparties(of_customers(rows, filled), filled, counts)
-    return Figures(pa.Table.from_batches(finished(rows, filled)), recent)
+    features = pa.Table.from_batches(finished(rows, filled))
+    asked = pa.array([payment["event_id"] for payment in payments])
+    return Figures(_picked(features, asked), _picked(recent, asked).drop_columns(["event_id"]))
 
 
-def _with_events(payment: Payment, events: pa.Table) -> pa.Table:
-    is_own = pc.equal(events["event_id"], payment["event_id"])
-    stored = events.filter(is_own)["source_sequence"].to_pylist()
-    position = stored[0] if stored else payment["source_sequence"]
-    own = pa.Table.from_pylist([{**payment, "source_sequence": position}], _SCHEMA)
-    others = events.filter(pc.invert(is_own))
+def _picked(rows: pa.Table, event_ids: pa.Array) -> pa.Table:
+    return rows.take(pc.index_in(event_ids, rows["event_id"].combine_chunks()))
+
+
+def _with_events(payments: Sequence[Payment], events: pa.Table) -> pa.Table:
+    """Return the payments after their events, without those among the events that are asked for."""
+    asked = pa.array([payment["event_id"] for payment in payments])
+    is_asked = pc.is_in(events["event_id"], asked)
+    stored = events.filter(is_asked)
+    sequence = dict(
+        zip(stored["event_id"].to_pylist(), stored["source_sequence"].to_pylist(), strict=True)
+    )
+    own = pa.Table.from_pylist(
+        [
+            {**one, "source_sequence": sequence.get(one["event_id"], one["source_sequence"])}
+            for one in payments
+        ],
+        _SCHEMA,
+    )
+    others = events.filter(pc.invert(is_asked))
     known = others["fraud_known_at"].cast(pa.int64())
     columns = {
         name: pa.chunked_array([*others[name].chunks, *own[name].chunks]) for name in _SCHEMA.names
     }
-    columns["fraud_micros"] = pa.chunked_array([*known.chunks, pa.nulls(1, pa.int64())])
-    is_wanted = np.arange(others.num_rows + 1) == others.num_rows
+    columns["fraud_micros"] = pa.chunked_array([*known.chunks, pa.nulls(len(payments), pa.int64())])
+    is_wanted = np.arange(others.num_rows + len(payments)) >= others.num_rows
     return pa.table({**columns, "is_wanted": is_wanted})

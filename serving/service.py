@@ -5,8 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from threading import Event
+from typing import Final, NamedTuple
 
 import psycopg
 
@@ -15,16 +19,34 @@ from contracts.settings import Settings
 from ml.champion import Champion
 from ml.models import Dependency, Models, NoModelError
 from serving.database import Database
-from serving.decision import Decision, answer, decide
-from serving.decision_log import DecisionLog, OtherContentError
+from serving.decision import Decision, answer, decide, inputs_of
+from serving.decision_log import DecisionLog, Entry
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
-from serving.request import BadRequestError, Mistake, Reader
+from serving.micro_batches import MicroBatches
+from serving.request import LARGEST_BODY, BadRequestError, Mistake, Reader, too_large
 from serving.store import Payment, PostgresStore
 from serving.tokens import Tokens
 from spark.jobs.column_coverage import columns_filled
 
 _log = logging.getLogger(__name__)
+LIMIT_SECONDS: Final = 1.0
+"""Time after which a caller gets an answer by rules alone, when Postgres gives none."""
+_LIMIT_SECONDS_OF_MANY: Final = 10.0
+"""The same for a request with several payments."""
+_NO_HISTORY: Final = (
+    "only the rules that need no other payment were applied. The decision is not recorded, and"
+    " later decisions do not know this payment."
+)
+
+
+class DecisionRequest(NamedTuple):
+    """A payment to decide on, with the hash over its content, its user, and when it arrived."""
+
+    payment: Payment
+    request_hash: str
+    caller: str
+    began: float
 
 
 class DecisionService:
@@ -41,6 +63,7 @@ class DecisionService:
         self._reader = Reader(Tokens(settings.pseudonym_key_file))
         self._rules = fraud_rules()
         self._filled: dict[str, dict[str, frozenset[str]]] = {}
+        self._batches = MicroBatches[DecisionRequest, Decision](self._decided)
         self.database = Database(settings, "api")
         self.models = Models(settings)
         self.metrics = Metrics()
@@ -49,69 +72,68 @@ class DecisionService:
         """Load the champions, and look for new ones until `stopping` is set."""
         self.models.poll(stopping)
 
+    def read(self, body: bytes, caller: str, position: int = 0) -> DecisionRequest:
+        """Return the payment of a request of a user.
+
+        `position` is that of the payment among those that arrive in one request.
+
+        Raises:
+            BadRequestError: when the request has no valid payment.
+        """
+        began, arrived = time.perf_counter(), datetime.now(UTC) + timedelta(microseconds=position)
+        payment = self._reader.payment(body, arrived)
+        return DecisionRequest(payment, self._reader.hash_of(payment), caller, began)
+
+    def submit(self, request: DecisionRequest) -> Future[Decision]:
+        """Return the decision, once it is there; several requests are decided together.
+
+        The future has a `BadRequestError` when the payment was decided with other content.
+        """
+        return self._batches.submit(request)
+
     def detect(self, body: bytes, caller: str) -> Decision:
         """Return the decision on the payment of a request of a user.
 
         Raises:
             BadRequestError: when the request has no valid payment.
         """
-        began, arrived = time.perf_counter(), datetime.now(UTC)
-        payment = self._reader.payment(body, arrived)
-        request_hash = self._reader.hash_of(payment)
-        champion, causes = self._champion(payment["source_system"])
-
-        def decided(figures: Figures, *, recorded: bool) -> Decision:
-            verdict = decide(payment, figures, champion, self._rules)
-            return answer(
-                payment,
-                figures,
-                verdict,
-                champion,
-                self._rules.version,
-                causes,
-                request_id=str(uuid.uuid4()),
-                recorded=recorded,
-                decided_at=datetime.now(UTC),
-                duration_ms=round((time.perf_counter() - began) * 1_000, 3),
-            )
-
-        def with_history(connection: psycopg.Connection) -> tuple[Decision, bool]:
-            store, log = PostgresStore(connection), DecisionLog(connection)
-            if known := log.find(payment, request_hash):
-                return known, True
-            figures = figures_of(payment, store, self._filled_of(payment))
-            decision = decided(figures, recorded=True)
-            if not log.add(payment, request_hash, decision, caller):
-                # Another request has decided the payment since.
-                return log.find(payment, request_hash) or decision, True
-            store.add(payment)
-            return decision, False
-
-        try:
-            decision, is_repeat = self.database.run(with_history)
-        except OtherContentError as error:
-            sentence = (
-                "transaction_id: a payment with this id and other content was decided before. Use"
-                " another id for each payment."
-            )
-            raise BadRequestError([Mistake("transaction_id", sentence)], 409) from error
-        except psycopg.Error as error:
-            _log.warning("a payment is decided without its history: %s", error)
-            # A model that has learnt from history gives no meaningful score without it.
-            champion = None
-            causes = [
-                f"The online store is away ({type(error).__name__}): only the rules that need no"
-                " other payment were applied. The decision is not recorded, and later decisions do"
-                " not know this payment."
-            ]
-            figures = figures_alone(payment, self._filled_of(payment))
-            decision, is_repeat = decided(figures, recorded=False), False
-            self.metrics.degraded.labels("store").inc()
-        if is_repeat:
-            self.metrics.repeats.inc()
-        else:
-            self.metrics.decided(decision, time.perf_counter() - began)
+        (decision,) = self.detect_all([body], caller)
+        if isinstance(decision, BadRequestError):
+            raise decision
         return decision
+
+    def detect_all(self, bodies: Sequence[bytes], caller: str) -> list[Decision | BadRequestError]:
+        """Return the decision on each payment of a request of a user, or its mistakes."""
+        asked: list[tuple[DecisionRequest, Future[Decision]] | BadRequestError] = []
+        for position, body in enumerate(bodies):
+            try:
+                if len(body) > LARGEST_BODY:
+                    raise too_large()
+                request = self.read(body, caller, position)
+                asked.append((request, self.submit(request)))
+            except BadRequestError as error:
+                asked.append(error)
+        deadline = time.monotonic() + _LIMIT_SECONDS_OF_MANY
+        return [
+            one if isinstance(one, BadRequestError) else self._result(*one, deadline)
+            for one in asked
+        ]
+
+    def _result(
+        self, request: DecisionRequest, future: Future[Decision], deadline: float
+    ) -> Decision | BadRequestError:
+        try:
+            return future.result(max(0.0, deadline - time.monotonic()))
+        except BadRequestError as error:
+            return error
+        except TimeoutError:
+            future.cancel()
+            return self.alone(request)
+
+    def alone(self, request: DecisionRequest) -> Decision:
+        """Return the decision by the rules that need no other payment, for a late Postgres."""
+        cause = f"The online store gave no answer in time: {_NO_HISTORY}"
+        return self._alone([request], cause)[0]
 
     def dependencies(self) -> dict[str, Dependency]:
         """Return the state of each dependency by name."""
@@ -122,15 +144,134 @@ class DecisionService:
             postgres = Dependency(False, f"does not answer ({type(error).__name__})")
         return {"postgres": postgres, **self.models.state}
 
-    def _champion(self, source: str) -> tuple[Champion | None, list[str]]:
+    def _decided(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
+        """Return the decision on each request, or its error."""
+        by_source = sorted(range(len(requests)), key=lambda at: _source(requests[at]))
+        decisions: dict[int, Decision | BadRequestError] = {}
+        for _, places in groupby(by_source, key=lambda at: _source(requests[at])):
+            at = list(places)
+            own = [requests[place] for place in at]
+            try:
+                decisions |= zip(at, self._of_source(own), strict=True)
+            except psycopg.Error as error:
+                _log.warning("payments are decided without their history: %s", error)
+                cause = f"The online store is away ({type(error).__name__}): {_NO_HISTORY}"
+                decisions |= zip(at, self._alone(own, cause), strict=True)
+        return [decisions[at] for at in range(len(requests))]
+
+    def _of_source(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
+        """Decide on payments of a source in a transaction.
+
+        Raises:
+            psycopg.Error: when Postgres is away; no decision is stored.
+        """
+        source = _source(requests[0])
+        first: dict[str, DecisionRequest] = {}
+        for request in requests:
+            first.setdefault(request.payment["event_id"], request)
+
+        def with_history(connection: psycopg.Connection) -> tuple[dict[str, Entry], set[str]]:
+            store, log = PostgresStore(connection), DecisionLog(connection)
+            known = log.find(source, list(first))
+            new = [first[event_id] for event_id in sorted(first.keys() - known)]
+            if not new:
+                return known, set()
+            payments = [request.payment for request in new]
+            figures = figures_of(payments, store, self._filled_of(source))
+            champion, causes = self._champion(source, len(new))
+            decisions = self._answers(new, figures, champion, causes, recorded=True)
+            entries = [
+                (request.payment, Entry(request.request_hash, decision), request.caller)
+                for request, decision in zip(new, decisions, strict=True)
+            ]
+            added = log.add(entries)
+            store.add([payment for payment in payments if payment["event_id"] in added])
+            known |= {
+                payment["event_id"]: entry
+                for payment, entry, _ in entries
+                if payment["event_id"] in added
+            }
+            if missing := list(first.keys() - known):  # another process has decided them since
+                known |= log.find(source, missing)
+            return known, added
+
+        found, added = self.database.run(with_history)
+        decisions: list[Decision | BadRequestError] = []
+        for request in requests:
+            event_id = request.payment["event_id"]
+            request_hash, decision = found[event_id]
+            if request_hash != request.request_hash:
+                decisions.append(_other_content())
+                continue
+            decisions.append(decision)
+            if event_id in added:
+                added.remove(event_id)
+                self.metrics.decided(decision, time.perf_counter() - request.began)
+            else:
+                self.metrics.repeats.inc()
+        return decisions
+
+    def _alone(self, requests: Sequence[DecisionRequest], cause: str) -> list[Decision]:
+        """Decide by the rules that need no other payment.
+
+        A model that has learnt from history gives no meaningful score without it.
+        """
+        payments = [request.payment for request in requests]
+        figures = figures_alone(payments, self._filled_of(_source(requests[0])))
+        decisions = self._answers(requests, figures, None, [cause], recorded=False)
+        self.metrics.degraded.labels("store").inc(len(requests))
+        for request, decision in zip(requests, decisions, strict=True):
+            self.metrics.decided(decision, time.perf_counter() - request.began)
+        return decisions
+
+    def _answers(
+        self,
+        requests: Sequence[DecisionRequest],
+        figures: Figures,
+        champion: Champion | None,
+        causes: Sequence[str],
+        *,
+        recorded: bool,
+    ) -> list[Decision]:
+        payments = [request.payment for request in requests]
+        verdicts = decide(payments, figures, champion, self._rules)
+        decided_at, now = datetime.now(UTC), time.perf_counter()
+        return [
+            answer(
+                request.payment,
+                inputs,
+                verdict,
+                champion,
+                self._rules.version,
+                causes,
+                request_id=str(uuid.uuid4()),
+                recorded=recorded,
+                decided_at=decided_at,
+                duration_ms=round((now - request.began) * 1_000, 3),
+            )
+            for request, inputs, verdict in zip(requests, inputs_of(figures), verdicts, strict=True)
+        ]
+
+    def _champion(self, source: str, payments: int) -> tuple[Champion | None, list[str]]:
         try:
             return self.models.champion(source), []
         except NoModelError as error:
-            self.metrics.degraded.labels("model").inc()
+            self.metrics.degraded.labels("model").inc(payments)
             return None, [f"No model has scored the payment: {error}"]
 
-    def _filled_of(self, payment: Payment) -> dict[str, frozenset[str]]:
-        source: str = payment["source_system"]
+    def _filled_of(self, source: str) -> dict[str, frozenset[str]]:
         if source not in self._filled:
             self._filled[source] = {source: columns_filled(source)}
         return self._filled[source]
+
+
+def _source(request: DecisionRequest) -> str:
+    return str(request.payment["source_system"])
+
+
+def _other_content() -> BadRequestError:
+    sentence = (
+        "transaction_id: a payment with this id and other content was decided before. Use another"
+        " id for each payment."
+    )
+    return BadRequestError([Mistake("transaction_id", sentence)], 409)

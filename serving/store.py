@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import psycopg
@@ -20,28 +19,38 @@ Payment = Mapping[str, Any]
 """A payment by the names of `RECENT_PAYMENT`, with tokens and rounded places."""
 _DAY_SECONDS: Final = 86_400
 _NAMES: Final = ", ".join(RECENT.column_names)
-_OF_SOURCE: Final = (
-    f"select {_NAMES} from {RECENT.name} where source_system = %(source_system)s"  # noqa: S608 - our own names
-    " and event_at <= %(event_at)s"
+_ASKED: Final = (
+    "with asked as (select * from unnest(%(event_id)s::text[], %(customer_id)s::text[],"
+    " %(counterparty_id)s::text[], %(event_at)s::timestamptz[])"
+    " as one (event_id, customer_id, counterparty_id, event_at))"
 )
-_EVENTS: Final = " union ".join(
-    (
-        f"{_OF_SOURCE} and customer_id = %(customer_id)s"
-        f" and event_at > %(event_at)s - interval '{HISTORY_DAYS} days'",
-        f"{_OF_SOURCE} and counterparty_id = %(counterparty_id)s"
-        f" and event_at > %(event_at)s - interval '{LOOKBACK_DAYS} days'",
-        # Money that the customer received.
-        f"{_OF_SOURCE} and counterparty_id = %(customer_id)s and counterparty_type = 'customer'"
-        " and event_at > %(event_at)s - interval '1 day'",
-        # Its own row, if the store has it.
-        f"select {_NAMES} from {RECENT.name} where source_system = %(source_system)s"  # noqa: S608
-        " and event_id = %(event_id)s",
+_FOUND: Final = (
+    f"select stored.event_id from asked join {RECENT.name} stored"  # noqa: S608 - our own names
+    " on stored.source_system = %(source_system)s and stored.event_at <= asked.event_at"
+)
+_EVENTS: Final = (
+    f"{_ASKED} select {_NAMES} from {RECENT.name}"  # noqa: S608 - our own names
+    " where source_system = %(source_system)s and event_id in ("
+    + " union all ".join(
+        (
+            f"{_FOUND} and stored.customer_id = asked.customer_id"
+            f" and stored.event_at > asked.event_at - interval '{HISTORY_DAYS} days'",
+            f"{_FOUND} and stored.counterparty_id = asked.counterparty_id"
+            f" and stored.event_at > asked.event_at - interval '{LOOKBACK_DAYS} days'",
+            # Money that the customer received.
+            f"{_FOUND} and stored.counterparty_id = asked.customer_id"
+            " and stored.counterparty_type = 'customer'"
+            " and stored.event_at > asked.event_at - interval '1 day'",
+            # Its own row, if the store has it.
+            "select event_id from asked",
+        )
     )
+    + ")"
 )
 _CATEGORY: Final = (
     f"select {', '.join(COUNTS.column_names)} from {COUNTS.name}"  # noqa: S608 - our own names
-    " where source_system = %(source_system)s and merchant_category = %(merchant_category)s"
-    f" and payment_day between %(day)s - {LOOKBACK_DAYS + 1} and %(day)s"
+    " where source_system = %(source_system)s and merchant_category = any(%(categories)s)"
+    f" and payment_day between %(first)s - {LOOKBACK_DAYS + 1} and %(last)s"
 )
 _ADD: Final = (
     f"insert into {RECENT.name} ({', '.join(RECENT_PAYMENT)})"  # noqa: S608 - our own names
@@ -50,18 +59,18 @@ _ADD: Final = (
 
 
 class OnlineStore(Protocol):
-    """Recent payments, by customer and by counterparty."""
+    """Recent payments of a source, by customer and by counterparty."""
 
-    def events(self, payment: Payment) -> pa.Table:
-        """Return the payments up to the time of `payment` that its features and velocities read.
+    def events(self, payments: Sequence[Payment]) -> pa.Table:
+        """Return the payments that features and velocities of `payments` of a source read.
 
-        These are the payments of its customer in `HISTORY_DAYS`, those of its counterparty in
-        `LOOKBACK_DAYS`, those to its customer in a day, and the payment itself if the store has it.
-        Columns: those of serving.recent_payments.
+        These are, for each, up to its time, the payments of its customer in `HISTORY_DAYS`, those
+        of its counterparty in `LOOKBACK_DAYS`, those to its customer in a day, and the payment
+        itself if the store has it. Columns: those of serving.recent_payments.
         """
 
-    def category_counts(self, payment: Payment) -> pa.Table:
-        """Return the counts of its merchant category that its features read.
+    def category_counts(self, payments: Sequence[Payment]) -> pa.Table:
+        """Return the counts of the merchant categories that features of `payments` read.
 
         Columns: those that `spark.transforms.features.category.counts_of` returns.
         """
@@ -74,24 +83,34 @@ class PostgresStore:
         """Use a connection of the role `api`."""
         self._connection = connection
 
-    def events(self, payment: Payment) -> pa.Table:
-        """Return the payments that the features of a payment read."""
-        return _table(self._select(_EVENTS, payment), to_arrow.schema(RECENT))
+    def events(self, payments: Sequence[Payment]) -> pa.Table:
+        """Return the payments that the features of payments read."""
+        names = ("event_id", "customer_id", "counterparty_id", "event_at")
+        asked = {name: [payment[name] for payment in payments] for name in names}
+        asked["source_system"] = payments[0]["source_system"]
+        return _table(self._select(_EVENTS, asked), to_arrow.schema(RECENT))
 
-    def category_counts(self, payment: Payment) -> pa.Table:
-        """Return the counts of the category of a payment."""
-        event_at: datetime = payment["event_at"]
-        day = int(event_at.timestamp() // _DAY_SECONDS)
-        rows = _table(self._select(_CATEGORY, {**payment, "day": day}), to_arrow.schema(COUNTS))
-        return counts_for_kernel(rows)
+    def category_counts(self, payments: Sequence[Payment]) -> pa.Table:
+        """Return the counts of the categories of payments."""
+        days = [int(payment["event_at"].timestamp() // _DAY_SECONDS) for payment in payments]
+        categories = {payment["merchant_category"] for payment in payments} - {None}
+        asked = {
+            "source_system": payments[0]["source_system"],
+            "categories": sorted(categories),
+            "first": min(days),
+            "last": max(days),
+        }
+        return counts_for_kernel(_table(self._select(_CATEGORY, asked), to_arrow.schema(COUNTS)))
 
-    def add(self, payment: Payment) -> None:
-        """Add a payment for the features of later ones, unless the store has it."""
-        self._connection.execute(_ADD.encode(), {name: payment[name] for name in RECENT_PAYMENT})
+    def add(self, payments: Sequence[Payment]) -> None:
+        """Add payments for the features of later ones, except for those that the store has."""
+        values = [{name: payment[name] for name in RECENT_PAYMENT} for payment in payments]
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_ADD.encode(), values)
 
-    def _select(self, query: str, parameters: Payment) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._connection.cursor(binary=True) as cursor:
-            return cursor.execute(query.encode(), dict(parameters), prepare=True).fetchall()
+            return cursor.execute(query.encode(), parameters, prepare=True).fetchall()
 
 
 def counts_for_kernel(rows: pa.Table) -> pa.Table:

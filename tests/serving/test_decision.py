@@ -10,7 +10,7 @@ import pytest
 
 from contracts.fraud_rules import FraudRules
 from ml.champion import Champion
-from serving.decision import MOST_REASONS, decide
+from serving.decision import MOST_REASONS, Verdict, decide
 from serving.features import Figures
 from tests.serving.champions import learnt
 from tests.serving.sample import features_of_all, lake
@@ -33,7 +33,12 @@ def rules(*severities: str) -> FraudRules:
 
 
 def figures(features: pa.Table, at: int) -> Figures:
-    return Figures(features.slice(at, 1), {})
+    return Figures(features.slice(at, 1), pa.table({"local_hour_of_day": [12]}))
+
+
+def decided(figures: Figures, champion: Champion | None, rules: FraudRules) -> Verdict:
+    (verdict,) = decide([PAYMENT], figures, champion, rules)
+    return verdict
 
 
 def place_of(features: pa.Table, champion: Champion, low: float, high: float) -> int:
@@ -47,7 +52,7 @@ def place_of(features: pa.Table, champion: Champion, low: float, high: float) ->
 def test_a_model_gives_level_and_reasons(sample: tuple[pa.Table, Champion]) -> None:
     features, champion = sample
     at = place_of(features, champion, 0.2, 0.9)
-    verdict = decide(PAYMENT, figures(features, at), champion, rules())
+    verdict = decided(figures(features, at), champion, rules())
     assert (verdict.risk_level, verdict.decision) == ("high", "review")
     assert verdict.score is not None
     assert 1 <= len(verdict.reasons) <= MOST_REASONS
@@ -75,7 +80,7 @@ def test_the_severest_rule_raises_the_level_and_decides(
     features, champion = sample
     at = place_of(features, champion, 0.0, 0.05)
     model = champion if has_model else None
-    verdict = decide(PAYMENT, figures(features, at), model, rules(*severities))
+    verdict = decided(figures(features, at), model, rules(*severities))
     assert (verdict.risk_level, verdict.decision) == (level, decision)
     assert (verdict.score is None) == (not has_model)
     assert len(verdict.reasons) == len(severities)
@@ -86,7 +91,7 @@ def test_the_most_severe_rules_come_first_and_reasons_are_four(
 ) -> None:
     features, champion = sample
     at = place_of(features, champion, 0.2, 0.9)
-    verdict = decide(PAYMENT, figures(features, at), champion, rules("low", "critical", "high"))
+    verdict = decided(figures(features, at), champion, rules("low", "critical", "high"))
     assert [one.code for one in verdict.reasons[:3]] == ["R1", "R2", "R0"]
     assert len(verdict.reasons) == MOST_REASONS
     amount = features["amount"][at].as_py()
@@ -102,5 +107,5 @@ def test_a_critical_score_declines(sample: tuple[pa.Table, Champion]) -> None:
         champion, passport=replace(passport, bands=replace(passport.bands, critical=0.3))
     )
     at = place_of(features, champion, 0.3, 1.0)
-    verdict = decide(PAYMENT, figures(features, at), sure, rules("low"))
+    verdict = decided(figures(features, at), sure, rules("low"))
     assert (verdict.risk_level, verdict.decision) == ("critical", "decline")

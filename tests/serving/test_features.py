@@ -34,8 +34,8 @@ def replayed(store: PostgresStore, payments: pa.Table) -> pa.Table:
     rows = []
     for arrival, payment in enumerate(payments.to_pylist()):
         payment["source_sequence"] = _LATEST + arrival
-        rows.append(figures_of(payment, store, FILLED).features)
-        store.add(payment)
+        rows.append(figures_of([payment], store, FILLED).features)
+        store.add([payment])
     return pa.concat_tables(rows)
 
 
@@ -72,7 +72,7 @@ def test_a_payment_that_the_store_has_keeps_its_features(warehouse: Settings) ->
     with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
         store = PostgresStore(connection)
         rows = [
-            figures_of(payment | {"source_sequence": _LATEST}, store, FILLED).features
+            figures_of([payment | {"source_sequence": _LATEST}], store, FILLED).features
             for payment in payments.take(pa.array(places)).to_pylist()
         ]
     assert differences(expected.take(pa.array(places)), pa.concat_tables(rows)) == {}
@@ -83,7 +83,7 @@ def test_a_customer_without_any_payment_has_features(warehouse: Settings) -> Non
     payment: dict[str, Any] = payments.slice(0, 1).to_pylist()[0]
     payment |= {"customer_id": "nobody", "counterparty_id": None, "merchant_category": None}
     with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        figures = figures_of(payment, PostgresStore(connection), FILLED)
+        figures = figures_of([payment], PostgresStore(connection), FILLED)
     row = figures.features.to_pylist()[0]
     assert row["customer_transaction_count_30d"] == 1
     assert row["is_new_merchant"] is None

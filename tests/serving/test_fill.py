@@ -70,9 +70,7 @@ def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
     withdrawn = payment | {"event_id": "withdrawn"}
     later = payment | {"event_id": "later", "event_date": last + timedelta(1)}
     with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        store = PostgresStore(connection)
-        for one in (withdrawn, later):
-            store.add(one)
+        PostgresStore(connection).add([withdrawn, later])
 
     done = fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov")
     assert (done.first_date, done.last_date) == (last - timedelta(KEPT_DAYS - 1), last)

@@ -16,6 +16,7 @@ SECTIONS: Final = (
     *("line", "features", "history", "load", "marts", "dashboards", "simulator", "stream"),
     "stream_kafka",
     "stream_alerts",
+    "serving",
 )
 """The benchmarks, each a module of this package, in the order of the page."""
 BENCHMARKS: Final = ("line", "features", "history")

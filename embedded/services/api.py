@@ -8,7 +8,7 @@ from embedded.services.common import command, environment, http_ok, owns_port
 from embedded.supervisor import Launch, Service
 
 # A decision scores one row, for which more threads take longer.
-_VARIABLES = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+VARIABLES = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def service(settings: Settings) -> Service:
@@ -19,7 +19,7 @@ def service(settings: Settings) -> Service:
 
     def launch() -> Launch:
         command([python(), "-m", "serving.users"], environment(settings))
-        return Launch(argv, environment(settings, _VARIABLES))
+        return Launch(argv, environment(settings, VARIABLES))
 
     return Service(
         name="api",

@@ -1,11 +1,13 @@
 """The rules of fraud and their evaluation, for the stream, the batch line and decisions alike.
 
-`contracts/fraud_rules.yaml` declares the rules. The evaluation is pure: it takes the figures of one
-payment, and reads no clock and no store.
+`contracts/fraud_rules.yaml` declares the rules and their suppressions. The evaluation is pure: it
+takes the figures of one payment, and reads no clock and no store.
 """
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,9 @@ from ruamel.yaml.error import YAMLError
 
 from contracts.column import Column, LogicalType
 from contracts.columns import COLUMNS, RISK_LEVELS
+from contracts.values import TOKEN_DIGITS
 
+_log = logging.getLogger(__name__)
 FILE: Final = Path(__file__).with_suffix(".yaml")
 Figures = Mapping[str, bool | int | float | Decimal | None]
 """The figures of a payment by name; one that is unknown is None, NaN or absent."""
@@ -85,6 +89,16 @@ _COMPARED: Final = frozenset(
         *(LogicalType.MONEY, LogicalType.BOOLEAN),
     }
 )
+
+PAYMENT_COLUMNS: Final = (
+    "source_system",
+    "event_date",
+    "customer_id",
+    "counterparty_id",
+    "currency",
+)
+"""Columns of a payment that the evaluation reads besides the figures of the rules."""
+_TOKEN: Final = re.compile(f"[0-9a-f]{{{TOKEN_DIGITS}}}")
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
@@ -156,28 +170,98 @@ class FraudRule(_Part):
         return all(condition.is_true(figures, currency) for condition in self.when)
 
 
+class Suppression(_Part):
+    """A rule that does not fire for a customer or a counterparty of a source.
+
+    It applies to payments with a business date before `expires`. A customer is the token that the
+    lake and PRODUCTION have, never the identifier of the source.
+    """
+
+    rule: str
+    source_system: Text
+    customer_id: str | None = None
+    counterparty_id: Text | None = None
+    owner: Text
+    reason: Text
+    expires: date
+
+    @check_whole(mode="after")
+    def _check(self) -> Self:
+        if (self.customer_id is None) == (self.counterparty_id is None):
+            raise ValueError("give customer_id or counterparty_id, one of them")
+        if self.customer_id is not None and not _TOKEN.fullmatch(self.customer_id):
+            raise ValueError(
+                f"customer_id is no token of {TOKEN_DIGITS} hexadecimal digits: copy it from"
+                " PRODUCTION, and keep the identifier of the source out of this file"
+            )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.rule} for {self.party[0]} {self.party[1]} of {self.source_system}"
+
+    @property
+    def party(self) -> tuple[str, str]:
+        """Return the column that identifies the customer or counterparty, and its value."""
+        if self.customer_id is not None:
+            return "customer_id", self.customer_id
+        return "counterparty_id", str(self.counterparty_id)
+
+    def covers(self, rule: FraudRule, payment: Mapping[str, Any]) -> bool:
+        """Return whether the suppression keeps a rule from firing for a payment."""
+        column, value = self.party
+        return (
+            rule.code == self.rule
+            and payment["source_system"] == self.source_system
+            and payment[column] == value
+            and payment["event_date"] < self.expires
+        )
+
+
 class FraudRules(_Part):
-    """All rules, and the version of their file."""
+    """All rules with their suppressions, and the version of their file."""
 
     version: Annotated[int, Field(ge=1)]
     rules: tuple[FraudRule, ...]
+    suppressions: tuple[Suppression, ...] = ()
 
     @check_whole(mode="after")
     def _check(self) -> Self:
         codes = [rule.code for rule in self.rules]
-        repeated = sorted({code for code in codes if codes.count(code) > 1})
-        if repeated:
+        if repeated := _repeated(codes):
             raise ValueError(f"{', '.join(repeated)} stands twice: give each rule its code")
+        if unknown := sorted({one.rule for one in self.suppressions} - {*codes}):
+            raise ValueError(
+                f"a suppression names {', '.join(unknown)}, which is no rule: use one of"
+                f" {', '.join(codes)}"
+            )
+        if repeated := _repeated([str(one) for one in self.suppressions]):
+            raise ValueError(f"the suppression of {', '.join(repeated)} stands twice: keep one")
         return self
 
-    def fired(self, figures: Figures, currency: str, day: date) -> tuple[FraudRule, ...]:
-        """Return the rules that fire for a payment of a business date, most severe first.
+    def firing(self, payment: Mapping[str, Any]) -> tuple[FraudRule, ...]:
+        """Return the rules that fire for a payment on any date, in the order of the file.
 
-        Rules that count from a later date do not fire. Rules of one severity are in the order of
-        the file.
+        `payment` has its figures by name, and `PAYMENT_COLUMNS`. A rule that is suppressed for the
+        customer or the counterparty does not fire.
         """
-        firing = [r for r in self.rules if r.since <= day and r.fires(figures, currency)]
-        return tuple(sorted(firing, key=lambda rule: -RISK_LEVELS.index(rule.severity)))
+        return tuple(
+            rule
+            for rule in self.rules
+            if rule.fires(payment, payment["currency"])
+            and not any(one.covers(rule, payment) for one in self.suppressions)
+        )
+
+    def fired(self, payment: Mapping[str, Any]) -> tuple[FraudRule, ...]:
+        """Return those of `firing` that count on the business date, most severe first.
+
+        Rules of one severity are in the order of the file.
+        """
+        counting = [rule for rule in self.firing(payment) if rule.since <= payment["event_date"]]
+        return tuple(sorted(counting, key=lambda rule: -RISK_LEVELS.index(rule.severity)))
+
+    def expired(self, day: date) -> tuple[Suppression, ...]:
+        """Return the suppressions without effect on payments from a business date on."""
+        return tuple(one for one in self.suppressions if one.expires <= day)
 
 
 def risk_of(fired: Sequence[FraudRule]) -> int:
@@ -202,8 +286,18 @@ def read(path: Path = FILE) -> FraudRules:
 
 @cache
 def fraud_rules() -> FraudRules:
-    """Return the rules of the platform, read once."""
-    return read()
+    """Return the rules of the platform, read once; the log names suppressions that expired."""
+    rules = read()
+    for one in rules.expired(datetime.now(UTC).date()):
+        _log.warning(
+            "%s: the suppression of %s expired on %s and has no effect: remove or renew it (%s).",
+            *(FILE.name, one, one.expires, one.owner),
+        )
+    return rules
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _place(location: Sequence[str | int]) -> str:

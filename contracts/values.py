@@ -56,6 +56,9 @@ LONGEST_COMPOSED: Final = 4 * max(LONGEST.values())
 combining characters. It composes one character of four at most: a longer text is too long for any
 column in either form."""
 
+TOKEN_DIGITS: Final = 32
+"""Hexadecimal digits of the token that replaces an identifier of a person."""
+
 EXPONENT: Final = r"(?:[eE]-?[0-9]{1,3}|e\+[0-9]{2,3})?"
 """The end of a number. R and C write 100000 as `1e+05`. `1E+05` is how spreadsheets write what they
 have rounded: it is no number."""

@@ -88,11 +88,8 @@ def decide(
     The risk is the higher one of the score's band and of the severest rule that fires, as in the
     stream (`streaming.detection`).
     """
-    rows = figures.rows
-    fired = [
-        rules.fired(row, str(payment["currency"]), payment["event_date"])
-        for payment, row in zip(payments, rows, strict=True)
-    ]
+    rows = [{**row, **payment} for row, payment in zip(figures.rows, payments, strict=True)]
+    fired = [rules.fired(row) for row in rows]
     risks = [risk_of(one) for one in fired]
     reasons = [
         [Reason(rule.code, _about(rule, row)) for rule in one[:MOST_REASONS]]

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from spark.transforms.pseudonymise import TOKEN_DIGITS, TOKEN_KINDS
+from contracts.values import TOKEN_DIGITS
+from spark.transforms.pseudonymise import TOKEN_KINDS
 
 _KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 

@@ -50,7 +50,7 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
     if not payments.num_rows:
         return ALERT_SCHEMA.empty_table()
     rows = payments.to_pylist()
-    fired = [rules.fired(one, one["currency"], one["event_date"]) for one in rows]
+    fired = [rules.fired(one) for one in rows]
     risk = np.array([risk_of(some) for some in fired])
     scores: list[float | None] = [None] * len(rows)
     if champion is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from contracts.fraud_rules import VELOCITIES, FraudRules
+from contracts.fraud_rules import PAYMENT_COLUMNS, VELOCITIES, FraudRules
 from contracts.lake_tables import EVENT_KEY
 from contracts.render.to_iceberg import qualified
 from contracts.tables import TABLES
@@ -81,6 +81,7 @@ def backtest_rules(
     """Apply rules to the payments of a source that have features, in a window or in the whole lake.
 
     Each rule is applied to all these payments, also to those before the date since which it counts.
+    A suppression applies to the payments before it expires.
     Labels count if they were known by `known_by`.
 
     Raises:
@@ -88,8 +89,9 @@ def backtest_rules(
             `processed.transactions`, `sandbox.features` nor `VELOCITIES`.
     """
     figures = {condition.figure for rule in rules.rules for condition in rule.when}
-    of_payments = figures & {*_TRANSACTIONS.column_names, *VELOCITIES}
-    of_features = figures - of_payments
+    needed = figures | {*PAYMENT_COLUMNS}
+    of_payments = needed & {*_TRANSACTIONS.column_names, *VELOCITIES}
+    of_features = needed - of_payments
     if unknown := sorted(of_features - {*_FEATURES.column_names}):
         raise BacktestError(
             f"The lake has no {', '.join(unknown)}, so no rule that uses it can be tested. Use"
@@ -116,7 +118,7 @@ def backtest_rules(
         payments.join(with_velocities(payments), key, "inner")
         .join(features.select(*key, *sorted(of_features)), key, "inner")
         .join(known_labels(labels, F.lit(known_by)), key, "left")
-        .select(*_CARRIED, *sorted(figures - {*_CARRIED}))
+        .select(*_CARRIED, *sorted(needed - {*_CARRIED}))
     )
     groups = _grouped(rows, rules)
     if not groups:
@@ -159,10 +161,7 @@ def _fired(batches: Iterable["pa.RecordBatch"], *, rules: FraudRules) -> Iterato
     import pyarrow as pa
 
     for batch in batches:
-        codes = [
-            [rule.code for rule in rules.rules if rule.fires(figures, figures["currency"])]
-            for figures in batch.to_pylist()
-        ]
+        codes = [[rule.code for rule in rules.firing(payment)] for payment in batch.to_pylist()]
         carried = batch.select(list(_CARRIED))
         yield carried.append_column(_CODES, pa.array(codes, pa.list_(pa.string())))
 

@@ -12,12 +12,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from contracts.columns import LogicalType
-from contracts.values import MONEY_WHOLE_DIGITS
+from contracts.values import MONEY_WHOLE_DIGITS, TOKEN_DIGITS
 from sources.rules import LABEL_COLUMNS
 
 _DIGITS = "0123456789abcdef"
 _BLOCK_BYTES = 64
-TOKEN_DIGITS = 32
 _CENTS = f"decimal({MONEY_WHOLE_DIGITS + 2},2)"
 _INNER, _OUTER = 0x36, 0x5C
 TOKEN_KINDS = {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import contracts.fraud_rules
 from contracts.columns import RISK_LEVELS
 from contracts.fraud_rules import VELOCITIES, FraudRulesError, fraud_rules, read
 from sources.currencies import ISO_4217, minor_unit_digits
@@ -35,8 +36,17 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def codes(figures: Mapping[str, Any], currency: str = "USD", day: date = DAY) -> list[str]:
-    return [rule.code for rule in fraud_rules().fired(figures, currency, day)]
+PAYMENT: dict[str, Any] = {
+    "source_system": "sparkov",
+    "event_date": DAY,
+    "customer_id": "0a" * 16,
+    "counterparty_id": "M1",
+    "currency": "USD",
+}
+
+
+def codes(figures: Mapping[str, Any], **payment: Any) -> list[str]:
+    return [rule.code for rule in fraud_rules().fired({**PAYMENT, **payment, **figures})]
 
 
 @pytest.mark.parametrize(("code", "fires", "does_not"), CASES, ids=[case[0] for case in CASES])
@@ -45,7 +55,7 @@ def test_a_rule_fires_beyond_its_limit_only(
 ) -> None:
     assert codes(fires) == [code]
     assert codes(does_not) == []
-    assert codes(fires, day=date(2025, 12, 31)) == []
+    assert codes(fires, event_date=date(2025, 12, 31)) == []
 
 
 def test_each_rule_has_a_case() -> None:
@@ -64,7 +74,7 @@ def test_each_rule_has_a_case() -> None:
     ],
 )
 def test_an_amount_is_high_in_its_currency(currency: str, amount: str, fires: bool) -> None:
-    assert (codes({"amount": Decimal(amount)}, currency) == ["HIGH_AMOUNT"]) is fires
+    assert (codes({"amount": Decimal(amount)}, currency=currency) == ["HIGH_AMOUNT"]) is fires
 
 
 def test_limits_are_of_known_currencies_and_their_decimals() -> None:
@@ -77,7 +87,7 @@ def test_limits_are_of_known_currencies_and_their_decimals() -> None:
 
 def test_the_most_severe_rule_is_first() -> None:
     everything = {name: value for _, fires, _ in CASES for name, value in fires.items()}
-    fired = fraud_rules().fired(everything, "USD", DAY)
+    fired = fraud_rules().fired({**PAYMENT, **everything})
     levels = [RISK_LEVELS.index(rule.severity) for rule in fired]
     assert len(fired) == len(CASES)
     assert levels == sorted(levels, reverse=True)
@@ -98,6 +108,16 @@ def test_any_figures_have_a_verdict(figures: dict[str, Any]) -> None:
     assert set(fired) <= {case[0] for case in CASES}
 
 
+A_CUSTOMER = """
+suppressions:
+  - rule: A
+    source_system: sparkov
+    customer_id: 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
+    owner: o
+    reason: Works at night.
+    expires: 2026-06-02
+"""
+A_MERCHANT = A_CUSTOMER.replace("customer_id: " + "0a" * 16, "counterparty_id: M1")
 SOUND = "version: 1\nrules:\n  - code: A\n    owner: o\n    description: d\n    severity: low\n"
 SOUND += "    since: 2026-01-01\n    when:\n      - {figure: amount, above: 1}\n"
 
@@ -118,14 +138,29 @@ SOUND += "    since: 2026-01-01\n    when:\n      - {figure: amount, above: 1}\n
         ("code: A", "code: high amount", "rules.0.code"),
         ("version: 1", "version: [", "no YAML file of rules"),
         ("owner: o", "owner: o\n    owner: p", "no YAML file of rules"),
+        ("rule: A", "rule: B", "a suppression names B, which is no rule: use one of A"),
+        ("    customer_id:", "    customer:", "suppressions.0.customer: Extra inputs"),
+        ("    customer_id:", "    counterparty_id: M1\n    customer_id:", "one of them"),
+        ("    customer_id: " + "0a" * 16 + "\n", "", "give customer_id or counterparty_id"),
+        ("id: " + "0a" * 16, "id: C0000020", "suppressions.0: customer_id is no token of 32"),
+        ("source_system: sparkov", "source_system: ''", "suppressions.0.source_system"),
+        ("reason: Works at night.", "reason:", "suppressions.0.reason"),
+        ("expires: 2026-06-02", "expires: never", "suppressions.0.expires"),
+        ("    expires: 2026-06-02\n", "", "suppressions.0.expires: Field required"),
+        (
+            A_CUSTOMER,
+            A_CUSTOMER + A_CUSTOMER.split("suppressions:\n")[1],
+            "the suppression of A for customer_id (0a)+ of sparkov stands twice: keep one",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(
     tmp_path: Path, before: str, after: str, sentence: str
 ) -> None:
     path = tmp_path / "rules.yaml"
-    assert before in SOUND
-    path.write_text(SOUND.replace(before, after))
+    sound = SOUND + A_CUSTOMER
+    assert before in sound
+    path.write_text(sound.replace(before, after))
     with pytest.raises(FraudRulesError, match=sentence):
         read(path)
 
@@ -135,3 +170,38 @@ def test_a_code_stands_once(tmp_path: Path) -> None:
     path.write_text(SOUND + SOUND.split("rules:\n")[1])
     with pytest.raises(FraudRulesError, match="A stands twice"):
         read(path)
+
+
+@pytest.mark.parametrize("party", [A_CUSTOMER, A_MERCHANT])
+def test_a_suppressed_rule_fires_for_others_and_when_it_has_expired(
+    tmp_path: Path, party: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    other_rule = SOUND.split("rules:\n")[1].replace("code: A", "code: B")
+    path.write_text(SOUND + other_rule + party)
+    rules = read(path)
+
+    def fired(**changes: Any) -> list[str]:
+        return [rule.code for rule in rules.fired({**PAYMENT, "amount": 2, **changes})]
+
+    assert fired() == ["B"]
+    assert [rule.code for rule in rules.firing({**PAYMENT, "amount": 2})] == ["B"]
+    assert fired(event_date=date(2026, 6, 2)) == ["A", "B"]
+    assert fired(source_system="simulator") == ["A", "B"]
+    changed = "customer_id" if party is A_CUSTOMER else "counterparty_id"
+    assert fired(**{changed: "b0" * 16}) == ["A", "B"]
+    assert fired(**{changed: None}) == ["A", "B"]
+
+
+def test_the_log_names_a_suppression_that_has_expired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "rules.yaml"
+    lasting = A_MERCHANT.split("suppressions:")[1].replace("2026-06-02", "2199-12-31")
+    path.write_text(SOUND + A_CUSTOMER.replace("2026-06-02", "2024-06-02") + lasting)
+    monkeypatch.setattr(contracts.fraud_rules, "read", lambda: read(path))
+    fraud_rules.__wrapped__()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"fraud_rules.yaml: the suppression of A for customer_id {'0a' * 16} of sparkov expired on"
+        " 2024-06-02 and has no effect: remove or renew it (o)."
+    ]

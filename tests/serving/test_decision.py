@@ -86,6 +86,20 @@ def test_the_severest_rule_raises_the_level_and_decides(
     assert len(verdict.reasons) == len(severities)
 
 
+def test_a_suppressed_rule_is_no_reason_for_its_customer(
+    sample: tuple[pa.Table, Champion],
+) -> None:
+    features, _ = sample
+    about = {"source_system": "sparkov", "owner": "o", "reason": "r", "expires": "2026-06-02"}
+    given = rules("critical", "high").model_dump(by_alias=True)
+    given["suppressions"] = [{"rule": "R0", **about, "counterparty_id": "M1"}]
+    for merchant, level in (("M1", "high"), ("M2", "critical")):
+        payment = PAYMENT | {"counterparty_id": merchant}
+        suppressing = FraudRules.model_validate(given)
+        (verdict,) = decide([payment], figures(features, 0), None, suppressing)
+        assert verdict.risk_level == level
+
+
 def test_the_most_severe_rules_come_first_and_reasons_are_four(
     sample: tuple[pa.Table, Champion],
 ) -> None:

@@ -47,7 +47,7 @@ def payment(event_id: str, at: str, amount: str, card: str, **changes: Any) -> d
     place = {"transaction_lat": 25.8, "transaction_lon": -80.6}
     own = {"event_id": event_id, "event_at": time, "event_date": time.date()}
     own |= {"amount": Decimal(amount), "currency": "USD", "event_at_precision": "second"}
-    return {**own, **place, "instrument_id": card, **changes}
+    return {**own, **place, "instrument_id": card, "counterparty_id": "sparkov", **changes}
 
 
 NORTH, FAST = {"transaction_lat": 26.8}, {"travel_speed_km_per_hour": 6671.7}
@@ -151,6 +151,16 @@ def test_without_a_window_the_whole_lake_counts_and_labels_only_once_known(lake:
     high = found["HIGH_AMOUNT"]
     assert (high.transaction_count, high.alert_count) == (8, 2)
     assert (high.labelled_count, high.known_fraud_count, high.false_positive_count) == (0, 0, 0)
+
+
+def test_a_suppressed_rule_raises_no_alert_until_it_expires(lake: "Line") -> None:
+    merchant = {"source_system": "sparkov", "counterparty_id": "sparkov"}
+    about = {"rule": "HIGH_AMOUNT", "owner": "o", "reason": "Sells cars.", **merchant}
+    rules = fraud_rules().model_dump(by_alias=True)
+    for expires, alerts in (("2019-01-06", 0), (DAY, 2)):
+        rules["suppressions"] = [{**about, "expires": expires}]
+        found = results(lake, rules=FraudRules.model_validate(rules))
+        assert found["HIGH_AMOUNT"].alert_count == alerts
 
 
 def test_what_cannot_be_tested_is_a_clear_error(lake: "Line") -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from contracts.features import FEATURE_NAMES
-from contracts.fraud_rules import fraud_rules
+from contracts.fraud_rules import FraudRules, fraud_rules
 from contracts.render.to_arrow import arrow_type
 from ml.artefact import Passport
 from ml.champion import Champion
@@ -80,6 +80,22 @@ def test_the_severest_rule_decides_and_rules_of_low_severity_raise_no_alert() ->
     assert [large[name] for name in ("model_name", "model_version", "score")] == [None] * 3
     assert large["score_reasons"] == []
     assert datetime.now(UTC) >= large["detected_at"] > NOON
+
+
+def test_a_suppressed_rule_raises_no_alert_until_it_expires() -> None:
+    token = "0a" * 16
+    payments = figures(
+        own={**IN_ORBIT, "customer_id": token},
+        later={**IN_ORBIT, "customer_id": token, "event_date": date(2026, 6, 2)},
+        other=IN_ORBIT,
+    )
+    about = {"source_system": "simulator", "customer_id": token, "owner": "o", "reason": "Flies."}
+    suppression = {"rule": "IMPOSSIBLE_TRAVEL", **about, "expires": "2026-06-02"}
+    rules = fraud_rules().model_dump(by_alias=True) | {"suppressions": [suppression]}
+
+    found = alerts(payments, FraudRules.model_validate(rules), None)
+
+    assert found["event_id"].to_pylist() == ["later", "other"]
 
 
 def test_the_champion_raises_alerts_beside_the_rules() -> None:

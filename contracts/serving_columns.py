@@ -38,5 +38,19 @@ SERVING_COLUMNS: Final = (
     Column("user_role", _T.STRING, "What the user may do.", allowed=USER_ROLES),
     Column("password_hash", _T.STRING, "Salted scrypt hash of the password, with its parameters."),
     Column("created_at", _T.TIMESTAMP, "When the user was added."),
+    Column("is_disabled", _T.BOOLEAN, "Whether an admin has disabled the user."),
+    Column(
+        "failed_sign_in_count",
+        _T.LONG,
+        "Wrong passwords in a row, each within the lock-out time after the one before.",
+        minimum=0,
+    ),
+    Column(
+        "failed_sign_in_at", _T.TIMESTAMP, "When the last wrong password was given.", nullable=True
+    ),
+    Column("token_hash", _T.STRING, "SHA-256 of a refresh token, which has 256 random bits."),
+    Column("session_id", _T.STRING, "Identifier of the session that a sign-in began."),
+    Column("expires_at", _T.TIMESTAMP, "When the session of the token ends."),
+    Column("used_at", _T.TIMESTAMP, "When the token was used, null before.", nullable=True),
     Column("payment_count", _T.LONG, "Number of payments.", minimum=0),
 )

@@ -77,6 +77,15 @@ TABLES: Final = (
         "serving.users",
         "user of the decision API",
         ("user_name",),
-        ("user_name", "user_role", "password_hash", "created_at"),
+        (
+            *("user_name", "user_role", "password_hash", "created_at"),
+            *("is_disabled", "failed_sign_in_count", "failed_sign_in_at"),
+        ),
+    ),
+    Table(
+        "serving.refresh_tokens",
+        "refresh token of a session that has not ended",
+        ("token_hash",),
+        ("token_hash", "session_id", "user_name", "expires_at", "used_at"),
     ),
 )

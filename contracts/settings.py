@@ -251,22 +251,21 @@ class Superset(_Section):
 
 
 class Api(_Section):
-    """The decision API: its first user, and the key that signs the tokens of all users."""
+    """The decision API: its first user, and what a caller may send in a minute to one process.
+
+    Decisions are counted by user, sign-ins by address.
+    """
 
     url: str
     username: str = "admin"
     admin_password: SecretStr | None = None
-    signing_key: SecretStr | None = None
+    decisions_per_minute: int = Field(default=300_000, ge=1)
+    sign_ins_per_minute: int = Field(default=60, ge=1)
 
     @property
     def password(self) -> SecretStr:
         """Return the admin's password."""
         return _need(self.admin_password, "the admin of the decision API")
-
-    @property
-    def token_key(self) -> SecretStr:
-        """Return the key that signs tokens."""
-        return _need(self.signing_key, "the tokens of the decision API")
 
 
 class Kafka(_Section):
@@ -379,7 +378,6 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
             "api": {
                 "url": f"http://{HOST}:{port['api']}",
                 "admin_password": secret("api_admin"),
-                "signing_key": secret("api_token_key"),
             },
             "kafka": {
                 "bootstrap_servers": f"{HOST}:{port['kafka']}",
@@ -439,6 +437,11 @@ class Settings(BaseSettings):
     def pseudonym_key_file(self) -> Path:
         """Return the file of the pseudonymisation key: 32 random bytes as hex text."""
         return self.secrets_dir / "pseudonym.key"
+
+    @property
+    def signing_keys_file(self) -> Path:
+        """Return the file of the keys that sign the tokens of the decision API, a JWK set."""
+        return self.secrets_dir / "api_signing_keys.json"
 
     def port(self, service: str) -> int:
         """Return the port of an embedded service."""

@@ -1,4 +1,4 @@
-"""Command line of the platform: ``python -m embedded up|down|status|logs|env|login|clean``."""
+"""Command line of the platform: ``python -m embedded up|down|status|…``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from contracts.settings import SettingsError, load_settings
-from embedded import console, platform
+from embedded import console, platform, secrets
 from embedded.preflight import PreflightError
+from serving.signing_keys import SigningKeyError
 
 
 def _names(text: str) -> list[str]:
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     env = commands.add_parser("env", help="shell exports of the read-only roles, or for dbt")
     env.add_argument("--role", choices=("reader", "developer"), default="reader")
     commands.add_parser("login", help="addresses and passwords of the web pages")
+    commands.add_parser("rotate-signing-key", help="sign the API's tokens with a new key")
     clean = commands.add_parser("clean", help="remove the state folder")
     clean.add_argument("--yes", action="store_true")
     commands.add_parser("supervise", help=argparse.SUPPRESS)
@@ -50,11 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 console.print_exports(settings, options.role)
             case "login":
                 console.print_login(settings)
+            case "rotate-signing-key":
+                secrets.rotate_signing_key(settings.signing_keys_file)
+                console.say(
+                    "New tokens have the new key. Earlier ones are valid until they expire."
+                )
             case "clean":
                 return console.clean(settings, options.yes)
             case "supervise":
                 platform.supervise(settings)
-    except (PreflightError, SettingsError, platform.PlatformError) as problem:
+    except (PreflightError, SettingsError, SigningKeyError, platform.PlatformError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     except KeyboardInterrupt:

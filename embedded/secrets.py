@@ -6,9 +6,11 @@ import base64
 import os
 import secrets
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.topics import KAFKA_USERS
+from serving.signing_keys import rotated
 
 
 def _password() -> str:
@@ -31,7 +33,6 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "warehouse_developer",
             "warehouse_api",
             "api_admin",
-            "api_token_key",
             "lake_writer",
             "lake_reader",
             "s3_root",
@@ -56,6 +57,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
         _password,
     ),
     "airflow_fernet": _fernet_key,
+    "api_signing_keys.json": lambda: rotated(None, datetime.now(UTC)),
     "pseudonym.key": lambda: secrets.token_hex(32),
 }
 
@@ -73,6 +75,15 @@ def ensure(folder: Path) -> None:
 def read(folder: Path, name: str) -> str:
     """Return one secret."""
     return (folder / name).read_text().strip()
+
+
+def rotate_signing_key(file: Path) -> None:
+    """Put a new key first in the key set of the decision API.
+
+    Raises:
+        SigningKeyError: when the file has no key set.
+    """
+    write_private(file, rotated(file.read_text() if file.exists() else None, datetime.now(UTC)))
 
 
 def write_private(target: Path, text: str) -> None:

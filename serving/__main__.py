@@ -14,6 +14,7 @@ from serving.access_tokens import AccessTokens
 from serving.app import create_app
 from serving.database import Database
 from serving.service import DecisionService
+from serving.signing_keys import SigningKeyError, SigningKeys
 from serving.tokens import KeyFileError
 from serving.users import Users
 
@@ -26,12 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         service = DecisionService(settings)
-        tokens = AccessTokens(settings.api.token_key)
-        app = create_app(service, Users(service.database), tokens, Database(settings, "reader"))
-    except (SettingsError, KeyFileError, FraudRulesError) as problem:
+        users, reader = Users(service.database), Database(settings, "reader")
+        tokens = AccessTokens(SigningKeys(settings.signing_keys_file))
+        app = create_app(service, users, tokens, reader, settings.api)
+    except (SettingsError, KeyFileError, SigningKeyError, FraudRulesError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    uvicorn.run(app, host=HOST, port=options.port, access_log=False, server_header=False)
+    uvicorn.run(
+        app,
+        host=HOST,
+        port=options.port,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # a caller could choose the address that limits count
+    )
     return 0
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import jwt
-from pydantic import SecretStr
+import msgspec
 
 from contracts.serving_columns import USER_ROLES
+from serving.signing_keys import ALGORITHM, TOKEN_LIFETIME, SigningKey, SigningKeys
 from serving.users import Caller
 
-LIFETIME: Final = timedelta(minutes=15)
-_ALGORITHM: Final = "HS256"
 _ISSUER: Final = "tollgate-api"
 _CLAIMS: Final = ("iss", "sub", "role", "iat", "exp")
 
@@ -22,23 +22,23 @@ class TokenError(PermissionError):
 
 
 class AccessTokens:
-    """Issues and reads tokens, signed with one key."""
+    """Issues and reads tokens, signed with the keys of a set."""
 
-    def __init__(self, key: SecretStr) -> None:
-        """Sign with `key`, which has at least 32 bytes."""
-        self._key = key.get_secret_value()
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
 
     def issue(self, caller: Caller, now: datetime | None = None) -> str:
-        """Return a token of a user that is valid for `LIFETIME`."""
+        """Return a token of a user that is valid for `TOKEN_LIFETIME`."""
         at = now or datetime.now(UTC)
         claims = {
             "iss": _ISSUER,
             "sub": caller.name,
             "role": caller.role,
             "iat": at,
-            "exp": at + LIFETIME,
+            "exp": at + TOKEN_LIFETIME,
         }
-        return jwt.encode(claims, self._key, _ALGORITHM)
+        key = self._keys.first()
+        return jwt.encode(claims, _jwk(key), headers={"kid": key.kid})
 
     def caller(self, token: str) -> Caller:
         """Return the user of a token.
@@ -47,10 +47,14 @@ class AccessTokens:
             TokenError: with a sentence why the token is not accepted.
         """
         try:
+            kid = jwt.get_unverified_header(token).get("kid")
+            key = self._keys.find(str(kid), datetime.now(UTC))
+            if key is None:
+                raise TokenError("The key of the token is not in use: sign in again.")
             claims = jwt.decode(
                 token,
-                self._key,
-                algorithms=[_ALGORITHM],
+                _jwk(key),
+                algorithms=[ALGORITHM],
                 issuer=_ISSUER,
                 options={"require": list(_CLAIMS)},
             )
@@ -61,3 +65,8 @@ class AccessTokens:
         if claims["role"] not in USER_ROLES:
             raise TokenError("The token has no role of the API: sign in again.")
         return Caller(claims["sub"], claims["role"])
+
+
+@lru_cache(maxsize=8)
+def _jwk(key: SigningKey) -> jwt.PyJWK:
+    return jwt.PyJWK(msgspec.to_builtins(key))

@@ -7,54 +7,43 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
 
 import msgspec
-import psycopg
 from anyio import to_thread
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.openapi.utils import get_openapi
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.security import OAuth2PasswordBearer
 from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from contracts.serving_columns import USER_ROLES
+from contracts.settings import Api
 from serving import docs_page
-from serving.access_tokens import LIFETIME, AccessTokens, TokenError
+from serving.access_tokens import AccessTokens
 from serving.analytics import add_lists
+from serving.auth import AUTH_TYPES, Callers, add_auth
+from serving.bodies import MOST_PAYMENTS, BatchBody, Body
 from serving.database import Database
 from serving.decision import Decision
-from serving.request import (
-    LARGEST_BODY,
-    BadRequestError,
-    Mistake,
-    PaymentRequest,
-    decoded,
-    too_large,
+from serving.rate_limits import RateLimits
+from serving.refresh_tokens import RefreshTokens
+from serving.request import BadRequestError, PaymentRequest, decoded
+from serving.schemas import (
+    Problem,
+    Problems,
+    Refusal,
+    answer,
+    json_response,
+    openapi,
+    problems,
+    refusals,
+    request_body,
 )
 from serving.service import LIMIT_SECONDS, DecisionService
+from serving.user_routes import USER_TYPES, add_users
 from serving.users import Caller, Users
 
-_encode: Final = msgspec.json.Encoder().encode
-LOGIN: Final = "/api/v1/auth/login"
-_CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _THREADS: Final = 8
 """Requests besides single decisions at once, each with a connection to Postgres."""
-MOST_PAYMENTS: Final = 500
-_REFERENCE: Final = "#/components/schemas/{name}"
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """A field of a request that is wrong, and a sentence; the field is null for the whole."""
-
-    field: str | None
-    sentence: str
-
-
-class Problems(msgspec.Struct, frozen=True):
-    """The answer to a request without a valid payment."""
-
-    detail: list[Problem]
 
 
 class Batch(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -77,66 +66,23 @@ class Outcomes(msgspec.Struct, frozen=True):
     outcomes: list[Outcome]
 
 
-def _body_of(payments: int) -> Any:
-    """Return the dependency that gives the body of a request with up to `payments`.
-
-    It refuses a body that is too large before it is read whole.
-    """
-
-    async def limited(request: Request) -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > payments * LARGEST_BODY:
-                raise too_large(payments)
-        return bytes(body)
-
-    return Depends(limited)
-
-
-Body = Annotated[bytes, _body_of(1)]
-BatchBody = Annotated[bytes, _body_of(MOST_PAYMENTS)]
-Token = Annotated[
-    str, Depends(OAuth2PasswordBearer(LOGIN, description="Name and password of a user."))
-]
-
-
-class UserRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A user to add.
-
-    The role `service` has payments decided, `analyst` reads PRODUCTION, and `admin` does both and
-    adds users.
-    """
-
-    username: str
-    password: str
-    role: str
+_TYPES: Final = (
+    *(PaymentRequest, Batch, Decision, Outcomes, Problems, Refusal),
+    *(*AUTH_TYPES, *USER_TYPES),
+)
 
 
 def create_app(
-    service: DecisionService, users: Users, tokens: AccessTokens, production: Database
+    service: DecisionService, users: Users, tokens: AccessTokens, production: Database, api: Api
 ) -> FastAPI:
     """Return the application, which starts to load the champions when it starts.
 
-    `production` has the connections that read PRODUCTION.
+    `production` has the connections that read PRODUCTION, `api` the limits and the admin's name.
     """
-    stopping = Event()
+    stopping, limits = Event(), RateLimits(api)
 
-    def caller_with(*roles: str) -> Any:
-        """Return the dependency that gives the caller, and refuses one without a role."""
-
-        async def caller(token: Token) -> Caller:
-            try:
-                known = tokens.caller(token)
-            except TokenError as error:
-                raise HTTPException(401, str(error), _CHALLENGE) from error
-            if known.role not in roles:
-                raise HTTPException(403, f"The role {known.role} may not do this.")
-            return known
-
-        return Depends(caller)
-
-    decider, admin = caller_with("service", "admin"), caller_with("admin")
+    callers = Callers(tokens)
+    decider = callers.with_role("service", "admin")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -158,59 +104,46 @@ def create_app(
     @app.exception_handler(BadRequestError)
     async def refused(_: Request, error: BadRequestError) -> Response:
         service.metrics.refused.labels(str(error.status)).inc()
-        content = _encode(Problems(_problems(error)))
-        return Response(content, error.status, media_type="application/json")
+        return json_response(Problems(problems(error)), error.status)
 
     detect_options: dict[str, Any] = {
         "summary": "Decide on a payment",
         "response_class": Response,
-        "openapi_extra": {
-            "requestBody": _request_body("PaymentRequest", docs_page.WHOLE, docs_page.SHORT)
-        },
+        "openapi_extra": request_body("PaymentRequest", docs_page.WHOLE, docs_page.SHORT),
         "responses": {
-            200: _answer("The decision.", "Decision", docs_page.ANSWER),
-            401: {"description": "The token is missing, expired or forged."},
-            403: {"description": "The role of the user may not have payments decided."},
-            **{
-                status: _answer(text, "Problems", docs_page.PROBLEMS)
-                for status, text in (
-                    (400, "The request is not JSON."),
-                    (409, "The payment was decided before, with other content."),
-                    (413, f"The request has more than {LARGEST_BODY} bytes."),
-                    (422, "A field is missing, unknown or wrong."),
-                )
-            },
+            200: answer("The decision.", "Decision", docs_page.ANSWER),
+            **refusals(s409="The payment was decided before, with other content."),
         },
     }
 
     @app.post("/api/v1/detect", **detect_options)
     @app.post("/detect", **detect_options)
     async def detect(body: Body, caller: Caller = decider) -> Response:
+        limits.decide(caller.name)
         request = service.read(body, caller.name)
         waiting = asyncio.wrap_future(service.submit(request))
         try:
             decision = await asyncio.wait_for(waiting, LIMIT_SECONDS)
         except TimeoutError:
             decision = service.alone(request)
-        headers = {"X-Request-ID": decision.request_id}
-        return Response(_encode(decision), media_type="application/json", headers=headers)
+        return json_response(decision, headers={"X-Request-ID": decision.request_id})
 
     @app.post(
         "/api/v1/detect/batch",
         summary=f"Decide on up to {MOST_PAYMENTS} payments",
         response_class=Response,
-        openapi_extra={
-            "requestBody": _request_body("Batch", {"payments": [docs_page.WHOLE, docs_page.SHORT]})
-        },
+        openapi_extra=request_body("Batch", {"payments": [docs_page.WHOLE, docs_page.SHORT]}),
         responses={
-            200: _answer("An outcome for each payment, also for one that is refused.", "Outcomes"),
+            200: answer("An outcome for each payment, also for one that is refused.", "Outcomes"),
+            **refusals(),
         },
     )
     def detect_batch(body: BatchBody, caller: Caller = decider) -> Response:
         batch = decoded(body, Batch)
+        limits.decide(caller.name, len(batch.payments))
         answers = service.detect_all([bytes(one) for one in batch.payments], caller.name)
         outcomes = [
-            Outcome(one.status, detail=_problems(one))
+            Outcome(one.status, detail=problems(one))
             if isinstance(one, BadRequestError)
             else Outcome(200, one)
             for one in answers
@@ -218,44 +151,13 @@ def create_app(
         for one in outcomes:
             if one.detail is not None:
                 service.metrics.refused.labels(str(one.status)).inc()
-        return Response(_encode(Outcomes(outcomes)), media_type="application/json")
+        return json_response(Outcomes(outcomes))
 
-    @app.post(
-        LOGIN,
-        summary="Sign in: form fields username and password give a token",
-        openapi_extra={"requestBody": docs_page.LOGIN_FORM},
-    )
-    def login(body: Body) -> dict[str, Any]:
-        form = parse_qs(body.decode(errors="replace"), max_num_fields=10)
-        for field in ("username", "password"):
-            if field not in form:
-                raise BadRequestError([Mistake(field, f"{field}: the form field is missing.")])
-        try:
-            known = users.signed_in(form["username"][0], form["password"][0])
-        except psycopg.Error as error:
-            raise HTTPException(503, "Postgres is away: sign in again later.") from error
-        if known is None:
-            raise HTTPException(401, "Name or password is wrong.", _CHALLENGE)
-        seconds = int(LIFETIME.total_seconds())
-        token = tokens.issue(known)
-        return {"access_token": token, "token_type": "bearer", "expires_in": seconds}
-
-    @app.post(
-        "/api/v1/users",
-        summary="Add a user, as an admin",
-        status_code=201,
-        dependencies=[admin],
-        openapi_extra={"requestBody": _request_body("UserRequest", docs_page.USER)},
-    )
-    def add_user(body: Body) -> dict[str, str]:
-        user = decoded(body, UserRequest)
-        try:
-            users.add(user.username, user.password, user.role)
-        except psycopg.Error as error:
-            raise HTTPException(503, "Postgres is away: add the user later.") from error
-        return {"username": user.username, "role": user.role}
-
-    add_lists(app, production, caller_with("analyst", "admin"))
+    anyone = callers.with_role(*USER_ROLES)
+    sessions = RefreshTokens(service.database)
+    add_auth(app, users, sessions, tokens, limits, anyone, api.username)
+    add_users(app, users, callers.with_role("admin"))
+    add_lists(app, production, callers.with_role("analyst", "admin"))
 
     @app.get("/health/live", summary="Whether the process answers")
     def live() -> dict[str, str]:
@@ -281,36 +183,5 @@ def create_app(
     def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page.render(app.openapi(), str(request.base_url).rstrip("/")))
 
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # as FastAPI documents
+    app.openapi = lambda: openapi(app, _TYPES)  # type: ignore[method-assign]  # as FastAPI documents
     return app
-
-
-def _problems(error: BadRequestError) -> list[Problem]:
-    return [Problem(one.field, one.sentence) for one in error.mistakes]
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document with the schemas of request and answers."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        types = (PaymentRequest, Batch, Decision, Outcomes, Problems, UserRequest)
-        _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-def _request_body(name: str, *values: Any) -> dict[str, Any]:
-    schema = {"$ref": _REFERENCE.format(name=name)}
-    examples = {f"example {number}": {"value": one} for number, one in enumerate(values, 1)}
-    content = {"application/json": {"schema": schema, "examples": examples}}
-    return {"required": True, "content": content}
-
-
-def _answer(description: str, name: str, example: Any = None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(name=name)}}
-    if example is not None:
-        content["example"] = example
-    return {"description": description, "content": {"application/json": content}}

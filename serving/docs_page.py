@@ -66,18 +66,6 @@ USER: Final[dict[str, Any]] = {
     "password": "twelve characters or more",
     "role": "service",
 }
-LOGIN_FORM: Final[dict[str, Any]] = {
-    "required": True,
-    "content": {
-        "application/x-www-form-urlencoded": {
-            "schema": {
-                "type": "object",
-                "required": ["username", "password"],
-                "properties": {name: {"type": "string"} for name in ("username", "password")},
-            }
-        }
-    },
-}
 PROBLEMS: Final[dict[str, Any]] = {
     "detail": [{"field": "amount", "sentence": "amount: the amount is below zero."}]
 }

@@ -27,7 +27,6 @@ WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
 STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
-_CATEGORY_COUNTS: Final = TABLES["serving.category_counts"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
@@ -50,11 +49,29 @@ _INDEXES: Final = (
     "create index if not exists stream_alerts_date on staging.stream_alerts (event_date)",
 )
 
-_SERVING_INDEXES: Final = tuple(
-    f"create index if not exists recent_payments_{party} on serving.recent_payments"
-    f" (source_system, {party}_id, event_at)"
-    for party in ("customer", "counterparty")
+_SERVING_INDEXES: Final = (
+    *(
+        f"create index if not exists recent_payments_{party} on serving.recent_payments"
+        f" (source_system, {party}_id, event_at)"
+        for party in ("customer", "counterparty")
+    ),
+    "create index if not exists refresh_tokens_user on serving.refresh_tokens (user_name)",
 )
+
+_SIGN_IN_STATE: Final = "is_disabled, failed_sign_in_count, failed_sign_in_at"
+_API_RIGHTS: Final = {
+    "serving.category_counts": "select",
+    "serving.users": f"select, insert, update (password_hash, {_SIGN_IN_STATE})",
+    "serving.refresh_tokens": "select, insert, update (used_at), delete",
+}
+"""Rights of the API on tables of SERVING. On the others it has the rights to read and to add."""
+_ADD_SIGN_IN_STATE: Final = (
+    "alter table if exists serving.users"
+    " add column if not exists is_disabled boolean not null default false,"
+    " add column if not exists failed_sign_in_count bigint not null default 0,"
+    " add column if not exists failed_sign_in_at timestamp with time zone"
+)
+"""Upgrade of a table of an earlier version, whose users have a password only."""
 
 _DATED: Final = """
 select
@@ -139,13 +156,14 @@ def _require_schema(connection: psycopg.Connection, name: str) -> None:
 
 
 def _create_serving(loader: psycopg.Connection, api: sql.Identifier) -> None:
-    """Create the tables of the decision API, which reads them and adds rows, and changes none."""
+    """Create the tables of the decision API, which changes no payment and no decision."""
     _require_schema(loader, "serving")
     loader.execute(sql.SQL("grant usage on schema serving to {}").format(api))
+    loader.execute(_ADD_SIGN_IN_STATE.encode())
     for table in zone("serving"):
         loader.execute(_create(table).encode())
         _require_declared(loader, table)
-        rights = "select" if table is _CATEGORY_COUNTS else "select, insert"
+        rights = _API_RIGHTS.get(table.name, "select, insert")
         name = sql.Identifier(table.zone, table.short_name)
         loader.execute(sql.SQL(f"grant {rights} on {{}} to {{}}").format(name, api))
     for index in _SERVING_INDEXES:

@@ -15,10 +15,16 @@ from serving.app import MOST_PAYMENTS, create_app
 from serving.database import Database
 from serving.request import LARGEST_BODY
 from serving.service import DecisionService
+from serving.signing_keys import SigningKeys
 from serving.users import Caller, Users
 
 pytestmark = pytest.mark.postgres
 PAYMENT: dict[str, Any] = docs_page.WHOLE | {"timestamp": "2026-10-01T12:00:00Z"}
+
+
+def tokens_of(settings: Settings) -> AccessTokens:
+    """Return what issues and reads the tokens of an application."""
+    return AccessTokens(SigningKeys(settings.signing_keys_file))
 
 
 def client_of(settings: Settings, role: str | None = "service") -> TestClient:
@@ -26,9 +32,9 @@ def client_of(settings: Settings, role: str | None = "service") -> TestClient:
 
     It has a token with a role, or none.
     """
-    service, tokens = DecisionService(settings), AccessTokens(settings.api.token_key)
+    service, tokens = DecisionService(settings), tokens_of(settings)
     production = Database(settings, "reader")
-    app = create_app(service, Users(service.database), tokens, production)
+    app = create_app(service, Users(service.database), tokens, production, settings.api)
     headers = {"Authorization": f"Bearer {tokens.issue(Caller('tester', role))}"} if role else {}
     return TestClient(app, headers=headers, raise_server_exceptions=False)
 

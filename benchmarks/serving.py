@@ -32,7 +32,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.page import write_section
-from benchmarks.rounds import cpu_seconds, service_pids
+from benchmarks.rounds import service_pids
 from benchmarks.scratch import copied_warehouse
 from contracts.serving_tables import RECENT_PAYMENT
 from contracts.settings import HOST, REPO, Settings, load_settings
@@ -44,6 +44,7 @@ from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
 from serving.access_tokens import AccessTokens
 from serving.fill import KEPT_DAYS, recent, store_rows
+from serving.signing_keys import SigningKeys
 from serving.tokens import Tokens
 from serving.users import Caller
 from sources.registry import DEFAULT_SOURCE
@@ -86,7 +87,8 @@ def main() -> int:
     seconds = parser.parse_args().seconds
     busy = os.getloadavg()[0]
     settings = load_settings()
-    token = AccessTokens(settings.api.token_key).issue(Caller("benchmark", "service"))
+    tokens = AccessTokens(SigningKeys(settings.signing_keys_file))
+    token = tokens.issue(Caller("benchmark", "service"))
     ports = [settings.port_base + more for more in _PORTS_FROM_BASE]
     postgres = service_pids(settings, "postgres")
     with copied_warehouse(settings, "bench_serving") as copy:
@@ -185,8 +187,9 @@ async def _load(
 
 def _cpu(processes: Sequence[int]) -> float:
     """Return the CPU seconds of processes and their children."""
-    own = psutil.Process().cpu_times()
-    return cpu_seconds(processes) - own.user - own.system
+    first = [psutil.Process(pid) for pid in processes]
+    members = {one for parent in first for one in (parent, *parent.children(recursive=True))}
+    return sum(sum(one.cpu_times()[:2]) for one in members)
 
 
 def _filled_store(settings: Settings, dsn: str) -> Iterator[dict[str, Any]]:

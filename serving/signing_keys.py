@@ -1,8 +1,8 @@
 """The keys that sign access tokens: a JSON Web Key Set (RFC 7517) in a file of its owner.
 
 The first key signs. The others verify the tokens that they have signed until the last of these
-expires. `make rotate-signing-key` puts a new key first, and each process of the API uses it with
-its next request.
+expires. `make rotate-signing-key` puts a new key first, and each process of the API uses it within
+a second.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import logging
 import secrets
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -19,6 +20,8 @@ from msgspec import Meta
 
 TOKEN_LIFETIME: Final = timedelta(minutes=15)
 ALGORITHM: Final = "HS256"
+_LOOK_SECONDS: Final = 1.0
+"""Time between two looks at the file. A look at each request would wait for the decisions."""
 _KEY_BYTES: Final = 32
 _K: Final = "^[A-Za-z0-9_-]{43,}$"
 """At least 32 bytes as base64url."""
@@ -55,23 +58,29 @@ class SigningKeys:
         self._file = file
         self._changed_at = _changed_at(file)
         self._keys = _read(file)
+        self._looked_at = time.monotonic()
 
     def first(self) -> SigningKey:
         """Return the key that signs."""
-        return self._current()[0]
+        self._read_changes()
+        return self._keys[0]
 
     def find(self, kid: str, now: datetime) -> SigningKey | None:
         """Return the key with an identifier, None if there is none or it has expired."""
+        is_known = any(key.kid == kid for key in self._keys)
+        if not is_known or time.monotonic() - self._looked_at > _LOOK_SECONDS:
+            self._read_changes()
         return next(
             (
                 key
-                for key in self._current()
+                for key in self._keys
                 if key.kid == kid and (key.exp is None or now.timestamp() < key.exp)
             ),
             None,
         )
 
-    def _current(self) -> tuple[SigningKey, ...]:
+    def _read_changes(self) -> None:
+        self._looked_at = time.monotonic()
         try:
             changed_at = _changed_at(self._file)
             if changed_at != self._changed_at:
@@ -79,7 +88,6 @@ class SigningKeys:
                 self._changed_at = changed_at
         except SigningKeyError as error:
             _log.error("the signing keys stay as they are: %s", error)
-        return self._keys
 
 
 def rotated(written: str | None, now: datetime) -> str:

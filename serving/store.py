@@ -18,34 +18,31 @@ COUNTS: Final = TABLES["serving.category_counts"]
 Payment = Mapping[str, Any]
 """A payment by the names of `RECENT_PAYMENT`, with tokens and rounded places."""
 _DAY_SECONDS: Final = 86_400
-_NAMES: Final = ", ".join(RECENT.column_names)
 _ASKED: Final = (
     "with asked as (select * from unnest(%(event_id)s::text[], %(customer_id)s::text[],"
     " %(counterparty_id)s::text[], %(event_at)s::timestamptz[])"
-    " as one (event_id, customer_id, counterparty_id, event_at))"
+    " as one (event_id, customer_id, counterparty_id, event_at)) "
 )
-_FOUND: Final = (
-    f"select stored.event_id from asked join {RECENT.name} stored"  # noqa: S608 - our own names
-    " on stored.source_system = %(source_system)s and stored.event_at <= asked.event_at"
+_STORED: Final = (
+    f"select {', '.join(f'stored.{name}' for name in RECENT.column_names)}"  # noqa: S608 - our names
+    f" from asked join {RECENT.name} stored on stored.source_system = %(source_system)s"
 )
-_EVENTS: Final = (
-    f"{_ASKED} select {_NAMES} from {RECENT.name}"  # noqa: S608 - our own names
-    " where source_system = %(source_system)s and event_id in ("
-    + " union all ".join(
-        (
-            f"{_FOUND} and stored.customer_id = asked.customer_id"
-            f" and stored.event_at > asked.event_at - interval '{HISTORY_DAYS} days'",
-            f"{_FOUND} and stored.counterparty_id = asked.counterparty_id"
-            f" and stored.event_at > asked.event_at - interval '{LOOKBACK_DAYS} days'",
-            # Money that the customer received.
-            f"{_FOUND} and stored.counterparty_id = asked.customer_id"
-            " and stored.counterparty_type = 'customer'"
-            " and stored.event_at > asked.event_at - interval '1 day'",
-            # Its own row, if the store has it.
-            "select event_id from asked",
-        )
+_EARLIER: Final = f"{_STORED} and stored.event_at <= asked.event_at"
+# One join for each index: a condition with `or`, or a join with the identifiers that are found,
+# reads the whole table.
+_EVENTS: Final = _ASKED + " union ".join(
+    (
+        f"{_EARLIER} and stored.customer_id = asked.customer_id"
+        f" and stored.event_at > asked.event_at - interval '{HISTORY_DAYS} days'",
+        f"{_EARLIER} and stored.counterparty_id = asked.counterparty_id"
+        f" and stored.event_at > asked.event_at - interval '{LOOKBACK_DAYS} days'",
+        # Money that the customer received.
+        f"{_EARLIER} and stored.counterparty_id = asked.customer_id"
+        " and stored.counterparty_type = 'customer'"
+        " and stored.event_at > asked.event_at - interval '1 day'",
+        # Its own row, if the store has it.
+        f"{_STORED} and stored.event_id = asked.event_id",
     )
-    + ")"
 )
 _CATEGORY: Final = (
     f"select {', '.join(COUNTS.column_names)} from {COUNTS.name}"  # noqa: S608 - our own names

@@ -75,7 +75,7 @@ def test_a_damaged_key_file_is_refused_and_loaded_keys_stay(
     os.utime(file, ns=(1, 1))
     with pytest.raises(SigningKeyError, match="no JSON Web Key Set"):
         SigningKeys(file)
-    assert tokens.caller(token) == CALLER
+    assert tokens.caller(tokens.issue(CALLER)) == tokens.caller(token) == CALLER
     assert "the signing keys stay as they are" in caplog.text
 
 

@@ -41,13 +41,21 @@ ALERTS_DAG: Final = "record_alerts"
 """Records the alerts of the stream in STAGING, and publishes them."""
 ONLINE_STORE_DAG: Final = "fill_online_store"
 """Fills the online store of the decision API from Processed."""
+DECISION_LOG: Final = "decision_log"
+"""The decision log as the source of a window, and in keys of Raw; its dates are of decisions."""
+DECISIONS_DAG: Final = "record_decisions"
+"""Records the decisions of the API in Raw and STAGING, and publishes them."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
 WATCH_DAG: Final = "watch_windows"
 OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 """DAGs outside of the pipeline, which do not process windows."""
 
-DAGS: Final = (*DAG_OF_STAGE.values(), STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, *OPERATIONS_DAGS)
+DAGS: Final = (
+    *DAG_OF_STAGE.values(),
+    *(STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, DECISIONS_DAG),
+    *OPERATIONS_DAGS,
+)
 
 RAW: Final = "raw_transactions"
 PROCESSED: Final = "processed_transactions"
@@ -56,5 +64,6 @@ STAGING: Final = "staging_transactions"
 PRODUCTION: Final = "production_marts"
 CHAMPION: Final = "fraud_model_champion"
 SCORES: Final = "production_scores"
+DECISIONS: Final = "production_decisions"
 
-ASSETS: Final = (RAW, PROCESSED, SANDBOX, STAGING, PRODUCTION, CHAMPION, SCORES)
+ASSETS: Final = (RAW, PROCESSED, SANDBOX, STAGING, PRODUCTION, CHAMPION, SCORES, DECISIONS)

@@ -1,4 +1,4 @@
-"""Tables of SERVING, which the decision API reads and adds to."""
+"""Tables of SERVING, which the decision API reads and adds to, and its decisions in STAGING."""
 
 from typing import Final
 
@@ -50,6 +50,36 @@ DECISION: Final = (
     "caller",
     "decided_at",
 )
+DECIDED: Final = (
+    "request_id",
+    *EVENT_KEY,
+    "event_date",
+    "event_at",
+    "customer_id",
+    "counterparty_id",
+    "amount",
+    "currency",
+    "model_name",
+    "model_version",
+    "rules_version",
+    "feature_list_version",
+    "score",
+    "risk_level",
+    "decision",
+    "reason_codes",
+    "reason_sentences",
+    "is_degraded",
+    "degraded_causes",
+    "latency_seconds",
+    "caller",
+    "decided_at",
+    "recorded_at",
+    "run_id",
+)
+"""The columns of a decision in STAGING and PRODUCTION."""
+DECISION_GRAIN: Final = "payment that the decision API decided"
+WITHOUT_MODEL: Final = ("model_name", "model_version", "score")
+"""Columns that are null if no model gave a score."""
 CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
 
 TABLES: Final = (
@@ -68,11 +98,12 @@ TABLES: Final = (
     ),
     Table(
         "serving.decisions",
-        "payment that the decision API decided",
+        DECISION_GRAIN,
         EVENT_KEY,
         DECISION,
-        also_nullable=("model_name", "model_version", "score"),
+        also_nullable=WITHOUT_MODEL,
     ),
+    Table("staging.decisions", DECISION_GRAIN, EVENT_KEY, DECIDED, also_nullable=WITHOUT_MODEL),
     Table(
         "serving.users",
         "user of the decision API",

@@ -23,7 +23,7 @@ WINDOW_STAGES: Final = (
 )
 """The stages that a window passes, in order."""
 
-Layer = Literal["core", "scores", "models", "operations"]
+Layer = Literal["core", "scores", "models", "operations", "decisions"]
 """Stages outside of the way of a window from Raw to PRODUCTION."""
 
 

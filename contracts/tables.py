@@ -4,7 +4,7 @@ from typing import Final
 
 from contracts import model_tables, serving_tables
 from contracts.lake_tables import LAKE_AND_STAGING
-from contracts.marts import core, operations, reports, scores
+from contracts.marts import core, decisions, operations, reports, scores
 from contracts.table import Table as Table
 
 _TABLES: Final = (
@@ -14,6 +14,7 @@ _TABLES: Final = (
     *reports.TABLES,
     *operations.TABLES,
     *scores.TABLES,
+    *decisions.TABLES,
     *serving_tables.TABLES,
 )
 

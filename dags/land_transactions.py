@@ -35,12 +35,12 @@ schedule also lands yesterday, since Airflow counts a backfill as runs of the sc
 
 from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, task
+from airflow.sdk import DAG, task
 
 from contracts.assets import RAW, landing_dag
 from contracts.stages import Stage
 from sources.registry import DEFAULT_SOURCE, names
-from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, NEXT_TIME, landing_params, tags
+from tollgate_airflow.wiring import ASSET, DAG_OPTIONS, day_before, landing_params, tags
 
 
 @task
@@ -66,13 +66,7 @@ for source in names():
         landing_dag(source, DEFAULT_SOURCE),
         description=f"Copy the deliveries of {source} into Raw, unchanged",
         doc_md=__doc__,
-        schedule=CronPartitionTimetable(
-            "0 0 * * *",
-            timezone="UTC",
-            key_format="%Y-%m-%d",
-            run_offset=-1,
-            run_immediately=NEXT_TIME,
-        ),
+        schedule=day_before("0 0 * * *"),
         params=landing_params(source),
         tags=tags(Stage.LAND, "raw"),
         **DAG_OPTIONS,

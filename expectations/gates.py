@@ -4,6 +4,7 @@ A caller records the result first, then calls `GateResult.require`, which raises
 closes.
 """
 
+from expectations.decisions import gate_landed_decisions, gate_staged_decisions
 from expectations.processed import gate_processed
 from expectations.raw import gate_raw
 from expectations.sandbox import gate_sandbox
@@ -12,11 +13,13 @@ from expectations.stream import gate_stream
 from expectations.warehouse import gate_production, gate_staging
 
 __all__ = [
+    "gate_landed_decisions",
     "gate_processed",
     "gate_production",
     "gate_raw",
     "gate_sandbox",
     "gate_scores",
+    "gate_staged_decisions",
     "gate_staging",
     "gate_stream",
 ]

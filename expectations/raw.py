@@ -52,7 +52,7 @@ def gate_raw(
 
     pairs = [(m, o) for m in manifests for o in (*m.objects, *m.labels)]
     with explained(bucket), ThreadPoolExecutor(_READERS) as readers:
-        stored = list(readers.map(lambda pair: _stored(s3, bucket, pair[1].key), pairs))
+        stored = list(readers.map(lambda pair: stored_object(s3, bucket, pair[1].key), pairs))
         earlier = read_earlier(s3, bucket, window)
     names_before = sent_before(earlier)
     objects = [
@@ -115,7 +115,7 @@ def gate_raw(
     return evaluate(Gate.RAW, window, run_id, batches, state_dir)
 
 
-def _stored(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
+def stored_object(s3: Any, bucket: str, key: str) -> tuple[int | None, str | None]:
     """Return the current size and SHA-256 of an object; (None, None) when it does not exist."""
     from botocore.exceptions import ClientError
 

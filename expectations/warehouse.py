@@ -66,7 +66,7 @@ def gate_staging(dsn: str, catalog: Any, staged: LoadResult, state_dir: Path) ->
             groups = _groups(table)
             measures = ("rows", *_COMPARED.get(table.short_name, ()), "content")
             after = _sums(connection, beside, table, groups)
-            rows = _table(dsn, connection, table, beside, "true")
+            rows = stored_table(dsn, connection, table, beside, "true")
             before = read[table].result()
             batches += [
                 Batch(
@@ -103,13 +103,13 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
     with psycopg.connect(dsn) as connection:
         transform.require_waiting(connection, built.layer, built)
         # No payment is left on these dates when all of them were withdrawn.
-        is_expected = bool(_query(connection, _ANY_PAYMENT, given).squeeze())
+        is_expected = bool(query_frame(connection, _ANY_PAYMENT, given).squeeze())
         for mart, staging, measure in staging_sums.FACTS:
             measures = ("rows", measure, "content")
             groups = ("event_date", "source_system")
             audited, columns = f"{AUDIT_SCHEMA}.{mart}", TABLES[staging].column_names
             before, after = (
-                _query(connection, query, given)
+                query_frame(connection, query, given)
                 for query in (
                     staging_sums.recorded(mart, measure),
                     staging_sums.fact_sums(audited, measure, columns),
@@ -128,19 +128,19 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
                 )
             )
         for mart, staging, key in production.DIMENSIONS:
-            strays = _query(connection, production.strays(mart, staging, key), given)
+            strays = query_frame(connection, production.strays(mart, staging, key), given)
             name, rules = f"production.{mart}", production.stray_rules()
             batches.append(Batch(name, strays, rules, ("source_system",), part="keys"))
-            versions = _query(connection, production.versions(mart, key), given)
+            versions = query_frame(connection, production.versions(mart, key), given)
             rules = production.version_rules()
             batches.append(Batch(name, versions, rules, ("source_system",), part="versions"))
-        orphans = _query(connection, production.ORPHANS, given)
+        orphans = query_frame(connection, production.ORPHANS, given)
         batches += [
             Batch("production.fct_transactions", orphans, production.orphan_rules(), part="keys"),
             *(
                 Batch(
                     f"production.{report}",
-                    _query(connection, production.report_sums(report, day, which), given),
+                    query_frame(connection, production.report_sums(report, day, which), given),
                     production.report_rules(is_expected),
                     ("event_date", "source_system", "currency"),
                     part="facts",
@@ -156,7 +156,9 @@ def gate_production(dsn: str, built: BuildResult, state_dir: Path) -> GateResult
             if table.partition_by:
                 conditions.append(f"({rows_on(table, dates)})")
             where = " and ".join(conditions) or "true"
-            batches += _table(dsn, connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where)
+            batches += stored_table(
+                dsn, connection, table, f"{AUDIT_SCHEMA}.{table.short_name}", where
+            )
     return evaluate(Gate.PRODUCTION, built.window, built.run_id, batches, state_dir)
 
 
@@ -171,7 +173,7 @@ def _differences(name: str, staged: LoadResult) -> Batch:
     return Batch(name, frame, rules, ("group", "measure"), part="copy")
 
 
-def _table(dsn: str, connection: Any, table: Table, relation: str, where: str) -> list[Batch]:
+def stored_table(dsn: str, connection: Any, table: Table, relation: str, where: str) -> list[Batch]:
     """Return the batches of the column types and of the rows of a relation."""
     stored = Stored.in_postgres(connection, relation)
     data = PostgresQuery(f"select * from {relation} where {where}", dsn)  # noqa: S608 - our names
@@ -179,7 +181,8 @@ def _table(dsn: str, connection: Any, table: Table, relation: str, where: str) -
     return table_batches(table, data, stored, declared, SUITES[table.short_name](table))
 
 
-def _query(connection: Any, query: str, values: dict[str, Any]) -> Any:
+def query_frame(connection: Any, query: str, values: dict[str, Any]) -> Any:
+    """Return the rows of a query as a pandas frame with the values of the driver."""
     import pandas as pd
 
     cursor = connection.execute(query, values)
@@ -207,7 +210,7 @@ def _sums(connection: Any, relation: str, table: Table, groups: Sequence[str]) -
     content = f"sum(crc32(convert_to(concat_ws('|', {texts}), 'UTF8'))) as content"
     by = ", ".join(groups)
     query = f"select {by}, count(*) as rows{sums}, {content} from {relation} group by {by}"  # noqa: S608
-    return _query(connection, query, {})
+    return query_frame(connection, query, {})
 
 
 def _is_a(kind: LogicalType, name: str) -> bool:

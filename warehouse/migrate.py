@@ -26,12 +26,14 @@ BACKTESTS: Final = TABLES["staging.fraud_rule_backtests"]
 WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
 STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
+DECISIONS: Final = TABLES["staging.decisions"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
+    DECISIONS,
 )
-"""Tables of STAGING that receive single rows."""
+"""Tables of STAGING that are not copied from the lake."""
 _NARROW_MONEY: Final = "numeric(18,2)"
 """Type of the amounts of earlier versions."""
 _CONSERVED: Final = tuple(
@@ -47,6 +49,7 @@ _INDEXES: Final = (
     "create index if not exists gate_results_checked on staging.gate_results (checked_at)",
     "create index if not exists model_versions_source on staging.model_versions (source_system)",
     "create index if not exists stream_alerts_date on staging.stream_alerts (event_date)",
+    "create index if not exists decisions_recorded on staging.decisions (recorded_at)",
 )
 
 _SERVING_INDEXES: Final = (

@@ -30,6 +30,8 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     # A part of the scores, so that a new champion is known before it scores.
     "models": ("stg_model__versions", "tag:models"),
     "operations": ("tag:operations",),
+    # With what they read, because the API may decide before the batch line has built a window.
+    "decisions": ("stg_api__decisions", "tag:decisions"),
 }
 
 _TARGET: Final[dict[Layer, str]] = {"scores": "scores"}
@@ -190,8 +192,8 @@ def discard(settings: Settings, built: BuildResult) -> None:
     _restore(settings, built.layer, built.variables)
 
 
-def publish_operations(settings: Settings, run_id: str) -> None:
-    """Build and publish the marts of runs, tasks and gates up to the last row of the ledger.
+def publish_recent(settings: Settings, run_id: str, layer: Layer) -> None:
+    """Build and publish a layer up to the last recorded row: operations or decisions.
 
     Raises:
         BuildFailed: naming the models or tests that failed.
@@ -199,7 +201,7 @@ def publish_operations(settings: Settings, run_id: str) -> None:
     # Their slice is the recently recorded rows, independent of source, dates and labels. Refused
     # rows belong to a source and change with its builds only.
     no_day = Window("none", date.min, date.min)
-    build_and_publish(settings, window=no_day, run_id=run_id, dates=(), layer="operations")
+    build_and_publish(settings, window=no_day, run_id=run_id, dates=(), layer=layer)
 
 
 def publish_models(settings: Settings, window: Window, run_id: str) -> None:

@@ -26,6 +26,7 @@ SUITES: Final[dict[str, Callable[[Table], tuple[Rule, ...]]]] = {
     "transactions_masked": transactions_masked.rules,
     "scores": scores.rules,
     "feature_drift": base_rules,
+    "decisions": base_rules,
     "fct_transactions": transactions.rules,
     "fct_fraud_labels": labels.rules,
     "dim_customers": customers.rules,

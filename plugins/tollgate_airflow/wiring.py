@@ -8,7 +8,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from airflow.sdk import Asset, Context, Param, PartitionedAssetTimetable
+from airflow.sdk import (
+    Asset,
+    Context,
+    CronPartitionTimetable,
+    Param,
+    PartitionedAssetTimetable,
+)
 
 from contracts import assets
 from contracts.reasons import RejectReason
@@ -54,6 +60,13 @@ NEXT_TIME: Final = timedelta(0)
 def after(asset: str) -> PartitionedAssetTimetable:
     """Return a schedule: once for each window of `asset`."""
     return PartitionedAssetTimetable(assets=ASSET[asset])
+
+
+def day_before(cron: str, key_format: str = "%Y-%m-%d") -> CronPartitionTimetable:
+    """Return a daily schedule, whose partition key is the date before the run."""
+    return CronPartitionTimetable(
+        cron, timezone="UTC", key_format=key_format, run_offset=-1, run_immediately=NEXT_TIME
+    )
 
 
 def window_params(dates: str, source: str = DEFAULT_SOURCE) -> dict[str, Param]:

@@ -160,7 +160,7 @@ def test_every_kind_of_slice_is_described() -> None:
     assert set(described) == conditions | set(_strategies().values()) - {"replace_where"}
 
 
-def test_the_dashboards_to_come_are_exposed() -> None:
+def test_the_dashboards_and_the_api_are_exposed() -> None:
     exposures = yaml.safe_load((_MODELS / "_exposures.yml").read_text())["exposures"]
     assert {e["name"] for e in exposures} == {
         "fraud_overview",
@@ -169,9 +169,11 @@ def test_the_dashboards_to_come_are_exposed() -> None:
         "feature_insights",
         "data_quality",
         "platform_health",
+        "decision_api",
     }
     for exposure in exposures:
-        assert exposure["type"] == "dashboard"
+        is_api = exposure["name"] == "decision_api"
+        assert exposure["type"] == ("application" if is_api else "dashboard")
         assert exposure["owner"]["email"]
         used = {re.findall(r"'(\w+)'", ref)[0] for ref in exposure["depends_on"]}
         assert used <= set(_MARTS)

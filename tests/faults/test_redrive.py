@@ -165,9 +165,9 @@ def test_rows_that_pass_a_redrive_reach_production(line: "Watched") -> None:
 
 
 def test_the_run_marts_record_the_operator_and_count_rows_once(line: "Watched") -> None:
-    from warehouse.transform import publish_operations
+    from warehouse.transform import publish_recent
 
-    publish_operations(line.settings, "operations")
+    publish_recent(line.settings, "operations", "operations")
     rows = line.ask(
         "select stage, started_by, rows_in, rows_out, rows_quarantined, amount_in, amount_out"
         " from production.fct_runs where stage = 'redrive'",

@@ -148,7 +148,7 @@ def line(new_line: Callable[[], Any], payment_rows: Callable[..., list[dict[str,
     nothing = dict.fromkeys((*counts, "known_fraud_amount", "saved_amount"), 0)
     _backtest(made, _at(6), source_system="shop", **nothing)
     abandon(made.loader, Window.parse(f"sparkov@{_NEXT}"), "a mistake", "operator", dry_run=False)
-    transform.publish_operations(made.settings, "operations")
+    transform.publish_recent(made.settings, "operations", "operations")
     return made
 
 

@@ -16,7 +16,15 @@ from contracts.render import to_arrow
 from contracts.settings import Settings
 from contracts.tables import Table
 from warehouse import partition_exchange
-from warehouse.migrate import BALANCES, GATE_RESULTS, LEDGER, RECORDS, RUN_TASKS, STREAM_ALERTS
+from warehouse.migrate import (
+    BALANCES,
+    DECISIONS,
+    GATE_RESULTS,
+    LEDGER,
+    RECORDS,
+    RUN_TASKS,
+    STREAM_ALERTS,
+)
 from warehouse.snowflake.files import fill
 from warehouse.snowflake.load import LOADED
 from warehouse.snowflake.session import Session, alone, connect
@@ -33,6 +41,7 @@ _RECENT: Final = {
     RUN_TASKS: (RUN_TASKS, "finished_at"),
     GATE_RESULTS: (GATE_RESULTS, "checked_at"),
     STREAM_ALERTS: (STREAM_ALERTS, "recorded_at"),
+    DECISIONS: (DECISIONS, "recorded_at"),
 }
 """Tables of which only recent runs are copied, by a table and its time column; others in full."""
 

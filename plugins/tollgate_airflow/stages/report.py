@@ -15,10 +15,10 @@ from tollgate_airflow.runs import Run
 def refresh(context: Any) -> None:
     """Refresh the marts of runs, tasks and gates, the dbt docs and the data docs."""
     from expectations.docs import update_data_docs, upload
-    from warehouse.transform import generate_docs, publish_operations
+    from warehouse.transform import generate_docs, publish_recent
 
     settings = get_settings()
-    publish_operations(settings, Run.of(Stage.SCORE, context).run_id)
+    publish_recent(settings, Run.of(Stage.SCORE, context).run_id, "operations")
     generate_docs(settings)
     update_data_docs(settings.state_dir)
     upload(settings.state_dir, connections.s3("platform"), settings.s3.docs_bucket)

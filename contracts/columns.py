@@ -39,6 +39,8 @@ LABEL_SOURCES: Final = ("truth", "chargeback", "rule", "anomaly", "analyst", UNR
 """Sources of labels. Of labels that became known at the same instant, the first source counts."""
 RISK_LEVELS: Final = ("low", "medium", "high", "critical")
 DECISIONS: Final = ("approve", "review", "decline")
+MOST_REASONS: Final = 4
+"""Most reasons of a score, an alert or a decision."""
 SEVERITIES: Final = ("critical", "warning", "info")
 
 _COLUMNS: Final = (
@@ -199,7 +201,19 @@ _COLUMNS: Final = (
     Column("score", _T.DOUBLE, "Fraud score of the model.", minimum=0, maximum=1),
     Column("risk_level", _T.STRING, "Band of the score.", allowed=RISK_LEVELS),
     Column("decision", _T.STRING, "Recommended decision.", allowed=DECISIONS),
-    Column("score_reasons", _T.STRINGS, "Features that raised the score most, strongest first."),
+    Column(
+        "reason_codes",
+        _T.STRINGS,
+        f"At most {MOST_REASONS} reasons: codes of the rules that fired, most severe first, then"
+        " the features that raised the score most, in capital letters, strongest first.",
+    ),
+    Column(
+        "reason_sentences",
+        _T.STRINGS,
+        "A sentence for each of `reason_codes`, with the distance from the customer's normal; empty"
+        " if an earlier version recorded the reasons.",
+        personal=_P.FINANCIAL,
+    ),
     Column("scored_at", _T.TIMESTAMP, "When the score was computed."),
     Column("detected_at", _T.TIMESTAMP, "When the alert was raised."),
     Column("recorded_at", _T.TIMESTAMP, "When the row was written to STAGING."),

@@ -112,9 +112,10 @@ SCORE: Final = (
     "score",
     "risk_level",
     "decision",
-    "score_reasons",
+    "reason_codes",
     "scored_at",
     "run_id",
+    "reason_sentences",  # last, because tables of earlier versions get it by `add column`
 )
 SCORE_KEY: Final = (*EVENT_KEY, "model_name", "model_version")
 RUN: Final = (

@@ -53,7 +53,7 @@ PAYMENT_OF_ALERT: Final = (
     "amount",
     "currency",
 )
-STREAM_ALERT: Final = (
+_ALERT: Final = (
     *PAYMENT_OF_ALERT,
     "rule_codes",
     "rules_version",
@@ -61,9 +61,10 @@ STREAM_ALERT: Final = (
     "score",
     "risk_level",
     "decision",
-    "score_reasons",
+    "reason_codes",
     "detected_at",
 )
+STREAM_ALERT: Final = (*_ALERT, "reason_sentences")
 """Keys of a message of the topic `alerts`. The columns of the model are null if none scored."""
 
 TABLES: Final = (
@@ -84,7 +85,8 @@ TABLES: Final = (
         "staging.stream_alerts",
         "payment for which the scorer of the stream raised an alert",
         EVENT_KEY,
-        (*STREAM_ALERT, "recorded_at", "run_id"),
+        # The sentences are last, because tables of earlier versions get them by `add column`.
+        (*_ALERT, "recorded_at", "run_id", "reason_sentences"),
         also_nullable=(*MODEL_KEY, "score"),
     ),
 )

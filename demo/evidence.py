@@ -65,7 +65,7 @@ select
     scores.score,
     scores.risk_level,
     scores.decision,
-    scores.score_reasons as reasons
+    scores.reason_sentences as reasons
 from production.fct_transaction_scores as scores
 inner join production.fct_transactions as payments using (source_system, event_id)
 where scores.model_name = %(name)s and scores.model_version = %(version)s

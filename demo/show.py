@@ -89,27 +89,20 @@ def model(found: dict[str, Any]) -> Table:
 
 
 def riskiest(found: dict[str, Any]) -> Table:
-    """Return the ten payments with the highest scores, and their reasons."""
+    """Return the ten payments with the highest scores, each with its reasons."""
     table = _table(
         "The ten riskiest payments",
-        {
-            "when": "left",
-            "amount": "right",
-            "category": "wrap",
-            "score": "right",
-            "risk": "left",
-            "reasons": "wrap",
-        },
+        {"payment": "left", "reasons": "wrap"},
     )
+    table.show_lines = True
     for row in found["riskiest"]:
-        table.add_row(
+        about = (
             f"{row['event_at']:%Y-%m-%d %H:%M}",
             f"{row['amount']:,.2f} {row['currency']}",
             row["merchant_category"],
-            f"{row['score']:.3f}",
-            row["risk_level"],
-            ", ".join(row["reasons"]),
+            f"score {row['score']:.3f}, {row['risk_level']}",
         )
+        table.add_row("\n".join(about), "\n".join(row["reasons"]))
     return table
 
 

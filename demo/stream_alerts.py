@@ -44,9 +44,9 @@ class Raised:
             return
         alert = msgspec.json.decode(message.value() or b"")
         self.decisions[alert["decision"]] += 1
-        # An alert without reasons of a score is one of rules alone.
+        # An alert whose reasons are rules is one of rules alone.
         self.detectors.update(alert["rule_codes"])
-        self.detectors[_MODEL] += bool(alert["score_reasons"])
+        self.detectors[_MODEL] += not {*alert["reason_codes"]} <= {*alert["rule_codes"]}
         raised = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
         self.seconds.append((raised - validated).total_seconds())
 

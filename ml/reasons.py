@@ -12,8 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-REASONS: Final = 3
+from contracts.columns import MOST_REASONS
+
 _EDGE: Final = 1e-12
+_DIGITS: Final = 9
+"""Digits of a strength: the number of rows in a call may change the last ones, and no order."""
 _ROWS: Final = 256
 """Rows that are explained at once: a model is called once for all their inputs."""
 
@@ -30,7 +33,7 @@ def log_odds(model: Any, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def explain(
-    model: Any, rows: pd.DataFrame, typical: Mapping[str, float], top: int = REASONS
+    model: Any, rows: pd.DataFrame, typical: Mapping[str, float], top: int = MOST_REASONS
 ) -> list[list[str]]:
     """Return for each row the features that raised its score most, strongest first.
 
@@ -46,7 +49,7 @@ def explain(
             _falls(model, rows.iloc[first : first + _ROWS], typical)
             for first in range(0, len(rows), _ROWS)
         ]
-    )
+    ).round(_DIGITS)
     order = np.argsort(-falls, axis=1, kind="stable")[:, :top]
     return [
         [names[feature] for feature in features if falls[row, feature] > 0]

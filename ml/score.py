@@ -15,6 +15,7 @@ from ml import drift
 from ml.champion import Champion
 from ml.errors import FeatureListChanged
 from ml.matrix import to_matrix
+from ml.reason_sentences import Reason, reasons_of
 from ml.reasons import explain
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ def score_rows(
     rows = len(matrix)
     score = champion.score(matrix) if rows else np.empty(0)
     bands = champion.passport.bands
-    worth_telling = np.flatnonzero(score >= bands.medium)
-    reasons: list[list[str]] = [[] for _ in range(rows)]
-    reasons_of = explain(champion.model, matrix.iloc[worth_telling], champion.passport.typical)
-    for row, names in zip(worth_telling, reasons_of, strict=True):
-        reasons[row] = names
+    explained = np.flatnonzero(score >= bands.medium)
+    typical = champion.passport.typical
+    names = explain(champion.model, matrix.iloc[explained], typical)
+    payments = features.take(explained).to_pylist()
+    reasons: list[list[Reason]] = [[] for _ in range(rows)]
+    for row, payment, causes in zip(explained, payments, names, strict=True):
+        reasons[row] = reasons_of((), causes, payment, typical)
     values = {
         "event_id": features["event_id"],
         "source_system": features["source_system"],
@@ -89,7 +92,8 @@ def score_rows(
         "score": score,
         "risk_level": bands.levels(score),
         "decision": bands.decisions(score),
-        "score_reasons": reasons,
+        "reason_codes": [[one.code for one in some] for some in reasons],
+        "reason_sentences": [[one.sentence for one in some] for some in reasons],
         "scored_at": [scored_at] * rows,
         "run_id": [run_id] * rows,
     }

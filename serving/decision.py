@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isnan
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from contracts.columns import RISK_LEVELS
+from contracts.columns import MOST_REASONS, RISK_LEVELS
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
-from contracts.fraud_rules import FraudRule, FraudRules, risk_of
+from contracts.fraud_rules import FraudRules, risk_of
 from ml.champion import Champion
-from ml.reason_sentences import sentence
+from ml.reason_sentences import Reason, reasons_of
 from ml.reasons import explain
 from ml.threshold import DECISION_OF_LEVEL
 from serving.features import Figures
 from serving.store import Payment
-
-MOST_REASONS: Final = 4
-
-
-class Reason(msgspec.Struct, frozen=True):
-    """A rule that fired, or a feature that raised the score."""
-
-    code: str
-    sentence: str
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -91,10 +82,8 @@ def decide(
     rows = [{**row, **payment} for row, payment in zip(figures.rows, payments, strict=True)]
     fired = [rules.fired(row) for row in rows]
     risks = [risk_of(one) for one in fired]
-    reasons = [
-        [Reason(rule.code, _about(rule, row)) for rule in one[:MOST_REASONS]]
-        for one, row in zip(fired, rows, strict=True)
-    ]
+    raised: dict[int, list[str]] = {}
+    typical: Mapping[str, float] = {}
     scores: list[float | None] = [None] * len(rows)
     if champion is not None:
         matrix = figures.matrix[list(champion.passport.inputs)]
@@ -102,16 +91,19 @@ def decide(
         bands = champion.passport.bands
         scores = given.tolist()
         risks = [max(pair) for pair in zip(risks, bands.index(given).tolist(), strict=True)]
+        typical = champion.passport.typical
         asked = [
             at
-            for at, one in enumerate(reasons)
+            for at, one in enumerate(fired)
             if given[at] >= bands.medium and len(one) < MOST_REASONS
         ]
-        raised = explain(champion.model, matrix.iloc[asked], champion.passport.typical)
-        for at, names in zip(asked, raised, strict=True):
-            reasons[at] += [Reason(name.upper(), sentence(name, rows[at])) for name in names]
+        names = explain(champion.model, matrix.iloc[asked], typical)
+        raised = dict(zip(asked, names, strict=True))
+    reasons = [
+        reasons_of(fired[at], raised.get(at, ()), row, typical) for at, row in enumerate(rows)
+    ]
     return [
-        Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], why[:MOST_REASONS])
+        Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], why)
         for score, risk, why in zip(scores, risks, reasons, strict=True)
     ]
 
@@ -155,13 +147,3 @@ def answer(
         degraded_causes=list(causes),
         **about,
     )
-
-
-def _about(rule: FraudRule, figures: Mapping[str, Any]) -> str:
-    """Return the description of a rule with the figures that made it fire."""
-    values = ", ".join(f"{one.figure} {_text(figures[one.figure])}" for one in rule.when)
-    return f"{rule.description.rstrip('.')} ({values})."
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:,.2f}".removesuffix(".00")

@@ -40,13 +40,15 @@ _BATCH_SECONDS: Final = 0.5
 _SILENCE_SECONDS: Final = 30.0
 _LONGEST_WAIT_MILLISECONDS: Final = 2 * 60 * 60 * 1000
 _INTEGER_MAXIMUM: Final = 2**31 - 1
+_PRINTABLE: Final = rf"\A[^{CONTROL[1:-1]}]*\Z"
+_ENTRY: Final = Annotated[str, msgspec.Meta(min_length=1, pattern=_PRINTABLE)]
 _TEXT: Final = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
         # Two such texts fit into a key of Postgres.
         max_length=LONGEST[ValueClass.IDENTIFIER],
-        pattern=rf"\A[^{CONTROL[1:-1]}]*\Z",
+        pattern=_PRINTABLE,
     ),
 ]
 
@@ -213,7 +215,7 @@ def _type_of(column: Column) -> Any:
         case LogicalType.STRING:
             return Literal[*column.allowed] if column.allowed else _TEXT
         case LogicalType.STRINGS:
-            return list[_TEXT]  # type: ignore[valid-type]
+            return list[_ENTRY]  # type: ignore[valid-type]
         case LogicalType.INTEGER:
             return Annotated[int, msgspec.Meta(**limits | {"le": _INTEGER_MAXIMUM})]
         case LogicalType.DOUBLE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from contracts.fraud_rules import FraudRules, risk_of
 from contracts.model_tables import PAYMENT_OF_ALERT, STREAM_ALERT
 from contracts.render.to_arrow import arrow_type
 from ml.matrix import to_matrix
+from ml.reason_sentences import reasons_of
 from ml.reasons import explain
 from ml.threshold import DECISION_OF_LEVEL
 from spark.jobs.stream_features import figures
@@ -59,13 +60,15 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
         scores = score.tolist()
         risk = np.maximum(risk, champion.passport.bands.index(score))
     alerting = [n for n, level in enumerate(risk) if DECISION_OF_LEVEL[level] != APPROVE]
-    reasons: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
+    typical: Mapping[str, float] = {}
     if champion is not None:
         passport = champion.passport
+        typical = passport.typical
         scored_high = [n for n in alerting if score[n] >= passport.bands.medium]
         inputs = matrix.loc[scored_high, list(passport.inputs)]
-        names = explain(champion.model, inputs, passport.typical)
-        reasons = dict(zip(scored_high, names, strict=True))
+        names = dict(zip(scored_high, explain(champion.model, inputs, typical), strict=True))
+    reasons = {n: reasons_of(fired[n], names.get(n, ()), rows[n], typical) for n in alerting}
     now = datetime.now(UTC)
     raised: list[dict[str, Any]] = [
         {
@@ -77,7 +80,8 @@ def alerts(payments: pa.Table, rules: FraudRules, champion: Champion | None) -> 
             "score": scores[n],
             "risk_level": RISK_LEVELS[risk[n]],
             "decision": DECISION_OF_LEVEL[risk[n]],
-            "score_reasons": reasons.get(n, []),
+            "reason_codes": [one.code for one in reasons[n]],
+            "reason_sentences": [one.sentence for one in reasons[n]],
             "detected_at": now,
         }
         for n in alerting

@@ -129,6 +129,7 @@ def migrate(settings: Settings) -> None:
         for table in zone("staging"):
             if table.interval is not None:
                 _upgrade_merged(loader, table)
+            _upgrade_reasons(loader, table)
             loader.execute(_create(table).encode())
             _widen_amounts(loader, table)
             _require_declared(loader, table)
@@ -223,6 +224,23 @@ def _upgrade_merged(loader: psycopg.Connection, table: Table) -> None:
         f" alter table {partition} rename to {table.short_name};"
         f" alter table {table.name} reset (autovacuum_enabled);"
         f" comment on table {table.name} is null".encode()
+    )
+
+
+def _upgrade_reasons(loader: psycopg.Connection, table: Table) -> None:
+    """Give a table of an earlier version, whose reasons are names of features, codes and sentences.
+
+    The sentences of its rows are empty, because they need features that STAGING does not have.
+    """
+    stored = {name for name, _, _ in schema_check.columns(loader, table.name)}
+    if "score_reasons" not in stored:
+        return
+    loader.execute(
+        f"alter table {table.name} rename column score_reasons to reason_codes;"  # noqa: S608 - our own names
+        f" alter table {table.name} add column reason_sentences text[] not null default '{{}}';"
+        f" alter table {table.name} alter column reason_sentences drop default;"
+        f" update {table.name} set reason_codes = upper(reason_codes::text)::text[]"
+        " where reason_codes <> '{}'".encode()
     )
 
 

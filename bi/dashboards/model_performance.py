@@ -195,7 +195,7 @@ DASHBOARD: Final = Dashboard(
                     "score",
                     "decision",
                     "rule_codes",
-                    "top_reason",
+                    "reason_text",
                     "outcome",
                 ),
                 newest_by="event_at",

@@ -49,8 +49,15 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(
         "top_reason",
         _T.STRING,
-        "Feature that raised the score most; null when none is recorded.",
+        "The first one of `reason_codes`; null when none is recorded.",
         nullable=True,
+    ),
+    Column(
+        "reason_text",
+        _T.STRING,
+        "`reason_sentences` as one text; null when none is recorded.",
+        nullable=True,
+        personal=_P.FINANCIAL,
     ),
     Column(
         "detected_by",

@@ -127,8 +127,9 @@ def raise_alerts(line: "Watched") -> None:
     with psycopg.connect(line.dsn()) as loader:
         loader.execute(
             f"insert into staging.stream_alerts ({same}, rule_codes, rules_version, risk_level,"
-            f" decision, score_reasons, detected_at, recorded_at, run_id) select {same},"
-            " '{ODD_HOUR}', 1, 'low', 'review', '{}', event_at, event_at, 'run'"
+            f" decision, reason_codes, reason_sentences, detected_at, recorded_at, run_id)"
+            f" select {same},"
+            " '{ODD_HOUR}', 1, 'low', 'review', '{}', '{}', event_at, event_at, 'run'"
             " from staging.transactions on conflict do nothing".encode()
         )
 

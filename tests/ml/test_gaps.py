@@ -108,7 +108,7 @@ def test_scores_of_a_source_without_these_features(trained: training.Trained, ga
         run_id="s",
         scored_at=datetime(2024, 7, 1, tzinfo=UTC),
     )
-    names = {name for reasons in scores["score_reasons"].to_pylist() for name in reasons}
+    names = {code.lower() for some in scores["reason_codes"].to_pylist() for code in some}
     assert scores.num_rows == day.num_rows
     assert not names & set(LACKING)
     assert lost_inputs(champion_of(trained), day) == {}

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from contracts.columns import MOST_REASONS
 from contracts.render import to_arrow
 from contracts.results import GateResult
 from contracts.settings import Settings
@@ -136,7 +137,14 @@ def test_a_model_is_trained_promoted_and_replaced(
     assert site.alias("champion") == 3
     again, second = site.score(snapshots)
     assert again.model_version == 3
-    for column in ("event_id", "score", "risk_level", "decision", "score_reasons"):
+    for column in (
+        "event_id",
+        "score",
+        "risk_level",
+        "decision",
+        "reason_codes",
+        "reason_sentences",
+    ):
         assert second[column].to_pylist() == first[column].to_pylist()
 
 
@@ -218,14 +226,14 @@ def check_scores(result: ScoreResult, scores: pa.Table, world: World) -> None:
     assert balance.amount_in == balance.amount_out == sum(features["amount"].to_pylist())
     assert not any(column.null_count for column in scores.columns)
     reasons_by_level = {
-        level: [r for r, seen in zip(scores["score_reasons"].to_pylist(),
+        level: [r for r, seen in zip(scores["reason_sentences"].to_pylist(),
                 scores["risk_level"].to_pylist(), strict=True) if seen == level]
         for level in ("low", "high", "critical")
     }  # fmt: skip
     assert not any(reasons_by_level["low"])
     alerts = reasons_by_level["high"] + reasons_by_level["critical"]
     assert alerts
-    assert all(1 <= len(reasons) <= 3 for reasons in alerts)
+    assert all(1 <= len(reasons) <= MOST_REASONS for reasons in alerts)
 
 
 def test_no_login_reaches_the_log_or_the_tracking_address(

@@ -35,6 +35,11 @@ def test_only_the_strongest_are_named() -> None:
     assert reasons.explain(fitted(), rows, TYPICAL, top=1) == [["c"]]
 
 
+def test_equal_features_keep_the_order_of_the_list_up_to_the_last_digits() -> None:
+    rows = pd.DataFrame({"a": [0.1, 0.1], "b": [0.3 + 1e-13, 0.3 - 1e-13], "c": [0.0, 0.0]})
+    assert reasons.explain(fitted(), rows, TYPICAL) == [["a", "b"]] * 2
+
+
 def test_no_rows_need_no_reasons() -> None:
     assert reasons.explain(fitted(), pd.DataFrame({"a": [], "b": [], "c": []}), TYPICAL) == []
 

@@ -105,8 +105,10 @@ def test_scores_read_the_features_of_the_artefact_by_name(
 ) -> None:
     day = last_day(payments[0])
     scores = scores_of(champion, day)
-    reasons = [names for names in scores["score_reasons"].to_pylist() if names]
-    assert "v1" in {name for names in reasons for name in names}
+    codes = {code for some in scores["reason_codes"].to_pylist() for code in some}
+    sentences = [text for some in scores["reason_sentences"].to_pylist() for text in some]
+    assert "V1" in codes
+    assert any(text.startswith("v1 is ") and "median in training" in text for text in sentences)
     maps = [dict(row) for row in day[SOURCE_FEATURES].to_pylist()]
     turned = [{"extra": 3.0, **dict(reversed(row.items()))} for row in maps]
     assert scores_of(champion, with_features(day, turned))["score"] == scores["score"]

@@ -79,7 +79,7 @@ def test_without_a_champion_the_rules_decide(client: TestClient, path: str) -> N
     assert (body["risk_score"], body["model"]) == (None, None)
     assert (body["risk_level"], body["recommendation"]) == ("HIGH", "REVIEW")
     assert body["reason_codes"][0]["code"] == "HIGH_AMOUNT"
-    assert "(amount 12,000.50)" in body["reason_codes"][0]["sentence"]
+    assert "The amount is 12,000.50 USD" in body["reason_codes"][0]["sentence"]
     assert metric(client, "tollgate_api_degraded_total", part="model") == before + 1
 
 

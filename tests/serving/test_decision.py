@@ -1,16 +1,18 @@
 """The verdict on a payment, with and without a champion."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from contracts.columns import MOST_REASONS
 from contracts.fraud_rules import FraudRules
 from ml.champion import Champion
-from serving.decision import MOST_REASONS, Verdict, decide
+from ml.score import score_rows
+from serving.decision import Verdict, decide
 from serving.features import Figures
 from tests.serving.champions import learnt
 from tests.serving.sample import features_of_all, lake
@@ -109,9 +111,20 @@ def test_the_most_severe_rules_come_first_and_reasons_are_four(
     assert [one.code for one in verdict.reasons[:3]] == ["R1", "R2", "R0"]
     assert len(verdict.reasons) == MOST_REASONS
     amount = features["amount"][at].as_py()
-    assert verdict.reasons[0].sentence.startswith(
-        f"It is (amount {amount:,.2f}".removesuffix(".00")
-    )
+    assert verdict.reasons[0].sentence.startswith(f"It is. The amount is {amount:,.2f} USD")
+
+
+def test_the_batch_line_gives_the_same_reasons(sample: tuple[pa.Table, Champion]) -> None:
+    features, champion = sample
+    at = place_of(features, champion, 0.2, 0.9)
+    verdict = decided(figures(features, at), champion, rules())
+    scores = score_rows(
+        champion, features, snapshot=1, run_id="r", scored_at=datetime(2026, 6, 1, tzinfo=UTC)
+    ).to_pylist()
+    assert scores[at]["reason_codes"] == [one.code for one in verdict.reasons]
+    assert scores[at]["reason_sentences"] == [one.sentence for one in verdict.reasons]
+    low = place_of(features, champion, 0.0, 0.05)
+    assert scores[low]["reason_codes"] == scores[low]["reason_sentences"] == []
 
 
 def test_a_critical_score_declines(sample: tuple[pa.Table, Champion]) -> None:

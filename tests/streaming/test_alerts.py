@@ -40,7 +40,8 @@ ALERT = {
     "score": 0.875,
     "risk_level": "high",
     "decision": "review",
-    "score_reasons": ["amount", "is_night"],
+    "reason_codes": ["HIGH_AMOUNT", "AMOUNT"],
+    "reason_sentences": ["The amount is high. " * 50, "The amount is 12,500.00 USD."],
     "detected_at": "2026-01-01T00:02:29.250Z",
 }
 

@@ -78,7 +78,8 @@ def test_the_severest_rule_decides_and_rules_of_low_severity_raise_no_alert() ->
     assert {name: large[name] for name in PAYMENT} == {**PAYMENT, "amount": Decimal("10000.0100")}
     assert large["rules_version"] == fraud_rules().version
     assert [large[name] for name in ("model_name", "model_version", "score")] == [None] * 3
-    assert large["score_reasons"] == []
+    assert large["reason_codes"] == large["rule_codes"]
+    assert large["reason_sentences"][0].endswith("The amount is 10,000.01 USD.")
     assert datetime.now(UTC) >= large["detected_at"] > NOON
 
 
@@ -113,10 +114,16 @@ def test_the_champion_raises_alerts_beside_the_rules() -> None:
     assert found.keys() == {"scored", "both", "by_rule"}
     assert found["scored"]["rule_codes"] == []
     assert found["scored"]["decision"] == "review"
-    assert found["scored"]["score_reasons"] == found["both"]["score_reasons"] == ["amount"]
+    assert found["scored"]["reason_codes"] == ["AMOUNT"]
+    assert found["both"]["reason_codes"] == ["IMPOSSIBLE_TRAVEL", "AMOUNT"]
+    assert found["both"]["reason_sentences"] == [
+        "The customer would have travelled faster than an aircraft since the previous payment. The"
+        " customer would have travelled at 28,000 km/h since the previous payment with a place.",
+        "The amount is 1,500.00 USD.",
+    ]
     assert found["both"]["decision"] == found["by_rule"]["decision"] == "decline"
     assert found["by_rule"]["score"] < 0.3 < found["both"]["score"]
-    assert found["by_rule"]["score_reasons"] == []
+    assert found["by_rule"]["reason_codes"] == ["IMPOSSIBLE_TRAVEL"]
     assert {(row["model_name"], row["model_version"]) for row in found.values()} == {
         ("fraud_detector_simulator", 3)
     }

@@ -72,6 +72,8 @@ def payment_row(table: Table, day: date, number: int, **given: Any) -> dict[str,
         "known_at": event_at + timedelta(days=number % 4),
         "raw_object": f"raw/{day}",
         "raw_position": number,
+        "reason_codes": ["ONE", "TWO"],
+        "reason_sentences": ["One.", "Two."],
         **given,
     }
     return {name: row[name] for name in table.column_names}

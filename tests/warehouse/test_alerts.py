@@ -35,23 +35,27 @@ def _published(line: Any) -> tuple[Any, ...]:
         ).fetchone()
         alerts = reader.execute(
             "select split_part(event_id, '/', 2)::int, detected_by, model_name, model_version,"
-            " amount is null, currency is null, event_at is null, top_reason, rule_codes"
+            " amount is null, currency is null, event_at is null, top_reason, reason_text,"
+            " rule_codes"
             " from production.fct_fraud_alerts order by 2, 1"
         ).fetchall()
     assert counted is not None
     return (*counted, alerts)
 
 
+_REASONS = ("ONE", "One. Two.")
+
+
 def _batch(*numbers: int) -> list[tuple[Any, ...]]:
     model = ("fraud_detector_sparkov", 1)
-    return [(number, "batch", *model, False, False, False, "one", []) for number in numbers]
+    return [(number, "batch", *model, False, False, False, *_REASONS, []) for number in numbers]
 
 
 def _stream(**models: tuple[str, int]) -> list[tuple[Any, ...]]:
     """Return alerts of the stream, by payment and its model."""
     codes = ["one", "two"]
     return [
-        (int(number.removeprefix("p")), "stream", *model, False, False, False, "one", codes)
+        (int(number.removeprefix("p")), "stream", *model, False, False, False, *_REASONS, codes)
         for number, model in models.items()
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from contracts.render import to_postgres
 from contracts.settings import Settings
 from contracts.tables import TABLES
+from tests.warehouse.conftest import payment_row
 from warehouse import schema_check
 from warehouse.migrate import MigrationError, migrate
 
@@ -146,6 +147,40 @@ def test_parties_of_an_earlier_version_keep_their_rows_without_a_partition(
             " where c.relname ~ '^(customers|merchants)' and c.relkind in ('r', 'p') order by 1"
         ).fetchall()
         assert found == [("customers", "r", None, 1), ("merchants", "r", None, 1)]
+
+
+def test_reasons_of_an_earlier_version_become_codes_without_sentences(
+    new_warehouse: Callable[[], Settings],
+) -> None:
+    settings, day = new_warehouse(), date(2024, 5, 1)
+    scores, alerts = TABLES["staging.scores"], TABLES["staging.stream_alerts"]
+    partition = f"{scores.name}_old partition of {scores.name}"
+    with _as(settings, "loader") as loader, _as(settings, "transformer") as transformer:
+        bound = to_postgres.partition_bound(day)
+        loader.execute(f"create table {partition} {bound}".encode())
+        for table in (scores, alerts):
+            loader.execute(
+                f"alter table {table.name} drop column reason_sentences;"
+                f" alter table {table.name} rename column reason_codes to score_reasons".encode()
+            )
+            for number, reasons in enumerate((["amount", "is_night"], [])):
+                row = payment_row(table, day, number + 1)
+                row = {**row, "score_reasons": reasons, "decision": "review"}
+                del row["reason_codes"], row["reason_sentences"]
+                names, values = ", ".join(row), ", ".join(["%s"] * len(row))
+                statement = f"insert into {table.name} ({names}) values ({values})"
+                loader.execute(statement.encode(), list(row.values()))
+        transformer.execute("create view staging.stg as select * from staging.scores")
+
+        migrate(settings)
+        migrate(settings)
+
+        for table in (scores, alerts):
+            query = f"select reason_codes, reason_sentences from {table.name} order by event_id"
+            assert loader.execute(query.encode()).fetchall() == [
+                (["AMOUNT", "IS_NIGHT"], []),
+                ([], []),
+            ]
 
 
 def test_a_table_that_differs_from_its_declaration_is_named(warehouse: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts.render import to_snowflake
 from contracts.settings import Settings, get_settings
-from contracts.tables import zone
+from contracts.tables import Table, zone
 from warehouse.snowflake.files import STAGE
 from warehouse.snowflake.session import Session, connect
 
@@ -45,6 +45,7 @@ def migrate(settings: Settings) -> None:
             " snapshot bigint, sequence bigint, loaded_at timestamp_tz)"
         )
         for table in zone("staging"):
+            _upgrade_reasons(loader, table)
             loader.run(f"create table if not exists {table.name} ({to_snowflake.columns(table)})")
         _upgrade_quarantine(loader)
     with connect(settings, "transformer") as transformer:
@@ -65,6 +66,25 @@ def _refuse_narrow_amounts(loader: Session) -> None:
             " created them. Drop the tables of STAGING, PRODUCTION and PRODUCTION_AUDIT, and load"
             " the windows again with `python -m warehouse.snowflake`."
         )
+
+
+def _upgrade_reasons(loader: Session, table: Table) -> None:
+    """Give a table of an earlier version, whose reasons are names of features, codes and sentences.
+
+    The sentences of its rows are empty, because they need features that STAGING does not have.
+    """
+    columns = loader.rows(
+        "select column_name from information_schema.columns where table_schema = 'STAGING'"  # noqa: S608 - our own names
+        f" and table_name = '{table.short_name.upper()}'"
+    )
+    if ("SCORE_REASONS",) not in columns:
+        return
+    loader.run(f"alter table {table.name} rename column score_reasons to reason_codes")
+    loader.run(f"alter table {table.name} add column reason_sentences array")
+    loader.run(
+        f"update {table.name} set reason_sentences = array_construct(),"  # noqa: S608 - our own names
+        " reason_codes = parse_json(upper(to_json(reason_codes)))"
+    )
 
 
 def _upgrade_quarantine(loader: Session) -> None:

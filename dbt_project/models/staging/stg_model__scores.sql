@@ -9,8 +9,9 @@ select
     score,
     risk_level,
     decision,
-    score_reasons,
+    reason_codes,
     scored_at,
-    run_id
+    run_id,
+    reason_sentences
 from {{ source('staging', 'scores') }}
 {{ of_developer_dates() }}

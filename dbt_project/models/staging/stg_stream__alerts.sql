@@ -17,9 +17,10 @@ select
     score,
     risk_level,
     decision,
-    score_reasons,
+    reason_codes,
     detected_at,
     recorded_at,
-    run_id
+    run_id,
+    reason_sentences
 from {{ source('staging', 'stream_alerts') }}
 {{ of_developer_dates() }}

@@ -1,5 +1,6 @@
 """A load into Snowflake keeps the promises of a load into Postgres."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -272,6 +273,27 @@ def test_a_quarantine_of_an_earlier_version_gets_its_dates_of_delivery(where: Se
         migrate(where)
         found = session.rows("select raw_object, delivered_date::text from staging.quarantine")
     assert dict(found) == names
+
+
+def test_reasons_of_an_earlier_version_become_codes_without_sentences(where: Settings) -> None:
+    with connect(where, "loader") as session:
+        session.run("alter table staging.scores drop column reason_sentences")
+        session.run("alter table staging.scores rename column reason_codes to score_reasons")
+        for name, reasons in (("a", "'amount', 'is_night'"), ("b", "")):
+            session.run(
+                "insert into staging.scores (event_id, score_reasons)"
+                f" select '{name}', array_construct({reasons})"
+            )
+        migrate(where)
+        migrate(where)
+        found = session.rows(
+            "select reason_codes, reason_sentences from staging.scores order by event_id"
+        )
+        session.run("delete from staging.scores")
+    assert [tuple(map(json.loads, row)) for row in found] == [
+        (["AMOUNT", "IS_NIGHT"], []),
+        ([], []),
+    ]
 
 
 def test_amounts_of_an_earlier_version_are_refused_with_the_remedy(where: Settings) -> None:

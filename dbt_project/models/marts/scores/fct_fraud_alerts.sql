@@ -44,7 +44,8 @@ alerts as (
         risk_level,
         decision,
         {{ no_texts() }} as rule_codes,
-        score_reasons,
+        reason_codes,
+        reason_sentences,
         scored_at as detected_at
     from scores
     where decision in ('review', 'decline')
@@ -61,7 +62,8 @@ alerts as (
         risk_level,
         decision,
         rule_codes,
-        score_reasons,
+        reason_codes,
+        reason_sentences,
         detected_at
     from stream_alerts
     where exists (
@@ -94,8 +96,11 @@ final as (
         alerts.risk_level,
         alerts.decision,
         alerts.rule_codes,
-        alerts.score_reasons,
-        {{ first_of('alerts.score_reasons') }} as top_reason,
+        alerts.reason_codes,
+        alerts.reason_sentences,
+        {{ first_of('alerts.reason_codes') }} as top_reason,
+        nullif(array_to_string(alerts.reason_sentences, ' '), '')
+            as reason_text,
         known_labels.is_fraud,
         case
             when known_labels.is_fraud then 'true_positive'

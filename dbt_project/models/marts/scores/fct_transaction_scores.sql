@@ -33,9 +33,10 @@ final as (
         score,
         risk_level,
         decision,
-        score_reasons,
+        reason_codes,
         scored_at,
-        run_id
+        run_id,
+        reason_sentences
     from scores
     where exists (
         select 1

@@ -45,7 +45,7 @@ reasons as (
         source_system,
         model_name,
         model_version,
-        top_reason as feature_name,
+        lower(top_reason) as feature_name,
         count(*) as top_reason_count,
         sum(case when is_fraud then 1 else 0 end) as top_reason_fraud_count
     from alerts

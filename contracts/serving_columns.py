@@ -31,8 +31,6 @@ SERVING_COLUMNS: Final = (
         _T.STRING,
         "The answer of the API as it was sent: JSON with score, reasons, features and causes.",
     ),
-    Column("reason_codes", _T.STRINGS, "Codes of the reasons in the answer, in its order."),
-    Column("reason_sentences", _T.STRINGS, "The sentence of each reason, in the same order."),
     Column("degraded_causes", _T.STRINGS, "Why the rules alone decided, as sentences; else empty."),
     Column(
         "latency_seconds",

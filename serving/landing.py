@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from contracts.assets import DECISION_LOG
 from contracts.stage_results import LandResult
 from contracts.windows import Window, WindowError
-from serving.decision import Reason
+from ml.reason_sentences import Reason
 from serving.decision_chain import DECISIONS, canonical, encode
 from sources.land import land_objects
 from sources.manifest import Manifest, RawObject, find_latest

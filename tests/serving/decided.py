@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 
 from contracts.settings import Settings
+from ml.reason_sentences import Reason
 from serving import docs_page
-from serving.decision import Decision, ModelVersion, Reason
-from serving.decision_log import DecisionLog
+from serving.decision import Decision, ModelVersion
+from serving.decision_log import DecisionLog, Entry
 from serving.request import Reader
 from serving.tokens import Tokens
 
@@ -33,4 +34,5 @@ def log_decisions(settings: Settings, at: datetime, *names: str, **change: Any) 
                 **{"recorded": True, "decided_at": at, "duration_ms": 12.5, **change},
             }
             decision = Decision(**values)
-            DecisionLog(connection).add(payment, reader.hash_of(payment), decision, "tester")
+            entry = Entry(reader.hash_of(payment), decision)
+            DecisionLog(connection).add([(payment, entry, "tester")])

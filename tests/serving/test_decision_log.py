@@ -130,11 +130,11 @@ def served(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Callers:
-    """Threads that post payments; `acknowledged` has the answers that came, by payment."""
+    """Threads that post payments; `acknowledged` and `unrecorded` have the answers, by payment."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.acknowledged: dict[str, str] = {}
-        self.unrecorded = 0
+        self.unrecorded: dict[str, str] = {}
         self._address = f"{settings.api.url}/detect"
         password = settings.api.password.get_secret_value()
         form = {"username": settings.api.username, "password": password}
@@ -153,10 +153,11 @@ class Callers:
         for thread in self._threads:
             thread.join()
 
-    def wait_for(self, count: int) -> None:
-        """Wait until so many more payments are acknowledged."""
-        until, deadline = len(self.acknowledged) + count, time.monotonic() + 60
-        while len(self.acknowledged) < until:
+    def wait_for(self, count: int, answers: dict[str, str] | None = None) -> None:
+        """Wait until there are so many more answers, by default acknowledged ones."""
+        answers = self.acknowledged if answers is None else answers
+        until, deadline = len(answers) + count, time.monotonic() + 60
+        while len(answers) < until:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
@@ -175,7 +176,12 @@ class Callers:
                 if answer["recorded"]:
                     self.acknowledged[payment] = answer["request_id"]
                 else:
-                    self.unrecorded += 1
+                    self.unrecorded[payment] = answer["request_id"]
+
+
+def processes_of_postgres(settings: Settings) -> list[psutil.Process]:
+    server = psutil.Process(platform.read_status(settings)["services"]["postgres"]["pid"])
+    return [*server.children(), server]
 
 
 def test_no_acknowledged_decision_is_lost_when_api_or_postgres_are_killed(
@@ -194,10 +200,16 @@ def test_no_acknowledged_decision_is_lost_when_api_or_postgres_are_killed(
 
         with served(settings), Callers(settings, "postgres") as callers:
             callers.wait_for(60)
-            postgres = platform.read_status(settings)["services"]["postgres"]["pid"]
-            for process in [*psutil.Process(postgres).children(), psutil.Process(postgres)]:
+            frozen = processes_of_postgres(settings)
+            for one in frozen:
+                one.suspend()
+            callers.wait_for(8, callers.unrecorded)  # each caller gets an answer in time
+            for one in frozen:
+                one.resume()
+            callers.wait_for(20)
+
+            for one in processes_of_postgres(settings):
                 with suppress(psutil.NoSuchProcess):
-                    process.kill()
+                    one.kill()
             callers.wait_for(20)  # the supervisor has started Postgres again
         assert callers.acknowledged.items() <= rows(settings, "postgres %").items()
-        assert callers.unrecorded > 0

@@ -1,4 +1,4 @@
-"""Add dbt docs, Great Expectations data docs and MLflow to Airflow's menu."""
+"""Add dbt docs, Great Expectations data docs, MLflow and the decision API to Airflow's menu."""
 
 from typing import Any, ClassVar
 
@@ -28,4 +28,6 @@ class TollgatePlugin(AirflowPlugin):
         _view("dbt docs", app.DBT, "dbt-docs"),
         _view("Data docs", app.DATA_DOCS, "data-docs"),
         _view("MLflow", app.MLFLOW, "mlflow-experiments"),
+        # Without a route it opens beside Airflow: the API has another address and its own users.
+        {"name": "Decision API", "href": f"{get_settings().api.url}/docs", "destination": "nav"},
     ]

@@ -110,11 +110,12 @@ def test_websockets_and_interface_descriptions_are_refused(asked: dict[str, Any]
     assert asked["openapi"]["status"] == 404
 
 
-def test_the_menu_names_the_three_pages(asked: dict[str, Any]) -> None:
+def test_the_menu_names_the_pages(asked: dict[str, Any]) -> None:
     assert asked["import_errors"]["import_errors"] == []
     (plugin,) = [p for p in asked["plugins"]["plugins"] if p["name"] == "tollgate"]
     assert {view["name"]: view["href"] for view in plugin["external_views"]} == {
         "dbt docs": "/tollgate/dbt/index.html",
         "Data docs": "/tollgate/gx/index.html",
         "MLflow": "/mlflow/#/experiments",
+        "Decision API": "http://127.0.0.1:61515/docs",
     }

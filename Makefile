@@ -13,7 +13,7 @@ TEST_LANES := -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 TEST_ORDER := $(if $(SEED),--random-order --random-order-seed=$(SEED))
 
 .PHONY: help setup demo demo-simulator test test-fast test-soak test-bi cluster-test lint up down \
-  status logs env login clean lock contracts docs bi stream serve rotate-signing-key screenshots bench kill-rate catch-up withdraw backtest-rules
+  status logs env login clean lock contracts docs bi stream serve audit rotate-signing-key screenshots bench kill-rate catch-up withdraw backtest-rules
 
 help: ## Say what there is.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ serve: setup ## Start the decision API with Postgres and MLflow; its documentati
 
 rotate-signing-key: setup ## Sign new tokens of the decision API with a new key; earlier tokens expire.
 	@$(PY) -m embedded rotate-signing-key
+
+audit: setup ## Verify that no row of the decision log was changed or removed since it was written.
+	@$(PY) -m serving.audit verify
 
 screenshots: bi ## Take the pictures of docs/images from the running dashboards.
 	@$(PY) -m bi.screenshots

@@ -38,6 +38,18 @@ SERVING_COLUMNS: Final = (
         "Time from the arrival of the request to the decision.",
         minimum=0,
     ),
+    Column(
+        "chain_position",
+        _T.LONG,
+        "Position of the row in the decision log, from 1 on without a gap.",
+        minimum=1,
+    ),
+    Column("previous_hash", _T.STRING, "`row_hash` of the row before it, zeros for the first row."),
+    Column(
+        "row_hash",
+        _T.STRING,
+        "SHA-256 over the canonical content of the row, in which `previous_hash` is.",
+    ),
     Column("decided_date", _T.DATE, "UTC date of the decision."),
     Column("is_degraded", _T.BOOLEAN, "Whether a part was away, so that the rules alone decided."),
     Column("decided_at", _T.TIMESTAMP, "When the payment was decided."),

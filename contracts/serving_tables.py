@@ -27,6 +27,7 @@ RECENT_PAYMENT: Final = (
     "device_id",
 )
 """The columns of a payment that features and rules read."""
+CHAIN: Final = ("chain_position", "previous_hash", "row_hash")
 DECISION: Final = (
     *EVENT_KEY,
     "event_at",
@@ -49,6 +50,7 @@ DECISION: Final = (
     "is_degraded",
     "caller",
     "decided_at",
+    *CHAIN,
 )
 DECIDED: Final = (
     "request_id",

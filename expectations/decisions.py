@@ -24,11 +24,18 @@ _MEASURES: Final = ("rows", "amount")
 
 
 def gate_landed_decisions(
-    manifest: "Manifest", logged: int, run_id: str, s3: Any, bucket: str, state_dir: Path
+    manifest: "Manifest",
+    logged: int,
+    changed: int,
+    run_id: str,
+    s3: Any,
+    bucket: str,
+    state_dir: Path,
 ) -> GateResult:
     """Check that Raw has the decisions of a day as the log has them, once and unchanged.
 
-    `logged` is the number of decisions of the day in the log.
+    `logged` is the number of decisions of the day in the log, and `changed` that of the landed ones
+    without the hash of their content.
 
     Raises:
         StoreRefusedError: when the key is wrong.
@@ -47,6 +54,7 @@ def gate_landed_decisions(
     ]
     day = {
         "objects_more": max(len(objects) - 1, 0),
+        "rows_changed": changed,
         "rows_landed": manifest.rows,
         "rows_logged": logged,
     }

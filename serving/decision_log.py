@@ -9,11 +9,10 @@ import msgspec
 import psycopg
 
 from contracts.serving_tables import RECENT_PAYMENT
-from contracts.tables import TABLES
 from serving.decision import Decision
+from serving.decision_chain import DECISIONS, NO_HASH, canonical, hash_of
 from serving.store import Payment
 
-DECISIONS: Final = TABLES["serving.decisions"]
 _NAMES: Final = DECISIONS.column_names
 _ALSO: Final = ("transaction_type", "channel", "payment_method", "ip_hash")
 """Fields of a request that no feature reads."""
@@ -23,8 +22,12 @@ _FIND: Final = (
 )
 _INSERT: Final = (
     f"insert into {DECISIONS.name} ({', '.join(_NAMES)})"  # noqa: S608 - our own names
-    f" values ({', '.join(f'%({name})s' for name in _NAMES)}) on conflict do nothing"
-    " returning event_id"
+    f" values ({', '.join(f'%({name})s' for name in _NAMES)})"
+)
+_LOCK: Final = "select pg_advisory_xact_lock(hashtext('serving.decisions'))"
+_HEAD: Final = (
+    f"select chain_position, row_hash from {DECISIONS.name}"  # noqa: S608 - our own names
+    " order by chain_position desc limit 1"
 )
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -54,24 +57,43 @@ class DecisionLog:
     def add(self, entries: Sequence[tuple[Payment, Entry, str]]) -> set[str]:
         """Store decisions; return the payments for which no other request has stored one.
 
-        `entries` have the payment, its decision and the user who sent the request. The payments are
-        in the order of `event_id`, so that two processes do not wait for each other.
+        `entries` have the payment, its decision and the user who sent the request; the payments are
+        of one source. Rows are chained one after the other: until the end of the transaction, other
+        processes wait.
         """
+        self._connection.execute(_LOCK.encode())
+        # A separate statement, which sees the rows that were committed before the lock was free.
+        head = self._connection.execute(_HEAD.encode(), prepare=True).fetchone()
+        source = entries[0][0]["source_system"]
+        known = self.find(source, [payment["event_id"] for payment, _, _ in entries])
+        position, previous = head or (0, NO_HASH)
+        rows = []
+        for payment, entry, caller in entries:
+            if payment["event_id"] not in known:
+                position += 1
+                rows.append(_row(payment, *entry, caller, position, previous))
+                previous = rows[-1]["row_hash"]
         with self._connection.cursor() as cursor:
-            values = [_values(payment, *entry, caller) for payment, entry, caller in entries]
-            cursor.executemany(_INSERT.encode(), values, returning=True)
-            return {event_id for result in cursor.results() for (event_id,) in result}
+            cursor.executemany(_INSERT.encode(), rows)
+        return {row["event_id"] for row in rows}
 
 
-def _values(payment: Payment, request_hash: str, decision: Decision, caller: str) -> dict[str, Any]:
+def _row(
+    payment: Payment,
+    request_hash: str,
+    decision: Decision,
+    caller: str,
+    position: int,
+    previous_hash: str,
+) -> dict[str, Any]:
     """Return a row of serving.decisions."""
     model = decision.model
-    request = {name: payment[name] for name in (*RECENT_PAYMENT, *_ALSO)}
-    return {
+    request = _encode({name: payment[name] for name in (*RECENT_PAYMENT, *_ALSO)})
+    row: dict[str, Any] = {
         **{name: payment[name] for name in _NAMES if name in payment},
         "request_id": decision.request_id,
         "request_hash": request_hash,
-        "request": _encode(request).decode(),
+        "request": msgspec.json.decode(request),
         "answer": _encode(decision).decode(),
         "model_name": model and model.name,
         "model_version": model and model.version,
@@ -83,4 +105,8 @@ def _values(payment: Payment, request_hash: str, decision: Decision, caller: str
         "is_degraded": decision.degraded,
         "caller": caller,
         "decided_at": decision.decided_at,
+        "chain_position": position,
+        "previous_hash": previous_hash,
+        "row_hash": None,
     }
+    return row | {"row_hash": hash_of(canonical(row)), "request": request.decode()}

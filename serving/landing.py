@@ -21,17 +21,18 @@ from contracts.assets import DECISION_LOG
 from contracts.stage_results import LandResult
 from contracts.windows import Window, WindowError
 from ml.reason_sentences import Reason
-from serving.decision_chain import DECISIONS, canonical, encode
+from serving.decision_chain import DECISIONS, canonical, encode, hash_of
 from sources.land import land_objects
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.store import create, explained
 from warehouse.errors import says_what_is_away
 
+_LONGEST_LINE: Final = 1 << 20
 _LONGEST_TRANSACTION: Final = timedelta(minutes=1)
 _OF_WINDOW: Final = "decided_at >= %s and decided_at < %s"
 _ROWS: Final = (
     f"select {', '.join(DECISIONS.column_names)} from {DECISIONS.name}"  # noqa: S608 - our own names
-    f" where {_OF_WINDOW} order by decided_at, source_system, event_id"
+    f" where {_OF_WINDOW} order by chain_position"
 )
 _COUNT: Final = f"select count(*) from {DECISIONS.name} where {_OF_WINDOW}"  # noqa: S608
 
@@ -97,17 +98,44 @@ def landed_rows(s3: Any, bucket: str, manifest: Manifest) -> Iterator[dict[str, 
         StoreRefusedError: when the key is wrong.
         StoreUnreachableError: when the store does not respond.
     """
+    for row in _lines(s3, bucket, manifest):
+        answer = msgspec.json.decode(row["answer"], type=_Answer)
+        yield row | {
+            "reason_codes": [reason.code for reason in answer.reason_codes],
+            "reason_sentences": [reason.sentence for reason in answer.reason_codes],
+            "degraded_causes": answer.degraded_causes,
+            "latency_seconds": answer.duration_ms / 1_000,
+        }
+
+
+def count_changed(s3: Any, bucket: str, manifest: Manifest) -> int:
+    """Return how many landed decisions have not the hash of their content.
+
+    Raises: as `landed_rows`.
+    """
+    return sum(row["row_hash"] != hash_of(row) for row in _lines(s3, bucket, manifest))
+
+
+def landed_heads(s3: Any, bucket: str) -> dict[int, str]:
+    """Return the hash of the last row of each object of Raw by its position in the chain.
+
+    Raises: as `landed_rows`.
+    """
+    heads, prefix = dict[int, str](), f"{DECISION_LOG}/decisions/"
+    with explained(bucket):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for key in sorted(one["Key"] for page in pages for one in page.get("Contents", ())):
+            end = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{_LONGEST_LINE}")
+            last = msgspec.json.decode(end["Body"].read().splitlines()[-1])
+            heads[last["chain_position"]] = last["row_hash"]
+    return heads
+
+
+def _lines(s3: Any, bucket: str, manifest: Manifest) -> Iterator[dict[str, Any]]:
     with explained(bucket):
         for one in manifest.objects:
             for line in s3.get_object(Bucket=bucket, Key=one.key)["Body"].iter_lines():
-                row = msgspec.json.decode(line)
-                answer = msgspec.json.decode(row["answer"], type=_Answer)
-                yield row | {
-                    "reason_codes": [reason.code for reason in answer.reason_codes],
-                    "reason_sentences": [reason.sentence for reason in answer.reason_codes],
-                    "degraded_causes": answer.degraded_causes,
-                    "latency_seconds": answer.duration_ms / 1_000,
-                }
+                yield msgspec.json.decode(line)
 
 
 def _span(window: Window) -> tuple[datetime, datetime]:

@@ -58,6 +58,7 @@ _SERVING_INDEXES: Final = (
         f" (source_system, {party}_id, event_at)"
         for party in ("customer", "counterparty")
     ),
+    "create unique index if not exists decisions_chain on serving.decisions (chain_position)",
     "create index if not exists refresh_tokens_user on serving.refresh_tokens (user_name)",
 )
 

@@ -27,9 +27,9 @@ def agreement_of_loader_rules() -> tuple[Rule, ...]:
     return (equal("staging", "lake", NOTHING_LOST),)
 
 
-def zero(column: str, reason: str, severity: str = CRITICAL) -> Rule:
+def zero(column: str, reason: str, severity: str = CRITICAL, what: str = "between") -> Rule:
     """Return the rule that a count of forbidden rows is zero in every row."""
-    return between(column, 0, 0, reason, severity)
+    return between(column, 0, 0, reason, severity, what)
 
 
 def run_rules() -> tuple[Rule, ...]:

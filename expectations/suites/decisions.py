@@ -20,15 +20,19 @@ def object_rules() -> tuple[Rule, ...]:
 def day_rules() -> tuple[Rule, ...]:
     """Return the rules on the summary of a day."""
     return (
-        zero("objects_more", _NEVER_CHANGES),
+        zero("objects_more", _NEVER_CHANGES, what="landed_once"),
+        zero("rows_changed", "a row has the hash of its content", what="chained"),
         equal("rows_landed", "rows_logged", "Raw has each decision of the log"),
     )
 
 
 SENTENCES: Final[Mapping[str, str]] = {
-    "between": (
-        "the decisions of the day have landed before with other content. `python -m serving.audit"
-        " verify` names a row of the log that was changed; the objects in Raw have both versions"
+    "landed_once": (
+        "the decisions of the day have landed before with other content: `python -m serving.audit"
+        " verify` names a row of the log that was changed, and Raw has both versions"
+    ),
+    "chained": (
+        "a decision has not the hash of its content: `python -m serving.audit verify` names the row"
     ),
     "equals_rows_logged": "Raw has another number of decisions than the log",
 }

@@ -43,7 +43,7 @@ def test_a_name_is_lower_case_words_without_other_abbreviations(name: str) -> No
     short = {word for word in words if len(word) <= 3}
     plain = {"is", "has", "as", "by", "of", "in", "out", "new", "at", "raw", "run", "day", "key",
              "dim", "fct", "rpt", "list", "to", "sum", "log", "per", "low", "age",
-             "1h", "24h", "1d", "7d", "30d", "100", "top"}  # fmt: skip
+             "1h", "24h", "1d", "7d", "30d", "100", "top", "row"}  # fmt: skip
     assert short - plain <= _ABBREVIATIONS, name
 
 

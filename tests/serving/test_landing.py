@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from contracts.results import GateFailed
 from contracts.settings import Settings
 from contracts.windows import Window, WindowError
+from serving.audit import main, verify_log
 from serving.landing import land
 from sources.store import s3_client
 from tests.serving.decided import log_decisions
@@ -83,7 +85,7 @@ def dag(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Dag:
 
 
 def test_a_day_is_published_once(settings: Settings, dag: Dag) -> None:
-    """It takes 20 s: dbt builds the mart twice, in a warehouse without any other mart."""
+    """It takes 30 s on a busy machine: dbt builds the mart twice, and no other mart is there."""
     log_decisions(settings, _DAY, "first", "second")
     log_decisions(settings, _DAY, "third", **_WITHOUT_MODEL)
     log_decisions(settings, _DAY + timedelta(days=1), "of the next day")
@@ -107,6 +109,73 @@ def test_a_day_is_published_once(settings: Settings, dag: Dag) -> None:
     after = dag.rows("reader", everything)
     assert [row for row in after if row in before] == before
     assert len(after) == len(before) + 1
+    log_decisions(settings, _DAY + timedelta(days=2), "not landed")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("select 1", r"5 rows are as they were written"),
+        (
+            "update serving.decisions set decision = 'approve' where chain_position = 2",
+            r"position 2, payment second of sparkov: the row was changed",
+        ),
+        (
+            "delete from serving.decisions where chain_position = 3",
+            r"position 3: the row is missing, the next one has position 4",
+        ),
+        (
+            "delete from serving.decisions where chain_position > 3",
+            r"position 4: the row is missing, and all after it: Raw has rows up to position 4",
+        ),
+        (
+            'insert into serving.decisions select (jsonb_populate_record(one, \'{"event_id": "x",'
+            ' "chain_position": 6}\')).* from serving.decisions one where chain_position = 5',
+            r"position 6, payment x of sparkov: the row was changed",
+        ),
+    ],
+    ids=["nothing", "changed", "removed", "removed from the end", "added"],
+)
+def test_the_audit_names_the_first_row_that_is_not_as_written(
+    settings: Settings, capsys: pytest.CaptureFixture[str], damage: str, message: str
+) -> None:
+    """The days before are in Raw up to position 4, and the log goes on."""
+    with psycopg.connect(settings.warehouse.dsn("loader"), autocommit=True) as loader:
+        loader.execute("create temporary table saved as select * from serving.decisions")
+        loader.execute(damage.encode())
+        code = main(["verify"], settings)
+        loader.execute("delete from serving.decisions")
+        loader.execute("insert into serving.decisions select * from saved")
+    out, err = capsys.readouterr()
+    assert re.search(message, out if damage == "select 1" else err)
+    assert code == (0 if damage == "select 1" else 1)
+
+
+def test_the_audit_without_postgres_or_raw_is_a_sentence(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = {"warehouse": settings.warehouse.model_copy(update={"port": 1})}
+    assert main(["verify"], settings.model_copy(update=away)) == 1
+    assert "Postgres was lost while audit.verify_log ran" in capsys.readouterr().err
+    nowhere = {"s3": settings.s3.model_copy(update={"raw_bucket": "tollgate-nowhere"})}
+    assert main(["verify"], settings.model_copy(update=nowhere)) == 1
+    assert "refused access to bucket tollgate-nowhere" in capsys.readouterr().err
+
+
+def test_decisions_of_several_processes_are_one_chain(settings: Settings) -> None:
+    before = log_length(settings)
+    at = _DAY + timedelta(days=60)
+    names = [[f"{caller} {number}" for number in range(8)] for caller in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(8):
+            list(pool.map(lambda mine, n=number: log_decisions(settings, at, mine[n]), names))
+    assert log_length(settings) == before + 32
+
+
+def log_length(settings: Settings) -> int:
+    """Return the number of rows of the log, which is verified."""
+    client, bucket = s3_client(settings, "processor"), settings.s3.raw_bucket
+    return verify_log(settings.warehouse.dsn("loader"), client, bucket)
 
 
 def test_decisions_that_changed_after_they_landed_close_gate_raw(
@@ -114,11 +183,14 @@ def test_decisions_that_changed_after_they_landed_close_gate_raw(
 ) -> None:
     log_decisions(settings, _DAY + timedelta(days=30), "changed", "stays")
     dag.gate_raw(dag.land("2026-05-31"))
+    before = dag.rows("loader", "select * from staging.decisions order by event_id")
     with psycopg.connect(settings.warehouse.dsn("loader")) as loader:
         loader.execute("update serving.decisions set score = 0 where event_id = 'changed'")
     landed = dag.land("2026-05-31", "again")
-    with pytest.raises(GateFailed, match="have landed before with other content"):
+    with pytest.raises(GateFailed, match="have landed before with other content") as error:
         dag.gate_raw(landed)
+    assert "has not the hash of its content" in str(error.value)
+    assert dag.rows("loader", "select * from staging.decisions order by event_id") == before
 
 
 def test_decisions_that_left_the_log_close_gate_raw(settings: Settings, dag: Dag) -> None:

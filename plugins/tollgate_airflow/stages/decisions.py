@@ -37,14 +37,17 @@ def land(context: Any) -> dict[str, Any]:
 def gate_raw(landed: dict[str, Any]) -> str:
     """Check the landed object against the log and the store."""
     from expectations.gates import gate_landed_decisions
-    from serving.landing import count_logged
+    from serving.landing import count_changed, count_logged
 
     settings, result = get_settings(), LandResult.from_dict(landed)
     logged = count_logged(connections.warehouse("loader"), result.window)
     s3, bucket = connections.s3("lander"), settings.s3.raw_bucket
     manifest = _manifest(s3, result)
+    changed = count_changed(s3, bucket, manifest)
     return gates.require_passed(
-        gate_landed_decisions(manifest, logged, result.run_id, s3, bucket, settings.state_dir)
+        gate_landed_decisions(
+            manifest, logged, changed, result.run_id, s3, bucket, settings.state_dir
+        )
     )
 
 

@@ -15,7 +15,7 @@ from contracts.tables import TABLES, zone
 from contracts.windows import Window
 from tests.stage_results import result_of
 from tests.warehouse.dbt_command import developer_shell, run_dbt
-from warehouse import dbt_runner, ledger, parity, transform
+from warehouse import dbt_runner, decisions, ledger, parity, transform
 from warehouse.rule_backtests import record_backtest
 from warehouse.snowflake import load
 from warehouse.snowflake.__main__ import bring
@@ -80,7 +80,10 @@ def test_a_history_and_another_source_are_equal_in_both_warehouses(
     _record(lines[0].settings, 1)
     assert lines[0].alert(date(2024, 5, 1), 0, 3) == 2
     backtests = payment_rows(TABLES["staging.fraud_rule_backtests"], [date(2024, 5, 1)], 1)
-    record_backtest(lines[0].settings.warehouse.dsn("loader"), backtests)
+    loader = lines[0].settings.warehouse.dsn("loader")
+    record_backtest(loader, backtests)
+    decided = payment_rows(TABLES["staging.decisions"], [date(2024, 5, 1)], 3)
+    decisions.add(loader, decisions.stage(loader, "decisions", decided))
     for line in lines:
         line.run(_HISTORY)
         line.score(_HISTORY)

@@ -7,6 +7,8 @@ from contracts.column import Column, LogicalType
 _T = LogicalType
 USER_ROLES: Final = ("service", "analyst", "admin")
 """Roles of users of the API: a service has payments decided, an admin does so and adds users."""
+FEEDBACK_OUTCOMES: Final = ("confirmed_fraud", "false_alarm")
+CASE_EVENTS: Final = ("claimed", "released", "decided")
 
 SERVING_COLUMNS: Final = (
     Column(
@@ -72,5 +74,17 @@ SERVING_COLUMNS: Final = (
     Column("session_id", _T.STRING, "Identifier of the session that a sign-in began."),
     Column("expires_at", _T.TIMESTAMP, "When the session of the token ends."),
     Column("used_at", _T.TIMESTAMP, "When the token was used, null before.", nullable=True),
+    Column("feedback_id", _T.STRING, "Identifier of a statement of an analyst."),
+    Column("feedback_outcome", _T.STRING, "What the analyst found.", allowed=FEEDBACK_OUTCOMES),
+    Column("note", _T.STRING, "Why, in the words of the analyst.", nullable=True),
+    Column("case_event_number", _T.LONG, "Number of the event in its case, from 1.", minimum=1),
+    Column("case_event", _T.STRING, "What happened to the case.", allowed=CASE_EVENTS),
+    Column("happened_at", _T.TIMESTAMP, "When it happened."),
+    Column(
+        "claim_ends_at",
+        _T.TIMESTAMP,
+        "When a claim ends if the case is not decided before, null for other events.",
+        nullable=True,
+    ),
     Column("payment_count", _T.LONG, "Number of payments.", minimum=0),
 )

@@ -121,4 +121,22 @@ TABLES: Final = (
         ("token_hash",),
         ("token_hash", "session_id", "user_name", "expires_at", "used_at"),
     ),
+    Table(
+        "serving.feedback",
+        "statement of an analyst on a payment; a later one corrects it",
+        ("feedback_id",),
+        (
+            *("feedback_id", *EVENT_KEY, "event_date", "feedback_outcome", "note"),
+            *("user_name", "known_at"),
+        ),
+    ),
+    Table(
+        "serving.case_events",
+        "event of a case; the last one is its state",
+        (*EVENT_KEY, "case_event_number"),
+        (
+            *(*EVENT_KEY, "case_event_number", "case_event"),
+            *("user_name", "happened_at", "claim_ends_at"),
+        ),
+    ),
 )

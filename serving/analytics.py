@@ -67,7 +67,7 @@ def page(
             values.append(value)
     columns = sql.SQL(", ").join(map(sql.Identifier, order))
     if wanted.after is not None:
-        position = _position(wanted.after, len(order))
+        position = position_of(wanted.after, (str | int,) * len(order))
         marks = sql.SQL(", ").join([sql.Placeholder()] * len(order))
         conditions.append(sql.SQL("({}) > ({})").format(columns, marks))
         values += position
@@ -81,7 +81,7 @@ def page(
         rows = cursor.execute(query, [*values, wanted.limit + 1]).fetchall()
     shown = rows[: wanted.limit]
     is_last = len(rows) <= wanted.limit
-    return shown, None if is_last else _cursor([shown[-1][name] for name in order])
+    return shown, None if is_last else cursor_of([shown[-1][name] for name in order])
 
 
 def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
@@ -109,8 +109,8 @@ def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
                 rows, following = database.run(lambda connection: page(connection, table, wanted))
             except psycopg.errors.UndefinedTable as error:
                 raise HTTPException(404, f"PRODUCTION has no {table.short_name} yet.") from error
-            except psycopg.DataError as error:
-                raise _no_cursor() from error
+            except (psycopg.DataError, psycopg.errors.UndefinedFunction) as error:
+                raise no_cursor() from error
             except psycopg.Error as error:
                 raise HTTPException(503, "Postgres is away: ask again later.") from error
             headers = {} if following is None else {NEXT: following}
@@ -133,21 +133,25 @@ def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _cursor(position: Sequence[Any]) -> str:
+def cursor_of(position: Sequence[Any]) -> str:
+    """Return the cursor of the page after a position in an order."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def _position(cursor: str, count: int) -> list[str | int]:
+def position_of(cursor: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the position of a cursor, with values of `kinds`.
+
+    Raises:
+        BadRequestError: when it is no such cursor.
+    """
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        position = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str | int])
+        written = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.convert(msgspec.json.decode(written), tuple[kinds])  # type: ignore[valid-type]
     except ValueError as error:
-        raise _no_cursor() from error
-    if len(position) != count:
-        raise _no_cursor()
-    return position
+        raise no_cursor() from error
 
 
-def _no_cursor() -> BadRequestError:
+def no_cursor() -> BadRequestError:
+    """Return the error for an `after` that no page has given."""
     sentence = f"after: this is no cursor of the list. Give the header {NEXT} of the page before."
     return BadRequestError([Mistake("after", sentence)])

@@ -22,8 +22,11 @@ from serving.access_tokens import AccessTokens
 from serving.analytics import add_lists
 from serving.auth import AUTH_TYPES, Callers, add_auth
 from serving.bodies import MOST_PAYMENTS, BatchBody, Body
+from serving.case_routes import CASE_TYPES, add_cases
+from serving.cases import Cases
 from serving.database import Database
 from serving.decision import Decision
+from serving.feedback import FEEDBACK_TYPES, add_feedback
 from serving.rate_limits import RateLimits
 from serving.refresh_tokens import RefreshTokens
 from serving.request import BadRequestError, PaymentRequest, decoded
@@ -68,7 +71,7 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 _TYPES: Final = (
     *(PaymentRequest, Batch, Decision, Outcomes, Problems, Refusal),
-    *(*AUTH_TYPES, *USER_TYPES),
+    *(*AUTH_TYPES, *USER_TYPES, *CASE_TYPES, *FEEDBACK_TYPES),
 )
 
 
@@ -157,7 +160,10 @@ def create_app(
     sessions = RefreshTokens(service.database)
     add_auth(app, users, sessions, tokens, limits, anyone, api.username)
     add_users(app, users, callers.with_role("admin"))
-    add_lists(app, production, callers.with_role("analyst", "admin"))
+    analyst = callers.with_role("analyst", "admin")
+    add_lists(app, production, analyst)
+    add_cases(app, Cases(service.database), analyst)
+    add_feedback(app, service.database, production, analyst)
 
     @app.get("/health/live", summary="Whether the process answers")
     def live() -> dict[str, str]:

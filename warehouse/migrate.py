@@ -60,6 +60,12 @@ _SERVING_INDEXES: Final = (
     ),
     "create unique index if not exists decisions_chain on serving.decisions (chain_position)",
     "create index if not exists refresh_tokens_user on serving.refresh_tokens (user_name)",
+    "create index if not exists feedback_payment on serving.feedback"
+    " (source_system, event_id, known_at)",
+    "create index if not exists feedback_known on serving.feedback (source_system, known_at)",
+    "create index if not exists decisions_request on serving.decisions (request_id)",
+    "create index if not exists decisions_to_review on serving.decisions (decided_at)"
+    " where decision <> 'approve'",
 )
 
 _SIGN_IN_STATE: Final = "is_disabled, failed_sign_in_count, failed_sign_in_at"

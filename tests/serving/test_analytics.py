@@ -89,6 +89,7 @@ def test_csv_has_the_columns_of_the_table(client: TestClient) -> None:
         {"after": "x"},
         {"after": "ÿ"},
         {"after": "WyJhIl0"},
+        {"after": "WzEsMSwxXQ"},
         {"after": "WyJub2RheSIsImEiLCJiIl0"},
     ],
 )

@@ -10,6 +10,7 @@ import uvicorn
 
 from contracts.fraud_rules import FraudRulesError
 from contracts.settings import HOST, SettingsError, load_settings
+from serving import request_log
 from serving.access_tokens import AccessTokens
 from serving.app import create_app
 from serving.database import Database
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="serving", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args(argv)
+    request_log.configure()
     try:
         settings = load_settings()
         service = DecisionService(settings)
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         host=HOST,
         port=options.port,
         access_log=False,
+        log_config=None,
         server_header=False,
         proxy_headers=False,  # a caller could choose the address that limits count
     )

@@ -30,6 +30,7 @@ from serving.feedback import FEEDBACK_TYPES, add_feedback
 from serving.rate_limits import RateLimits
 from serving.refresh_tokens import RefreshTokens
 from serving.request import BadRequestError, PaymentRequest, decoded
+from serving.request_log import REQUEST_ID, RequestLog
 from serving.schemas import (
     Problem,
     Problems,
@@ -104,6 +105,8 @@ def create_app(
         redoc_url=None,
     )
 
+    app.add_middleware(RequestLog)
+
     @app.exception_handler(BadRequestError)
     async def refused(_: Request, error: BadRequestError) -> Response:
         service.metrics.refused.labels(str(error.status)).inc()
@@ -129,7 +132,7 @@ def create_app(
             decision = await asyncio.wait_for(waiting, LIMIT_SECONDS)
         except TimeoutError:
             decision = service.alone(request)
-        return json_response(decision, headers={"X-Request-ID": decision.request_id})
+        return json_response(decision, headers={REQUEST_ID: decision.request_id})
 
     @app.post(
         "/api/v1/detect/batch",

@@ -279,10 +279,13 @@ def test_reasons_of_an_earlier_version_become_codes_without_sentences(where: Set
     with connect(where, "loader") as session:
         session.run("alter table staging.scores drop column reason_sentences")
         session.run("alter table staging.scores rename column reason_codes to score_reasons")
-        for name, reasons in (("a", "'amount', 'is_night'"), ("b", "")):
+        for number, reasons in enumerate(("'amount', 'is_night'", "")):
+            row = payment_row(_SCORES, date(2024, 5, 7), number)
+            del row["reason_codes"], row["reason_sentences"]
+            values = ", ".join(f"'{value}'" for value in row.values())
             session.run(
-                "insert into staging.scores (event_id, score_reasons)"
-                f" select '{name}', array_construct({reasons})"
+                f"insert into staging.scores ({', '.join(row)}, score_reasons)"
+                f" select {values}, array_construct({reasons})"
             )
         migrate(where)
         migrate(where)

@@ -41,6 +41,7 @@ PORT_OFFSETS: Mapping[str, int] = {
     "indexer": 14,
     "api": 15,
     "scorer": 16,
+    "valkey": 17,
 }
 """Port of each service, counted from ``port_base``."""
 
@@ -251,9 +252,10 @@ class Superset(_Section):
 
 
 class Api(_Section):
-    """The decision API: its first user, and what a caller may send in a minute to one process.
+    """The decision API: its first user, its limits, and its online store.
 
-    Decisions are counted by user, sign-ins by address.
+    The limits are what a caller may send in a minute to one process: decisions are counted by user,
+    sign-ins by address. Without `store_url`, the online store is in the warehouse.
     """
 
     url: str
@@ -261,6 +263,18 @@ class Api(_Section):
     admin_password: SecretStr | None = None
     decisions_per_minute: int = Field(default=300_000, ge=1)
     sign_ins_per_minute: int = Field(default=60, ge=1)
+    store_url: str | None = None
+    store_password: SecretStr | None = None
+
+    @field_validator("store_url")
+    @classmethod
+    def _of_redis(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"rediss?://([^:@/]+@)?[^@/]+(/\d+)?", value):
+            raise ValueError(
+                "is no address of Redis or Valkey: write redis://host:port, or rediss:// for TLS,"
+                " and the password as TOLLGATE_API__STORE_PASSWORD."
+            )
+        return value
 
     @property
     def password(self) -> SecretStr:
@@ -378,6 +392,7 @@ class _EmbeddedDefaults(PydanticBaseSettingsSource):
             "api": {
                 "url": f"http://{HOST}:{port['api']}",
                 "admin_password": secret("api_admin"),
+                "store_password": secret("online_store"),
             },
             "kafka": {
                 "bootstrap_servers": f"{HOST}:{port['kafka']}",

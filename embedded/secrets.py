@@ -33,6 +33,7 @@ _MAKERS: dict[str, Callable[[], str]] = {
             "warehouse_developer",
             "warehouse_api",
             "api_admin",
+            "online_store",
             "lake_writer",
             "lake_reader",
             "s3_root",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg.rows import dict_row
 
 from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
@@ -23,6 +24,8 @@ from contracts.tables import Table
 from lake.catalog import open_catalog
 from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
+from serving.decision_chain import DECISIONS
+from serving.redis_store import FILL_SECONDS, RedisStore, redis_store
 from serving.store import COUNTS, RECENT
 from sources.errors import SourceError
 from sources.registry import names
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 KEPT_DAYS: Final = LOOKBACK_DAYS + 8
 """Days in the online store: the look-back of a payment that arrives a week after its day."""
 _PAYMENTS: Final = "processed.transactions"
+_ROWS: Final = 10_000
+"""Decisions to read at once."""
 _LABEL: Final = ("source_system", "event_id", "is_fraud", "known_at")
 
 
@@ -57,8 +62,9 @@ def fill(
     source: str,
     snapshots: Mapping[str, int] | None = None,
     until: date | None = None,
+    redis: RedisStore | None = None,
 ) -> Filled:
-    """Replace the payments of a source in the online store by those of the lake, in a transaction.
+    """Replace the payments of a source in the online store by those of the lake, at once.
 
     The store then has the last `KEPT_DAYS` dates of the lake up to `until`, and the later payments
     that decisions added. For the dates that the lake has, a payment that is not in the lake leaves
@@ -70,9 +76,11 @@ def fill(
         source: the source system.
         snapshots: recorded snapshots; other tables are read as they are published now.
         until: the last date to read; None reads up to the newest.
+        redis: the store to fill; None fills that in the warehouse.
 
     Raises:
         LookupError: when the lake has no payment of the source.
+        OnlineStoreError: when Redis is away; the job can be retried.
         WarehouseLostError: when Postgres is away; the job can be retried.
     """
     payments_at = snapshot_of(catalog, _PAYMENTS, snapshots or {})
@@ -81,7 +89,7 @@ def fill(
     dates = [last - timedelta(days) for days in range(KEPT_DAYS)]
     rows = read_dates(catalog, _PAYMENTS, payments_at, dates, source, RECENT_PAYMENT).read_all()
     labels = read_dates(catalog, LABELS_TABLE, labels_at, dates, source, _LABEL).read_all()
-    return store_rows(dsn, source, last, *recent(rows, labels))
+    return store_rows(dsn, source, last, *recent(rows, labels), redis)
 
 
 def recent(payments: pa.Table, labels: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -105,10 +113,47 @@ def recent(payments: pa.Table, labels: pa.Table) -> tuple[pa.Table, pa.Table]:
     )
 
 
-def store_rows(dsn: str, source: str, last: date, payments: pa.Table, counts: pa.Table) -> Filled:
-    """Replace the payments of a source up to a date, and all its counts, in a transaction."""
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"online store {source}",))
+def store_rows(
+    dsn: str,
+    source: str,
+    last: date,
+    payments: pa.Table,
+    counts: pa.Table,
+    redis: RedisStore | None = None,
+) -> Filled:
+    """Replace the payments of a source up to a date, and all its counts, at once.
+
+    Redis gets the later payments from the decision log, and one fill of a source waits for another.
+    """
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "select pg_advisory_xact_lock(hashtext(%s))", (f"online store {source}",)
+        )
+        if redis is None:
+            _store_in_postgres(connection, source, last, payments, counts)
+        else:
+            redis.replace(source, payments, counts, lambda: _decided(connection, source, last))
+    days = pc.min_max(payments["event_date"]).as_py()
+    return Filled(days["min"] or last, last, payments.num_rows)
+
+
+def _decided(connection: psycopg.Connection, source: str, last: date) -> Iterator[pa.Table]:
+    """Yield the payments after a date on which the API has decided, as rows of the store."""
+    query = (
+        f"select payment.* from {DECISIONS.name},"  # noqa: S608 - our own names
+        f" jsonb_populate_record(null::{RECENT.name}, request::jsonb) payment"
+        f" where {DECISIONS.name}.source_system = %s and {DECISIONS.name}.event_date > %s"
+    )
+    with connection.cursor("decided", row_factory=dict_row) as cursor:
+        cursor.execute(query.encode(), (source, last))
+        while rows := cursor.fetchmany(_ROWS):
+            yield pa.Table.from_pylist(rows, to_arrow.schema(RECENT))
+
+
+def _store_in_postgres(
+    connection: psycopg.Connection, source: str, last: date, payments: pa.Table, counts: pa.Table
+) -> None:
+    with connection.cursor() as cursor:
         cursor.execute(
             f"create temporary table incoming (like {RECENT.name}) on commit drop".encode()
         )
@@ -122,8 +167,6 @@ def store_rows(dsn: str, source: str, last: date, payments: pa.Table, counts: pa
         cursor.execute(f"delete from {COUNTS.name} where source_system = %s".encode(), (source,))  # noqa: S608
         _copy(cursor, COUNTS.name, counts, COUNTS)
         cursor.execute(f"analyze {RECENT.name}, {COUNTS.name}".encode())
-    days = pc.min_max(payments["event_date"]).as_py()
-    return Filled(days["min"] or last, last, payments.num_rows)
 
 
 def _copy(cursor: psycopg.Cursor, name: str, rows: pa.Table, table: Table) -> None:
@@ -143,10 +186,11 @@ def main() -> int:
 
     settings = load_settings()
     catalog, dsn = open_catalog(settings), settings.warehouse.dsn("loader")
+    redis = redis_store(settings.api, FILL_SECONDS)
     is_empty = True
     for source in names():
         try:
-            done = fill(catalog, dsn, source)
+            done = fill(catalog, dsn, source, redis=redis)
         except (LookupError, NoSuchTableError, ProgrammingError):
             continue  # the lake has no payment of this source, no table, or no catalog yet
         except (ConnectionError, SourceError) as problem:

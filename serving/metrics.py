@@ -26,6 +26,11 @@ class Metrics:
             ["part"],
             registry=self.registry,
         )
+        self.not_in_store = Counter(
+            "tollgate_api_not_in_store",
+            "Decided payments that Redis did not take: later decisions know them after a fill.",
+            registry=self.registry,
+        )
         self.repeats = Counter(
             "tollgate_api_repeats",
             "Requests for a payment that was decided before, which got the same answer.",

@@ -24,6 +24,7 @@ from serving.decision_log import DecisionLog, Entry
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
 from serving.micro_batches import MicroBatches
+from serving.redis_store import ANSWER_SECONDS, OnlineStoreError, redis_store
 from serving.request import LARGEST_BODY, BadRequestError, Mistake, Reader, too_large
 from serving.store import Payment, PostgresStore
 from serving.tokens import Tokens
@@ -34,10 +35,9 @@ LIMIT_SECONDS: Final = 1.0
 """Time after which a caller gets an answer by rules alone, when Postgres gives none."""
 _LIMIT_SECONDS_OF_MANY: Final = 10.0
 """The same for a request with several payments."""
-_NO_HISTORY: Final = (
-    "only the rules that need no other payment were applied. The decision is not recorded, and"
-    " later decisions do not know this payment."
-)
+_NO_HISTORY: Final = "only the rules that need no other payment were applied."
+_NOT_RECORDED: Final = "The decision is not recorded, and later decisions do not know this payment."
+_KNOWN_LATER: Final = "Later decisions know this payment after the next fill of the store."
 
 
 class DecisionRequest(NamedTuple):
@@ -63,6 +63,7 @@ class DecisionService:
         self._reader = Reader(Tokens(settings.pseudonym_key_file))
         self._rules = fraud_rules()
         self._filled: dict[str, dict[str, frozenset[str]]] = {}
+        self._redis = redis_store(settings.api, ANSWER_SECONDS)
         self._batches = MicroBatches[DecisionRequest, Decision](self._decided)
         self.database = Database(settings, "api")
         self.models = Models(settings)
@@ -132,8 +133,8 @@ class DecisionService:
 
     def alone(self, request: DecisionRequest) -> Decision:
         """Return the decision by the rules that need no other payment, for a late Postgres."""
-        cause = f"The online store gave no answer in time: {_NO_HISTORY}"
-        return self._alone([request], cause)[0]
+        cause = f"The online store gave no answer in time: {_NO_HISTORY} {_NOT_RECORDED}"
+        return self._alone([request], "store", cause)[0]
 
     def dependencies(self) -> dict[str, Dependency]:
         """Return the state of each dependency by name."""
@@ -142,7 +143,16 @@ class DecisionService:
             postgres = Dependency(True, "answers")
         except psycopg.Error as error:
             postgres = Dependency(False, f"does not answer ({type(error).__name__})")
-        return {"postgres": postgres, **self.models.state}
+        return {"postgres": postgres, **self._redis_state(), **self.models.state}
+
+    def _redis_state(self) -> dict[str, Dependency]:
+        if self._redis is None:
+            return {}
+        try:
+            self._redis.check()
+        except OnlineStoreError as error:
+            return {"redis": Dependency(False, str(error))}
+        return {"redis": Dependency(True, "answers")}
 
     def _decided(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
         """Return the decision on each request, or its error."""
@@ -155,12 +165,17 @@ class DecisionService:
                 decisions |= zip(at, self._of_source(own), strict=True)
             except psycopg.Error as error:
                 _log.warning("payments are decided without their history: %s", error)
-                cause = f"The online store is away ({type(error).__name__}): {_NO_HISTORY}"
-                decisions |= zip(at, self._alone(own, cause), strict=True)
+                part = "store" if self._redis is None else "log"
+                name = "online store" if self._redis is None else "decision log"
+                cause = f"The {name} is away ({type(error).__name__}): {_NO_HISTORY}"
+                alone = self._alone(own, part, f"{cause} {_NOT_RECORDED}")
+                decisions |= zip(at, alone, strict=True)
         return [decisions[at] for at in range(len(requests))]
 
     def _of_source(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
         """Decide on payments of a source in a transaction.
+
+        Redis gets the payments after the commit: its store has no payment without a decision.
 
         Raises:
             psycopg.Error: when Postgres is away; no decision is stored.
@@ -171,21 +186,28 @@ class DecisionService:
             first.setdefault(request.payment["event_id"], request)
 
         def with_history(connection: psycopg.Connection) -> tuple[dict[str, Entry], set[str]]:
-            store, log = PostgresStore(connection), DecisionLog(connection)
+            in_postgres, log = PostgresStore(connection), DecisionLog(connection)
             known = log.find(source, list(first))
             new = [first[event_id] for event_id in sorted(first.keys() - known)]
             if not new:
                 return known, set()
             payments = [request.payment for request in new]
-            figures = figures_of(payments, store, self._filled_of(source))
-            champion, causes = self._champion(source, len(new))
+            try:
+                figures = figures_of(payments, self._redis or in_postgres, self._filled_of(source))
+                champion, causes = self._champion(source, len(new))
+            except OnlineStoreError as error:
+                figures = figures_alone(payments, self._filled_of(source))
+                cause = f"The online store is away ({error}): {_NO_HISTORY} {_KNOWN_LATER}"
+                champion, causes = None, [cause]
+                self.metrics.degraded.labels("store").inc(len(new))
             decisions = self._answers(new, figures, champion, causes, recorded=True)
             entries = [
                 (request.payment, Entry(request.request_hash, decision), request.caller)
                 for request, decision in zip(new, decisions, strict=True)
             ]
             added = log.add(entries)
-            store.add([payment for payment in payments if payment["event_id"] in added])
+            if self._redis is None:
+                in_postgres.add([one for one in payments if one["event_id"] in added])
             known |= {
                 payment["event_id"]: entry
                 for payment, entry, _ in entries
@@ -196,6 +218,7 @@ class DecisionService:
             return known, added
 
         found, added = self.database.run(with_history)
+        self._add_to_redis([first[event_id].payment for event_id in sorted(added)])
         decisions: list[Decision | BadRequestError] = []
         for request in requests:
             event_id = request.payment["event_id"]
@@ -211,7 +234,16 @@ class DecisionService:
                 self.metrics.repeats.inc()
         return decisions
 
-    def _alone(self, requests: Sequence[DecisionRequest], cause: str) -> list[Decision]:
+    def _add_to_redis(self, payments: Sequence[Payment]) -> None:
+        if self._redis is None or not payments:
+            return
+        try:
+            self._redis.add(payments)
+        except OnlineStoreError as error:
+            _log.warning("payments wait for the next fill of the online store: %s", error)
+            self.metrics.not_in_store.inc(len(payments))
+
+    def _alone(self, requests: Sequence[DecisionRequest], part: str, cause: str) -> list[Decision]:
         """Decide by the rules that need no other payment.
 
         A model that has learnt from history gives no meaningful score without it.
@@ -219,7 +251,7 @@ class DecisionService:
         payments = [request.payment for request in requests]
         figures = figures_alone(payments, self._filled_of(_source(requests[0])))
         decisions = self._answers(requests, figures, None, [cause], recorded=False)
-        self.metrics.degraded.labels("store").inc(len(requests))
+        self.metrics.degraded.labels(part).inc(len(requests))
         for request, decision in zip(requests, decisions, strict=True):
             self.metrics.decided(decision, time.perf_counter() - request.began)
         return decisions

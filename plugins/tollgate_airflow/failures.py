@@ -50,6 +50,7 @@ _HEALING_TEXT: Final = re.compile(
 )
 _NEVER: Final = re.compile(
     r"password authentication failed|InvalidAccessKeyId|permission denied|ACCESS_DENIED"
+    r"|refuses the password"
 )
 
 

@@ -23,7 +23,7 @@ def _command(service: str) -> str:
     return " ".join(_SERVICES[service].get("command", []))
 
 
-def test_the_profile_stream_has_the_services_of_the_stream() -> None:
+def test_the_profiles_have_the_services_of_the_stream_and_of_decisions() -> None:
     of_profile = {name for name, one in _SERVICES.items() if one.get("profiles") == ["stream"]}
     assert of_profile == {
         "stream",
@@ -33,7 +33,9 @@ def test_the_profile_stream_has_the_services_of_the_stream() -> None:
         "dashboards",
         "dashboards-import",
     }
-    assert set(_SERVICES) - of_profile == {"platform"}
+    serve = {name for name, one in _SERVICES.items() if one.get("profiles") == ["serve"]}
+    assert serve == {"valkey", "api"}
+    assert set(_SERVICES) - of_profile - serve == {"platform"}
 
 
 def test_images_are_pinned_to_the_version_of_the_embedded_opensearch() -> None:
@@ -41,9 +43,10 @@ def test_images_are_pinned_to_the_version_of_the_embedded_opensearch() -> None:
         r"^org\.opensearch:opensearch:(\S+) ", OPENSEARCH_LOCK.read_text(), re.M
     )
     foreign = {one["image"] for one in _SERVICES.values() if "build" not in one}
-    assert foreign == {
+    (valkey,) = foreign - {
         f"opensearchproject/{name}:{version}" for name in ("opensearch", "opensearch-dashboards")
     }
+    assert re.fullmatch(r"valkey/valkey:\d+\.\d+\.\d+", valkey)
     assert {one["image"] for one in _SERVICES.values() if "build" in one} == {"tollgate/platform"}
 
 
@@ -52,8 +55,9 @@ def test_services_listen_on_loopback_at_the_ports_of_the_platform() -> None:
     assert not any("ports" in one for one in _SERVICES.values())
     assert _SERVICES["opensearch"]["environment"]["network.host"] == HOST
     assert _SERVICES["dashboards"]["environment"]["SERVER_HOST"] == HOST
-    assert set(re.findall(r"https?://([\w.]+)", _TEXT)) == {HOST}
-    parts = ("opensearch", "opensearch-transport", "indexer", "scorer")
+    assert f"--bind {HOST}" in _command("valkey")
+    assert set(re.findall(r"(?:https?|redis)://([\w.]+)", _TEXT)) == {HOST}
+    parts = ("opensearch", "opensearch-transport", "indexer", "scorer", "api", "valkey")
     ports = {_PORT_BASE + PORT_OFFSETS[part] for part in parts}
     named = {int(port) for port in re.findall(r"(?<=[:\"])\d{4,5}\b", _TEXT)}
     assert named == ports | {_DASHBOARDS}
@@ -71,7 +75,8 @@ def test_volumes_and_programs_exist() -> None:
     mounts = [mount for one in _SERVICES.values() for mount in one.get("volumes", [])]
     assert {mount.partition(":")[0] for mount in mounts} == set(_COMPOSE["volumes"])
     programs = re.findall(r"-m,? ([\w.]+)", _TEXT)
-    assert set(programs) == {"embedded", "streaming.indexer", "streaming.scorer"}
+    of_decisions = {"serving", "serving.users", "serving.fill"}
+    assert set(programs) == {"embedded", "streaming.indexer", "streaming.scorer", *of_decisions}
     assert all(importlib.util.find_spec(program) for program in programs)
     (file,) = re.findall(r"file=@(\S+)", _command("dashboards-import"))
     assert (REPO / file).is_file()
@@ -95,6 +100,20 @@ def test_the_stream_shares_the_passwords_of_the_platform(tmp_path: Path) -> None
     secrets.ensure(tmp_path / "stream" / "secrets")
 
     assert {file.name: file.read_text() for file in (tmp_path / "secrets").iterdir()} == before
+
+
+def test_valkey_has_the_generated_password_and_loses_no_payment_to_make_room(
+    tmp_path: Path,
+) -> None:
+    secrets.ensure(tmp_path)
+    command = _command("valkey")
+    assert "/tollgate/var/secrets/online_store" in command
+    assert (tmp_path / "online_store").is_file()
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    for name in ("platform", "api"):
+        url = _SERVICES[name]["environment"]["TOLLGATE_API__STORE_URL"]
+        assert url == f"redis://{HOST}:{_PORT_BASE + PORT_OFFSETS['valkey']}"
 
 
 def test_a_platform_that_does_not_run_is_unhealthy(

@@ -1,35 +1,26 @@
 """Parity: one payment at a time from the online store gives the features of the batch line."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
 from contracts.features import FEATURE_NAMES
-from contracts.settings import Settings
 from ml.matrix import to_matrix
 from serving.features import figures_of
-from serving.fill import KEPT_DAYS, recent, store_rows
+from serving.redis_store import RedisStore
 from serving.store import PostgresStore
 from tests.serving.sample import FILLED, features_of_all, lake
+from tests.serving.stores import Store
 
 pytestmark = pytest.mark.postgres
 _LATEST = 2**62
 """A position after those of all rows of files, as the time of arrival is."""
 
 
-def fill_until(settings: Settings, payments: pa.Table, labels: pa.Table, last: date) -> None:
-    """Fill the online store as if the lake had no later payments."""
-    days = payments["event_date"]
-    first = last - timedelta(KEPT_DAYS - 1)
-    rows = payments.filter(pc.and_(pc.greater_equal(days, first), pc.less_equal(days, last)))
-    store_rows(settings.warehouse.dsn("loader"), "sparkov", last, *recent(rows, labels))
-
-
-def replayed(store: PostgresStore, payments: pa.Table) -> pa.Table:
+def replayed(store: PostgresStore | RedisStore, payments: pa.Table) -> pa.Table:
     """Return the features of payments, each computed as it arrives, before the next one."""
     rows = []
     for arrival, payment in enumerate(payments.to_pylist()):
@@ -48,42 +39,41 @@ def differences(one: pa.Table, other: pa.Table) -> dict[str, float]:
 
 
 def test_payments_that_arrive_one_by_one_have_the_features_of_the_batch_line(
-    warehouse: Settings,
+    store: Store,
 ) -> None:
     # With times of whole hours, customers and merchants have several payments at the same instant.
     payments, labels = lake("h")
     expected = features_of_all(payments, labels)
     last = payments["event_date"][-1].as_py()
-    fill_until(warehouse, payments, labels, last - timedelta(1))
+    store.fill_until(payments, labels, last - timedelta(1))
     is_new = pc.equal(payments["event_date"], last)
-    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        found = replayed(PostgresStore(connection), payments.filter(is_new))
-        connection.rollback()
+    with store.opened() as opened:
+        found = replayed(opened, payments.filter(is_new))
     assert found.num_rows > 300
     assert differences(expected.filter(pc.equal(expected["event_date"], last)), found) == {}
 
 
-def test_a_payment_that_the_store_has_keeps_its_features(warehouse: Settings) -> None:
+def test_a_payment_that_the_store_has_keeps_its_features(store: Store) -> None:
     payments, labels = lake("h")
     expected = features_of_all(payments, labels)
     last = payments["event_date"][-1].as_py()
-    fill_until(warehouse, payments, labels, last)
+    store.fill_until(payments, labels, last)
     places = list(range(payments.num_rows - 1_200, payments.num_rows, 12))
-    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        store = PostgresStore(connection)
+    with store.opened() as opened:
         rows = [
-            figures_of([payment | {"source_sequence": _LATEST}], store, FILLED).features
+            figures_of([payment | {"source_sequence": _LATEST}], opened, FILLED).features
             for payment in payments.take(pa.array(places)).to_pylist()
         ]
     assert differences(expected.take(pa.array(places)), pa.concat_tables(rows)) == {}
 
 
-def test_a_customer_without_any_payment_has_features(warehouse: Settings) -> None:
-    payments, _ = lake()
+def test_a_customer_without_any_payment_has_features(store: Store) -> None:
+    payments, labels = lake()
+    store.fill_until(payments, labels, payments["event_date"][-1].as_py())
     payment: dict[str, Any] = payments.slice(0, 1).to_pylist()[0]
     payment |= {"customer_id": "nobody", "counterparty_id": None, "merchant_category": None}
-    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        figures = figures_of([payment], PostgresStore(connection), FILLED)
+    with store.opened() as opened:
+        figures = figures_of([payment], opened, FILLED)
     row = figures.features.to_pylist()[0]
     assert row["customer_transaction_count_30d"] == 1
     assert row["is_new_merchant"] is None

@@ -16,8 +16,11 @@ from contracts.render import to_arrow
 from contracts.settings import Settings
 from contracts.tables import TABLES
 from serving.fill import KEPT_DAYS, fill, main
-from serving.store import PostgresStore
+from serving.redis_store import OnlineStoreError, redis_store
+from serving.store import Payment
+from tests.serving.redis_server import RedisServer
 from tests.serving.sample import lake
+from tests.serving.stores import Store
 from warehouse.errors import WarehouseLostError
 
 pytestmark = pytest.mark.postgres
@@ -55,40 +58,51 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return made
 
 
-def ids(settings: Settings, table: str = "serving.recent_payments") -> set[str]:
-    with psycopg.connect(settings.warehouse.dsn("api")) as connection:
-        rows = connection.execute(f"select event_id from {table}".encode()).fetchall()
-    return {event_id for (event_id,) in rows}
+def later_of_all(payments: pa.Table) -> list[Payment]:
+    """Return a payment of each customer and each merchant a day after all others."""
+    last = payments.slice(payments.num_rows - 1).to_pylist()[0]
+    at = {"event_id": "asked", "event_at": last["event_at"] + timedelta(1)}
+    customers = [{"customer_id": one} for one in payments["customer_id"].unique().to_pylist()]
+    parties = payments["counterparty_id"].unique().to_pylist()
+    return [last | at | one for one in [*customers, *({"counterparty_id": m} for m in parties)]]
 
 
 def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
-    catalog: Catalog, warehouse: Settings
+    catalog: Catalog, store: Store
 ) -> None:
     payments, labels = lake()
     last = payments["event_date"][-1].as_py()
     payment = payments.slice(payments.num_rows - 1, 1).to_pylist()[0]
     withdrawn = payment | {"event_id": "withdrawn"}
     later = payment | {"event_id": "later", "event_date": last + timedelta(1)}
-    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        PostgresStore(connection).add([withdrawn, later])
+    dsn = store.settings.warehouse.dsn("loader")
+    fill(catalog, dsn, "sparkov", until=last - timedelta(1), redis=store.redis)
+    store.decide([withdrawn, later, payment])
+    assert {"withdrawn", "later"} <= {one["event_id"] for one in store.events([later])}
 
-    done = fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov")
+    done = fill(catalog, dsn, "sparkov", redis=store.redis)
     assert (done.first_date, done.last_date) == (last - timedelta(KEPT_DAYS - 1), last)
     kept = payments.filter(pc.greater_equal(payments["event_date"], done.first_date))
-    assert ids(warehouse) == {*kept["event_id"].to_pylist(), "later"}
     assert done.payments == kept.num_rows
-    with psycopg.connect(warehouse.warehouse.dsn("api")) as connection:
-        (known,) = connection.execute(
-            "select count(fraud_known_at) from serving.recent_payments"
-        ).fetchone() or (None,)
-        counted = connection.execute("select sum(payment_count) from serving.category_counts")
-        assert counted.fetchone() == (kept.num_rows,)
-    frauds = labels.filter(labels["is_fraud"])["event_id"]
-    assert known == pc.sum(pc.is_in(kept["event_id"], frauds.combine_chunks())).as_py()
+    asked = later_of_all(kept)
+    rows = store.events(asked)
+    # What no feature of a day later reads is in the store for payments that arrive late.
+    is_read = pc.greater(kept["event_at"], pa.scalar(asked[0]["event_at"] - timedelta(37)))
+    assert {row["event_id"] for row in rows} == {
+        *kept.filter(is_read)["event_id"].to_pylist(),
+        "later",
+    }
+    frauds = set(labels.filter(labels["is_fraud"])["event_id"].to_pylist())
+    known = {row["event_id"] for row in rows if row["fraud_known_at"] is not None}
+    assert known == frauds & {row["event_id"] for row in rows} != set()
+    categories = payments["merchant_category"].unique().to_pylist()
+    with store.opened() as opened:
+        counts = opened.category_counts([payment | {"merchant_category": c} for c in categories])
+    recent = pc.greater_equal(kept["event_date"], last - timedelta(38))
+    assert pc.sum(counts["payments"]).as_py() == pc.sum(recent).as_py()
 
-    before = ids(warehouse)
-    assert fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov") == done
-    assert ids(warehouse) == before
+    assert fill(catalog, dsn, "sparkov", redis=store.redis) == done
+    assert store.events(asked) == rows
 
 
 def test_a_fill_of_a_source_without_payments_says_what_to_do(
@@ -102,6 +116,25 @@ def test_a_fill_without_postgres_can_be_retried(catalog: Catalog, warehouse: Set
     nowhere = warehouse.warehouse.model_copy(update={"port": 1}).dsn("loader")
     with pytest.raises(WarehouseLostError, match=r"Postgres was lost while fill\.fill ran"):
         fill(catalog, nowhere, "sparkov")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"store_url": "redis://127.0.0.1:1"}, "Redis does not answer"),
+        ({"store_password": "wrong"}, "refuses the password: set TOLLGATE_API__STORE_PASSWORD"),
+    ],
+)
+def test_a_fill_without_redis_says_what_to_do(
+    catalog: Catalog,
+    warehouse: Settings,
+    redis_server: RedisServer,
+    change: dict[str, str],
+    reason: str,
+) -> None:
+    nowhere = redis_store(redis_server.settings(warehouse, **change).api, 1)
+    with pytest.raises(OnlineStoreError, match=reason):
+        fill(catalog, warehouse.warehouse.dsn("loader"), "sparkov", redis=nowhere)
 
 
 @pytest.mark.airflow

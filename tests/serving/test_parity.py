@@ -17,7 +17,7 @@ from serving.service import DecisionService
 from serving.tokens import Tokens
 from tests.serving.champions import learnt
 from tests.serving.sample import features_of_all, lake
-from tests.serving.test_features import fill_until
+from tests.serving.stores import Store
 
 pytestmark = pytest.mark.postgres
 _FIELDS = {
@@ -66,7 +66,7 @@ def differences(settings: Settings, days: int) -> tuple[int, float, float]:
     last = payments["event_date"][-1].as_py()
     count, most_feature, most_score = 0, 0.0, 0.0
     for day in (last - timedelta(days - 1 - n) for n in range(days)):
-        fill_until(settings, in_lake, labels, day - timedelta(1))
+        Store(settings, None).fill_until(in_lake, labels, day - timedelta(1))
         for payment in payments.filter(pc.equal(payments["event_date"], day)).to_pylist():
             answer = service.detect(json.dumps(requested(payment)).encode(), "tester")
             assert not answer.degraded, answer.degraded_causes

@@ -15,8 +15,11 @@ def fill(context: Any) -> str:
     """Fill the store for the source of the run; return what it then has, as a sentence."""
     from lake.catalog import open_catalog
     from serving.fill import fill as fill_store
+    from serving.redis_store import FILL_SECONDS, redis_store
 
     key = context["dag_run"].partition_key
     source = Window.parse(key).source if key else context["params"]["source"]
-    done = fill_store(open_catalog(get_settings()), connections.warehouse("loader"), source)
+    settings, dsn = get_settings(), connections.warehouse("loader")
+    redis = redis_store(settings.api, FILL_SECONDS)
+    done = fill_store(open_catalog(settings), dsn, source, redis=redis)
     return f"{source}: {done.payments:,} payments from {done.first_date} to {done.last_date}"

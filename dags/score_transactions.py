@@ -17,7 +17,8 @@ then trigger this DAG manually for the skipped windows.
 **Run it again**: safe; published scores never change, and a new model version adds scores.
 
 **When it fails**
-- `score`: MLflow, Postgres or the lake was unavailable (retried automatically).
+- `score`: MLflow, Postgres or the lake was unavailable (retried automatically). The ONNX model of
+  the champion *cannot be loaded* or reads other features: run `train_fraud_model`.
 - `gate_scores`: a payment has no score or two, an input of the model is always null, or the
   distribution of the scores is unusual; the scores were dropped. Read the report, fix the cause or
   retrain, then *Clear* the run from `score`.

@@ -1,9 +1,10 @@
 """### Train the fraud model
 
-Trains logistic regression, boosted trees and Isolation Forest on the features of a source, with the
+Trains logistic regression, XGBoost and Isolation Forest on the features of a source, with the
 labels known at the end of the window and a split by time that respects the label delay. Metrics,
-plots, feature importances, signature and data snapshot are logged to MLflow. The best candidate is
-registered as challenger, and becomes the champion of the source if it passes the model gate.
+plots, feature importances, contributions, signature and data snapshot are logged to MLflow. The
+best candidate is converted to ONNX and registered as challenger, and becomes the champion of the
+source if it passes the model gate (decision 25).
 
 | | |
 | --- | --- |
@@ -25,6 +26,8 @@ The champion changes only if the gate passes, after the evidence is recorded.
 - `train`: MLflow, Postgres or the lake was unavailable (retried automatically).
 - `gate_model` *skipped*: not an error. The new version did not pass the gate; the task log names
   the failed checks, MLflow has the metrics, and scoring continues with the previous champion.
+  `onnx_scores_equal` has the difference between the scores of the ONNX model and of the model, or
+  the cause why the model could not be converted.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stored model: library objects in skops format, and metadata for scoring."""
+"""The stored model: library objects in skops format, the same as ONNX, metadata for scoring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
 from ml.drift import Distribution
+from ml.onnx_model import OnnxModel
 from ml.threshold import Bands
 
 TRUSTED_TYPES: Final = (
@@ -18,9 +19,15 @@ TRUSTED_TYPES: Final = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
 )
-"""Types of the models that skops does not trust by default; no other type is loaded."""
-_REQUIRED: Final = ("scikit-learn", "skops", "numpy", "pandas")
+"""Types of the models that skops does not trust by default; no other type is loaded.
+
+Those of scikit-learn are parts of versions without an ONNX model.
+"""
+ONNX_FILE: Final = "model.onnx"
+_REQUIRED: Final = ("scikit-learn", "skops", "numpy", "pandas", "xgboost-cpu")
 _FILE: Final = "model.skops"
 
 
@@ -105,15 +112,21 @@ def requirements() -> list[str]:
     return [f"{name}=={importlib.metadata.version(name)}" for name in _REQUIRED]
 
 
-def load(folder: Path) -> tuple[Any, Passport]:
+def load(folder: Path) -> tuple[Any, Passport, OnnxModel | None]:
     """Load a downloaded MLflow model, trusting only `TRUSTED_TYPES`.
+
+    Versions of an earlier release of the platform have no ONNX model.
 
     Raises:
         skops.io.exceptions.UntrustedTypesFoundException: when the file has another type.
+        UnreadableModel: when the ONNX model cannot be loaded, or reads other features.
     """
     import skops.io
     from mlflow.models import Model
 
     described = Model.load(str(folder))
     model = skops.io.load(folder / _FILE, trusted=list(TRUSTED_TYPES))
-    return model, Passport.from_dict(described.metadata or {})
+    passport = Passport.from_dict(described.metadata or {})
+    file = folder / "extra_files" / ONNX_FILE
+    onnx = OnnxModel(file.read_bytes(), passport.inputs) if file.exists() else None
+    return model, passport, onnx

@@ -1,6 +1,6 @@
-"""The candidate models. Each consists of scikit-learn objects only.
+"""The candidate models. Each consists of objects of scikit-learn and XGBoost only.
 
-An artefact without classes of this project loads wherever scikit-learn does, and skops can check
+An artefact without classes of this project loads wherever these libraries do, and skops can check
 every type in it. A candidate reads the columns it was fitted on, and any of them may hold nulls:
 what fills the gaps is learnt from the training rows, inside the pipeline.
 """
@@ -14,15 +14,14 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
+from sklearn.ensemble import IsolationForest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import Binarizer, FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from xgboost import XGBClassifier
 
 SEED: Final = 20240501
-TAIL_FEATURES: Final = ("amount", "amount_to_mean_ratio")
-TAIL_QUANTILES: Final = (0.99, 0.999)
 BEHAVIOUR: Final = (
     "amount_to_mean_ratio",
     "customer_transaction_count_1d",
@@ -34,11 +33,6 @@ BEHAVIOUR: Final = (
 )
 
 Builder = Callable[[pd.DataFrame], Any]
-
-
-def _filled(train: pd.DataFrame) -> list[str]:
-    """Return the columns with values, because boosting cannot bin a column without values."""
-    return [str(name) for name in train if train[name].notna().any()]
 
 
 def _medians(*, add_indicator: bool) -> SimpleImputer:
@@ -66,47 +60,24 @@ def logistic_regression(train: pd.DataFrame) -> Pipeline:
     )
 
 
-def boosted_trees(train: pd.DataFrame) -> Pipeline:
-    """Return gradient boosting with flags for the extreme tails of `train`.
+def xgboost(train: pd.DataFrame) -> XGBClassifier:
+    """Return gradient boosting on histograms whose bins are fine enough for rare frauds.
 
-    255 quantile bins are coarser than the thresholds that rare fraud needs, hence the flags, from
-    quantiles of the training rows (mean average precision over the sample's three validation folds
-    0.902 with them, 0.894 without). Without l2 and with large leaves this algorithm collapses on
-    rare positives. Nulls stay nulls: a tree learns their branch.
+    With 4,096 bins a tree finds the thresholds of the extreme tails. Nulls stay nulls: a tree
+    learns their branch. It begins at log-odds 0, where XGBoost and ONNX Runtime add the trees in
+    the same order. Decision 25 has the measurements behind each setting.
     """
-    filled = _filled(train)
-    # 0 is in no tail, so a null sets no flag.
-    no_tail = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
-    flags = [
-        (
-            f"{name}_above_{quantile}",
-            Pipeline([("gaps", no_tail), ("flag", Binarizer(threshold=float(level)))]),
-            [name],
-        )
-        for name in TAIL_FEATURES
-        if name in filled
-        for quantile in TAIL_QUANTILES
-        for level in [train[name].quantile(quantile)]
-    ]
-    return Pipeline(
-        [
-            (
-                "features",
-                ColumnTransformer([("all", "passthrough", filled), *flags]),
-            ),
-            (
-                "model",
-                HistGradientBoostingClassifier(
-                    learning_rate=0.1,
-                    max_iter=120,
-                    max_leaf_nodes=8,
-                    min_samples_leaf=10,
-                    l2_regularization=5.0,
-                    early_stopping=False,
-                    random_state=SEED,
-                ),
-            ),
-        ]
+    del train
+    return XGBClassifier(
+        tree_method="hist",
+        max_bin=4096,
+        n_estimators=100,
+        learning_rate=0.1,
+        max_depth=4,
+        reg_lambda=5.0,
+        base_score=0.5,
+        random_state=SEED,
+        n_jobs=1,
     )
 
 
@@ -117,8 +88,7 @@ def isolation_forest(train: pd.DataFrame) -> Pipeline:
 
     Source: Liu, Ting, Zhou, Isolation Forest, 2008.
     """
-    filled = _filled(train)
-    behaviour = [name for name in BEHAVIOUR if name in filled]
+    behaviour = [name for name in BEHAVIOUR if name in train and train[name].notna().any()]
     return Pipeline(
         [
             ("behaviour", ColumnTransformer([("ratios", "passthrough", behaviour)])),
@@ -133,6 +103,6 @@ def isolation_forest(train: pd.DataFrame) -> Pipeline:
 
 
 SUPERVISED: Final[Mapping[str, Builder]] = MappingProxyType(
-    {"logistic_regression": logistic_regression, "boosted_trees": boosted_trees}
+    {"logistic_regression": logistic_regression, "xgboost": xgboost}
 )
 BASELINE: Final = "logistic_regression"

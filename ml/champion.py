@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,29 @@ import numpy.typing as npt
 import pandas as pd
 
 from ml import artefact, tracking
-from ml.errors import NoChampion
+from ml.errors import NoChampion, UnreadableModel
+from ml.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Champion:
-    """A loaded model and its metadata."""
+    """A loaded model and its metadata.
+
+    Attributes:
+        model: explains scores.
+        onnx: gives scores; None for a version of an earlier release, whose `model` gives them.
+    """
 
     name: str
     version: int
     model: Any
     passport: artefact.Passport
+    onnx: OnnxModel | None = None
 
     @property
     def title(self) -> str:
@@ -34,6 +44,8 @@ class Champion:
 
     def score(self, matrix: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Return the score of each row; an input that `matrix` lacks is null."""
+        if self.onnx is not None:
+            return self.onnx.score(matrix)
         inputs = matrix.reindex(columns=list(self.passport.inputs))
         return np.asarray(self.model.predict_proba(inputs)[:, 1], dtype=np.float64)
 
@@ -43,6 +55,7 @@ def load_champion(client: MlflowClient, source: str) -> Champion:
 
     Raises:
         NoChampion: when no model was ever promoted.
+        UnreadableModel: when its ONNX model cannot be loaded, or reads other features.
     """
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -62,5 +75,12 @@ def load_champion(client: MlflowClient, source: str) -> Champion:
         local = mlflow.artifacts.download_artifacts(
             artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
         )
-        model, passport = artefact.load(Path(local))
-    return Champion(name, int(version.version), model, passport)
+        try:
+            champion = Champion(name, int(version.version), *artefact.load(Path(local)))
+        except UnreadableModel as error:
+            raise UnreadableModel(f"{name} version {version.version}: {error}") from error
+    if champion.onnx is None:
+        _log.warning(
+            "%s has no ONNX model, scikit-learn scores: run train_fraud_model.", champion.title
+        )
+    return champion

@@ -15,3 +15,7 @@ class FeatureListChanged(ValueError):
 
 class DuplicateEvents(ValueError):
     """Raised when a payment occurs twice, because it could be in both parts of a split."""
+
+
+class UnreadableModel(ValueError):
+    """Raised when the ONNX model of a version cannot be loaded, or reads other features."""

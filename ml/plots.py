@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay
@@ -49,5 +51,20 @@ def importances(values: dict[str, float], title: str) -> Figure:
     axes.barh(np.arange(len(ranked)), [value for _, value in ranked])
     axes.set_yticks(np.arange(len(ranked)), [name for name, _ in ranked])
     axes.set_xlabel("average precision lost when shuffled")
+    axes.set_title(title)
+    return figure
+
+
+def contributions(values: npt.NDArray[np.float64], rows: pd.DataFrame, title: str) -> Figure:
+    """Draw the contributions of each feature to the log-odds of each row, coloured by its value."""
+    import shap
+
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    axes: Any = figure.subplots()
+    explanation = shap.Explanation(
+        values=values, data=rows.to_numpy(), feature_names=[str(name) for name in rows]
+    )
+    shap.plots.beeswarm(explanation, max_display=15, ax=axes, plot_size=None, show=False)
+    axes.set_xlabel("contribution to the log-odds of fraud")
     axes.set_title(title)
     return figure

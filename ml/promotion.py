@@ -16,6 +16,7 @@ COLLAPSE_TOLERANCE: Final = 0.02
 MINIMUM_TEST_FRAUDS: Final = 5
 MINIMUM_AUC: Final = 0.6
 CALIBRATION_FACTOR: Final = 3.0
+ONNX_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Evidence:
         champion: its name in the report.
         champion_is_comparable: False when it reads another feature list.
         alert_share: share of all test payments at or above the threshold.
+        onnx_difference: the greatest difference between the scores of the ONNX model and of the
+            model for all test payments; NaN when the model could not be converted.
+        onnx_problem: why it could not be converted.
     """
 
     test: Metrics
@@ -71,6 +75,8 @@ class Evidence:
     champion: str | None
     champion_is_comparable: bool
     alert_share: float
+    onnx_difference: float
+    onnx_problem: str | None
 
 
 def gate_model(
@@ -81,13 +87,19 @@ def gate_model(
         *_learnt(evidence),
         *_plausible(evidence.source, evidence.test),
         *_calibrated(evidence),
+        _converted(evidence),
         _not_worse(evidence),
     ]
     return GateResult(Gate.MODEL, window, run_id, tuple(checks), report)
 
 
 def _check(
-    name: str, passed: bool, observed: float, expected: str, reason: str, severity: str = "critical"
+    name: str,
+    passed: bool,
+    observed: float | str,
+    expected: str,
+    reason: str,
+    severity: str = "critical",
 ) -> CheckResult:
     return CheckResult(
         name=name,
@@ -169,6 +181,21 @@ def _calibrated(evidence: Evidence) -> list[CheckResult]:
             "warning",
         ),
     ]
+
+
+def _converted(evidence: Evidence) -> CheckResult:
+    observed = f"{evidence.onnx_difference:.1e}"
+    reason = "ONNX Runtime gives the scores, so they must be those that were tested"
+    if evidence.onnx_problem is not None:
+        observed = "not converted"
+        reason = f"the model cannot be converted to ONNX: {evidence.onnx_problem}"
+    return _check(
+        "onnx_scores_equal",
+        evidence.onnx_difference <= ONNX_TOLERANCE,
+        observed,
+        f"greatest difference of scores <= {ONNX_TOLERANCE:g}",
+        reason,
+    )
 
 
 def _not_worse(evidence: Evidence) -> CheckResult:

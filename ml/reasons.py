@@ -1,6 +1,8 @@
-"""Reasons of a score for any model, by occlusion.
+"""Reasons of a score: how much each feature contributes to its log-odds.
 
-Source: Zeiler and Fergus 2014; Robnik-Šikonja and Kononenko 2008 for tabular models.
+XGBoost computes exact Shapley values of its trees (Lundberg et al. 2020). Other models are
+explained by occlusion (Zeiler and Fergus 2014; Robnik-Šikonja and Kononenko 2008 for tabular
+models).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from xgboost import DMatrix, XGBClassifier
 
 from contracts.columns import MOST_REASONS
 
@@ -37,24 +40,39 @@ def explain(
 ) -> list[list[str]]:
     """Return for each row the features that raised its score most, strongest first.
 
-    The strength of a feature is the decrease of the log-odds when its typical value replaces its
-    value. Features that do not raise the score are omitted, so a row may have fewer than `top`;
-    ties keep the order of the feature list.
+    Features that do not raise the score are omitted, so a row may have fewer than `top`; ties keep
+    the order of the feature list.
     """
     if rows.empty:
         return []
     names = list(rows.columns)
-    falls = np.concatenate(
+    raised = contributions(model, rows, typical).round(_DIGITS)
+    order = np.argsort(-raised, axis=1, kind="stable")[:, :top]
+    return [
+        [names[feature] for feature in features if raised[row, feature] > 0]
+        for row, features in enumerate(order)
+    ]
+
+
+def contributions(
+    model: Any, rows: pd.DataFrame, typical: Mapping[str, float]
+) -> npt.NDArray[np.float64]:
+    """Return the contribution of each input to the log-odds of each row, a row and a column each.
+
+    Those of XGBoost and its expected log-odds add up to the log-odds of the score. By occlusion, a
+    contribution is the decrease of the log-odds when the typical value replaces the value.
+    """
+    if isinstance(model, XGBClassifier):
+        # A matrix of numbers takes a third of the time of a frame for one row.
+        matrix = DMatrix(rows.to_numpy(), feature_names=list(rows), nthread=1)
+        values = model.get_booster().predict(matrix, pred_contribs=True)[:, :-1]
+        return np.asarray(values, dtype=np.float64)
+    return np.concatenate(
         [
             _falls(model, rows.iloc[first : first + _ROWS], typical)
             for first in range(0, len(rows), _ROWS)
         ]
-    ).round(_DIGITS)
-    order = np.argsort(-falls, axis=1, kind="stable")[:, :top]
-    return [
-        [names[feature] for feature in features if falls[row, feature] > 0]
-        for row, features in enumerate(order)
-    ]
+    )
 
 
 def _falls(model: Any, rows: pd.DataFrame, typical: Mapping[str, float]) -> npt.NDArray[np.float64]:

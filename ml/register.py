@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURES, KnownAt
-from ml import artefact, drift, plots, tracking
+from ml import artefact, drift, plots, reasons, tracking
 from ml.evaluate import calibration_table
 from ml.training import Trained
 
@@ -27,6 +27,8 @@ _RANKING = (
     "prevalence",
 )
 """Metrics of any ranking; the other metrics need a probability and a threshold."""
+_EXPLAINED = 1000
+"""Payments of the plot of contributions, chosen at random from the test fold."""
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -55,8 +57,11 @@ def record(
     run_id: str,
     as_of: str,
     importances: Mapping[str, float],
+    onnx: bytes | None,
 ) -> tuple[str, int]:
     """Log the run, its candidates as nested runs, and register the source's model as challenger.
+
+    `onnx` is the model as ONNX, stored with it; None when it could not be converted.
 
     A retry of the run continues what it began, if it learnt from the same snapshots: its MLflow run
     and its version, so that no retry registers another one.
@@ -81,7 +86,7 @@ def record(
     begun = _begun(client, experiment, tags)
     with mlflow.start_run(run_id=begun, run_name=run_id, tags=tags) as run:
         parent = run.info.run_id
-        version = _registered(client, name, begun) or _log_model(trained, name)
+        version = _registered(client, name, begun) or _log_model(trained, name, onnx)
         mlflow.log_params({**common, "candidate": trained.name, **_plan_params(trained)})
         mlflow.log_metrics(headline(trained))
         with tempfile.TemporaryDirectory() as folder:
@@ -160,10 +165,13 @@ def _write_files(trained: Trained, importances: Mapping[str, float], folder: Pat
     if not payments.is_fraud.any():
         return
     write("importances.json", dict(importances))
+    explained = trained.test_matrix.sample(min(_EXPLAINED, len(payments.score)), random_state=0)
+    contributions = reasons.contributions(trained.model, explained, trained.typical)
     for name, figure in (
         ("precision_recall", plots.precision_recall(payments, trained.bands.high, trained.name)),
         ("calibration", plots.calibration(payments, trained.name)),
         ("importances", plots.importances(dict(importances), trained.name)),
+        ("contributions", plots.contributions(contributions, explained, trained.name)),
     ):
         figure.savefig(folder / f"{name}.png", dpi=100)
 
@@ -201,7 +209,7 @@ def _log_candidates(
         client.set_terminated(run.info.run_id)
 
 
-def _log_model(trained: Trained, name: str) -> int:
+def _log_model(trained: Trained, name: str, onnx: bytes | None) -> int:
     import mlflow
 
     sample = trained.test_matrix.head(5)
@@ -214,16 +222,21 @@ def _log_model(trained: Trained, name: str) -> int:
         distributions=trained.distributions,
         source_features=trained.source_features,
     )
-    info: Any = mlflow.sklearn.log_model(
-        trained.model,
-        name="model",
-        serialization_format="skops",
-        skops_trusted_types=list(artefact.TRUSTED_TYPES),
-        pip_requirements=artefact.requirements(),
-        signature=signature,
-        metadata=passport.to_dict(),
-        pyfunc_predict_fn="predict_proba",
-        registered_model_name=name,
-        await_registration_for=0,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / artefact.ONNX_FILE
+        if onnx is not None:
+            file.write_bytes(onnx)
+        info: Any = mlflow.sklearn.log_model(
+            trained.model,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(artefact.TRUSTED_TYPES),
+            pip_requirements=artefact.requirements(),
+            signature=signature,
+            metadata=passport.to_dict(),
+            pyfunc_predict_fn="predict_proba",
+            registered_model_name=name,
+            await_registration_for=0,
+            extra_files=None if onnx is None else [str(file)],
+        )
     return int(info.registered_model_version)

@@ -65,8 +65,8 @@ class Fold:
 class Plan:
     """The folds of one training run.
 
-    `folds` choose between candidates, latest last; the last of them also sets calibration and
-    thresholds. `test` is later than all of them and is evaluated once.
+    `folds` choose between candidates, latest last; the last of them also sets the thresholds.
+    `test` is later than all of them and is evaluated once.
     """
 
     folds: tuple[Fold, ...]

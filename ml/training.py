@@ -10,8 +10,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 
 from contracts.features import FEATURE_NAMES
 from ml import candidates, drift, evaluate, reasons, split, threshold
@@ -118,17 +116,23 @@ def fit_and_score(
     model = candidates.SUPERVISED[name](matrix).fit(matrix, data.rows["is_fraud"][train])
     return (
         model,
-        model.predict_proba(matrix)[:, 1],
-        model.predict_proba(data.matrix[wanted])[:, 1],
+        probability(model, matrix),
+        probability(model, data.matrix[wanted]),
     )
+
+
+def probability(model: Any, matrix: pd.DataFrame) -> Floats:
+    """Return the probability of fraud of each row."""
+    return np.asarray(model.predict_proba(matrix)[:, 1], dtype=np.float64)
 
 
 def train(data: Dataset, as_of: datetime) -> Trained:
     """Run the whole contest.
 
-    Candidates are compared by mean average precision over prequential folds. Calibration and risk
-    bands come from the last of these folds, with the model fitted before it; the chosen candidate
-    is then fitted again on everything known at the start of the test fold.
+    Candidates are compared by mean average precision over prequential folds. The risk bands come
+    from the last of these folds, with the model fitted before it; the chosen candidate is then
+    fitted again on everything known at the start of the test fold. Candidates minimise the log
+    loss, so that their scores are probabilities; the model gate checks it.
 
     Raises:
         NotEnoughHistory: when too few days or frauds are known.
@@ -179,10 +183,10 @@ def train(data: Dataset, as_of: datetime) -> Trained:
     chosen = max(candidates.SUPERVISED, key=lambda name: trials[name].mean)
 
     validated = plan.folds[-1].evaluation(data.rows)
-    model, validation_score = _calibrated(*fitted[chosen], data, validated)
-    validation = scored_payments(data, validated, validation_score)
+    before, model = fitted[chosen]
+    validation = scored_payments(data, validated, probability(before, data.matrix[validated]))
     bands = threshold.choose(validation)
-    everyone = scored_payments(data, tested, model.predict_proba(data.matrix[tested])[:, 1])
+    everyone = scored_payments(data, tested, probability(model, data.matrix[tested]))
     return Trained(
         name=chosen,
         model=model,
@@ -218,21 +222,3 @@ def _null_share(train: pd.DataFrame) -> dict[str, float]:
         for name, count in nulls.items()
         if count < len(train)
     }
-
-
-def _calibrated(before: Any, final: Any, data: Dataset, mask: Flags) -> tuple[Any, Floats]:
-    """Learn the calibration where `before` has not been trained, then apply it to `final`.
-
-    Returns the calibrated final model and the calibrated scores of `before` on `mask`. Without both
-    classes in `mask` a calibration cannot be learnt, and the scores of a log-loss model are kept as
-    they are.
-    """
-    labels = data.rows["is_fraud"][mask]
-    matrix = data.matrix[mask]
-    if labels.nunique() < 2:
-        return final, before.predict_proba(matrix)[:, 1]
-    frozen = FrozenEstimator(before)
-    model = CalibratedClassifierCV(frozen, method="sigmoid").fit(matrix, labels)
-    score = model.predict_proba(matrix)[:, 1]
-    frozen.estimator = final
-    return model, score

@@ -38,7 +38,7 @@ _REST: Final[dict[type[StageResult], dict[str, Any]]] = {
         "promoted_at": _AT,
         "verdict_reason": "there is no champion yet",
         "refused_because": (),
-        "candidate": "boosted_trees",
+        "candidate": "xgboost",
         "candidates": {},
         "metrics": {},
         "importances": {},

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from contracts.settings import Settings
     from contracts.windows import Window
+    from ml.onnx_export import Export
     from ml.promotion import Evidence
     from ml.training import Trained
 
@@ -71,6 +72,7 @@ def train(
 
     from ml import dataset, register, tracking, training
     from ml.importance import importances
+    from ml.onnx_export import export
     from ml.promotion import gate_model, verdict_reason
 
     started = time.monotonic()
@@ -88,7 +90,8 @@ def train(
     # One thread: the work is small, and on shared cores spinning threads cost ten times the time.
     with threadpool_limits(limits=1):
         trained = training.train(data, as_of)
-        evidence = _evidence(trained, client, window.source)
+        exported = export(trained.model, trained.test_matrix, trained.test_payments.score)
+        evidence = _evidence(trained, exported, client, window.source)
         important = importances(trained)
         mlflow_run_id, version = register.record(
             trained,
@@ -98,6 +101,7 @@ def train(
             run_id=run_id,
             as_of=as_of.isoformat(),
             importances=important,
+            onnx=exported.content,
         )
     trained_at = datetime.now(UTC)
     report = f"{settings.mlflow.tracking_uri}, run {mlflow_run_id}"
@@ -137,7 +141,7 @@ def train(
     return result, gate
 
 
-def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
+def _evidence(trained: Trained, exported: Export, client: MlflowClient, source: str) -> Evidence:
     """Return the evidence for the gate, with the champion's figures on the same rows."""
     from ml import evaluate
     from ml.candidates import BASELINE
@@ -167,4 +171,6 @@ def _evidence(trained: Trained, client: MlflowClient, source: str) -> Evidence:
         champion=champion.title if champion else None,
         champion_is_comparable=champion is None or champion.passport.is_current,
         alert_share=float((trained.test_payments.score >= trained.bands.high).mean()),
+        onnx_difference=exported.difference,
+        onnx_problem=exported.problem,
     )

@@ -184,10 +184,10 @@ def champion() -> Iterator["Champion"]:
     """
     import numpy as np
 
-    from contracts.features import FEATURE_NAMES, fillable
+    from contracts.features import fillable
     from ml import tracking
     from ml.artefact import Passport
-    from ml.candidates import boosted_trees
+    from ml.candidates import xgboost
     from ml.champion import Champion
     from ml.reasons import typical_values
     from ml.threshold import Bands
@@ -196,8 +196,7 @@ def champion() -> Iterator["Champion"]:
     inputs = list(fillable(columns_filled("sparkov")))
     random = np.random.default_rng(7)
     rows = pd.DataFrame(random.lognormal(3, 1, (500, len(inputs))), columns=inputs)
-    rows = rows.reindex(columns=FEATURE_NAMES)
-    model = boosted_trees(rows).fit(rows, rows["amount"] > rows["amount"].quantile(0.97))
+    model = xgboost(rows).fit(rows, rows["amount"] > rows["amount"].quantile(0.97))
     passport = Passport(
         Bands(0.5, 0.9, 1.0),
         typical_values(rows),

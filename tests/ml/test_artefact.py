@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -13,6 +14,10 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from contracts.features import FEATURE_LIST_VERSION, FEATURE_NAMES
 from ml import artefact, candidates, dataset, training
+from ml.champion import Champion
+from ml.errors import UnreadableModel
+from ml.onnx_export import convert
+from ml.promotion import ONNX_TOLERANCE
 
 World = tuple[pa.Table, pa.Table]
 Saved = tuple[Path, training.Trained]
@@ -25,7 +30,7 @@ folder, trusted = sys.argv[1], sys.argv[2].split(",")
 model = skops.io.load(folder + "/model.skops", trusted=trusted)
 rows = pandas.read_parquet(folder + "/rows.parquet")
 with threadpool_limits(1):  # as training does: sums in another order may differ in the last bit
-    numpy.save(folder + "/scores.npy", model.predict_proba(rows)[:, 1])
+    numpy.save(folder + "/scores.npy", model.predict_proba(rows)[:, 1].astype(float))
 ours = {"contracts", "ml", "spark", "lake", "warehouse", "embedded", "mlflow"} & set(sys.modules)
 assert not ours, ours
 """
@@ -50,6 +55,8 @@ def saved(
         patch.setattr(candidates, "SUPERVISED", only)
         trained = training.train(dataset.labelled(*world, as_of), as_of)
     folder = tmp_path_factory.mktemp("artefact") / "model"
+    onnx = folder.with_name(artefact.ONNX_FILE)
+    onnx.write_bytes(convert(trained.model, list(trained.test_matrix)))
     mlflow.sklearn.save_model(
         trained.model,
         str(folder),
@@ -57,6 +64,7 @@ def saved(
         skops_trusted_types=list(artefact.TRUSTED_TYPES),
         pip_requirements=artefact.requirements(),
         metadata=passport_of(trained).to_dict(),
+        extra_files=[str(onnx)],
     )
     return folder, trained
 
@@ -73,9 +81,11 @@ def test_the_artefact_loads_without_our_code(saved: Saved) -> None:
 
 def test_the_model_file_contains_the_metadata_for_scoring(saved: Saved) -> None:
     folder, trained = saved
-    model, passport = artefact.load(folder)
-    score = model.predict_proba(trained.test_matrix)[:, 1]
+    model, passport, onnx = artefact.load(folder)
+    assert onnx is not None
+    score = model.predict_proba(trained.test_matrix)[:, 1].astype(float)
     assert score.tobytes() == trained.test_payments.score.tobytes()
+    assert np.abs(onnx.score(trained.test_matrix) - score).max() <= ONNX_TOLERANCE
     assert passport == passport_of(trained)
     assert passport.inputs == tuple(trained.test_matrix.columns)
     assert passport.is_current
@@ -97,4 +107,25 @@ def test_a_file_with_another_type_is_not_loaded(saved: Saved, tmp_path: Path) ->
     (tmp_path / "MLmodel").write_bytes((saved[0] / "MLmodel").read_bytes())
     skops.io.dump(FunctionTransformer(subprocess.call), tmp_path / "model.skops")
     with pytest.raises(UntrustedTypesFoundException, match="subprocess"):
+        artefact.load(tmp_path)
+
+
+def test_a_version_without_an_onnx_model_is_scored_by_scikit_learn(
+    saved: Saved, tmp_path: Path
+) -> None:
+    """Versions of earlier releases have none, and an upgrade must not stop the platform."""
+    folder, trained = saved
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "extra_files" / artefact.ONNX_FILE).unlink()
+    champion = Champion("fraud_detector_sparkov", 1, *artefact.load(tmp_path))
+    assert champion.onnx is None
+    score = champion.score(trained.test_matrix)
+    assert score.tobytes() == trained.test_payments.score.tobytes()
+
+
+def test_a_damaged_onnx_model_is_not_loaded(saved: Saved, tmp_path: Path) -> None:
+    shutil.copytree(saved[0], tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "extra_files" / artefact.ONNX_FILE
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UnreadableModel, match=r"cannot be loaded .* run train_fraud_model"):
         artefact.load(tmp_path)

@@ -15,6 +15,7 @@ from contracts.features import FEATURE_NAMES
 from contracts.windows import Window
 from ml import dataset, evaluate, split, training
 from ml.candidates import BASELINE
+from ml.onnx_export import export
 from ml.promotion import Evidence, gate_model
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "handbook"
@@ -119,6 +120,7 @@ def test_the_whole_contest_on_one_customer_in_five_passes_the_gate() -> None:
     )
     with threadpool_limits(limits=1):
         trained = training.train(data, as_of)
+    exported = export(trained.model, trained.test_matrix, trained.test_payments.score)
     assert set(trained.null_share) == set(values)
     assert not set(trained.typical) - set(values)
     result = gate_model(
@@ -132,6 +134,8 @@ def test_the_whole_contest_on_one_customer_in_five_passes_the_gate() -> None:
             champion=None,
             champion_is_comparable=True,
             alert_share=float((trained.test_payments.score >= trained.bands.high).mean()),
+            onnx_difference=exported.difference,
+            onnx_problem=exported.problem,
         ),
         window=Window.parse("handbook@2018-08-21"),
         run_id="train_handbook",

@@ -194,14 +194,15 @@ def recorded_in_mlflow(site: Site, result: TrainResult) -> None:
         result.metrics["average_precision"]
     )
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
-    assert {"precision_recall.png", "calibration.png", "importances.png"} <= files
+    plots = ("precision_recall", "calibration", "importances", "contributions")
+    assert {f"{name}.png" for name in plots} <= files
     children = client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'"
     )
     assert sorted(child.data.tags["candidate"] for child in children) == [
-        "boosted_trees",
         "isolation_forest",
         "logistic_regression",
+        "xgboost",
     ]
 
 

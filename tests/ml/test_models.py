@@ -24,8 +24,6 @@ def test_a_champion_is_replaced_when_its_alias_moves_and_kept_when_the_next_is_d
     mlflow: Settings, champion: Champion
 ) -> None:
     """It takes 30 s, most of it the start of MLflow, since a model is read from its server."""
-    import mlflow as library
-
     client = tracking.connect(mlflow)
     for name in {model.name for model in client.search_registered_models()}:
         client.delete_registered_model(name)
@@ -44,16 +42,13 @@ def test_a_champion_is_replaced_when_its_alias_moves_and_kept_when_the_next_is_d
     models.refresh(client)
     assert models.champion("sparkov").version == second
 
-    with library.start_run() as run:
-        library.log_text("no model", "model/MLmodel")
-    uri = f"runs:/{run.info.run_id}/model"
-    damaged = client.create_model_version(champion.name, uri, run.info.run_id, await_creation_for=0)
-    client.set_registered_model_alias(champion.name, tracking.CHAMPION, damaged.version)
+    damaged = registered(champion, onnx=b"no model")
+    client.set_registered_model_alias(champion.name, tracking.CHAMPION, str(damaged))
     models.refresh(client)
     assert models.champion("sparkov").version == second
     state = models.state[champion.name]
     assert not state.is_ready
-    assert f"Version {damaged.version} of the champion cannot be loaded" in state.state
+    assert f"Version {damaged} of the champion cannot be loaded (UnreadableModel)" in state.state
 
     client.set_registered_model_alias(champion.name, tracking.CHAMPION, str(first))
     models.refresh(client)

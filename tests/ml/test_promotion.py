@@ -1,11 +1,12 @@
 from dataclasses import replace
+from math import nan
 
 import pytest
 
 from contracts.results import GateFailed, GateResult
 from contracts.windows import Window
 from ml.evaluate import Metrics
-from ml.promotion import Evidence, gate_model
+from ml.promotion import Evidence, gate_model, verdict_reason
 
 GOOD = Metrics(
     average_precision=0.7,
@@ -34,6 +35,8 @@ SOUND = Evidence(
     champion="fraud_detector_sparkov version 3",
     champion_is_comparable=True,
     alert_share=0.02,
+    onnx_difference=3e-7,
+    onnx_problem=None,
 )
 
 
@@ -101,6 +104,23 @@ def test_figures_that_could_not_be_computed_are_refused() -> None:
     nothing = replace(GOOD, average_precision=float("nan"), auc=float("nan"), frauds=0)
     assert {"enough_frauds_to_judge", "better_than_chance", "not_worse_than_champion"} <= failed(
         replace(SOUND, test=nothing)
+    )
+
+
+def test_an_onnx_model_with_other_scores_is_refused_with_the_difference() -> None:
+    result = decide(replace(SOUND, onnx_difference=2.5e-4))
+    assert not result.passed
+    with pytest.raises(GateFailed, match=r"onnx_scores_equal.*2\.5e-04.*<= 1e-06"):
+        result.require()
+    assert decide(replace(SOUND, onnx_difference=1e-6)).passed
+
+
+def test_a_model_that_cannot_be_converted_is_refused_with_the_cause() -> None:
+    result = decide(replace(SOUND, onnx_difference=nan, onnx_problem="no converter for Oracle"))
+    assert not result.passed
+    assert verdict_reason(result) == (
+        "onnx_scores_equal: not converted, expected greatest difference of scores <= 1e-06"
+        " (the model cannot be converted to ONNX: no converter for Oracle)"
     )
 
 

@@ -2,9 +2,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ml import reasons
+from ml import candidates, reasons
 
 
 def fitted() -> Any:
@@ -47,3 +48,23 @@ def test_no_rows_need_no_reasons() -> None:
 def test_typical_values_are_training_medians() -> None:
     train = pd.DataFrame({"a": [1.0, 2.0, 100.0], "b": [np.nan, 4.0, 6.0]})
     assert reasons.typical_values(train) == {"a": 2.0, "b": 5.0}
+
+
+def test_contributions_of_xgboost_are_shapley_values_that_add_up_to_the_log_odds() -> None:
+    import shap
+
+    random = np.random.default_rng(3)
+    rows = pd.DataFrame(random.lognormal(0, 1, (2000, 4)), columns=["a", "b", "c", "d"])
+    rows = rows.mask(random.random(rows.shape) < 0.1)
+    model = candidates.xgboost(rows)
+    model.fit(rows, (rows["a"].fillna(0) + rows["c"].fillna(2) > 4).to_numpy())
+    values = reasons.contributions(model, rows, {})
+    explained = shap.TreeExplainer(model)(rows)
+    assert np.abs(values - explained.values).max() <= 1e-6
+    log_odds = reasons.log_odds(model, rows)
+    assert values.sum(axis=1) + explained.base_values == pytest.approx(log_odds, abs=1e-4)
+    # The features that made the label, and those that lower the score are no reasons.
+    strongest = np.abs(values).mean(axis=0).argsort()[::-1][:2]
+    assert {rows.columns[place] for place in strongest} == {"a", "c"}
+    first = reasons.explain(model, rows.head(1), {}, top=4)[0]
+    assert set(first) == {name for name, value in zip(rows, values[0], strict=True) if value > 0}

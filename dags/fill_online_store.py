@@ -7,13 +7,14 @@ that are known among them. Decisions compute features from them.
 | --- | --- |
 | **When** | each time `process_transactions` publishes a window, once unpaused; manually |
 | **In** | `lake.processed.transactions`, `lake.processed.labels` as published |
-| **Out** | `serving.recent_payments`, `serving.category_counts` |
+| **Out** | `serving.recent_payments`, `serving.category_counts`, or their rows in Redis |
 
 **Run it again**: safe; the run replaces the payments of its source.
 
 **When it fails**
-- `fill`: the object store or Postgres was unavailable (retried automatically), or the lake has no
-  payment of the source. The store is unchanged, and decisions continue.
+- `fill`: the object store, Postgres or Redis was unavailable (retried automatically), Redis refuses
+  the password, or the lake has no payment of the source. The store is unchanged, and decisions
+  continue.
 """
 
 from typing import Any

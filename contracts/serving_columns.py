@@ -53,6 +53,13 @@ SERVING_COLUMNS: Final = (
         "SHA-256 over the canonical content of the row, in which `previous_hash` is.",
     ),
     Column("decided_date", _T.DATE, "UTC date of the decision."),
+    Column(
+        "shadow_model_version",
+        _T.INTEGER,
+        "Registered version of the model that scored the payment too and did not decide: the"
+        " challenger, or the champion for a payment on which the challenger decided.",
+    ),
+    Column("shadow_score", _T.DOUBLE, "Fraud score of this model.", minimum=0, maximum=1),
     Column("is_degraded", _T.BOOLEAN, "Whether a part was away, so that the rules alone decided."),
     Column("decided_at", _T.TIMESTAMP, "When the payment was decided."),
     Column("caller", _T.STRING, "User of the API that sent the request."),

@@ -27,6 +27,7 @@ RECENT_PAYMENT: Final = (
     "device_id",
 )
 """The columns of a payment that features and rules read."""
+SHADOW: Final = ("shadow_model_version", "shadow_score")
 CHAIN: Final = ("chain_position", "previous_hash", "row_hash")
 DECISION: Final = (
     *EVENT_KEY,
@@ -45,6 +46,7 @@ DECISION: Final = (
     "rules_version",
     "feature_list_version",
     "score",
+    *SHADOW,
     "risk_level",
     "decision",
     "is_degraded",
@@ -66,6 +68,7 @@ DECIDED: Final = (
     "rules_version",
     "feature_list_version",
     "score",
+    *SHADOW,
     "risk_level",
     "decision",
     "reason_codes",
@@ -80,8 +83,8 @@ DECIDED: Final = (
 )
 """The columns of a decision in STAGING and PRODUCTION."""
 DECISION_GRAIN: Final = "payment that the decision API decided"
-WITHOUT_MODEL: Final = ("model_name", "model_version", "score")
-"""Columns that are null if no model gave a score."""
+WITHOUT_MODEL: Final = ("model_name", "model_version", "score", *SHADOW)
+"""Columns that are null if no model gave a score, or no second one."""
 CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
 
 TABLES: Final = (

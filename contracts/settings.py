@@ -263,6 +263,7 @@ class Api(_Section):
     admin_password: SecretStr | None = None
     decisions_per_minute: int = Field(default=300_000, ge=1)
     sign_ins_per_minute: int = Field(default=60, ge=1)
+    challenger_percent: int = Field(default=0, ge=0, le=100)
     store_url: str | None = None
     store_password: SecretStr | None = None
 

@@ -50,8 +50,8 @@ class Champion:
         return np.asarray(self.model.predict_proba(inputs)[:, 1], dtype=np.float64)
 
 
-def load_champion(client: MlflowClient, source: str) -> Champion:
-    """Return the model behind the alias `champion` of a source system.
+def load_champion(client: MlflowClient, source: str, alias: str = tracking.CHAMPION) -> Champion:
+    """Return the model behind an alias of a source system.
 
     Raises:
         NoChampion: when no model was ever promoted.
@@ -62,12 +62,12 @@ def load_champion(client: MlflowClient, source: str) -> Champion:
 
     name = tracking.model_name(source)
     try:
-        version = client.get_model_version_by_alias(name, tracking.CHAMPION)
+        version = client.get_model_version_by_alias(name, alias)
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise NoChampion(
-            f"{source} has no {tracking.CHAMPION} yet (model {name}): run the DAG train_fraud_model"
+            f"{source} has no {alias} yet (model {name}): run the DAG train_fraud_model"
             " for it. If it has run, its gate closed: staging.gate_results has the reason."
         ) from error
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The champions of all sources, loaded in the background and replaced when an alias moves."""
+"""The champions and challengers of all sources, loaded in the background as their aliases move."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from contracts.settings import Settings
 
 _log = logging.getLogger(__name__)
+_Key = tuple[str, str]
+"""An alias and a source system."""
 POLL_SECONDS: Final = 10.0
 """Longest time from the move of an alias to the use of the new champion, besides its loading."""
 
@@ -34,17 +36,18 @@ class NoModelError(LookupError):
 
 
 class Models:
-    """The loaded champions by source system.
+    """The loaded champions, and challengers if asked for, by source system.
 
-    A champion that is loaded stays in use while MLflow is away, and when its successor cannot be
+    A model that is loaded stays in use while MLflow is away, and when its successor cannot be
     loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_challengers: bool = False) -> None:
         """Read models of the MLflow of `settings`, as its reader."""
         self._settings = settings
-        self._champions: dict[str, Champion] = {}
-        self._problems: dict[str, str] = {}
+        self._aliases = (tracking.CHAMPION, *((tracking.CHALLENGER,) * with_challengers))
+        self._loaded: dict[_Key, Champion] = {}
+        self._problems: dict[_Key, str] = {}
         self._away: str | None = "The champions are being loaded."
         self.has_looked = Event()
         """Set when MLflow has answered once, or has not."""
@@ -55,36 +58,42 @@ class Models:
         Raises:
             NoModelError: when it is not loaded, or cannot score payments of the API.
         """
-        champion = self._champions.get(source)
+        key = (tracking.CHAMPION, source)
+        champion = self._loaded.get(key)
         if champion is None:
-            raise NoModelError(self._problems.get(source) or self._away or _none(source))
-        if not champion.passport.is_current:
-            raise NoModelError(
-                f"{champion.title} reads another version of the feature list: run"
-                " train_fraud_model."
-            )
-        if champion.passport.source_features:
-            raise NoModelError(
-                f"{champion.title} reads features of the source's files, which a request has not."
-            )
+            raise NoModelError(self._problems.get(key) or self._away or _none(source))
+        if problem := _cannot_score(champion):
+            raise NoModelError(problem)
         return champion
+
+    def challenger(self, source: str) -> Champion | None:
+        """Return the challenger of a source, None if none is loaded that can score payments."""
+        challenger = self._loaded.get((tracking.CHALLENGER, source))
+        return None if challenger is None or _cannot_score(challenger) else challenger
 
     @property
     def state(self) -> Mapping[str, Dependency]:
-        """Return the state of MLflow and of each champion."""
+        """Return the state of MLflow and of each model."""
         mlflow = Dependency(self._away is None, self._away or "answers")
         loaded = {
-            one.name: Dependency(True, f"version {one.version}") for one in self._champions.values()
+            _title(key): Dependency(True, f"version {one.version}")
+            for key, one in self._loaded.items()
         }
-        failed = {
-            tracking.model_name(source): Dependency(False, text)
-            for source, text in self._problems.items()
-        }
+        failed = {_title(key): Dependency(False, text) for key, text in self._problems.items()}
         return {"mlflow": mlflow, **loaded, **failed}
 
-    def use(self, champions: Mapping[str, Champion]) -> None:
-        """Score with these champions by source, as long as no refresh replaces them."""
-        self._champions = dict(champions)
+    def use(
+        self, champions: Mapping[str, Champion], challengers: Mapping[str, Champion] | None = None
+    ) -> None:
+        """Score with these models by source, as long as no refresh replaces them."""
+        self._loaded = {
+            (alias, source): model
+            for alias, models in (
+                (tracking.CHAMPION, champions),
+                (tracking.CHALLENGER, challengers or {}),
+            )
+            for source, model in models.items()
+        }
 
     def poll(self, stopping: Event) -> Thread:
         """Start a thread that refreshes the champions until `stopping` is set."""
@@ -106,28 +115,53 @@ class Models:
         return thread
 
     def refresh(self, client: MlflowClient) -> None:
-        """Load each champion whose version changed, and forget those without an alias."""
+        """Load each model whose version changed, and forget those without an alias.
+
+        A challenger that was promoted is the champion, and no challenger any more.
+        """
         prefix = tracking.model_name("")
         versions = {
-            model.name.removeprefix(prefix): int(model.aliases[tracking.CHAMPION])
+            (alias, model.name.removeprefix(prefix)): int(model.aliases[alias])
             for model in client.search_registered_models(f"name LIKE '{prefix}%'")
-            if tracking.CHAMPION in model.aliases
+            for alias in self._aliases
+            if alias in model.aliases
+            and (
+                alias == tracking.CHAMPION
+                or model.aliases[alias] != model.aliases.get(tracking.CHAMPION)
+            )
         }
-        for source, version in versions.items():
-            loaded = self._champions.get(source)
+        for key, version in versions.items():
+            loaded = self._loaded.get(key)
             if loaded is not None and loaded.version == version:
+                self._problems.pop(key, None)
                 continue
+            alias, source = key
             try:
-                self._champions[source] = load_champion(client, source)
-                self._problems.pop(source, None)
+                self._loaded[key] = load_champion(client, source, alias)
+                self._problems.pop(key, None)
             except Exception as error:  # a model that cannot be read must not stop the others
-                _log.exception("the champion of %s was not loaded", source)
-                self._problems[source] = (
-                    f"Version {version} of the champion cannot be loaded ({type(error).__name__})."
+                _log.exception("the %s of %s was not loaded", alias, source)
+                self._problems[key] = (
+                    f"Version {version} of the {alias} cannot be loaded ({type(error).__name__})."
                 )
-        for source in self._champions.keys() - versions.keys():
-            del self._champions[source]
+        for models in (self._loaded, self._problems):
+            for key in models.keys() - versions.keys():
+                del models[key]
         self._away = None
+
+
+def _cannot_score(model: Champion) -> str | None:
+    if not model.passport.is_current:
+        return f"{model.title} reads another version of the feature list: run train_fraud_model."
+    if model.passport.source_features:
+        return f"{model.title} reads features of the source's files, which a request has not."
+    return None
+
+
+def _title(key: _Key) -> str:
+    alias, source = key
+    name = tracking.model_name(source)
+    return name if alias == tracking.CHAMPION else f"{name} {alias}"
 
 
 def _none(source: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isnan
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,7 @@ from serving.store import Payment
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
-    """The champion that gave the score."""
+    """The model that gave the score."""
 
     name: str
     version: int
@@ -71,6 +71,21 @@ class Verdict(msgspec.Struct, frozen=True):
     reasons: Sequence[Reason]
 
 
+class Shadow(NamedTuple):
+    """The score of the model that did not decide."""
+
+    version: int
+    score: float
+
+
+class Outcome(NamedTuple):
+    """A verdict, the model that gave it, and the score of the other one."""
+
+    verdict: Verdict
+    model: Champion | None
+    shadow: Shadow | None
+
+
 def decide(
     payments: Sequence[Payment], figures: Figures, champion: Champion | None, rules: FraudRules
 ) -> list[Verdict]:
@@ -106,6 +121,47 @@ def decide(
         Verdict(score, RISK_LEVELS[risk], DECISION_OF_LEVEL[risk], why)
         for score, risk, why in zip(scores, risks, reasons, strict=True)
     ]
+
+
+def decide_with_rollout(
+    payments: Sequence[Payment],
+    figures: Figures,
+    champion: Champion | None,
+    challenger: Champion | None,
+    rules: FraudRules,
+    percent: int,
+) -> list[Outcome]:
+    """Return the verdict on each payment of a source, with the model that decided and the other.
+
+    The challenger decides on the payments of `percent` of the customers, always the same ones, and
+    the champion on the others. Without a champion, the rules alone decide on all.
+    """
+    if champion is None or challenger is None:
+        verdicts = decide(payments, figures, champion, rules)
+        return [Outcome(verdict, champion, None) for verdict in verdicts]
+    by_challenger = [is_rolled_out(payment["customer_id"], percent) for payment in payments]
+    outcomes: dict[int, Outcome] = {}
+    for model, other in ((champion, challenger), (challenger, champion)):
+        places = [at for at, flag in enumerate(by_challenger) if flag == (model is challenger)]
+        if not places:
+            continue
+        own = figures.of(places)
+        verdicts = decide([payments[at] for at in places], own, model, rules)
+        shadows = other.score(own.matrix).tolist()
+        for at, verdict, shadow in zip(places, verdicts, shadows, strict=True):
+            outcomes[at] = Outcome(verdict, model, Shadow(other.version, shadow))
+    return [outcomes[at] for at in range(len(payments))]
+
+
+def is_rolled_out(customer_id: str, percent: int) -> bool:
+    """Return whether a customer is among the `percent` on whose payments the challenger decides.
+
+    `customer_id` is a token, whose digits are spread evenly.
+
+    >>> [is_rolled_out(token, 50) for token in ("00000031", "00000032")]
+    [True, False]
+    """
+    return int(customer_id[:8], 16) % 100 < percent
 
 
 def inputs_of(figures: Figures) -> list[dict[str, float | None]]:

@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 
 from contracts.serving_tables import RECENT_PAYMENT
-from serving.decision import Decision
+from serving.decision import Decision, Shadow
 from serving.decision_chain import DECISIONS, NO_HASH, canonical, hash_of
 from serving.store import Payment
 
@@ -33,10 +33,14 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Entry(NamedTuple):
-    """A decision on a payment, with the hash over the payment's content."""
+    """A decision on a payment, with the hash over the payment's content.
+
+    `shadow` is stored, and not read again.
+    """
 
     request_hash: str
     decision: Decision
+    shadow: Shadow | None = None
 
 
 class DecisionLog:
@@ -82,6 +86,7 @@ def _row(
     payment: Payment,
     request_hash: str,
     decision: Decision,
+    shadow: Shadow | None,
     caller: str,
     position: int,
     previous_hash: str,
@@ -100,6 +105,8 @@ def _row(
         "rules_version": decision.rules_version,
         "feature_list_version": decision.feature_list_version,
         "score": decision.risk_score,
+        "shadow_model_version": shadow and shadow.version,
+        "shadow_score": shadow and shadow.score,
         "risk_level": decision.risk_level.lower(),
         "decision": decision.recommendation.lower(),
         "is_degraded": decision.degraded,

@@ -51,6 +51,13 @@ class Figures:
         """Return the features as models read them."""
         return to_matrix(self.features)
 
+    def of(self, places: Sequence[int]) -> Figures:
+        """Return the figures of the payments at these places."""
+        if len(places) == self.features.num_rows:
+            return self
+        at = pa.array(places, pa.int64())
+        return Figures(self.features.take(at), self.velocities.take(at))
+
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """Return features and velocities of each payment by name."""

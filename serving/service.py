@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from ml.champion import Champion
 from ml.models import Dependency, Models, NoModelError
 from serving.database import Database
-from serving.decision import Decision, answer, decide, inputs_of
+from serving.decision import Decision, Shadow, answer, decide_with_rollout, inputs_of
 from serving.decision_log import DecisionLog, Entry
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
@@ -66,7 +66,8 @@ class DecisionService:
         self._redis = redis_store(settings.api, ANSWER_SECONDS)
         self._batches = MicroBatches[DecisionRequest, Decision](self._decided)
         self.database = Database(settings, "api")
-        self.models = Models(settings)
+        self.models = Models(settings, with_challengers=True)
+        self._challenger_percent = settings.api.challenger_percent
         self.metrics = Metrics()
 
     def start(self, stopping: Event) -> None:
@@ -200,10 +201,10 @@ class DecisionService:
                 cause = f"The online store is away ({error}): {_NO_HISTORY} {_KNOWN_LATER}"
                 champion, causes = None, [cause]
                 self.metrics.degraded.labels("store").inc(len(new))
-            decisions = self._answers(new, figures, champion, causes, recorded=True)
+            answers = self._answers(new, figures, champion, causes, recorded=True)
             entries = [
-                (request.payment, Entry(request.request_hash, decision), request.caller)
-                for request, decision in zip(new, decisions, strict=True)
+                (request.payment, Entry(request.request_hash, decision, shadow), request.caller)
+                for request, (decision, shadow) in zip(new, answers, strict=True)
             ]
             added = log.add(entries)
             if self._redis is None:
@@ -222,7 +223,7 @@ class DecisionService:
         decisions: list[Decision | BadRequestError] = []
         for request in requests:
             event_id = request.payment["event_id"]
-            request_hash, decision = found[event_id]
+            request_hash, decision, _ = found[event_id]
             if request_hash != request.request_hash:
                 decisions.append(_other_content())
                 continue
@@ -250,7 +251,8 @@ class DecisionService:
         """
         payments = [request.payment for request in requests]
         figures = figures_alone(payments, self._filled_of(_source(requests[0])))
-        decisions = self._answers(requests, figures, None, [cause], recorded=False)
+        answers = self._answers(requests, figures, None, [cause], recorded=False)
+        decisions = [decision for decision, _ in answers]
         self.metrics.degraded.labels(part).inc(len(requests))
         for request, decision in zip(requests, decisions, strict=True):
             self.metrics.decided(decision, time.perf_counter() - request.began)
@@ -264,16 +266,19 @@ class DecisionService:
         causes: Sequence[str],
         *,
         recorded: bool,
-    ) -> list[Decision]:
+    ) -> list[tuple[Decision, Shadow | None]]:
         payments = [request.payment for request in requests]
-        verdicts = decide(payments, figures, champion, self._rules)
+        challenger = self.models.challenger(_source(requests[0]))
+        outcomes = decide_with_rollout(
+            payments, figures, champion, challenger, self._rules, self._challenger_percent
+        )
         decided_at, now = datetime.now(UTC), time.perf_counter()
-        return [
+        decisions = [
             answer(
                 request.payment,
                 inputs,
                 verdict,
-                champion,
+                model,
                 self._rules.version,
                 causes,
                 request_id=str(uuid.uuid4()),
@@ -281,8 +286,11 @@ class DecisionService:
                 decided_at=decided_at,
                 duration_ms=round((now - request.began) * 1_000, 3),
             )
-            for request, inputs, verdict in zip(requests, inputs_of(figures), verdicts, strict=True)
+            for request, inputs, (verdict, model, _) in zip(
+                requests, inputs_of(figures), outcomes, strict=True
+            )
         ]
+        return [(one, outcome.shadow) for one, outcome in zip(decisions, outcomes, strict=True)]
 
     def _champion(self, source: str, payments: int) -> tuple[Champion | None, list[str]]:
         try:

@@ -6,6 +6,7 @@ transformer, which owns PRODUCTION; no administrator is needed.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
@@ -28,6 +29,7 @@ ABANDONED: Final = TABLES["staging.abandoned_windows"]
 STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
 DECISIONS: Final = TABLES["staging.decisions"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
+_DECISION_LOG: Final = TABLES["serving.decisions"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
@@ -171,6 +173,7 @@ def _create_serving(loader: psycopg.Connection, api: sql.Identifier) -> None:
     _require_schema(loader, "serving")
     loader.execute(sql.SQL("grant usage on schema serving to {}").format(api))
     loader.execute(_ADD_SIGN_IN_STATE.encode())
+    _set_aside_decisions(loader)
     for table in zone("serving"):
         loader.execute(_create(table).encode())
         _require_declared(loader, table)
@@ -179,6 +182,18 @@ def _create_serving(loader: psycopg.Connection, api: sql.Identifier) -> None:
         loader.execute(sql.SQL(f"grant {rights} on {{}} to {{}}").format(name, api))
     for index in _SERVING_INDEXES:
         loader.execute(index.encode())
+
+
+def _set_aside_decisions(loader: psycopg.Connection) -> None:
+    """Rename a decision log of an earlier version, whose rows are chained without new columns.
+
+    The hash of a row covers all its columns, so that a chain cannot get columns later.
+    """
+    stored = {name for name, _, _ in schema_check.columns(loader, _DECISION_LOG.name)}
+    if stored and stored != {*_DECISION_LOG.column_names}:
+        name = f"decisions_until_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+        loader.execute(f"alter table {_DECISION_LOG.name} rename to {name}".encode())
+        loader.execute("drop index if exists serving.decisions_chain")
 
 
 def _create(table: Table) -> str:

@@ -50,9 +50,22 @@ def test_a_champion_is_replaced_when_its_alias_moves_and_kept_when_the_next_is_d
     assert not state.is_ready
     assert f"Version {damaged} of the champion cannot be loaded (UnreadableModel)" in state.state
 
-    client.set_registered_model_alias(champion.name, tracking.CHAMPION, str(first))
+    client.set_registered_model_alias(champion.name, tracking.CHAMPION, str(second))
     models.refresh(client)
     assert models.state[champion.name].is_ready
+
+    both = Models(mlflow, with_challengers=True)
+    client.set_registered_model_alias(champion.name, tracking.CHALLENGER, str(first))
+    for one in (models, both):
+        one.refresh(client)
+    challenger = both.challenger("sparkov")
+    assert (challenger and challenger.version, models.challenger("sparkov")) == (first, None)
+    assert both.state[f"{champion.name} challenger"].state == f"version {first}"
+    client.set_registered_model_alias(champion.name, tracking.CHAMPION, str(first))
+    both.refresh(client)  # the challenger is promoted
+    assert (both.champion("sparkov").version, both.challenger("sparkov")) == (first, None)
+
+    models.refresh(client)
     client.delete_registered_model_alias(champion.name, tracking.CHAMPION)
     models.refresh(client)
     with pytest.raises(NoModelError, match="no champion yet"):

@@ -12,7 +12,8 @@ from contracts.columns import MOST_REASONS
 from contracts.fraud_rules import FraudRules
 from ml.champion import Champion
 from ml.score import score_rows
-from serving.decision import Verdict, decide
+from ml.threshold import Bands
+from serving.decision import Verdict, decide, decide_with_rollout
 from serving.features import Figures
 from tests.serving.champions import learnt
 from tests.serving.sample import features_of_all, lake
@@ -136,3 +137,36 @@ def test_a_critical_score_declines(sample: tuple[pa.Table, Champion]) -> None:
     at = place_of(features, champion, 0.3, 1.0)
     verdict = decided(figures(features, at), sure, rules("low"))
     assert (verdict.risk_level, verdict.decision) == ("critical", "decline")
+
+
+@pytest.mark.parametrize("percent", [0, 30, 100])
+def test_the_challenger_decides_on_the_payments_of_a_share_of_the_customers(
+    sample: tuple[pa.Table, Champion], percent: int
+) -> None:
+    features, champion = sample
+    challenger = replace(
+        champion, version=2, passport=replace(champion.passport, bands=Bands(0.0, 0.0, 0.0))
+    )
+    payments = [PAYMENT | {"customer_id": f"{at:08x}"} for at in range(200)]
+    both = Figures(features.slice(0, 200), pa.table({"local_hour_of_day": [12] * 200}))
+    outcomes = decide_with_rollout(payments, both, champion, challenger, rules(), percent)
+    decided = [one.model is challenger for one in outcomes]
+    assert decided == [at % 100 < percent for at in range(200)]
+    assert [one.shadow and one.shadow.version for one in outcomes] == [
+        1 if d else 2 for d in decided
+    ]
+    assert all(one.verdict.risk_level == "critical" for one in outcomes if one.model is challenger)
+    alone = decide(payments, both, champion, rules())
+    for one, verdict in zip(outcomes, alone, strict=True):
+        assert one.shadow is not None
+        assert (one.verdict.score, one.shadow.score) == (verdict.score, verdict.score)
+
+
+def test_without_a_champion_the_challenger_does_not_decide(
+    sample: tuple[pa.Table, Champion],
+) -> None:
+    features, champion = sample
+    (outcome,) = decide_with_rollout(
+        [PAYMENT | {"customer_id": "0"}], figures(features, 0), None, champion, rules(), 100
+    )
+    assert (outcome.model, outcome.shadow, outcome.verdict.score) == (None, None, None)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -22,6 +23,9 @@ from serving import docs_page
 from serving.request import BadRequestError
 from serving.service import DecisionService
 from tests.instances import own_instance
+from tests.serving.champions import learnt
+from tests.serving.sample import lake
+from warehouse.migrate import migrate
 
 pytestmark = pytest.mark.postgres
 PAYMENT: dict[str, Any] = docs_page.WHOLE | {"timestamp": "2026-10-01T12:00:00Z"}
@@ -101,6 +105,38 @@ def test_the_log_has_the_decision_and_no_identifier_of_a_person(
     assert row["caller"] == "tester"
     assert (row["is_degraded"], row["score"], row["model_name"]) == (True, None, None)
     assert row["risk_level"] == decision.risk_level.lower()
+
+
+def test_the_log_has_the_score_of_the_challenger(settings: Settings) -> None:
+    champion = learnt(*lake())
+    service = DecisionService(settings)
+    service.models.use({"sparkov": champion}, {"sparkov": replace(champion, version=2)})
+    decision = service.detect(body(transaction_id="shadow"), "tester")
+    assert decision.model is not None
+    assert decision.model.version == 1
+    with psycopg.connect(settings.warehouse.dsn("api")) as connection:
+        row = connection.execute(
+            "select model_version, score, shadow_model_version, shadow_score"
+            " from serving.decisions where event_id = 'shadow'"
+        ).fetchone()
+    assert row == (1, decision.risk_score, 2, decision.risk_score)
+
+
+def test_a_log_of_an_earlier_version_is_set_aside(
+    settings: Settings, service: DecisionService
+) -> None:
+    service.detect(body(transaction_id="earlier"), "tester")
+    with psycopg.connect(settings.warehouse.dsn("loader")) as loader:
+        loader.execute("alter table serving.decisions drop column shadow_score")
+    migrate(settings)
+    assert rows(settings, "earlier") == {}
+    assert service.detect(body(transaction_id="later"), "tester").recorded
+    with psycopg.connect(settings.warehouse.dsn("loader")) as loader:
+        ((name,),) = loader.execute(
+            "select relname from pg_class where relname like 'decisions_until_%' and relkind = 'r'"
+        ).fetchall()
+        kept = f"select 1 from serving.{name} where event_id = 'earlier'".encode()
+        assert loader.execute(kept).fetchone()
 
 
 @contextmanager

@@ -13,6 +13,8 @@ select
     rules_version,
     feature_list_version,
     score,
+    shadow_model_version,
+    shadow_score,
     risk_level,
     decision,
     reason_codes,

@@ -50,6 +50,8 @@ final as (
         rules_version,
         feature_list_version,
         score,
+        shadow_model_version,
+        shadow_score,
         risk_level,
         decision,
         reason_codes,

@@ -18,8 +18,9 @@ from xgboost import DMatrix, XGBClassifier
 from contracts.columns import MOST_REASONS
 
 _EDGE: Final = 1e-12
-_DIGITS: Final = 9
-"""Digits of a strength: the number of rows in a call may change the last ones, and no order."""
+_DIGITS: Final = 6
+"""Decimals of a contribution. The number of rows in a call may change later ones, and XGBoost has
+32 bits: neither changes the order."""
 _ROWS: Final = 256
 """Rows that are explained at once: a model is called once for all their inputs."""
 

@@ -413,6 +413,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
+        hide_input_in_errors=True,  # it may be a password
     )
 
     state_dir: Path = REPO / "var"

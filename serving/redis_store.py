@@ -191,6 +191,8 @@ class RedisStore:
             for key in self._client.scan_iter(f"{_key(source)}:*", count=_ROWS):
                 if not key.startswith(prefix.encode()):
                     pipe.unlink(key)
+                if len(pipe) >= _ROWS:
+                    pipe.execute()
             pipe.execute()
 
     def _added(self, source: str, contents: str, rows: pa.Table) -> bool:

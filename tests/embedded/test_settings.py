@@ -84,6 +84,14 @@ def test_a_user_of_opensearch_needs_a_password(clean: pytest.MonkeyPatch) -> Non
     assert load_settings().opensearch.login == ("indexer", "secret")
 
 
+@pytest.mark.parametrize("url", ["http://here", "redis://:secret@here", "here:6379", "redis://"])
+def test_an_address_that_is_none_of_redis_is_refused(clean: pytest.MonkeyPatch, url: str) -> None:
+    clean.setenv("TOLLGATE_API__STORE_URL", url)
+    with pytest.raises(ValidationError, match="Redis or Valkey: write redis://host:port") as error:
+        load_settings()
+    assert "secret" not in str(error.value)
+
+
 def test_no_secret_shows_in_a_printed_object(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     secrets.ensure(tmp_path / "secrets")
     settings = load_settings()

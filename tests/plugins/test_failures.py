@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.results import CheckResult, GateFailed, GateResult
-from contracts.settings import Kafka
+from contracts.settings import Api, Kafka
 from contracts.windows import Window
 
 pytestmark = pytest.mark.airflow
@@ -80,6 +80,24 @@ def kafka_away() -> Exception:
     raise AssertionError
 
 
+def redis_away() -> Exception:
+    from serving.redis_store import OnlineStoreError, redis_store
+
+    store = redis_store(Api(url="", store_url="redis://127.0.0.1:9"), 1)
+    assert store is not None
+    try:
+        store.check()
+    except OnlineStoreError as error:
+        return error
+    raise AssertionError
+
+
+def redis_refuses() -> Exception:
+    from serving.redis_store import OnlineStoreError
+
+    return OnlineStoreError("Redis refuses the password: set TOLLGATE_API__STORE_PASSWORD")
+
+
 def wrapped_away() -> Exception:
     try:
         try:
@@ -109,7 +127,7 @@ def closed_gate() -> Exception:
     "make",
     [
         *(botocore_away, postgres_away, copy_refused, spark_gone),
-        *(kafka_away, wrapped_away, deadlock_in_dbt),
+        *(kafka_away, redis_away, wrapped_away, deadlock_in_dbt),
     ],
 )
 def test_unavailable_services_are_retried(make: Any) -> None:
@@ -126,7 +144,8 @@ def test_unavailable_services_are_retried(make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [wrong_key, wrong_password, missing_table, spark_complains, closed_gate]
+    "make",
+    [wrong_key, wrong_password, redis_refuses, missing_table, spark_complains, closed_gate],
 )
 def test_other_errors_are_not_retried(make: Any) -> None:
     from airflow.sdk.exceptions import AirflowFailException

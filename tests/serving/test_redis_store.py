@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
-from pydantic import ValidationError
 
 from contracts.render import to_arrow
 from contracts.settings import HOST, REPO, Settings
@@ -236,12 +235,6 @@ def test_a_redis_that_hangs_delays_no_answer_beyond_its_limit(
         redis_server.process.send_signal(signal.SIGCONT)
     time.sleep(1.1)
     assert causes(service, transaction_id="after it hung") == []
-
-
-@pytest.mark.parametrize("url", ["http://here", "redis://:password@here", "here:6379", "redis://"])
-def test_an_address_that_is_none_of_redis_is_refused(settings: Settings, url: str) -> None:
-    with pytest.raises(ValidationError, match="is no address of Redis or Valkey: write redis://"):
-        settings.api.model_validate(settings.api.model_dump() | {"store_url": url})
 
 
 def test_without_redis_a_store_raises_one_error(warehouse: Settings) -> None:

@@ -131,7 +131,7 @@ def create_app(
         try:
             decision = await asyncio.wait_for(waiting, LIMIT_SECONDS)
         except TimeoutError:
-            decision = service.alone(request)
+            decision = await asyncio.wrap_future(service.submit_late(request))
         return json_response(decision, headers={REQUEST_ID: decision.request_id})
 
     @app.post(

@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 
 MOST: Final = 64
 """Requests in a batch: more would wait longer for each other and gain little."""
+_FULL: Final = 2 * MOST
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
 
@@ -27,6 +28,11 @@ class MicroBatches(Generic[_Request, _Answer]):
         self._answer = answer
         self._waiting: deque[tuple[_Request, Future[_Answer]]] = deque()
         self._worker = ThreadPoolExecutor(1, "micro-batches")
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether so many requests wait that one more would wait for several batches."""
+        return len(self._waiting) >= _FULL
 
     def submit(self, request: _Request) -> Future[_Answer]:
         """Return the answer to a request, once it is there. A request can be cancelled until then.

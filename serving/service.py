@@ -23,7 +23,7 @@ from serving.decision import Decision, Shadow, answer, decide_with_rollout, inpu
 from serving.decision_log import DecisionLog, Entry
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
-from serving.micro_batches import MicroBatches
+from serving.micro_batches import MOST, MicroBatches
 from serving.redis_store import ANSWER_SECONDS, OnlineStoreError, redis_store
 from serving.request import LARGEST_BODY, BadRequestError, Mistake, Reader, too_large
 from serving.store import Payment, PostgresStore
@@ -38,6 +38,10 @@ _LIMIT_SECONDS_OF_MANY: Final = 10.0
 _NO_HISTORY: Final = "only the rules that need no other payment were applied."
 _NOT_RECORDED: Final = "The decision is not recorded, and later decisions do not know this payment."
 _KNOWN_LATER: Final = "Later decisions know this payment after the next fill of the store."
+_TOO_LATE: Final = f"The online store gave no answer in time: {_NO_HISTORY} {_NOT_RECORDED}"
+_TOO_MANY: Final = (
+    f"More payments arrive than the API decides in time: {_NO_HISTORY} {_NOT_RECORDED}"
+)
 
 
 class DecisionRequest(NamedTuple):
@@ -65,6 +69,9 @@ class DecisionService:
         self._filled: dict[str, dict[str, frozenset[str]]] = {}
         self._redis = redis_store(settings.api, ANSWER_SECONDS)
         self._batches = MicroBatches[DecisionRequest, Decision](self._decided)
+        self._without_history = MicroBatches[tuple[DecisionRequest, str, str], Decision](
+            self._decided_without_history
+        )
         self.database = Database(settings, "api")
         self.models = Models(settings, with_challengers=True)
         self._challenger_percent = settings.api.challenger_percent
@@ -89,9 +96,16 @@ class DecisionService:
     def submit(self, request: DecisionRequest) -> Future[Decision]:
         """Return the decision, once it is there; several requests are decided together.
 
-        The future has a `BadRequestError` when the payment was decided with other content.
+        When too many requests wait, the rules alone decide. The future has a `BadRequestError` when
+        the payment was decided with other content.
         """
+        if self._batches.is_full:
+            return self._without_history.submit((request, "load", _TOO_MANY))
         return self._batches.submit(request)
+
+    def submit_late(self, request: DecisionRequest) -> Future[Decision]:
+        """Return the decision by rules alone on a request that was not answered in time."""
+        return self._without_history.submit((request, "store", _TOO_LATE))
 
     def detect(self, body: bytes, caller: str) -> Decision:
         """Return the decision on the payment of a request of a user.
@@ -106,20 +120,23 @@ class DecisionService:
 
     def detect_all(self, bodies: Sequence[bytes], caller: str) -> list[Decision | BadRequestError]:
         """Return the decision on each payment of a request of a user, or its mistakes."""
-        asked: list[tuple[DecisionRequest, Future[Decision]] | BadRequestError] = []
-        for position, body in enumerate(bodies):
-            try:
-                if len(body) > LARGEST_BODY:
-                    raise too_large()
-                request = self.read(body, caller, position)
-                asked.append((request, self.submit(request)))
-            except BadRequestError as error:
-                asked.append(error)
+        answers: list[Decision | BadRequestError] = []
         deadline = time.monotonic() + _LIMIT_SECONDS_OF_MANY
-        return [
-            one if isinstance(one, BadRequestError) else self._result(*one, deadline)
-            for one in asked
-        ]
+        for first in range(0, len(bodies), MOST):
+            asked: list[tuple[DecisionRequest, Future[Decision]] | BadRequestError] = []
+            for position, body in enumerate(bodies[first : first + MOST], first):
+                try:
+                    if len(body) > LARGEST_BODY:
+                        raise too_large()
+                    request = self.read(body, caller, position)
+                    asked.append((request, self.submit(request)))
+                except BadRequestError as error:
+                    asked.append(error)
+            answers += [
+                one if isinstance(one, BadRequestError) else self._result(*one, deadline)
+                for one in asked
+            ]
+        return answers
 
     def _result(
         self, request: DecisionRequest, future: Future[Decision], deadline: float
@@ -130,12 +147,7 @@ class DecisionService:
             return error
         except TimeoutError:
             future.cancel()
-            return self.alone(request)
-
-    def alone(self, request: DecisionRequest) -> Decision:
-        """Return the decision by the rules that need no other payment, for a late Postgres."""
-        cause = f"The online store gave no answer in time: {_NO_HISTORY} {_NOT_RECORDED}"
-        return self._alone([request], "store", cause)[0]
+            return self.submit_late(request).result()
 
     def dependencies(self) -> dict[str, Dependency]:
         """Return the state of each dependency by name."""
@@ -243,6 +255,22 @@ class DecisionService:
         except OnlineStoreError as error:
             _log.warning("payments wait for the next fill of the online store: %s", error)
             self.metrics.not_in_store.inc(len(payments))
+
+    def _decided_without_history(
+        self, requests: Sequence[tuple[DecisionRequest, str, str]]
+    ) -> list[Decision]:
+        """Decide on requests with the part of the platform that is away, and the cause."""
+        decisions: dict[int, Decision] = {}
+
+        def kind(at: int) -> tuple[str, str, str]:
+            request, part, cause = requests[at]
+            return _source(request), part, cause
+
+        for (_, part, cause), places in groupby(sorted(range(len(requests)), key=kind), key=kind):
+            at = list(places)
+            own = [requests[place][0] for place in at]
+            decisions |= zip(at, self._alone(own, part, cause), strict=True)
+        return [decisions[at] for at in range(len(requests))]
 
     def _alone(self, requests: Sequence[DecisionRequest], part: str, cause: str) -> list[Decision]:
         """Decide by the rules that need no other payment.

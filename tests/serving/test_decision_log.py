@@ -139,6 +139,23 @@ def test_a_log_of_an_earlier_version_is_set_aside(
         assert loader.execute(kept).fetchone()
 
 
+def test_more_payments_than_the_api_decides_get_an_answer_by_rules_alone(
+    settings: Settings, service: DecisionService
+) -> None:
+    key = "select pg_advisory_xact_lock(hashtext('serving.decisions'))"  # as another process has it
+    with psycopg.connect(settings.warehouse.dsn("loader")) as other:
+        other.execute(key)
+        requests = [service.read(body(transaction_id=f"load {n}"), "tester") for n in range(200)]
+        futures = [service.submit(one) for one in requests]
+        at_once = [one.result(10) for one in futures[-5:]]
+    assert all(one.degraded and not one.recorded for one in at_once)
+    assert at_once[0].degraded_causes[0].startswith("More payments arrive than the API decides")
+    assert futures[0].result(10).recorded
+    recorded = [one.result(10).recorded for one in futures]
+    assert recorded == sorted(recorded, reverse=True)
+    assert len(rows(settings, "load %")) == sum(recorded)
+
+
 @contextmanager
 def served(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """Run the API as a process until the end of the block."""

@@ -29,9 +29,8 @@ def work() -> Work:
     return Work()
 
 
-def begun(work: Work, numbers: Sequence[int]) -> list[Future[int]]:
+def begun(batches: MicroBatches[int, int], numbers: Sequence[int]) -> list[Future[int]]:
     """Submit numbers, of which the first is a batch that the others wait for."""
-    batches = MicroBatches[int, int](work)
     futures = [batches.submit(numbers[0])]
     while not futures[0].running():
         pass
@@ -39,14 +38,27 @@ def begun(work: Work, numbers: Sequence[int]) -> list[Future[int]]:
 
 
 def test_requests_that_wait_are_one_batch_up_to_a_limit(work: Work) -> None:
-    futures = begun(work, [0, *range(10, 10 + MOST + 2)])
+    batches = MicroBatches[int, int](work)
+    futures = begun(batches, [0, *range(10, 10 + MOST + 2)])
+    assert not batches.is_full
     work.may_begin.set()
     assert [one.result(10) for one in futures] == [0, *range(20, 20 + 2 * (MOST + 2), 2)]
     assert [len(one) for one in work.batches] == [1, MOST, 2]
 
 
+def test_batches_are_full_when_two_wait(work: Work) -> None:
+    batches = MicroBatches[int, int](work)
+    futures = begun(batches, range(2 * MOST))
+    assert not batches.is_full
+    futures.append(batches.submit(7))
+    assert batches.is_full
+    work.may_begin.set()
+    assert futures[-1].result(10) == 14
+    assert not batches.is_full
+
+
 def test_a_request_that_fails_does_not_fail_the_others(work: Work) -> None:
-    futures = begun(work, [0, 1, 3, 5])
+    futures = begun(MicroBatches[int, int](work), [0, 1, 3, 5])
     work.may_begin.set()
     assert futures[1].result(10) == 2
     with pytest.raises(ArithmeticError, match="three"):
@@ -56,7 +68,7 @@ def test_a_request_that_fails_does_not_fail_the_others(work: Work) -> None:
 
 
 def test_a_cancelled_request_is_not_answered(work: Work) -> None:
-    futures = begun(work, [0, 1, 2])
+    futures = begun(MicroBatches[int, int](work), [0, 1, 2])
     assert futures[1].cancel()
     assert not futures[0].cancel()
     work.may_begin.set()

@@ -45,6 +45,8 @@ DECISION_LOG: Final = "decision_log"
 """The decision log as the source of a window, and in keys of Raw; its dates are of decisions."""
 DECISIONS_DAG: Final = "record_decisions"
 """Records the decisions of the API in Raw and STAGING, and publishes them."""
+REPLAY_DAG: Final = "replay_decisions"
+"""Computes a sample of the decisions of a day again, and publishes how many match."""
 
 MAINTENANCE_DAG: Final = "maintain_tables"
 WATCH_DAG: Final = "watch_windows"
@@ -53,7 +55,7 @@ OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 
 DAGS: Final = (
     *DAG_OF_STAGE.values(),
-    *(STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, DECISIONS_DAG),
+    *(STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, DECISIONS_DAG, REPLAY_DAG),
     *OPERATIONS_DAGS,
 )
 

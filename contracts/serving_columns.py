@@ -1,5 +1,6 @@
 """Columns of the decision API (`serving/`)."""
 
+from enum import StrEnum
 from typing import Final
 
 from contracts.column import Column, LogicalType
@@ -10,7 +11,55 @@ USER_ROLES: Final = ("service", "analyst", "admin")
 FEEDBACK_OUTCOMES: Final = ("confirmed_fraud", "false_alarm")
 CASE_EVENTS: Final = ("claimed", "released", "decided")
 
+
+class ReplayOutcome(StrEnum):
+    """What came of a decision that was computed again; all after the second are not comparable."""
+
+    MATCHED = "matched"
+    MISMATCHED = "mismatched"
+    DEGRADED = "degraded"
+    OTHER_RULES = "other_rules"
+    OTHER_FEATURE_LIST = "other_feature_list"
+    NO_MODEL = "no_model"
+    NO_FILL = "no_fill"
+    STORE_WAS_FILLED = "store_was_filled"
+    SNAPSHOT_EXPIRED = "snapshot_expired"
+
+
 SERVING_COLUMNS: Final = (
+    Column("fill_started_at", _T.TIMESTAMP, "When a fill of the online store began."),
+    Column(
+        "fill_finished_at",
+        _T.TIMESTAMP,
+        "When the store had the payments of the fill; null before that, or if it failed.",
+        nullable=True,
+    ),
+    Column("payments_snapshot_id", _T.LONG, "Iceberg snapshot of the payments of the fill."),
+    Column("labels_snapshot_id", _T.LONG, "Iceberg snapshot of the labels of the fill."),
+    Column(
+        "replay_outcome",
+        _T.STRING,
+        "What came of decisions that were computed again from the lake: matched, mismatched, or why"
+        " they are not comparable.",
+        allowed=tuple(ReplayOutcome),
+    ),
+    Column("decision_count", _T.LONG, "Decisions of the sample with the outcome.", minimum=0),
+    Column("replayed_at", _T.TIMESTAMP, "When the decisions were computed again."),
+    Column(
+        "compared_count",
+        _T.LONG,
+        "Decisions of the sample of the date and source that are comparable.",
+        minimum=0,
+    ),
+    Column(
+        "match_ratio",
+        _T.DOUBLE,
+        "Matched decisions over compared ones of the date and source; null if none is comparable.",
+        nullable=True,
+        unit="ratio",
+        minimum=0,
+        maximum=1,
+    ),
     Column(
         "fraud_known_at",
         _T.TIMESTAMP,

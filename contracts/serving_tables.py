@@ -85,6 +85,16 @@ DECIDED: Final = (
 DECISION_GRAIN: Final = "payment that the decision API decided"
 WITHOUT_MODEL: Final = ("model_name", "model_version", "score", *SHADOW)
 """Columns that are null if no model gave a score, or no second one."""
+FILL: Final = (
+    "source_system",
+    "fill_started_at",
+    "fill_finished_at",
+    "last_event_date",
+    "payments_snapshot_id",
+    "labels_snapshot_id",
+)
+REPLAY_KEY: Final = ("decided_date", "source_system", "replay_outcome")
+REPLAY_GRAIN: Final = "date of decisions, source system and outcome of their replay"
 CATEGORY_COUNT_KEY: Final = ("source_system", "merchant_category", "payment_day", "known_day")
 
 TABLES: Final = (
@@ -93,6 +103,18 @@ TABLES: Final = (
         "payment that features of later payments read",
         EVENT_KEY,
         (*RECENT_PAYMENT, "fraud_known_at"),
+    ),
+    Table(
+        "serving.fills",
+        "fill of the online store with the payments of a source",
+        ("source_system", "fill_started_at"),
+        FILL,
+    ),
+    Table(
+        "staging.decision_replays",
+        REPLAY_GRAIN,
+        REPLAY_KEY,
+        (*REPLAY_KEY, "decision_count", "replayed_at", "run_id"),
     ),
     Table(
         "serving.category_counts",

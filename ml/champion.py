@@ -57,7 +57,6 @@ def load_champion(client: MlflowClient, source: str, alias: str = tracking.CHAMP
         NoChampion: when no model was ever promoted.
         UnreadableModel: when its ONNX model cannot be loaded, or reads other features.
     """
-    import mlflow
     from mlflow.exceptions import MlflowException
 
     name = tracking.model_name(source)
@@ -70,15 +69,27 @@ def load_champion(client: MlflowClient, source: str, alias: str = tracking.CHAMP
             f"{source} has no {alias} yet (model {name}): run the DAG train_fraud_model"
             " for it. If it has run, its gate closed: staging.gate_results has the reason."
         ) from error
+    # By version, not by alias, which could move between the two calls.
+    return load_version(name, int(version.version))
+
+
+def load_version(name: str, version: int) -> Champion:
+    """Return a registered version of a model; MLflow is that of the last `tracking.connect`.
+
+    Raises:
+        MlflowException: when there is no such version.
+        UnreadableModel: when its ONNX model cannot be loaded, or reads other features.
+    """
+    import mlflow
+
     with tempfile.TemporaryDirectory() as folder:
-        # By version, not by alias, which could move between the two calls.
         local = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{name}/{version.version}", dst_path=folder
+            artifact_uri=f"models:/{name}/{version}", dst_path=folder
         )
         try:
-            champion = Champion(name, int(version.version), *artefact.load(Path(local)))
+            champion = Champion(name, version, *artefact.load(Path(local)))
         except UnreadableModel as error:
-            raise UnreadableModel(f"{name} version {version.version}: {error}") from error
+            raise UnreadableModel(f"{name} version {version}: {error}") from error
     if champion.onnx is None:
         _log.warning(
             "%s has no ONNX model, scikit-learn scores: run train_fraud_model.", champion.title

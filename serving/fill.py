@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -20,7 +20,7 @@ from contracts.features import LOOKBACK_DAYS
 from contracts.render import to_arrow
 from contracts.serving_tables import RECENT_PAYMENT
 from contracts.settings import load_settings
-from contracts.tables import Table
+from contracts.tables import TABLES, Table
 from lake.catalog import open_catalog
 from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
@@ -43,6 +43,15 @@ KEPT_DAYS: Final = LOOKBACK_DAYS + 8
 _PAYMENTS: Final = "processed.transactions"
 _ROWS: Final = 10_000
 """Decisions to read at once."""
+FILLS: Final = TABLES["serving.fills"]
+_STARTED: Final = (
+    f"insert into {FILLS.name} ({', '.join(FILLS.column_names)})"  # noqa: S608 - our own names
+    " values (%s, %s, %s, %s, %s, %s)"
+)
+_FINISHED: Final = (
+    f"update {FILLS.name} set fill_finished_at = %s"  # noqa: S608 - our own names
+    " where source_system = %s and fill_started_at = %s"
+)
 _LABEL: Final = ("source_system", "event_id", "is_fraud", "known_at")
 
 
@@ -86,10 +95,28 @@ def fill(
     payments_at = snapshot_of(catalog, _PAYMENTS, snapshots or {})
     labels_at = snapshot_of(catalog, LABELS_TABLE, snapshots or {})
     last = until or last_day(catalog, payments_at, source, _PAYMENTS)
+    rows = read_lake(catalog, source, last, payments_at, labels_at)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        started_at = datetime.now(UTC)
+        values = (source, started_at, None, last, payments_at, labels_at)
+        connection.execute(_STARTED.encode(), values)
+        filled = store_rows(dsn, source, last, *rows, redis)
+        connection.execute(_FINISHED.encode(), (datetime.now(UTC), source, started_at))
+    return filled
+
+
+def read_lake(
+    catalog: Catalog, source: str, last: date, payments_at: int, labels_at: int
+) -> tuple[pa.Table, pa.Table]:
+    """Return the payments of a source up to a date, and its counts, at two snapshots of the lake.
+
+    Raises:
+        SnapshotMissing: when a snapshot was expired.
+    """
     dates = [last - timedelta(days) for days in range(KEPT_DAYS)]
     rows = read_dates(catalog, _PAYMENTS, payments_at, dates, source, RECENT_PAYMENT).read_all()
     labels = read_dates(catalog, LABELS_TABLE, labels_at, dates, source, _LABEL).read_all()
-    return store_rows(dsn, source, last, *recent(rows, labels), redis)
+    return recent(rows, labels)
 
 
 def recent(payments: pa.Table, labels: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -1,16 +1,18 @@
-"""Decisions of the API → STAGING: copied into a shadow table for the gate, then added."""
+"""Decisions of the API → STAGING, by way of a shadow table for the gate; and their replays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
+from contracts.windows import Window
 from warehouse import dbt_runner, partition_exchange
 from warehouse.errors import says_what_is_away
-from warehouse.migrate import DECISIONS
+from warehouse.migrate import DECISIONS, REPLAYS
 
 
 @says_what_is_away
@@ -59,6 +61,27 @@ def add(dsn: str, name: str) -> int:
         ).rowcount
         connection.execute(f"drop table {name}".encode())
     return added
+
+
+@says_what_is_away
+def record_replays(dsn: str, window: Window, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the replays of the decisions of a window by rows of staging.decision_replays.
+
+    Raises:
+        WarehouseLostError: when Postgres is away; the job can be repeated.
+    """
+    insert = sql.SQL("insert into {} ({}) values ({})").format(
+        sql.Identifier(REPLAYS.zone, REPLAYS.short_name),
+        sql.SQL(", ").join(map(sql.Identifier, REPLAYS.column_names)),
+        sql.SQL(", ").join(map(sql.Placeholder, REPLAYS.column_names)),
+    )
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(f"select pg_advisory_xact_lock({dbt_runner.LOCK})".encode())
+        cursor.execute(
+            f"delete from {REPLAYS.name} where decided_date between %s and %s".encode(),  # noqa: S608
+            (window.start, window.end),
+        )
+        cursor.executemany(insert, rows)
 
 
 def discard(dsn: str, name: str) -> None:

@@ -28,12 +28,13 @@ WITHDRAWALS: Final = TABLES["staging.withdrawals"]
 ABANDONED: Final = TABLES["staging.abandoned_windows"]
 STREAM_ALERTS: Final = TABLES["staging.stream_alerts"]
 DECISIONS: Final = TABLES["staging.decisions"]
+REPLAYS: Final = TABLES["staging.decision_replays"]
 _QUARANTINE: Final = TABLES["staging.quarantine"]
 _DECISION_LOG: Final = TABLES["serving.decisions"]
 RECORDS: Final = (
     *(LEDGER, BALANCES, RUN_TASKS, GATE_RESULTS, BACKTESTS, WITHDRAWALS, ABANDONED),
     *model_tables.TABLES,
-    DECISIONS,
+    *(DECISIONS, REPLAYS),
 )
 """Tables of STAGING that are not copied from the lake."""
 _NARROW_MONEY: Final = "numeric(18,2)"
@@ -73,6 +74,7 @@ _SERVING_INDEXES: Final = (
 _SIGN_IN_STATE: Final = "is_disabled, failed_sign_in_count, failed_sign_in_at"
 _API_RIGHTS: Final = {
     "serving.category_counts": "select",
+    "serving.fills": "select",
     "serving.users": f"select, insert, update (password_hash, {_SIGN_IN_STATE})",
     "serving.refresh_tokens": "select, insert, update (used_at), delete",
 }

@@ -31,7 +31,7 @@ _SELECTED: Final[dict[Layer, tuple[str, ...]]] = {
     "models": ("stg_model__versions", "tag:models"),
     "operations": ("tag:operations",),
     # With what they read, because the API may decide before the batch line has built a window.
-    "decisions": ("stg_api__decisions", "tag:decisions"),
+    "decisions": ("stg_api__decisions", "stg_api__replays", "tag:decisions"),
 }
 
 _TARGET: Final[dict[Layer, str]] = {"scores": "scores"}

@@ -48,12 +48,12 @@ class Dag:
         monkeypatch.setattr("tollgate_airflow.raw.get_settings", lambda: settings)
         monkeypatch.setattr(stage.connections, "s3", lambda role: s3_client(settings, role))
         monkeypatch.setattr(stage.connections, "warehouse", settings.warehouse.dsn)
-        self._stage = stage
+        self._stage, self._patch = stage, monkeypatch
         self._settings = settings
 
     def land(self, window: str | None, run_id: str = "one") -> dict[str, Any]:
         params = {"source": "decision_log", "window": window}
-        run = SimpleNamespace(run_id=run_id, partition_key=None)
+        run = SimpleNamespace(dag_id="record_decisions", run_id=run_id, partition_key=None)
         # Its guard would ask Airflow for the task that runs.
         landed: dict[str, Any] = self._stage.land.__wrapped__({"params": params, "dag_run": run})
         return landed
@@ -73,6 +73,14 @@ class Dag:
         name = self.load(landed)
         self.gate_staging(landed, name)
         return str(self._stage.publish.__wrapped__(landed, name))
+
+    def replay(self, window: str) -> list[str]:
+        from tollgate_airflow.stages import replay as stage
+
+        params = {"source": "decision_log", "window": window, "size": 500}
+        run = SimpleNamespace(dag_id="replay_decisions", run_id="one", partition_key=None)
+        self._patch.setattr(stage, "get_settings", lambda: self._settings)
+        return list(stage.replay.__wrapped__({"params": params, "dag_run": run}))
 
     def rows(self, role: Any, query: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self._settings.warehouse.dsn(role)) as connection:
@@ -101,6 +109,7 @@ def test_a_day_is_published_once(settings: Settings, dag: Dag) -> None:
     rows = [("first", *scored, *same), ("second", *scored, *same), ("third", *ruled, *same)]
     assert dag.rows("reader", query) == rows
 
+    assert dag.replay("2026-05-01") == []
     everything = "select * from production.fct_decisions order by event_id"
     before = dag.rows("reader", everything)
     again = dag.land("2026-05-01", "again")
@@ -109,6 +118,13 @@ def test_a_day_is_published_once(settings: Settings, dag: Dag) -> None:
     after = dag.rows("reader", everything)
     assert [row for row in after if row in before] == before
     assert len(after) == len(before) + 1
+    replays = dag.rows(
+        "reader",
+        "select decided_date, source_system, replay_outcome, decision_count, compared_count,"
+        " match_ratio from production.rpt_decision_replay order by 3",
+    )
+    day = (date(2026, 5, 1), "sparkov")
+    assert replays == [(*day, "degraded", 1, 0, None), (*day, "no_fill", 2, 0, None)]
     log_decisions(settings, _DAY + timedelta(days=2), "not landed")
 
 
@@ -236,6 +252,22 @@ def test_a_day_without_decisions_is_skipped(dag: Dag) -> None:
 def test_dates_that_cannot_land_are_a_sentence(dag: Dag, window: str | None, message: str) -> None:
     with pytest.raises(WindowError, match=message):
         dag.land(window)
+
+
+def test_a_replay_of_dates_that_have_not_landed_says_what_to_run(dag: Dag) -> None:
+    with pytest.raises(LookupError, match="has not landed: run record_decisions for it first"):
+        dag.replay("2019-01-01")
+
+
+def test_decisions_that_do_not_match_fail_the_certificate() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from tollgate_airflow.stages import replay as stage
+
+    stage.certify.__wrapped__([])
+    names = [f"position {n}: the score was 0.5 and is 0.25" for n in range(5)]
+    with pytest.raises(AirflowFailException, match=r"5 decisions.*position 2.*and 2 more"):
+        stage.certify.__wrapped__(names)
 
 
 def test_a_landing_without_postgres_can_be_repeated(settings: Settings) -> None:

@@ -23,11 +23,9 @@ def land(context: Any) -> dict[str, Any]:
     """Land the decisions of the window; return the landing, or skip the run without a decision."""
     from serving.landing import land
 
-    window = _window(context)
+    window = window_of(context)
     dsn, bucket = connections.warehouse("loader"), get_settings().s3.raw_bucket
-    run = hashlib.sha256(context["dag_run"].run_id.encode()).hexdigest()[:8]
-    run_id = f"decisions_{window.span.replace('-', '')}_{run}"
-    landed = land(dsn, connections.s3("lander"), bucket, window, run_id)
+    landed = land(dsn, connections.s3("lander"), bucket, window, run_id_of(window, context))
     if not landed.objects:
         raise AirflowSkipException(f"{window.key} has no decision.")
     return landed.to_dict()
@@ -86,14 +84,26 @@ def publish(landed: dict[str, Any], name: str) -> str:
     return result.window.key
 
 
-def _window(context: Any) -> Window:
+def window_of(context: Any) -> Window:
+    """Return the dates of decisions of a run.
+
+    Raises:
+        WindowError: when there are none, or they are malformed.
+    """
     key = window_key(context)
     if key is None:
         raise WindowError(
-            "record_decisions was started without dates: set the parameter `window`, for example"
-            " to 2026-11-29."
+            f"{context['dag_run'].dag_id} was started without dates: set the parameter `window`,"
+            " for example to 2026-11-29."
         )
     return Window.parse(key)
+
+
+def run_id_of(window: Window, context: Any) -> str:
+    """Return the id of a run, the same when its tasks are retried or cleared."""
+    run = context["dag_run"]
+    name = hashlib.sha256(f"{run.dag_id} {run.run_id}".encode()).hexdigest()[:8]
+    return f"decisions_{window.span.replace('-', '')}_{name}"
 
 
 def _manifest(s3: Any, landed: LandResult) -> Manifest:

@@ -84,6 +84,8 @@ def test_a_history_and_another_source_are_equal_in_both_warehouses(
     record_backtest(loader, backtests)
     decided = payment_rows(TABLES["staging.decisions"], [date(2024, 5, 1)], 3)
     decisions.add(loader, decisions.stage(loader, "decisions", decided))
+    replays = payment_rows(TABLES["staging.decision_replays"], [date(2024, 5, 1)], 1)
+    decisions.record_replays(loader, Window.of("decision_log", "2024-05-01"), replays)
     for line in lines:
         line.run(_HISTORY)
         line.score(_HISTORY)

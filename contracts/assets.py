@@ -31,12 +31,14 @@ def stage_of(dag_id: str) -> Stage | None:
     """Return the stage that a DAG runs, None for a DAG outside of the pipeline."""
     stages = {name: stage for stage, name in DAG_OF_STAGE.items()}
     main = DAG_OF_STAGE[Stage.LAND]
-    lands = dag_id == STREAM_DAG or dag_id.startswith(f"{main}_")
+    lands = dag_id in (STREAM_DAG, FEEDBACK_DAG) or dag_id.startswith(f"{main}_")
     return Stage.LAND if lands else stages.get(dag_id)
 
 
 STREAM_DAG: Final = "land_stream"
 """Lands the messages of a stream, and each day of it once it is complete."""
+FEEDBACK_DAG: Final = "land_feedback"
+"""Lands the feedback of analysts as labels, in the windows of their payments."""
 ALERTS_DAG: Final = "record_alerts"
 """Records the alerts of the stream in STAGING, and publishes them."""
 ONLINE_STORE_DAG: Final = "fill_online_store"
@@ -55,7 +57,7 @@ OPERATIONS_DAGS: Final = (MAINTENANCE_DAG, WATCH_DAG)
 
 DAGS: Final = (
     *DAG_OF_STAGE.values(),
-    *(STREAM_DAG, ALERTS_DAG, ONLINE_STORE_DAG, DECISIONS_DAG, REPLAY_DAG),
+    *(STREAM_DAG, FEEDBACK_DAG, ALERTS_DAG, ONLINE_STORE_DAG, DECISIONS_DAG, REPLAY_DAG),
     *OPERATIONS_DAGS,
 )
 

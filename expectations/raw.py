@@ -16,7 +16,7 @@ from expectations.checkpoint import Batch
 from expectations.delivery_history import day_of, profile_batch, read_earlier, sent_before
 from expectations.run import evaluate
 from expectations.suites import raw
-from sources.declaration import LabelFeed
+from sources.feedback import label_layout
 from sources.registry import find
 from sources.sent_again import not_sent_again
 from sources.store import explained
@@ -151,8 +151,9 @@ def _layout_problem(manifest: "Manifest", item: "RawObject") -> str | None:
     source = find(manifest.source)
     if source is None or item.columns is None:
         return None
-    if item in manifest.labels and isinstance(source.labels, LabelFeed):
-        return source.labels.version.problem(item.columns)
+    if item in manifest.labels:
+        layout = label_layout(source, item)
+        return None if layout is None else layout.problem(item.columns)
     return source.layout_problem(item.columns)
 
 

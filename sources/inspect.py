@@ -15,7 +15,7 @@ from contracts.printable import printable
 from contracts.values import canonical
 from sources import text
 from sources.currencies import ISO_4217, UNKNOWN_CURRENCY, minor_unit_digits
-from sources.declaration import LabelFeed, Source, Version
+from sources.declaration import Source, Version
 from sources.event_dates import days_of
 from sources.manifest import RawObject
 from sources.money import as_text, in_units, read_amounts
@@ -124,8 +124,8 @@ def inspect_messages(body: bytes, source: Source) -> Finding:
     )
 
 
-def inspect_labels(path: Path, feed: LabelFeed) -> Finding:
-    """Read a file of a label feed once and return its content. Never raises on bad content."""
+def inspect_labels(path: Path, layout: Version) -> Finding:
+    """Read a file of labels once and return its content. Never raises on bad content."""
     size = path.stat().st_size
     with path.open("rb") as body:
         sha256 = hashlib.file_digest(body, "sha256").hexdigest()
@@ -141,8 +141,8 @@ def inspect_labels(path: Path, feed: LabelFeed) -> Finding:
             rows = sum(1 for _ in text.rows(body, "jsonl", ()))
         except ValueError as error:
             return Finding(size, sha256, problem=f"cannot be read as JSON ({_first_line(error)})")
-    problem = feed.version.problem(columns)
-    return Finding(size, sha256, rows, feed.version.number, columns=columns, problem=problem)
+    problem = layout.problem(columns)
+    return Finding(size, sha256, rows, layout.number, columns=columns, problem=problem)
 
 
 def _too_large(kind: str, size: int) -> str:

@@ -16,6 +16,7 @@ from sources.currencies import UNKNOWN_CURRENCY
 from sources.declaration import LabelFeed, Source
 from sources.discover import Delivery
 from sources.event_dates import may_differ
+from sources.feedback import FEEDBACK
 from sources.inspect import Finding, inspect, inspect_labels
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.registry import source as declared
@@ -93,6 +94,42 @@ def land_objects(
     return _result(window, run_id, manifest, len(new))
 
 
+def land_feedback(
+    window: Window, s3_client: Any, bucket: str, feedback: Sequence[Delivery], *, run_id: str
+) -> LandResult | None:
+    """Put files of feedback into Raw, and write a manifest of what the window has landed with them.
+
+    Returns None when the window has never landed, or has landed these files.
+
+    Raises:
+        StoreRefusedError: when the key is wrong.
+        StoreUnreachableError: when the store does not respond.
+    """
+    system, now = declared(window.source), datetime.now(UTC)
+    with explained(bucket):
+        objects = [
+            _created(s3_client, bucket, system, "feedback", one, _of_feedback(one), now)[0]
+            for one in feedback
+        ]
+        while latest := find_latest(s3_client, bucket, window):
+            new = [one for one in objects if one not in latest.labels]
+            if not new:
+                return None
+            manifest = replace(
+                latest,
+                sequence=latest.sequence + 1,
+                landed_at=now,
+                labels=(*latest.labels, *new),
+            )
+            if create(s3_client, bucket, manifest.key, manifest.to_json()):
+                return _result(window, run_id, manifest, len(new))
+    return None
+
+
+def _of_feedback(delivery: Delivery) -> Finding:
+    return inspect_labels(delivery.path, FEEDBACK)
+
+
 def _result(window: Window, run_id: str, manifest: Manifest, new_objects: int) -> LandResult:
     objects = (*manifest.objects, *manifest.labels)
     return LandResult(
@@ -154,7 +191,7 @@ def _put_labels(
     """Create the object of a file of labels unless it exists, and return whether it was created."""
     if not isinstance(system.labels, LabelFeed):
         raise TypeError(f"{system.name} declares no label feed")
-    finding = inspect_labels(delivery.path, system.labels)
+    finding = inspect_labels(delivery.path, system.labels.version)
     return _created(s3_client, bucket, system, "labels", delivery, finding, now)
 
 
@@ -221,13 +258,16 @@ def _record(
 ) -> Manifest:
     """Write the manifest unless the latest one says the same; retry after a lost race.
 
-    Objects of a stream that the window has already stay in it, also when files are delivered.
+    Objects of a stream and of feedback that the window has already stay in it, also when files are
+    delivered.
     """
-    delivered = objects
+    delivered, delivered_labels = objects, labels
     while True:
         latest = find_latest(s3_client, bucket, window)
         of_stream = [one for one in (latest.objects if latest else ()) if one.is_of_stream]
         objects = (*delivered, *(one for one in of_stream if one not in delivered))
+        of_feedback = [one for one in (latest.labels if latest else ()) if one.is_feedback]
+        labels = (*delivered_labels, *(one for one in of_feedback if one not in delivered_labels))
         content = (objects, labels, not_taken, closed_days)
         if latest is not None and content == (
             latest.objects,

@@ -45,6 +45,11 @@ class RawObject:
         return self.key.split("/")[1] == "stream"
 
     @property
+    def is_feedback(self) -> bool:
+        """Return whether the object has labels of analysts, and is no file that was delivered."""
+        return self.key.split("/")[1] == "feedback"
+
+    @property
     def delivered_date(self) -> date:
         """Return the last date in the name of the delivery, else the UTC date of its landing."""
         dated = _DATE_AT_END.search(self.key.split("/")[2])
@@ -60,7 +65,7 @@ class Manifest:
 
     `not_taken` has a sentence for each file that lay beside the deliveries and is none;
     `closed_days` are the dates that the run declared closed, beside those of the source; `labels`
-    are the objects of its label feed, whose rows are no payments.
+    are the objects of its label feed and of feedback, whose rows are no payments.
     """
 
     source: str

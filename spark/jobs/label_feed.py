@@ -1,4 +1,4 @@
-"""Labels of a label feed: rows of its files, joined with the payments that they name."""
+"""Labels of a label feed and of feedback: rows of files, joined with the payments they name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from contracts.columns import LABEL_SOURCES, UNREPORTED
 from contracts.lake_tables import EVENT_KEY, LABEL, LABEL_KEY
 from contracts.stage_results import FeedCounts
 from contracts.windows import Window
-from sources.declaration import LabelFeed, Source
+from sources.declaration import LabelFeed, Source, Version
+from sources.feedback import FEEDBACK
 from sources.manifest import Manifest
 from spark.jobs.raw import key_below
 from spark.jobs.raw_text import rows_of_files
@@ -23,41 +24,68 @@ _STATED: Final = tuple(name for name in LABEL_SOURCES if name != UNREPORTED)
 
 
 @dataclass(frozen=True)
+class LabelFiles:
+    """Files of labels of a layout; a label comes at most `longest_days` after its payment's window.
+
+    `keys` are those of its objects in Raw.
+    """
+
+    layout: Version
+    longest_days: int
+    keys: tuple[str, ...]
+
+    @property
+    def is_feedback(self) -> bool:
+        """Return whether the files have feedback, which may name payments that never landed."""
+        return self.layout is FEEDBACK
+
+
+@dataclass(frozen=True)
 class FeedLabels:
-    """Labels of a label feed, the dates of their payments, and what became of all rows."""
+    """Labels of files, the dates of their payments, and what became of all rows."""
 
     labels: DataFrame
     dates: frozenset[date]
     counts: FeedCounts
 
 
-def named_dates(feed: LabelFeed, window: Window) -> Column:
+def label_files(source: Source, manifests: Sequence[Manifest]) -> list[LabelFiles]:
+    """Return the files of labels of the manifests: those of the label feed, and those of feedback.
+
+    Feedback is in the window of its payments.
+    """
+    items = [one for manifest in manifests for one in manifest.labels if one.rows]
+    found = []
+    if isinstance(source.labels, LabelFeed):
+        keys = tuple(one.key for one in items if not one.is_feedback)
+        found.append(LabelFiles(source.labels.version, source.labels.longest_days, keys))
+    found.append(LabelFiles(FEEDBACK, 0, tuple(one.key for one in items if one.is_feedback)))
+    return [files for files in found if files.keys]
+
+
+def named_dates(longest_days: int, window: Window) -> Column:
     """Return the condition that a payment is of a date that labels of the window may name.
 
     These are the dates of the window and `longest_days` before.
     """
-    first = window.start - timedelta(days=feed.longest_days)
+    first = window.start - timedelta(days=longest_days)
     return F.col("event_date").between(first, window.end)
 
 
 def feed_labels(
     spark: SparkSession,
     source: Source,
-    manifests: Sequence[Manifest],
+    files: LabelFiles,
     raw_bucket: str,
     payments: DataFrame,
     known: DataFrame,
-) -> FeedLabels | None:
-    """Return the new labels of the manifests' label files; None when no such file has a row.
+) -> FeedLabels:
+    """Return the new labels of files.
 
     A row is a label if it can be read, names a payment of `payments` and is no repeat of another
     row or of the labels `known`. `payments` and `known` are those on `named_dates`.
     """
-    feed = source.labels
-    landed = [item for manifest in manifests for item in manifest.labels if item.rows]
-    if not isinstance(feed, LabelFeed) or not landed:
-        return None
-    rows = _rows(spark, source, feed, [item.key for item in landed], f"s3a://{raw_bucket}/")
+    rows = _rows(spark, source, files, f"s3a://{raw_bucket}/")
     is_own = F.col("source_system") == source.name
     named = (
         payments.filter(is_own)
@@ -84,15 +112,13 @@ def feed_labels(
     return FeedLabels(labels, frozenset(by_date), counts)
 
 
-def _rows(
-    spark: SparkSession, source: Source, feed: LabelFeed, keys: Sequence[str], root: str
-) -> DataFrame:
+def _rows(spark: SparkSession, source: Source, files: LabelFiles, root: str) -> DataFrame:
     """Return the rows of label files; `is_label` is false for one that is none.
 
     The time at which a label became known must be in the plausible dates of the source.
     """
-    version = feed.version
-    paths = [f"{root}{key}" for key in keys]
+    version = files.layout
+    paths = [f"{root}{key}" for key in files.keys]
     rows = rows_of_files(spark, source, version, "jsonl", paths, key_below(root))
     names = [column.name for column in version.layout]
     rows = rows.withColumns({name: text(F.col(f"`{name}`")) for name in names})

@@ -25,7 +25,7 @@ from sources.declaration import LabelFeed, Source
 from sources.manifest import Manifest
 from sources.registry import source as declared
 from spark.jobs.batch import balances, counted, load, on_disk, reasons, with_verdicts, write_batch
-from spark.jobs.label_feed import feed_labels, named_dates
+from spark.jobs.label_feed import feed_labels, label_files, named_dates
 from spark.transforms.deduplicate import ACCEPTED, DUPLICATE, QUARANTINED
 from spark.transforms.labels import corrections, truth_labels
 from spark.transforms.quarantine import with_history
@@ -135,17 +135,18 @@ def _write(
 
     dates_touched = {row["event_date"] for row in groups if row["verdict"] == ACCEPTED}
     dates_touched |= before[_TRANSACTIONS] | before[_LABELS]
-    feed = None
-    if isinstance(source.labels, LabelFeed):
-        named = named_dates(source.labels, window)
+    feed_counts = FeedCounts()
+    for files in label_files(source, manifests):
+        named = named_dates(files.longest_days, window)
         payments = kept(_TRANSACTIONS, named).select(*_PAYMENT)
         payments = payments.unionByName(accepted.filter(named).select(*_PAYMENT))
-        known = kept(_LABELS, named)
-        feed = feed_labels(spark, source, manifests, raw_bucket, payments, known)
-        if feed is not None:
-            labels = labels.unionByName(feed.labels)
-            dates_touched |= feed.dates
-    elif repeated := {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}:
+        feed = feed_labels(spark, source, files, raw_bucket, payments, kept(_LABELS, named))
+        labels = labels.unionByName(feed.labels)
+        dates_touched |= feed.dates
+        if not files.is_feedback:
+            feed_counts = feed.counts
+    repeated = {row["event_date"] for row in groups if row["verdict"] == DUPLICATE}
+    if repeated and not isinstance(source.labels, LabelFeed):
         on_dates = within("event_date", date_ranges(repeated))
         known = read(spark, _LABELS, branch).filter(is_foreign & on_dates)
         repeats = decided.filter((F.col("verdict") == DUPLICATE) & F.col("is_later"))
@@ -191,7 +192,7 @@ def _write(
         delivered=dates_delivered,
         leaving=leaving,
     )
-    return groups, touched, dates_delivered, removed_count, feed.counts if feed else FeedCounts()
+    return groups, touched, dates_delivered, removed_count, feed_counts
 
 
 def _dates_before(spark: SparkSession, branch: str, objects: Sequence[str]) -> dict[str, set[date]]:

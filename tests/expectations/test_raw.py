@@ -1,5 +1,6 @@
 """The gate of Raw, on the real object store."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from contracts.windows import Window
 from expectations.gates import gate_raw
 from sources import registry
 from sources.discover import Delivery, deliveries
-from sources.land import land
+from sources.land import land, land_feedback
 from sources.manifest import Manifest, RawObject, find_latest
 from sources.store import s3_client
 
@@ -73,6 +74,21 @@ def test_the_sample_passes_as_a_whole_and_day_by_day(store: Store) -> None:
         day = Window.of("sparkov", item.name.removesuffix(".parquet"))
         one = replace(whole, window=day.key, objects=(item,))
         assert _closed_by(store.gate(one, day)) == set(), day.key
+
+
+def test_feedback_of_a_window_passes_and_must_have_its_layout(
+    store: Store, landed: Manifest, tmp_path: Path
+) -> None:
+    label = {"transaction_id": "e1", "is_fraud": 1, "label_source": "analyst"}
+    path = tmp_path / "2024-07-01.jsonl"
+    path.write_text(json.dumps(label | {"known_at": "2024-07-09T12:00:00Z"}))
+    far = Window.parse("sparkov@2301-07-01--2301-07-03")
+    land(far, store.client, store.bucket, deliveries(WINDOW, store.settings.data_dir), run_id="r")
+    land_feedback(far, store.client, store.bucket, [Delivery(path)], run_id="r")
+    (item,) = find_latest(store.client, store.bucket, far).labels
+    assert _closed_by(store.gate(replace(landed, labels=(item,)))) == set()
+    other = replace(item, columns={"transaction_id": "string"})
+    assert "layout_problem" in str(_closed_by(store.gate(replace(landed, labels=(other,)))))
 
 
 def _first(**changes: Any) -> Change:

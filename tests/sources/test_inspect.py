@@ -376,7 +376,7 @@ def test_a_file_of_labels_is_counted_or_has_a_problem(
     path = tmp_path / "2026-01-01.jsonl"
     path.write_text(content)
 
-    found = inspect_labels(path, feed)
+    found = inspect_labels(path, feed.version)
 
     assert (found.rows, found.problem, found.amounts) == (rows, problem, {})
 
@@ -390,4 +390,4 @@ def test_a_file_of_labels_that_one_task_cannot_read_is_refused(
     path = tmp_path / "2026-01-01.jsonl"
     path.write_bytes(b"x" * (2**20 + 1))
 
-    assert inspect_labels(path, feed).problem == "is above 1 MiB, which one task can read"
+    assert inspect_labels(path, feed.version).problem == "is above 1 MiB, which one task can read"

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -17,7 +18,7 @@ from contracts.windows import Window
 from sources import registry
 from sources.discover import Delivery
 from sources.errors import StoreRefusedError, StoreUnreachableError
-from sources.land import land
+from sources.land import land, land_feedback
 from sources.manifest import Manifest, find_latest, named
 from sources.store import s3_client
 
@@ -262,3 +263,38 @@ def test_labels_land_beside_the_payments_and_are_no_rows_of_the_window(
     assert (manifest.rows, item.rows, result.new_objects) == (6, 1, 2)
     assert result.problems == (f"{labels.name}: missing known_at, label_source",)
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def feedback_on(folder: Path, event: str) -> list[Delivery]:
+    """Return a file of feedback on a payment."""
+    label = {"transaction_id": event, "is_fraud": 1, "label_source": "analyst"}
+    path = folder / "2026-01-01.jsonl"
+    path.write_text(json.dumps(label | {"known_at": "2026-01-09T12:00:00.000001Z"}) + "\n")
+    return [Delivery(path)]
+
+
+def test_feedback_lands_beside_what_the_window_has_and_stays(
+    s3: Settings, tmp_path: Path, window: Window
+) -> None:
+    client, bucket = s3_client(s3, "lander"), s3.s3.raw_bucket
+    files, feedback = delivery(tmp_path, window), feedback_on(tmp_path, uuid4().hex)
+    assert land_feedback(window, client, bucket, feedback, run_id="r0") is None
+    land(window, client, bucket, files, run_id="r1")
+    before = find_latest(client, bucket, window)
+
+    result = land_feedback(window, client, bucket, feedback, run_id="r2")
+
+    manifest = find_latest(client, bucket, window)
+    (item,) = manifest.labels
+    assert item.key == f"sparkov/feedback/2026-01-01/{item.sha256[:16]}.jsonl"
+    assert (item.rows, item.problem, item.is_feedback) == (1, None, True)
+    assert replace(manifest, labels=(), sequence=1, landed_at=before.landed_at) == before
+    assert result is not None
+    assert (result.sequence, result.new_objects, result.objects) == (2, 1, 2)
+    assert result.balances[0].rows_out == 5
+
+    assert land_feedback(window, client, bucket, feedback, run_id="r3") is None
+    assert land(window, client, bucket, files, run_id="r4").sequence == 2
+    more = land_feedback(window, client, bucket, feedback_on(tmp_path, uuid4().hex), run_id="r5")
+    assert more is not None
+    assert len(find_latest(client, bucket, window).labels) == 2

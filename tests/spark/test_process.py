@@ -3,8 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,10 +13,14 @@ import pytest
 
 from contracts.stage_results import ProcessResult
 from contracts.tables import TABLES, zone
+from contracts.windows import Window
 from contracts.withdrawals import Withdrawal, WithdrawalKind
 from sources import registry
-from sources.manifest import Manifest
+from sources.discover import Delivery
+from sources.land import land_feedback
+from sources.manifest import Manifest, find_latest
 from sources.rules import Instant, TimePattern
+from sources.store import s3_client
 from tests.spark.times import utc
 
 if TYPE_CHECKING:
@@ -357,3 +362,39 @@ def test_what_is_withdrawn_leaves_processed_and_comes_back(line: "Line", story: 
     published(line, line.process(story.first, "undone"))
     published(line, line.process(story.second, "undone too"))
     assert content(line) == before
+
+
+def test_feedback_of_analysts_becomes_labels_of_the_payments_that_landed(
+    line: "Line", tmp_path: Path
+) -> None:
+    """Slow: two runs of the job."""
+    day = date(2019, 2, 5)
+    line.land(day.isoformat(), [{"trans_num": n, "trans_date": str(day)} for n in ("c1", "c2")])
+    known = ("2019-02-11T08:00:00.000007Z", "2019-02-12T08:00:00.000000Z")
+    said = [("c1", 1, known[0]), ("c1", 0, known[1]), ("never landed", 1, known[0])]
+    path = tmp_path / f"{day}.jsonl"
+    names = ("transaction_id", "is_fraud", "known_at", "label_source")
+    path.write_text(
+        "".join(json.dumps(dict(zip(names, (*one, "analyst"), strict=True))) + "\n" for one in said)
+    )
+    window = Window.of("sparkov", day.isoformat())
+    client, bucket = s3_client(line.settings, "lander"), line.settings.s3.raw_bucket
+    land_feedback(window, client, bucket, [Delivery(path)], run_id="land")
+    manifest = find_latest(client, bucket, window)
+
+    result = published(line, line.process(manifest, "with feedback"))
+
+    assert (result.dates, result.label_feed.rows) == ((day,), 0)
+    labels = [row for row in line.rows("processed.labels") if row["event_date"] == day]
+    assert [(row["event_id"], row["label_source"]) for row in labels].count(("c2", "truth")) == 1
+    by_analysts = {
+        utc(row["known_at"]): (row["event_id"], row["is_fraud"])
+        for row in labels
+        if row["label_source"] == "analyst"
+    }
+    times = [datetime.fromisoformat(one) for one in known]
+    assert by_analysts == {times[0]: ("c1", True), times[1]: ("c1", False)}
+
+    stored = content(line)
+    published(line, line.process(manifest, "with feedback again"))
+    assert content(line) == stored

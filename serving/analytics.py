@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
@@ -15,11 +14,13 @@ import psycopg
 from fastapi import FastAPI, HTTPException, Query, Response
 from psycopg import sql
 from psycopg.rows import dict_row
+from pydantic import BaseModel, BeforeValidator, Field
 
 from contracts.table import Table
 from contracts.tables import TABLES
 from serving.database import Database
 from serving.request import BadRequestError, Mistake, unknown_source
+from serving.schemas import answer, json_response, refusals
 from sources.registry import names
 
 LISTS: Final[Mapping[str, Table]] = {
@@ -35,15 +36,45 @@ NEXT: Final = "X-Next"
 """Header of an answer that has a next page: the value of `after` that gives it."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+def _date(text: str) -> date:
+    """Read a date of ISO 8601. Pydantic reads a number as seconds since 1970."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("a date is written as 2024-05-31") from error
+
+
+class Page(BaseModel, extra="forbid"):
     """The rows of a list that are wanted; None does not filter."""
 
-    source_system: str | None
-    first: date | None
-    last: date | None
-    after: str | None
-    limit: int
+    source_system: str | None = None
+    after: str | None = Field(None, description=f"{NEXT} of the page before.")
+    limit: int = Field(100, ge=1, le=MOST_ROWS)
+
+
+class Wanted(Page):
+    """The rows of a list of PRODUCTION that are wanted, and how they are written."""
+
+    first: Annotated[date, BeforeValidator(_date)] | None = Field(None, alias="from")
+    last: Annotated[date, BeforeValidator(_date)] | None = Field(None, alias="to")
+    format: Literal["json", "csv"] = "json"
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A page of rows with the columns of the data dictionary; `next` is null on the last one."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+
+
+LIST_TYPES: Final = (Rows,)
+_ROWS: Final = answer("A page of rows.", "Rows")
+_ROWS["content"]["text/csv"] = {"schema": {"type": "string"}}
+_RESPONSES: Final = {
+    200: _ROWS,
+    404: answer("PRODUCTION does not have the table yet.", "Refusal"),
+    **refusals(),
+}
 
 
 def page(
@@ -92,19 +123,12 @@ def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
             f"/api/v1/analytics/{name}",
             summary=f"One row per {table.grain}",
             dependencies=[analyst],
+            responses=_RESPONSES,
             response_class=Response,
         )
-        def listed(
-            source_system: str | None = None,
-            first: Annotated[date | None, Query(alias="from")] = None,
-            last: Annotated[date | None, Query(alias="to")] = None,
-            after: Annotated[str | None, Query(description=f"{NEXT} of the page before.")] = None,
-            limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
-            format: Literal["json", "csv"] = "json",
-        ) -> Response:
-            if source_system is not None and source_system not in names():
+        def listed(wanted: Annotated[Wanted, Query()]) -> Response:
+            if wanted.source_system is not None and wanted.source_system not in names():
                 raise unknown_source()
-            wanted = Wanted(source_system, first, last, after, limit)
             try:
                 rows, following = database.run(lambda connection: page(connection, table, wanted))
             except psycopg.errors.UndefinedTable as error:
@@ -114,12 +138,11 @@ def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
             except psycopg.Error as error:
                 raise HTTPException(503, "Postgres is away: ask again later.") from error
             headers = {} if following is None else {NEXT: following}
-            if format == "csv":
+            if wanted.format == "csv":
                 return Response(
                     _csv(table.column_names, rows), media_type="text/csv", headers=headers
                 )
-            body = msgspec.json.encode({"rows": rows, "next": following})
-            return Response(body, media_type="application/json", headers=headers)
+            return json_response(Rows(rows, following), headers=headers)
 
     for name, table in LISTS.items():
         add(name, table)
@@ -147,7 +170,7 @@ def position_of(cursor: str, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
     try:
         written = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.convert(msgspec.json.decode(written), tuple[kinds])  # type: ignore[valid-type]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise no_cursor() from error
 
 

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from anyio import to_thread
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from msgspec import Meta
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -19,7 +20,7 @@ from contracts.serving_columns import USER_ROLES
 from contracts.settings import Api
 from serving import docs_page
 from serving.access_tokens import AccessTokens
-from serving.analytics import add_lists
+from serving.analytics import LIST_TYPES, add_lists
 from serving.auth import AUTH_TYPES, Callers, add_auth
 from serving.bodies import MOST_PAYMENTS, BatchBody, Body
 from serving.case_routes import CASE_TYPES, add_cases
@@ -36,6 +37,7 @@ from serving.schemas import (
     Problems,
     Refusal,
     answer,
+    bad_parameters,
     json_response,
     openapi,
     problems,
@@ -70,9 +72,16 @@ class Outcomes(msgspec.Struct, frozen=True):
     outcomes: list[Outcome]
 
 
+class Health(msgspec.Struct, frozen=True):
+    """The state of each dependency by name; ready when all are."""
+
+    status: Literal["ready", "degraded"]
+    dependencies: dict[str, str]
+
+
 _TYPES: Final = (
-    *(PaymentRequest, Batch, Decision, Outcomes, Problems, Refusal),
-    *(*AUTH_TYPES, *USER_TYPES, *CASE_TYPES, *FEEDBACK_TYPES),
+    *(PaymentRequest, Batch, Decision, Outcomes, Problems, Refusal, Health),
+    *(*AUTH_TYPES, *USER_TYPES, *CASE_TYPES, *FEEDBACK_TYPES, *LIST_TYPES),
 )
 
 
@@ -111,6 +120,10 @@ def create_app(
     async def refused(_: Request, error: BadRequestError) -> Response:
         service.metrics.refused.labels(str(error.status)).inc()
         return json_response(Problems(problems(error)), error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return await refused(request, bad_parameters(error))
 
     detect_options: dict[str, Any] = {
         "summary": "Decide on a payment",
@@ -172,17 +185,26 @@ def create_app(
     def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @app.get("/health", summary="Whether each part that decisions need is ready")
-    @app.get("/health/ready", summary="The same as /health")
-    def ready() -> JSONResponse:
+    states: dict[str, Any] = {
+        "response_class": Response,
+        "responses": {
+            200: answer("Each part is ready.", "Health"),
+            503: answer("A part is not ready; callers get degraded decisions.", "Health"),
+        },
+    }
+
+    @app.get("/health", summary="Whether each part that decisions need is ready", **states)
+    @app.get("/health/ready", summary="The same as /health", **states)
+    def ready() -> Response:
         dependencies = service.dependencies()
         is_ready = all(one.is_ready for one in dependencies.values())
-        states = {name: one.state for name, one in dependencies.items()}
-        status = "ready" if is_ready else "degraded"
-        content = {"status": status, "dependencies": states}
-        return JSONResponse(content, 200 if is_ready else 503)
+        health = Health(
+            "ready" if is_ready else "degraded",
+            {name: one.state for name, one in dependencies.items()},
+        )
+        return json_response(health, 200 if is_ready else 503)
 
-    @app.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+    @app.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     def metrics() -> Response:
         text = generate_latest(service.metrics.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)

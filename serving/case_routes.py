@@ -9,7 +9,7 @@ import msgspec
 import psycopg
 from fastapi import FastAPI, HTTPException, Query, Response
 
-from serving.analytics import MOST_ROWS, NEXT, cursor_of, no_cursor, position_of
+from serving.analytics import NEXT, Page, cursor_of, no_cursor, position_of
 from serving.bodies import Body
 from serving.cases import CLAIM, POSITION, Case, Cases, Level, NoCaseError, OtherStateError, Status
 from serving.feedback import Note, Verdict
@@ -27,6 +27,13 @@ class CaseList(msgspec.Struct, frozen=True):
 
     alerts: list[Case]
     next: str | None
+
+
+class Wanted(Page):
+    """The cases that are wanted."""
+
+    status: Status = "open"
+    level: Level | None = None
 
 
 class CaseDecision(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -67,18 +74,15 @@ def add_cases(app: FastAPI, cases: Cases, analyst: Any) -> None:
         responses={200: answer("A page of cases.", "CaseList"), **refusals()},
         **options,
     )
-    def listed(
-        status: Status = "open",
-        source_system: str | None = None,
-        level: Level | None = None,
-        after: Annotated[str | None, Query(description=f"{NEXT} of the page before.")] = None,
-        limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
-    ) -> Response:
-        if source_system is not None and source_system not in names():
+    def listed(wanted: Annotated[Wanted, Query()]) -> Response:
+        source = wanted.source_system
+        if source is not None and source not in names():
             raise unknown_source()
-        position = None if after is None else position_of(after, POSITION)
+        position = None if wanted.after is None else position_of(wanted.after, POSITION)
         try:
-            found, following = cases.page(status, source_system, level, position, limit)
+            found, following = cases.page(
+                wanted.status, source, wanted.level, position, wanted.limit
+            )
         except psycopg.DataError as error:
             raise no_cursor() from error
         except psycopg.Error as error:

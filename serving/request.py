@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -140,6 +141,7 @@ _FIELDS: Final = {**_FIELD_OF, "event_at": "timestamp"}
 _PATH: Final = re.compile(r"`\$\.(\w+)|field `([^`]*)`")
 _KEYS: Final = re.compile(rb'"(\w{1,40})"\s*:')
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_AS_TEXT: Final[Any] = {"parse_int": str, "parse_float": str}
 _TENTH: Final = Decimal("0.1")
 _STORED: Final = Decimal(1).scaleb(-MONEY_DECIMALS)
 _PLACES: Final = tuple(name for name, kind in VALUES.items() if kind is ValueClass.PLACE)
@@ -232,8 +234,10 @@ def decoded(body: bytes, kind: type[_S]) -> _S:
     """
     fields = kind.__struct_fields__
     try:
-        body.decode()
-        return msgspec.json.decode(body, type=kind)
+        text = body.decode()
+        value = msgspec.json.decode(body, type=kind)
+        # msgspec takes the last one of two fields with a name.
+        names = [name for name, _ in json.loads(text, object_pairs_hook=list, **_AS_TEXT)]
     except msgspec.ValidationError as error:
         match = _PATH.search(str(error))
         field = next(filter(None, match.groups()), None) if match else None
@@ -245,6 +249,10 @@ def decoded(body: bytes, kind: type[_S]) -> _S:
         raise _malformed(body, fields, int(at[1]) if at else len(body), str(error)) from error
     except RecursionError as error:
         raise _malformed(body, fields, len(body), "it nests too deep") from error
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRequestError([Mistake(twice, f"{twice}: the request has the field twice.")])
+    return value
 
 
 def _malformed(body: bytes, fields: Sequence[str], at: int, problem: str) -> BadRequestError:

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 
 from serving import docs_page
-from serving.request import LARGEST_BODY, BadRequestError
+from serving.bodies import MOST_SECONDS
+from serving.request import LARGEST_BODY, BadRequestError, Mistake
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _JSON: Final = msgspec.json.Encoder(decimal_format="string")
@@ -38,6 +40,12 @@ class Refusal(msgspec.Struct, frozen=True):
 def problems(error: BadRequestError) -> list[Problem]:
     """Return the mistakes of a request as the API sends them."""
     return [Problem(one.field, one.sentence) for one in error.mistakes]
+
+
+def bad_parameters(error: RequestValidationError) -> BadRequestError:
+    """Return the mistakes in the parameters of a path or a query."""
+    wrong = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
+    return BadRequestError([Mistake(name, f"{name}: {message}.") for name, message in wrong])
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -72,6 +80,7 @@ def refusals(**sentences: str) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI objects of refused requests: `s409="…"`, and those of all routes."""
     with_problems = {
         400: "The request is not JSON.",
+        408: f"The body did not end within {MOST_SECONDS:.0f} seconds.",
         413: f"The request has more than {LARGEST_BODY} bytes.",
         422: "A field is missing, unknown or wrong.",
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,15 +28,21 @@ def tokens_of(settings: Settings) -> AccessTokens:
     return AccessTokens(SigningKeys(settings.signing_keys_file))
 
 
+def app_of(settings: Settings) -> tuple[FastAPI, DecisionService]:
+    """Return an application and its service."""
+    service = DecisionService(settings)
+    tokens, production = tokens_of(settings), Database(settings, "reader")
+    return create_app(service, Users(service.database), tokens, production, settings.api), service
+
+
 def client_of(settings: Settings, role: str | None = "service") -> TestClient:
     """Return a client of an application that loads no champion, since it is not started.
 
     It has a token with a role, or none.
     """
-    service, tokens = DecisionService(settings), tokens_of(settings)
-    production = Database(settings, "reader")
-    app = create_app(service, Users(service.database), tokens, production, settings.api)
-    headers = {"Authorization": f"Bearer {tokens.issue(Caller('tester', role))}"} if role else {}
+    app, _ = app_of(settings)
+    token = tokens_of(settings).issue(Caller("tester", role)) if role else None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     return TestClient(app, headers=headers, raise_server_exceptions=False)
 
 

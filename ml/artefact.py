@@ -41,6 +41,7 @@ class Passport:
         null_share: the share of nulls of each input in training, (nulls + 1) / (rows + 2).
         first_date: the first business date of the training history.
         distributions: of each input over the training rows; absent in older models.
+        scores: distribution of the scores of the last validation fold; absent in older models.
         feature_list_version: the version of `feature_names`.
         feature_names: every feature that was computed when the model was trained.
         source_features: the features of the source's files that the model reads, in order; absent
@@ -55,6 +56,7 @@ class Passport:
     feature_names: tuple[str, ...] = FEATURE_NAMES
     distributions: Mapping[str, Distribution] = field(default_factory=dict)
     source_features: tuple[str, ...] = ()
+    scores: Distribution | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for MLflow."""
@@ -68,6 +70,7 @@ class Passport:
             "feature_names": list(self.feature_names),
             "source_features": list(self.source_features),
             "distributions": {name: asdict(known) for name, known in self.distributions.items()},
+            "scores": self.scores and asdict(self.scores),
         }
 
     @classmethod
@@ -85,6 +88,7 @@ class Passport:
                 for name, known in plain.get("distributions", {}).items()
             },
             source_features=tuple(plain.get("source_features", ())),
+            scores=Distribution.from_dict(scores) if (scores := plain.get("scores")) else None,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
@@ -81,6 +81,11 @@ class Models:
         }
         failed = {_title(key): Dependency(False, text) for key, text in self._problems.items()}
         return {"mlflow": mlflow, **loaded, **failed}
+
+    @property
+    def champions(self) -> Sequence[Champion]:
+        """Return the loaded champions."""
+        return tuple(one for (alias, _), one in self._loaded.items() if alias == tracking.CHAMPION)
 
     def use(
         self, champions: Mapping[str, Champion], challengers: Mapping[str, Champion] | None = None

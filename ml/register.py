@@ -221,6 +221,7 @@ def _log_model(trained: Trained, name: str, onnx: bytes | None) -> int:
         trained.first_date,
         distributions=trained.distributions,
         source_features=trained.source_features,
+        scores=drift.describe(trained.validation.score),
     )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / artefact.ONNX_FILE

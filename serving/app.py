@@ -206,6 +206,7 @@ def create_app(
 
     @app.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     def metrics() -> Response:
+        service.metrics.drifted(service.models.champions)
         text = generate_latest(service.metrics.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from typing import Final
 
-from serving.decision import Decision
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ml.champion import Champion
+from ml.drift import stability_index
+from serving.decision import Decision, ModelVersion
+
+MOST_SCORES: Final = 10_000
+LEAST_SCORES: Final = 1_000
+"""Scores of which an index of drift is computed: fewer ones have an index without a shift."""
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -55,9 +65,34 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.drift = Gauge(
+            "tollgate_api_score_stability_index",
+            f"Population stability index of the last {MOST_SCORES:,} scores of a champion against"
+            " those of its validation: above 0.25 is a large shift.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+        self._scores: defaultdict[ModelVersion, deque[float]] = defaultdict(
+            lambda: deque(maxlen=MOST_SCORES)
+        )
+
     def decided(self, decision: Decision, seconds: float) -> None:
         """Count a decision."""
         self.decisions.labels(decision.risk_level, decision.recommendation).inc()
         self.seconds.observe(seconds)
-        if decision.risk_score is not None:
+        if decision.risk_score is not None and decision.model is not None:
             self.scores.observe(decision.risk_score)
+            self._scores[decision.model].append(decision.risk_score)
+
+    def drifted(self, champions: Iterable[Champion]) -> None:
+        """Compute the drift of the scores of champions, and forget those of earlier ones."""
+        used = {ModelVersion(one.name, one.version): one.passport.scores for one in champions}
+        for model in list(self._scores):  # a copy, since decisions are made meanwhile
+            if model not in used:
+                self._scores.pop(model)
+        self.drift.clear()
+        for model, expected in used.items():
+            scores = list(self._scores.get(model, ()))
+            if expected is not None and len(scores) >= LEAST_SCORES:
+                index = stability_index(expected, np.array(scores))
+                self.drift.labels(model.name, str(model.version)).set(index)

@@ -105,9 +105,12 @@ def test_a_champion_that_cannot_score_a_request_is_not_used(
         models.champion("sparkov")
 
 
-def test_without_mlflow_the_cause_is_named(mlflow: Settings) -> None:
+def test_without_mlflow_a_loaded_champion_stays_and_the_cause_is_named(
+    mlflow: Settings, champion: Champion
+) -> None:
     nowhere = mlflow.mlflow.model_copy(update={"tracking_uri": "http://127.0.0.1:1/mlflow"})
     models, stopping = Models(mlflow.model_copy(update={"mlflow": nowhere})), Event()
+    models.use({"sparkov": champion})
     thread = models.poll(stopping)
     for _ in range(150):
         if "does not answer" in models.state["mlflow"].state:
@@ -116,5 +119,8 @@ def test_without_mlflow_the_cause_is_named(mlflow: Settings) -> None:
     stopping.set()
     thread.join(30)
     tracking.connect(mlflow)
+    assert models.champion("sparkov") is champion
+    assert not models.state["mlflow"].is_ready
+    models.use({})
     with pytest.raises(NoModelError, match="MLflow does not answer"):
         models.champion("sparkov")

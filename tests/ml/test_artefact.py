@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import skops.io
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import FunctionTransformer
 from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -113,14 +116,23 @@ def test_a_file_with_another_type_is_not_loaded(saved: Saved, tmp_path: Path) ->
 def test_a_version_without_an_onnx_model_is_scored_by_scikit_learn(
     saved: Saved, tmp_path: Path
 ) -> None:
-    """Versions of earlier releases have none, and an upgrade must not stop the platform."""
-    folder, trained = saved
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "extra_files" / artefact.ONNX_FILE).unlink()
-    champion = Champion("fraud_detector_sparkov", 1, *artefact.load(tmp_path))
+    """Champions of earlier releases are such models, and an upgrade must not stop the platform."""
+    trained = saved[1]
+    matrix, is_fraud = trained.test_matrix, trained.test_payments.is_fraud
+    trees = HistGradientBoostingClassifier(max_iter=5).fit(matrix, is_fraud)
+    model = CalibratedClassifierCV(FrozenEstimator(trees)).fit(matrix, is_fraud)
+    mlflow.sklearn.save_model(
+        model,
+        str(tmp_path / "model"),
+        serialization_format="skops",
+        skops_trusted_types=list(artefact.TRUSTED_TYPES),
+        pip_requirements=artefact.requirements(),
+        metadata=passport_of(trained).to_dict(),
+    )
+    champion = Champion("fraud_detector_sparkov", 1, *artefact.load(tmp_path / "model"))
     assert champion.onnx is None
-    score = champion.score(trained.test_matrix)
-    assert score.tobytes() == trained.test_payments.score.tobytes()
+    score = model.predict_proba(matrix)[:, 1]
+    assert champion.score(matrix).tobytes() == score.tobytes()
 
 
 def test_a_damaged_onnx_model_is_not_loaded(saved: Saved, tmp_path: Path) -> None:

@@ -119,7 +119,9 @@ def create_app(
     @app.exception_handler(BadRequestError)
     async def refused(_: Request, error: BadRequestError) -> Response:
         service.metrics.refused.labels(str(error.status)).inc()
-        return json_response(Problems(problems(error)), error.status)
+        # The rest of a body that was not read to its end is not read either.
+        headers = {"Connection": "close"} if error.status in (408, 413) else None
+        return json_response(Problems(problems(error)), error.status, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
 
 from serving.request import LARGEST_BODY, BadRequestError, Mistake, too_large
 
@@ -29,6 +30,8 @@ def _body_of(payments: int) -> Any:
         except TimeoutError as error:
             sentence = f"The body did not end within {MOST_SECONDS:.0f} seconds. Send it at once."
             raise BadRequestError([Mistake(None, sentence)], 408) from error
+        except ClientDisconnect as error:
+            raise BadRequestError([Mistake(None, "The body broke off.")], 400) from error
         return bytes(body)
 
     return Depends(limited)

@@ -1,5 +1,6 @@
 """The keys that sign access tokens, and their rotation."""
 
+import base64
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -82,3 +83,28 @@ def test_a_damaged_key_file_is_refused_and_loaded_keys_stay(
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SigningKeyError, match=r"cannot be read.*none\.json"):
         SigningKeys(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"\xff",
+        b"[]",
+        b'{"alg": NaN}',
+        b'{"alg": "HS256", "kid": {"a": 1}}',
+        rb'{"alg": "HS256", "kid": "\ud800"}',
+        b'{"kid": ' + b"9" * 5_000 + b"}",
+        b"[" * 200_000,
+        b"[" * 100_000 + b"]" * 100_000,
+    ],
+)
+def test_a_hostile_header_of_a_token_is_refused(file: Path, header: bytes) -> None:
+    token = base64.urlsafe_b64encode(header).decode().rstrip("=")
+    with pytest.raises(TokenError, match="sign in again"):
+        AccessTokens(SigningKeys(file)).caller(f"{token}.e30.e30")
+
+
+@pytest.mark.parametrize("token", ["", ".", "é.é.é", "x" * 100_000, "." * 1_000])
+def test_text_that_is_no_token_is_refused(file: Path, token: str) -> None:
+    with pytest.raises(TokenError, match="sign in again"):
+        AccessTokens(SigningKeys(file)).caller(token)

@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from ml.champion import Champion
 from ml.models import Dependency, Models, NoModelError
 from serving.database import Database
-from serving.decision import Decision, Shadow, answer, decide_with_rollout, inputs_of
+from serving.decision import Decision, Outcome, Shadow, answer, decide_with_rollout, inputs_of
 from serving.decision_log import DecisionLog, Entry
 from serving.features import Figures, figures_alone, figures_of
 from serving.metrics import Metrics
@@ -295,11 +295,8 @@ class DecisionService:
         *,
         recorded: bool,
     ) -> list[tuple[Decision, Shadow | None]]:
-        payments = [request.payment for request in requests]
-        challenger = self.models.challenger(_source(requests[0]))
-        outcomes = decide_with_rollout(
-            payments, figures, champion, challenger, self._rules, self._challenger_percent
-        )
+        outcomes, failed = self._outcomes(requests, figures, champion)
+        causes = [*causes, *failed]
         decided_at, now = datetime.now(UTC), time.perf_counter()
         decisions = [
             answer(
@@ -319,6 +316,30 @@ class DecisionService:
             )
         ]
         return [(one, outcome.shadow) for one, outcome in zip(decisions, outcomes, strict=True)]
+
+    def _outcomes(
+        self, requests: Sequence[DecisionRequest], figures: Figures, champion: Champion | None
+    ) -> tuple[list[Outcome], list[str]]:
+        """Return the outcome of each request, and the cause if the champion failed.
+
+        A challenger that fails scores no payment of the micro-batch.
+        """
+        payments = [request.payment for request in requests]
+        challenger = self.models.challenger(_source(requests[0]))
+        rules, percent = self._rules, self._challenger_percent
+        if champion is not None:
+            for other in (challenger, None) if challenger else (None,):
+                try:
+                    return decide_with_rollout(
+                        payments, figures, champion, other, rules, percent
+                    ), []
+                except Exception:  # the error of any library; without models only rules are left
+                    _log.exception("a model does not score")
+        outcomes = decide_with_rollout(payments, figures, None, None, rules, percent)
+        if champion is None:
+            return outcomes, []
+        self.metrics.degraded.labels("model").inc(len(requests))
+        return outcomes, [f"No model has scored the payment: {champion.title} fails."]
 
     def _champion(self, source: str, payments: int) -> tuple[Champion | None, list[str]]:
         try:

@@ -122,6 +122,23 @@ def test_the_log_has_the_score_of_the_challenger(settings: Settings) -> None:
     assert row == (1, decision.risk_score, 2, decision.risk_score)
 
 
+def test_a_model_that_fails_leaves_the_decision_to_the_others(settings: Settings) -> None:
+    champion = learnt(*lake())
+    failing = replace(champion, version=2, model=None, onnx=None)
+    service = DecisionService(settings)
+    service.models.use({"sparkov": champion}, {"sparkov": failing})
+    by_champion = service.detect(body(transaction_id="challenger fails"), "tester")
+    assert (by_champion.degraded, by_champion.model and by_champion.model.version) == (False, 1)
+
+    service.models.use({"sparkov": failing})
+    by_rules = service.detect(body(transaction_id="champion fails", amount=12_000), "tester")
+    assert by_rules.degraded_causes == [
+        "No model has scored the payment: fraud_detector_sparkov version 2 fails."
+    ]
+    assert (by_rules.model, by_rules.risk_score, by_rules.recorded) == (None, None, True)
+    assert by_rules.reason_codes[0].code == "HIGH_AMOUNT"
+
+
 def test_a_log_of_an_earlier_version_is_set_aside(
     settings: Settings, service: DecisionService
 ) -> None:

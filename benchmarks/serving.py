@@ -1,8 +1,8 @@
 """Decisions a second of the decision API, and the time that a caller waits.
 
-`python -m benchmarks.serving [--seconds S]`, on the running platform after `make demo`, with the
-decision API stopped (`python -m embedded down api`). The API runs on a copy of the warehouse, with
-the champion of the platform. Callers, API and Postgres share the machine.
+`python -m benchmarks.serving [--seconds S]`, on the running platform after `make demo` and before
+`make serve`. An API runs on a copy of the warehouse, with the champion of the platform. Callers,
+API and Postgres share the machine.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from statistics import quantiles
 from typing import Any, Final
 
@@ -102,7 +103,7 @@ def main() -> int:
 
             load(None, dict)  # connections, prepared statements, caches
             most = load(None, dict)
-            with_reasons = load(None, lambda one: one | {"amount": 900 + float(one["amount"])})
+            with_reasons = load(None, _higher)
             fixed = {rate: load(rate, dict) for rate in _RATES}
         bare_argv = [python(), "-m", "uvicorn", "benchmarks.serving:bare", "--no-access-log"]
         address = f"http://{HOST}:{ports[1]}/"
@@ -128,6 +129,10 @@ def main() -> int:
     sys.stdout.write("\n".join([*lines, ""]))
     write_section("serving", title="The decision API", lines=lines, busy=busy)
     return 0
+
+
+def _higher(payment: dict[str, Any]) -> dict[str, Any]:
+    return payment | {"amount": str(Decimal(payment["amount"]) + 900)}
 
 
 def _line(name: str, load: Load) -> str:

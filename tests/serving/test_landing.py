@@ -131,7 +131,7 @@ def test_a_day_is_published_once(settings: Settings, dag: Dag) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("select 1", r"5 rows are as they were written"),
+        ("select 1", "verified: 5 rows"),
         (
             "update serving.decisions set decision = 'approve' where chain_position = 2",
             r"position 2, payment second of sparkov: the row was changed",
@@ -176,6 +176,9 @@ def test_the_audit_without_postgres_or_raw_is_a_sentence(
     nowhere = {"s3": settings.s3.model_copy(update={"raw_bucket": "tollgate-nowhere"})}
     assert main(["verify"], settings.model_copy(update=nowhere)) == 1
     assert "refused access to bucket tollgate-nowhere" in capsys.readouterr().err
+    silent = {"s3": settings.s3.model_copy(update={"endpoint": "http://127.0.0.1:1"})}
+    assert main(["verify"], settings.model_copy(update=silent)) == 1
+    assert "the object store does not respond" in capsys.readouterr().err
 
 
 def test_decisions_of_several_processes_are_one_chain(settings: Settings) -> None:

@@ -114,7 +114,7 @@ SERVING_COLUMNS: Final = (
     Column("caller", _T.STRING, "User of the API that sent the request."),
     Column("user_name", _T.STRING, "Name of a user of the decision API."),
     Column("user_role", _T.STRING, "What the user may do.", allowed=USER_ROLES),
-    Column("password_hash", _T.STRING, "Salted scrypt hash of the password, with its parameters."),
+    Column("password_hash", _T.STRING, "Salted Argon2 hash of the password, with its parameters."),
     Column("created_at", _T.TIMESTAMP, "When the user was added."),
     Column("is_disabled", _T.BOOLEAN, "Whether an admin has disabled the user."),
     Column(

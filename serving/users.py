@@ -1,4 +1,4 @@
-"""The users of the decision API, with scrypt hashes of their passwords.
+"""The users of the decision API, with Argon2 hashes of their passwords.
 
 ``python -m serving.users`` gives the admin the password of the settings. The platform runs it when
 the API starts. The admin adds other users.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
-from werkzeug.security import check_password_hash, generate_password_hash
+from pwdlib import PasswordHash
 
 from contracts.serving_columns import USER_ROLES
 from contracts.settings import Settings, load_settings
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 USERS: Final = TABLES["serving.users"]
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 256
+_passwords: Final = PasswordHash.recommended()
 _NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 MOST_FAILURES: Final = 5
 LOCK_OUT: Final = timedelta(minutes=15)
@@ -82,7 +83,7 @@ class Users:
             return None
         row = self._database.run(lambda one: one.execute(_FIND.encode(), (name,)).fetchone())
         role, known = row or (None, _unknown())
-        is_right = check_password_hash(known, password) and role is not None
+        is_right = _passwords.verify(password, known) and role is not None
         # Postgres counts after the comparison, so that of many guesses at once the right one counts
         # only if fewer than MOST_FAILURES wrong ones were counted before.
         statement = _SIGNED_IN if is_right else _FAILED
@@ -108,7 +109,7 @@ class Users:
             mistakes.append(Mistake("role", f"role: use one of {', '.join(USER_ROLES)}."))
         if mistakes:
             raise BadRequestError(mistakes)
-        values = (name, role, generate_password_hash(password), datetime.now(UTC))
+        values = (name, role, _passwords.hash(password), datetime.now(UTC))
         try:
             self._database.run(lambda connection: connection.execute(_ADD.encode(), values))
         except psycopg.errors.UniqueViolation as error:
@@ -154,7 +155,7 @@ class Users:
         """
         if mistakes := _of_password("new_password", new):
             raise BadRequestError(mistakes)
-        written = generate_password_hash(new)
+        written = _passwords.hash(new)
 
         def changed(connection: psycopg.Connection) -> None:
             connection.execute(_PASSWORD.encode(), (written, name))
@@ -179,7 +180,7 @@ def _of_password(field: str, password: str) -> list[Mistake]:
 @cache
 def _unknown() -> str:
     """Return a hash to compare with when no user has a name."""
-    return generate_password_hash("")
+    return _passwords.hash("")
 
 
 def ensure_admin(settings: Settings) -> None:
@@ -192,11 +193,11 @@ def ensure_admin(settings: Settings) -> None:
     name, password = settings.api.username, settings.api.password.get_secret_value()
     with psycopg.connect(settings.warehouse.dsn("loader")) as loader:
         row = loader.execute(_FIND.encode(), (name,)).fetchone()
-        if row and row[0] == "admin" and check_password_hash(row[1], password):
+        if row and row[0] == "admin" and _passwords.verify(password, row[1]):
             return
         loader.execute(f"delete from {USERS.name} where user_name = %s".encode(), (name,))  # noqa: S608
         loader.execute(_END_SESSIONS.encode(), (name,))
-        values = (name, "admin", generate_password_hash(password), datetime.now(UTC))
+        values = (name, "admin", _passwords.hash(password), datetime.now(UTC))
         loader.execute(_ADD.encode(), values)
 
 

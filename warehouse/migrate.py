@@ -86,6 +86,8 @@ _ADD_SIGN_IN_STATE: Final = (
     " add column if not exists failed_sign_in_at timestamp with time zone"
 )
 """Upgrade of a table of an earlier version, whose users have a password only."""
+_REMOVE_OTHER_HASHES: Final = "delete from serving.users where password_hash like 'scrypt:%'"
+"""Users of an earlier version, whose passwords nothing verifies; the admin is added at start."""
 
 _DATED: Final = """
 select
@@ -182,6 +184,7 @@ def _create_serving(loader: psycopg.Connection, api: sql.Identifier) -> None:
         rights = _API_RIGHTS.get(table.name, "select, insert")
         name = sql.Identifier(table.zone, table.short_name)
         loader.execute(sql.SQL(f"grant {rights} on {{}} to {{}}").format(name, api))
+    loader.execute(_REMOVE_OTHER_HASHES.encode())
     for index in _SERVING_INDEXES:
         loader.execute(index.encode())
 

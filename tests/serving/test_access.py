@@ -62,7 +62,7 @@ def test_the_admin_adds_a_service_which_has_payments_decided(
     assert refused.status_code == 403
     with psycopg.connect(settings.warehouse.dsn("api")) as connection:
         hashes = connection.execute("select password_hash from serving.users").fetchall()
-    assert all(one.startswith("scrypt:") and password not in one for (one,) in hashes)
+    assert all(one.startswith("$argon2id$") and password not in one for (one,) in hashes)
 
 
 def test_a_changed_password_of_the_admin_replaces_the_old_one(

@@ -206,7 +206,7 @@ def test_only_an_admin_sees_and_changes_users(settings: Settings, role: str) -> 
 def test_the_list_of_users_has_no_password(settings: Settings, person: Person) -> None:
     listed = client_of(settings, "admin").get(USERS).text
     assert person.name in listed
-    assert "scrypt" not in listed
+    assert "argon2" not in listed
 
 
 def test_too_many_sign_ins_of_an_address_wait(settings: Settings) -> None:

@@ -38,7 +38,7 @@ _LIMIT_SECONDS_OF_MANY: Final = 10.0
 _NO_HISTORY: Final = "only the rules that need no other payment were applied."
 _NOT_RECORDED: Final = "The decision is not recorded, and later decisions do not know this payment."
 _KNOWN_LATER: Final = "Later decisions know this payment after the next fill of the store."
-_TOO_LATE: Final = f"The online store gave no answer in time: {_NO_HISTORY} {_NOT_RECORDED}"
+_TOO_LATE: Final = f"Postgres gave no answer in time: {_NO_HISTORY} {_NOT_RECORDED}"
 _TOO_MANY: Final = (
     f"More payments arrive than the API decides in time: {_NO_HISTORY} {_NOT_RECORDED}"
 )

@@ -71,7 +71,7 @@ def certify(mismatches: list[str]) -> None:
     if mismatches:
         more = len(mismatches) - _NAMED
         raise AirflowFailException(
-            f"{len(mismatches)} decisions are not what the lake gives: "
+            f"Decisions that differ from what the lake gives ({len(mismatches):,}): "
             f"{'; '.join(mismatches[:_NAMED])}{f'; and {more} more' if more > 0 else ''}."
             " `rpt_decision_replay` has the counts."
         )

@@ -62,6 +62,8 @@ _SERVING_INDEXES: Final = (
         for party in ("customer", "counterparty")
     ),
     "create unique index if not exists decisions_chain on serving.decisions (chain_position)",
+    "create index if not exists decisions_to_review on serving.decisions (decided_at)"
+    " where decision <> 'approve'",
     "create index if not exists refresh_tokens_user on serving.refresh_tokens (user_name)",
     "create index if not exists feedback_payment on serving.feedback"
     " (source_system, event_id, known_at)",

@@ -44,11 +44,11 @@ from embedded.services.common import environment, http_ok
 from lake.catalog import open_catalog
 from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
-from serving.access_tokens import AccessTokens
+from serving.access.access_tokens import AccessTokens
+from serving.access.signing_keys import SigningKeys
+from serving.access.users import Caller
 from serving.fill import KEPT_DAYS, recent, store_rows
-from serving.signing_keys import SigningKeys
 from serving.tokens import Tokens
-from serving.users import Caller
 from sources.registry import DEFAULT_SOURCE
 
 _COPIES: Final = 30

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contracts.settings import SettingsError, load_settings
 from embedded import console, platform, secrets
 from embedded.preflight import PreflightError
-from serving.signing_keys import SigningKeyError
+from serving.access.signing_keys import SigningKeyError
 
 
 def _names(text: str) -> list[str]:

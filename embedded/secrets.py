@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.topics import KAFKA_USERS
-from serving.signing_keys import rotated
+from serving.access.signing_keys import rotated
 
 
 def _password() -> str:

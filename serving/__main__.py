@@ -11,13 +11,13 @@ import uvicorn
 from contracts.fraud_rules import FraudRulesError
 from contracts.settings import HOST, SettingsError, load_settings
 from serving import request_log
-from serving.access_tokens import AccessTokens
+from serving.access.access_tokens import AccessTokens
+from serving.access.signing_keys import SigningKeyError, SigningKeys
+from serving.access.users import Users
 from serving.app import create_app
 from serving.database import Database
 from serving.service import DecisionService
-from serving.signing_keys import SigningKeyError, SigningKeys
 from serving.tokens import KeyFileError
-from serving.users import Users
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,17 +19,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from contracts.serving_columns import USER_ROLES
 from contracts.settings import Api
 from serving import docs_page
-from serving.access_tokens import AccessTokens
+from serving.access.access_tokens import AccessTokens
+from serving.access.auth import AUTH_TYPES, Callers, add_auth
+from serving.access.rate_limits import RateLimits
+from serving.access.refresh_tokens import RefreshTokens
+from serving.access.user_routes import USER_TYPES, add_users
+from serving.access.users import Caller, Users
 from serving.analytics import LIST_TYPES, add_lists
-from serving.auth import AUTH_TYPES, Callers, add_auth
 from serving.bodies import MOST_PAYMENTS, BatchBody, Body
 from serving.case_routes import CASE_TYPES, add_cases
 from serving.cases import Cases
 from serving.database import Database
 from serving.decision import Decision
 from serving.feedback import FEEDBACK_TYPES, add_feedback
-from serving.rate_limits import RateLimits
-from serving.refresh_tokens import RefreshTokens
 from serving.request import BadRequestError, PaymentRequest, decoded
 from serving.request_log import REQUEST_ID, RequestLog
 from serving.schemas import (
@@ -45,8 +47,6 @@ from serving.schemas import (
     request_body,
 )
 from serving.service import LIMIT_SECONDS, DecisionService
-from serving.user_routes import USER_TYPES, add_users
-from serving.users import Caller, Users
 
 _THREADS: Final = 8
 """Requests besides single decisions at once, each with a connection to Postgres."""

@@ -9,13 +9,13 @@ import msgspec
 import psycopg
 from fastapi import FastAPI, HTTPException, Query, Response
 
+from serving.access.users import Caller
 from serving.analytics import NEXT, Page, cursor_of, no_cursor, position_of
 from serving.bodies import Body
 from serving.cases import CLAIM, POSITION, Case, Cases, Level, NoCaseError, OtherStateError, Status
 from serving.feedback import Note, Verdict
 from serving.request import BadRequestError, Mistake, decoded, unknown_source
 from serving.schemas import answer, json_response, refusals, request_body
-from serving.users import Caller
 from sources.registry import names
 
 ALERTS: Final = "/api/v1/alerts"

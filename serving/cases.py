@@ -19,9 +19,9 @@ from contracts.columns import RISK_LEVELS
 from contracts.tables import TABLES
 from ml.reason_sentences import Reason
 from serving import feedback
+from serving.access.users import Caller
 from serving.database import Database
 from serving.feedback import Feedback, Verdict
-from serving.users import Caller
 
 CLAIM: Final = timedelta(minutes=30)
 Status = Literal["open", "claimed", "decided"]

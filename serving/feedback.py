@@ -13,11 +13,11 @@ from msgspec import Meta
 
 from contracts.tables import TABLES
 from contracts.values import ValueClass, canonical, flaw
+from serving.access.users import Caller
 from serving.bodies import Body
 from serving.database import Database
 from serving.request import BadRequestError, Mistake, decoded, unknown_source
 from serving.schemas import answer, json_response, refusals, request_body
-from serving.users import Caller
 from sources.registry import names
 
 FEEDBACK: Final = "/api/v1/feedback"

@@ -18,7 +18,7 @@ def service(settings: Settings) -> Service:
     argv = [python(), "-m", "serving", "--port", str(port)]
 
     def launch() -> Launch:
-        command([python(), "-m", "serving.users"], environment(settings))
+        command([python(), "-m", "serving.access.users"], environment(settings))
         return Launch(argv, environment(settings, VARIABLES))
 
     return Service(

@@ -75,7 +75,7 @@ def test_volumes_and_programs_exist() -> None:
     mounts = [mount for one in _SERVICES.values() for mount in one.get("volumes", [])]
     assert {mount.partition(":")[0] for mount in mounts} == set(_COMPOSE["volumes"])
     programs = re.findall(r"-m,? ([\w.]+)", _TEXT)
-    of_decisions = {"serving", "serving.users", "serving.fill"}
+    of_decisions = {"serving", "serving.access.users", "serving.fill"}
     assert set(programs) == {"embedded", "streaming.indexer", "streaming.scorer", *of_decisions}
     assert all(importlib.util.find_spec(program) for program in programs)
     (file,) = re.findall(r"file=@(\S+)", _command("dashboards-import"))

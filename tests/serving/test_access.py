@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from contracts.settings import Settings
 from serving import docs_page
-from serving.auth import LOGIN
-from serving.users import Caller, ensure_admin
+from serving.access.auth import LOGIN
+from serving.access.users import Caller, ensure_admin
 from tests.serving.test_app import client_of, tokens_of
 
 pytestmark = pytest.mark.postgres

@@ -11,13 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.settings import Settings
 from serving import docs_page
-from serving.access_tokens import AccessTokens
+from serving.access.access_tokens import AccessTokens
+from serving.access.signing_keys import SigningKeys
+from serving.access.users import Caller, Users
 from serving.app import MOST_PAYMENTS, create_app
 from serving.database import Database
 from serving.request import LARGEST_BODY
 from serving.service import DecisionService
-from serving.signing_keys import SigningKeys
-from serving.users import Caller, Users
 
 pytestmark = pytest.mark.postgres
 PAYMENT: dict[str, Any] = docs_page.WHOLE | {"timestamp": "2026-10-01T12:00:00Z"}

@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 
 from contracts.settings import Settings
 from serving import docs_page
+from serving.access.users import Caller
 from serving.analytics import NEXT
 from serving.case_routes import ALERTS
 from serving.cases import Cases, OtherStateError
 from serving.database import Database
 from serving.feedback import FEEDBACK, LONGEST_NOTE
-from serving.users import Caller
 from tests.serving.test_app import client_of, tokens_of
 
 pytestmark = pytest.mark.postgres

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from contracts.settings import HOST, Settings
 from serving import bodies
-from serving.auth import LOGIN, LOGOUT, REFRESH
+from serving.access.auth import LOGIN, LOGOUT, REFRESH
 from tests.serving.listening import listening
 from tests.serving.test_app import app_of, client_of
 

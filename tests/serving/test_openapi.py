@@ -11,8 +11,8 @@ import pytest
 from contracts.render import to_postgres
 from contracts.serving_columns import USER_ROLES
 from contracts.settings import HOST, Settings
+from serving.access.users import Caller
 from serving.analytics import LISTS
-from serving.users import Caller
 from tests.serving.champions import learnt
 from tests.serving.listening import listening
 from tests.serving.sample import lake

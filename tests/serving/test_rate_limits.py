@@ -4,7 +4,7 @@ import pytest
 from fastapi import HTTPException
 
 from contracts.settings import Api
-from serving.rate_limits import RateLimits
+from serving.access.rate_limits import RateLimits
 
 
 def test_a_user_over_the_limit_waits_and_others_do_not() -> None:

@@ -19,13 +19,13 @@ from contracts.render import to_arrow
 from contracts.settings import HOST, REPO, Settings
 from embedded.places import python
 from embedded.services.common import environment, http_ok
-from serving.access_tokens import AccessTokens
+from serving.access.access_tokens import AccessTokens
+from serving.access.signing_keys import SigningKeys
+from serving.access.users import Caller
 from serving.fill import recent, store_rows
 from serving.redis_store import FILL_SECONDS, OnlineStoreError, RedisStore, redis_store
 from serving.service import LIMIT_SECONDS, DecisionService
-from serving.signing_keys import SigningKeys
 from serving.store import RECENT, Payment
-from serving.users import Caller
 from tests.serving.redis_server import PASSWORD, RedisServer
 from tests.serving.sample import lake
 from tests.serving.stores import Store

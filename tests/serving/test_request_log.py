@@ -18,12 +18,12 @@ from contracts.settings import HOST, REPO, Settings
 from embedded.places import python
 from embedded.services.common import environment, http_ok
 from serving import docs_page
-from serving.auth import LOGIN, LOGOUT, PASSWORD, REFRESH
+from serving.access.auth import LOGIN, LOGOUT, PASSWORD, REFRESH
+from serving.access.user_routes import USERS
+from serving.access.users import ensure_admin
 from serving.case_routes import ALERTS
 from serving.feedback import FEEDBACK
 from serving.request_log import REQUEST_ID, JsonFormatter, RequestLog
-from serving.user_routes import USERS
-from serving.users import ensure_admin
 
 SECRETS = {
     "customer_id": "customer-4711-of-the-log",

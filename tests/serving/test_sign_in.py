@@ -9,11 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from contracts.settings import Settings
-from serving.auth import LOGIN, LOGOUT, PASSWORD, REFRESH
+from serving.access.auth import LOGIN, LOGOUT, PASSWORD, REFRESH
+from serving.access.refresh_tokens import RefreshTokens
+from serving.access.user_routes import USERS
+from serving.access.users import Caller, Users
 from serving.database import Database
-from serving.refresh_tokens import RefreshTokens
-from serving.user_routes import USERS
-from serving.users import Caller, Users
 from tests.serving.test_app import client_of, tokens_of
 
 pytestmark = pytest.mark.postgres

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from embedded.secrets import rotate_signing_key
-from serving.access_tokens import AccessTokens, TokenError
-from serving.signing_keys import TOKEN_LIFETIME, SigningKeyError, SigningKeys, rotated
-from serving.users import Caller
+from serving.access.access_tokens import AccessTokens, TokenError
+from serving.access.signing_keys import TOKEN_LIFETIME, SigningKeyError, SigningKeys, rotated
+from serving.access.users import Caller
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 CALLER = Caller("payments", "service")

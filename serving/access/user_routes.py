@@ -10,10 +10,10 @@ import psycopg
 from fastapi import FastAPI, HTTPException, Response
 
 from serving import docs_page
+from serving.access.users import Caller, Users
 from serving.bodies import Body
 from serving.request import BadRequestError, Mistake, decoded
 from serving.schemas import answer, json_response, refusals, request_body
-from serving.users import Caller, Users
 
 USERS: Final = "/api/v1/users"
 

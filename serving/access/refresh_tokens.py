@@ -11,8 +11,8 @@ from typing import Final
 import psycopg
 
 from contracts.tables import TABLES
+from serving.access.users import Caller, role_of
 from serving.database import Database
-from serving.users import Caller, role_of
 
 SESSION_LIFETIME: Final = timedelta(hours=12)
 """From the sign-in to the end of its session, however often it is refreshed."""

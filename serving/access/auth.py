@@ -9,14 +9,14 @@ import psycopg
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.security import OAuth2PasswordBearer
 
-from serving.access_tokens import AccessTokens, TokenError
+from serving.access.access_tokens import AccessTokens, TokenError
+from serving.access.rate_limits import RateLimits
+from serving.access.refresh_tokens import RefreshTokens
+from serving.access.signing_keys import TOKEN_LIFETIME
+from serving.access.users import LOCK_OUT, MOST_FAILURES, Caller, Users
 from serving.bodies import Body, form_fields
-from serving.rate_limits import RateLimits
-from serving.refresh_tokens import RefreshTokens
 from serving.request import BadRequestError, Mistake, decoded
 from serving.schemas import answer, form_body, json_response, refusals, request_body
-from serving.signing_keys import TOKEN_LIFETIME
-from serving.users import LOCK_OUT, MOST_FAILURES, Caller, Users
 
 LOGIN: Final = "/api/v1/auth/login"
 REFRESH: Final = "/api/v1/auth/refresh"

@@ -10,8 +10,8 @@ import jwt
 import msgspec
 
 from contracts.serving_columns import USER_ROLES
-from serving.signing_keys import ALGORITHM, TOKEN_LIFETIME, SigningKey, SigningKeys
-from serving.users import Caller
+from serving.access.signing_keys import ALGORITHM, TOKEN_LIFETIME, SigningKey, SigningKeys
+from serving.access.users import Caller
 
 _ISSUER: Final = "tollgate-api"
 _CLAIMS: Final = ("iss", "sub", "role", "iat", "exp")

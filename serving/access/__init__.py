@@ -1,0 +1,1 @@
+"""Who may call the decision API: users, sign-in, tokens, roles and limits."""

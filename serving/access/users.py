@@ -1,7 +1,7 @@
 """The users of the decision API, with Argon2 hashes of their passwords.
 
-``python -m serving.access.users`` gives the admin the password of the settings. The platform runs it
-when the API starts. The admin adds other users.
+``python -m serving.access.users`` gives the admin the password of the settings. The platform runs
+it when the API starts. The admin adds other users.
 """
 
 from __future__ import annotations

@@ -269,7 +269,7 @@ def test_decisions_that_do_not_match_fail_the_certificate() -> None:
 
     stage.certify.__wrapped__([])
     names = [f"position {n}: the score was 0.5 and is 0.25" for n in range(5)]
-    with pytest.raises(AirflowFailException, match=r"5 decisions.*position 2.*and 2 more"):
+    with pytest.raises(AirflowFailException, match=r"gives \(5\).*position 2.*and 2 more"):
         stage.certify.__wrapped__(names)
 
 

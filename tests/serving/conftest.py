@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from contracts.settings import Settings, load_settings
+from contracts.settings import Settings
 from serving.redis_store import FILL_SECONDS, redis_store
 from tests.serving.redis_server import RedisServer
 from tests.serving.stores import Store
@@ -22,7 +22,7 @@ def warehouse(warehouses: Warehouses) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis server that runs."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"), load_settings().port_base + 40)
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.kill()

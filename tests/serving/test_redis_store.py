@@ -26,6 +26,7 @@ from serving.fill import recent, store_rows
 from serving.redis_store import FILL_SECONDS, OnlineStoreError, RedisStore, redis_store
 from serving.service import LIMIT_SECONDS, DecisionService
 from serving.store import RECENT, Payment
+from tests.free_port import free_port
 from tests.serving.redis_server import PASSWORD, RedisServer
 from tests.serving.sample import lake
 from tests.serving.stores import Store
@@ -176,7 +177,7 @@ def filled(settings: Settings) -> None:
 def test_without_redis_decisions_are_recorded_and_known_after_a_fill(
     settings: Settings, tmp_path: Path
 ) -> None:
-    server = RedisServer(tmp_path, settings.port_base + 41)
+    server = RedisServer(tmp_path)
     settings = server.settings(settings)
     service = DecisionService(settings)
     (cause,) = causes(service, transaction_id="away", customer_id="away")
@@ -281,7 +282,7 @@ def test_two_processes_share_a_redis_that_is_killed_under_load(
     settings: Settings, tmp_path: Path
 ) -> None:
     """It takes 20 s, most of them for the start of two processes."""
-    server = RedisServer(tmp_path, settings.port_base + 42)
+    server = RedisServer(tmp_path)
     server.start()
     settings = server.settings(settings)
     filled(settings)
@@ -306,9 +307,7 @@ def test_two_processes_share_a_redis_that_is_killed_under_load(
             time.sleep(0.02)
 
     with ExitStack() as stack:
-        clients = [
-            stack.enter_context(served(settings, settings.port_base + 43 + n)) for n in range(2)
-        ]
+        clients = [stack.enter_context(served(settings, free_port())) for _ in range(2)]
         for number in range(4):
             answer = post(clients[number % 2], f"two 0 {number}")
             assert answer["features"]["customer_transaction_count_1h"] == number + 1

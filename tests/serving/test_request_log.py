@@ -24,6 +24,7 @@ from serving.access.users import ensure_admin
 from serving.case_routes import ALERTS
 from serving.feedback import FEEDBACK
 from serving.request_log import REQUEST_ID, JsonFormatter, RequestLog
+from tests.free_port import free_port
 
 SECRETS = {
     "customer_id": "customer-4711-of-the-log",
@@ -74,7 +75,7 @@ def test_an_exception_is_its_type_and_places_without_its_message() -> None:
 @contextmanager
 def served(settings: Settings, log: Path) -> Iterator[httpx.Client]:
     """Run the API as a process that writes what it logs to a file."""
-    port = settings.port_base + 70
+    port = free_port()
     address = f"http://{HOST}:{port}"
     variables = environment(settings, {"TOLLGATE_WAREHOUSE__DATABASE": settings.warehouse.database})
     argv = [python(), "-m", "serving", "--port", str(port)]

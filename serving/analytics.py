@@ -19,9 +19,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from contracts.table import Table
 from contracts.tables import TABLES
 from serving.database import Database
-from serving.request import BadRequestError, Mistake, unknown_source
+from serving.request import BadRequestError, Mistake, require_source
 from serving.schemas import answer, json_response, refusals
-from sources.registry import names
 
 LISTS: Final[Mapping[str, Table]] = {
     "transactions": TABLES["production.fct_transactions"],
@@ -127,8 +126,7 @@ def add_lists(app: FastAPI, database: Database, analyst: Any) -> None:
             response_class=Response,
         )
         def listed(wanted: Annotated[Wanted, Query()]) -> Response:
-            if wanted.source_system is not None and wanted.source_system not in names():
-                raise unknown_source()
+            require_source(wanted.source_system)
             try:
                 rows, following = database.run(lambda connection: page(connection, table, wanted))
             except psycopg.errors.UndefinedTable as error:

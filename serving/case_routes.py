@@ -14,9 +14,8 @@ from serving.analytics import NEXT, Page, cursor_of, no_cursor, position_of
 from serving.bodies import Body
 from serving.cases import CLAIM, POSITION, Case, Cases, Level, NoCaseError, OtherStateError, Status
 from serving.feedback import Note, Verdict
-from serving.request import BadRequestError, Mistake, decoded, unknown_source
+from serving.request import BadRequestError, Mistake, decoded, require_source
 from serving.schemas import answer, json_response, refusals, request_body
-from sources.registry import names
 
 ALERTS: Final = "/api/v1/alerts"
 _T = TypeVar("_T")
@@ -75,13 +74,11 @@ def add_cases(app: FastAPI, cases: Cases, analyst: Any) -> None:
         **options,
     )
     def listed(wanted: Annotated[Wanted, Query()]) -> Response:
-        source = wanted.source_system
-        if source is not None and source not in names():
-            raise unknown_source()
+        require_source(wanted.source_system)
         position = None if wanted.after is None else position_of(wanted.after, POSITION)
         try:
             found, following = cases.page(
-                wanted.status, source, wanted.level, position, wanted.limit
+                wanted.status, wanted.source_system, wanted.level, position, wanted.limit
             )
         except psycopg.DataError as error:
             raise no_cursor() from error

@@ -16,9 +16,8 @@ from contracts.values import ValueClass, canonical, flaw
 from serving.access.users import Caller
 from serving.bodies import Body
 from serving.database import Database
-from serving.request import BadRequestError, Mistake, decoded, unknown_source
+from serving.request import BadRequestError, Mistake, decoded, require_source
 from serving.schemas import answer, json_response, refusals, request_body
-from sources.registry import names
 
 FEEDBACK: Final = "/api/v1/feedback"
 LONGEST_NOTE: Final = 500
@@ -126,8 +125,7 @@ def add_feedback(app: FastAPI, database: Database, production: Database, analyst
     )
     def feedback(body: Body, caller: Caller = analyst) -> Response:
         given = decoded(body, FeedbackRequest)
-        if given.source_system not in names():
-            raise unknown_source()
+        require_source(given.source_system)
         if wrong := flaw(given.transaction_id, ValueClass.IDENTIFIER):
             raise BadRequestError([Mistake("transaction_id", f"transaction_id: it {wrong}.")])
         event, source = canonical(given.transaction_id), given.source_system

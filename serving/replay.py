@@ -61,7 +61,7 @@ LoadModel = Callable[[str, int], Champion]
 
 @dataclass(frozen=True)
 class Replayed:
-    """A decision of the sample, and what came of it; `difference` says how a mismatch differs."""
+    """A decision of the sample with its outcome; `difference` says how a mismatch differs."""
 
     source: str
     decided_date: date

@@ -90,6 +90,16 @@ def unknown_source() -> BadRequestError:
     return BadRequestError([Mistake("source_system", sentence)])
 
 
+def require_source(name: str | None) -> None:
+    """Check the name of a source, if one is given.
+
+    Raises:
+        BadRequestError: when the source is not declared.
+    """
+    if name is not None and name not in names():
+        raise unknown_source()
+
+
 def too_large(payments: int = 1) -> BadRequestError:
     """Return the error for a request with more than `LARGEST_BODY` bytes for each payment."""
     allowed = "one payment" if payments == 1 else f"at most {payments} payments"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from threading import Event
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import psycopg
 
@@ -31,6 +31,8 @@ from serving.tokens import Tokens
 from spark.jobs.column_coverage import columns_filled
 
 _log = logging.getLogger(__name__)
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
 LIMIT_SECONDS: Final = 1.0
 """Time after which a caller gets an answer by rules alone, when Postgres gives none."""
 _LIMIT_SECONDS_OF_MANY: Final = 10.0
@@ -169,21 +171,18 @@ class DecisionService:
 
     def _decided(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
         """Return the decision on each request, or its error."""
-        by_source = sorted(range(len(requests)), key=lambda at: _source(requests[at]))
-        decisions: dict[int, Decision | BadRequestError] = {}
-        for _, places in groupby(by_source, key=lambda at: _source(requests[at])):
-            at = list(places)
-            own = [requests[place] for place in at]
+
+        def of_source(own: Sequence[DecisionRequest]) -> Sequence[Decision | BadRequestError]:
             try:
-                decisions |= zip(at, self._of_source(own), strict=True)
+                return self._of_source(own)
             except psycopg.Error as error:
                 _log.warning("payments are decided without their history: %s", error)
                 part = "store" if self._redis is None else "log"
                 name = "online store" if self._redis is None else "decision log"
                 cause = f"The {name} is away ({type(error).__name__}): {_NO_HISTORY}"
-                alone = self._alone(own, part, f"{cause} {_NOT_RECORDED}")
-                decisions |= zip(at, alone, strict=True)
-        return [decisions[at] for at in range(len(requests))]
+                return self._alone(own, part, f"{cause} {_NOT_RECORDED}")
+
+        return _in_groups(requests, _source, of_source)
 
     def _of_source(self, requests: Sequence[DecisionRequest]) -> list[Decision | BadRequestError]:
         """Decide on payments of a source in a transaction.
@@ -260,17 +259,16 @@ class DecisionService:
         self, requests: Sequence[tuple[DecisionRequest, str, str]]
     ) -> list[Decision]:
         """Decide on requests with the part of the platform that is away, and the cause."""
-        decisions: dict[int, Decision] = {}
 
-        def kind(at: int) -> tuple[str, str, str]:
-            request, part, cause = requests[at]
+        def kind(one: tuple[DecisionRequest, str, str]) -> tuple[str, str, str]:
+            request, part, cause = one
             return _source(request), part, cause
 
-        for (_, part, cause), places in groupby(sorted(range(len(requests)), key=kind), key=kind):
-            at = list(places)
-            own = [requests[place][0] for place in at]
-            decisions |= zip(at, self._alone(own, part, cause), strict=True)
-        return [decisions[at] for at in range(len(requests))]
+        def of_kind(own: Sequence[tuple[DecisionRequest, str, str]]) -> list[Decision]:
+            _, part, cause = own[0]
+            return self._alone([request for request, _, _ in own], part, cause)
+
+        return _in_groups(requests, kind, of_kind)
 
     def _alone(self, requests: Sequence[DecisionRequest], part: str, cause: str) -> list[Decision]:
         """Decide by the rules that need no other payment.
@@ -352,6 +350,20 @@ class DecisionService:
         if source not in self._filled:
             self._filled[source] = {source: columns_filled(source)}
         return self._filled[source]
+
+
+def _in_groups(
+    requests: Sequence[_Request],
+    key: Callable[[_Request], Any],
+    answer: Callable[[Sequence[_Request]], Sequence[_Answer]],
+) -> list[_Answer]:
+    """Answer the requests of each key together, and return the answers in their order."""
+    answers: dict[int, _Answer] = {}
+    places = sorted(range(len(requests)), key=lambda at: key(requests[at]))
+    for _, group in groupby(places, key=lambda at: key(requests[at])):
+        at = list(group)
+        answers |= zip(at, answer([requests[place] for place in at]), strict=True)
+    return [answers[at] for at in range(len(requests))]
 
 
 def _source(request: DecisionRequest) -> str:

@@ -1,4 +1,4 @@
-"""Two processes of the API on one Postgres; each has connections and a micro-batcher of its own."""
+"""Two processes of the API on one Postgres, each with separate connections and micro-batches."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -199,7 +199,7 @@ def test_rejects_wait_while_opensearch_is_away_and_are_indexed_once(
         assert _metrics(address)["tollgate_stream_lag"] > 0
         _wait(_has_read(address, len(sent)), log)
         assert httpx.get(f"{address}/health").text == "healthy\n"
-        assert "answers again" in log.read_text()
+        assert "Messages of transactions.rejected are stored again" in log.read_text()
         process.terminate()
         assert process.wait(20) == 0
     documents = _documents(opensearch)

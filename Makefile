@@ -89,10 +89,10 @@ bi: setup ## Start Superset with the dashboards of bi/superset; say where, and t
 	@$(PYTHON) -B -m embedded.setup superset
 	@$(PY) -m bi
 
-stream: setup ## Start Kafka, validation, scoring and search of rejects, stream a simulated world for a minute.
+stream: setup ## Start Kafka and its services, stream a simulated world for a minute, show rejects and alerts.
 	@$(PYTHON) -B -m embedded.setup kafka
 	@$(PYTHON) -B -m embedded.setup opensearch
-	@$(PY) -m embedded up --only validator,indexer,scorer
+	@$(PY) -m embedded up --only validator,indexer,scorer,updater
 	@$(PY) -m demo.stream
 
 serve: setup ## Start the decision API with Postgres and MLflow; its documentation is at /docs.

@@ -110,6 +110,7 @@ SERVING_COLUMNS: Final = (
     ),
     Column("shadow_score", _T.DOUBLE, "Fraud score of this model.", minimum=0, maximum=1),
     Column("is_degraded", _T.BOOLEAN, "Whether a part was away, so that the rules alone decided."),
+    Column("added_at", _T.TIMESTAMP, "When the stream added the payment to the online store."),
     Column("decided_at", _T.TIMESTAMP, "When the payment was decided."),
     Column("caller", _T.STRING, "User of the API that sent the request."),
     Column("user_name", _T.STRING, "Name of a user of the decision API."),

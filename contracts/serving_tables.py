@@ -105,6 +105,12 @@ TABLES: Final = (
         (*RECENT_PAYMENT, "fraud_known_at"),
     ),
     Table(
+        "serving.streamed_payments",
+        "payment of the stream that was added to the online store",
+        EVENT_KEY,
+        (*RECENT_PAYMENT, "added_at"),
+    ),
+    Table(
         "serving.fills",
         "fill of the online store with the payments of a source",
         ("source_system", "fill_started_at"),

@@ -42,6 +42,7 @@ PORT_OFFSETS: Mapping[str, int] = {
     "api": 15,
     "scorer": 16,
     "valkey": 17,
+    "updater": 18,
 }
 """Port of each service, counted from ``port_base``."""
 

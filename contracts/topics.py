@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, get_args
 
-KafkaUser = Literal["producer", "validator", "lander", "sink", "scorer", "reader"]
+KafkaUser = Literal["producer", "validator", "lander", "sink", "scorer", "updater", "reader"]
 KAFKA_USERS: tuple[KafkaUser, ...] = get_args(KafkaUser)
 
 
@@ -61,5 +61,6 @@ ACCESS: dict[KafkaUser, Access] = {
     "lander": Access(reads=(TRANSACTIONS, VALIDATED, REJECTED, ALERTS)),
     "sink": Access(reads=(REJECTED,)),
     "scorer": Access(reads=(VALIDATED,), writes=(ALERTS,)),
+    "updater": Access(reads=(VALIDATED,)),
     "reader": Access(reads=(VALIDATED, REJECTED, ALERTS)),
 }

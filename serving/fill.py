@@ -24,7 +24,7 @@ from contracts.tables import TABLES, Table
 from lake.catalog import open_catalog
 from lake.read import read_dates
 from ml.dataset import LABELS_TABLE, last_day, snapshot_of
-from serving.decision_chain import DECISIONS
+from serving.additions import ADDED, STREAMED, fill_lock
 from serving.redis_store import FILL_SECONDS, RedisStore, redis_store
 from serving.store import COUNTS, RECENT
 from sources.errors import SourceError
@@ -42,7 +42,7 @@ KEPT_DAYS: Final = LOOKBACK_DAYS + 8
 """Days in the online store: the look-back of a payment that arrives a week after its day."""
 _PAYMENTS: Final = "processed.transactions"
 _ROWS: Final = 10_000
-"""Decisions to read at once."""
+"""Added payments to read at once."""
 FILLS: Final = TABLES["serving.fills"]
 _STARTED: Final = (
     f"insert into {FILLS.name} ({', '.join(FILLS.column_names)})"  # noqa: S608 - our own names
@@ -52,6 +52,7 @@ _FINISHED: Final = (
     f"update {FILLS.name} set fill_finished_at = %s"  # noqa: S608 - our own names
     " where source_system = %s and fill_started_at = %s"
 )
+_FORGET: Final = f"delete from {STREAMED.name} where source_system = %s and event_date <= %s"  # noqa: S608
 _LABEL: Final = ("source_system", "event_id", "is_fraud", "known_at")
 
 
@@ -76,8 +77,8 @@ def fill(
     """Replace the payments of a source in the online store by those of the lake, at once.
 
     The store then has the last `KEPT_DAYS` dates of the lake up to `until`, and the later payments
-    that decisions added. For the dates that the lake has, a payment that is not in the lake leaves
-    the store, as one that was withdrawn.
+    that decisions and the stream added. For the dates that the lake has, a payment that is not in
+    the lake leaves the store, as one that was withdrawn.
 
     Args:
         catalog: the lake, for reading.
@@ -150,28 +151,28 @@ def store_rows(
 ) -> Filled:
     """Replace the payments of a source up to a date, and all its counts, at once.
 
-    Redis gets the later payments from the decision log, and one fill of a source waits for another.
+    Redis gets the later payments from the decision log and from those of the stream. One fill of a
+    source waits for another, and for a batch of the stream.
     """
     with psycopg.connect(dsn) as connection:
-        connection.execute(
-            "select pg_advisory_xact_lock(hashtext(%s))", (f"online store {source}",)
-        )
+        connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (fill_lock(source),))
         if redis is None:
             _store_in_postgres(connection, source, last, payments, counts)
         else:
-            redis.replace(source, payments, counts, lambda: _decided(connection, source, last))
+            redis.replace(source, payments, counts, lambda: _added(connection, source, last))
+        oldest = last - timedelta(KEPT_DAYS)
+        connection.execute(_FORGET.encode(), (source, oldest))
     days = pc.min_max(payments["event_date"]).as_py()
     return Filled(days["min"] or last, last, payments.num_rows)
 
 
-def _decided(connection: psycopg.Connection, source: str, last: date) -> Iterator[pa.Table]:
-    """Yield the payments after a date on which the API has decided, as rows of the store."""
+def _added(connection: psycopg.Connection, source: str, last: date) -> Iterator[pa.Table]:
+    """Yield the payments after a date that were added, as rows of the store."""
     query = (
-        f"select payment.* from {DECISIONS.name},"  # noqa: S608 - our own names
-        f" jsonb_populate_record(null::{RECENT.name}, request::jsonb) payment"
-        f" where {DECISIONS.name}.source_system = %s and {DECISIONS.name}.event_date > %s"
+        f"select {', '.join(RECENT.column_names)} from ({ADDED}) added"  # noqa: S608 - our own names
+        " where source_system = %s and event_date > %s order by added_at"
     )
-    with connection.cursor("decided", row_factory=dict_row) as cursor:
+    with connection.cursor("added", row_factory=dict_row) as cursor:
         cursor.execute(query.encode(), (source, last))
         while rows := cursor.fetchmany(_ROWS):
             yield pa.Table.from_pylist(rows, to_arrow.schema(RECENT))

@@ -138,12 +138,12 @@ class RedisStore:
         source: str,
         payments: pa.Table,
         counts: pa.Table,
-        decided: Callable[[], Iterable[pa.Table]],
+        added: Callable[[], Iterable[pa.Table]],
     ) -> None:
         """Replace the contents of a source, at once for all readers.
 
         `payments` and `counts` have rows of serving.recent_payments and serving.category_counts.
-        `decided` returns the payments of the decision log that the store has too: it is called
+        `added` returns the later payments that the store has too: it is called
         before the contents are in use, and again afterwards for decisions that were made meanwhile.
         One caller at a time replaces the contents of a source.
 
@@ -151,7 +151,7 @@ class RedisStore:
             OnlineStoreError: when Redis is away. The earlier contents may stay in use.
         """
         try:
-            self._replace(source, payments, counts, decided)
+            self._replace(source, payments, counts, added)
         except RedisError as error:
             raise _away(error) from error
 
@@ -172,7 +172,7 @@ class RedisStore:
         source: str,
         payments: pa.Table,
         counts: pa.Table,
-        decided: Callable[[], Iterable[pa.Table]],
+        added: Callable[[], Iterable[pa.Table]],
     ) -> None:
         contents = uuid.uuid4().hex
         prefix = _prefix(source, contents)
@@ -182,10 +182,10 @@ class RedisStore:
                 key = f"{prefix}category:{count['merchant_category']}"
                 pipe.zadd(key, {row: count["payment_day"]})
             pipe.execute()
-        for rows in decided():
+        for rows in added():
             self._added(source, contents, rows)
         self._client.set(_key(source), contents)
-        for rows in decided():
+        for rows in added():
             self._added(source, contents, rows)
         with self._client.pipeline(transaction=False) as pipe:
             for key in self._client.scan_iter(f"{_key(source)}:*", count=_ROWS):

@@ -1,9 +1,10 @@
 """The replay certificate: a sample of decisions, computed again from Raw, the lake and the log.
 
-A decision read the online store: the payments of the lake at the snapshots of the last fill, and
-those that the API had decided on. The lake at these snapshots and the decision log give the same
-payments, whatever has arrived since. Kernel, rules and the recorded model version are those of the
-API. A decision that cannot be computed again is not comparable, with a reason.
+A decision read the online store: the payments of the lake at the snapshots of the last fill, those
+that the API had decided on, and those that the stream had added. The lake at these snapshots, the
+decision log and serving.streamed_payments give the same payments, whatever has arrived since.
+Kernel, rules and the recorded model version are those of the API. A decision that cannot be
+computed again is not comparable, with a reason.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from itertools import groupby
+from itertools import groupby, islice, product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -29,8 +30,8 @@ from contracts.serving_columns import ReplayOutcome
 from lake.read import SnapshotMissing
 from ml.champion import Champion
 from ml.errors import NoChampion
+from serving.additions import ADDED
 from serving.decision import Decision, Verdict, decide, inputs_of
-from serving.decision_chain import DECISIONS
 from serving.features import figures_of
 from serving.fill import FILLS, read_lake
 from serving.store import RECENT, Payment, counts_for_kernel
@@ -49,12 +50,10 @@ _FILLS: Final = (
     f"select {', '.join(FILLS.column_names[1:])} from {FILLS.name}"  # noqa: S608 - our own names
     " where source_system = %s order by fill_started_at"
 )
-_DECIDED: Final = (
-    f"select payment.*, log.chain_position, log.decided_at from {DECISIONS.name} log,"  # noqa: S608
-    f" jsonb_populate_record(null::{RECENT.name}, log.request) payment"
-    " where log.source_system = %(source)s and log.event_at > %(since)s"
-    " and (log.customer_id = any(%(parties)s) or log.counterparty_id = any(%(parties)s))"
-    " order by log.chain_position"
+_ADDED: Final = (
+    f"select * from ({ADDED}) added where source_system = %(source)s and event_at > %(since)s"  # noqa: S608
+    " and (customer_id = any(%(parties)s) or counterparty_id = any(%(parties)s))"
+    " order by added_at, chain_position"
 )
 LoadModel = Callable[[str, int], Champion]
 
@@ -157,12 +156,12 @@ def _fill_of(row: Mapping[str, Any], fills: Sequence[Fill]) -> Fill | ReplayOutc
 
 @dataclass(frozen=True)
 class _History:
-    """What the online store had after a fill, and the decisions that came before or after it."""
+    """What the online store had after a fill, and what was added before or after it."""
 
     source: str
     fill: Fill
     lake: LakeStore
-    decided: pa.Table
+    added: pa.Table
 
     @classmethod
     def read(
@@ -186,14 +185,13 @@ class _History:
             "parties": sorted(parties - {None}),
         }
         with connection.cursor(row_factory=dict_row) as cursor:
-            decided = cursor.execute(_DECIDED.encode(), asked).fetchall()
-        schema = near.schema.append(pa.field("chain_position", pa.int64()))
-        schema = schema.append(pa.field("decided_at", pa.timestamp("us", "UTC")))
-        table = pa.Table.from_pylist(decided, schema)
-        # A fill keeps what is later than its payments, and the API adds what the store has not.
+            added = cursor.execute(_ADDED.encode(), asked).fetchall()
+        schema = near.schema.append(pa.field("added_at", pa.timestamp("us", "UTC")))
+        table = pa.Table.from_pylist(added, schema.append(pa.field("chain_position", pa.int64())))
+        # A fill keeps what is later than its payments, and what the store has is not added again.
         is_kept = pc.or_(
             pc.greater(table["event_date"], pa.scalar(fill.last)),
-            pc.greater_equal(table["decided_at"], pa.scalar(fill.started_at)),
+            pc.greater_equal(table["added_at"], pa.scalar(fill.started_at)),
         )
         is_new = pc.invert(pc.is_in(table["event_id"], near["event_id"].combine_chunks()))
         kept = table.append_column("is_kept", pc.and_(is_kept, is_new))
@@ -223,24 +221,44 @@ class _History:
     ) -> Iterator[tuple[list[Payment], LakeStore]]:
         """Yield the payments of the micro-batch, and each store that they may have read.
 
-        Decisions are committed in the order of the chain, so that the store had all of them up to a
-        position: all before the decision, or those before one that was committed meanwhile.
+        Decisions are committed in the order of the chain, and batches of the stream in that of
+        their times. So the store had all decisions up to a position, and all batches up to a time:
+        all before the decision, or those before one that was committed meanwhile.
         """
-        own = self.decided.filter(_is_near(self.decided, [payment]))
+        own = self.added.filter(_is_near(self.added, [payment]))
         at = pa.scalar(answer.decided_at, pa.timestamp("us", "UTC"))
-        together = own.filter(pc.equal(own["decided_at"], at)).select(RECENT.column_names)
+        is_decision = pc.is_valid(own["chain_position"])
+        is_together = pc.and_(is_decision, pc.equal(own["added_at"], at))
+        together = own.filter(is_together).select(RECENT.column_names)
         others = [one for one in together.to_pylist() if one["event_id"] != payment["event_id"]]
-        is_before = pc.and_(
-            pc.less(own["chain_position"], position), pc.not_equal(own["decided_at"], at)
-        )
-        before = own.filter(pc.and_(is_before, own["is_kept"]))
+        before = own.filter(pc.and_(own["is_kept"], pc.invert(is_together)))
+        decided = before.filter(pc.less(before["chain_position"], position))
+        is_earlier = pc.and_(pc.is_null(before["chain_position"]), pc.less(before["added_at"], at))
+        streamed = before.filter(is_earlier)
         sure = pa.scalar(_arrived(answer) - _LONGEST_COMMIT, pa.timestamp("us", "UTC"))
-        unsure = before.filter(pc.greater(before["decided_at"], sure))["chain_position"]
-        limits = [position, *reversed(unsure.to_pylist())][:_MOST_TRIES]
-        for limit in limits:
-            seen = before.filter(pc.less(before["chain_position"], limit))
-            rows = pa.concat_tables([self.lake.payments, seen.select(RECENT.column_names)])
-            yield [payment, *others], LakeStore(rows, self.lake.counts)
+        positions = decided.filter(pc.greater(decided["added_at"], sure))["chain_position"]
+        times = streamed.filter(pc.greater(streamed["added_at"], sure))["added_at"].unique()
+        limits = product(
+            [position, *reversed(positions.to_pylist())],
+            [answer.decided_at, *reversed(times.to_pylist())],
+        )
+        for limit, until in islice(limits, _MOST_TRIES):
+            seen = pa.concat_tables(
+                [
+                    decided.filter(pc.less(decided["chain_position"], limit)),
+                    streamed.filter(pc.less(streamed["added_at"], pa.scalar(until))),
+                ]
+            )
+            yield [payment, *others], LakeStore(self._with(seen), self.lake.counts)
+
+    def _with(self, added: pa.Table) -> pa.Table:
+        """Return the payments of the lake and what was added, where the first of two remains."""
+        rows = added.sort_by("added_at")
+        first = pa.table(
+            {"event_id": rows["event_id"], "at": pa.array(range(rows.num_rows), pa.int64())}
+        )
+        at = first.group_by("event_id").aggregate([("at", "min")])["at_min"].sort()
+        return pa.concat_tables([self.lake.payments, rows.take(at).select(RECENT.column_names)])
 
 
 def payment_of(row: Mapping[str, Any]) -> dict[str, Any]:

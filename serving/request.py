@@ -6,20 +6,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from contracts.values import MONEY_DECIMALS, VALUES, ValueClass, canonical, flaw
+from contracts.values import ValueClass, canonical, flaw
+from serving.payments import pseudonymised
 from serving.tokens import Tokens
 from sources.declaration import Source, Version
 from sources.number_format import NumberFormat
 from sources.registry import DEFAULT_SOURCE, find, names
 from sources.rules import ISO_TIME, Constant, Instant, Precision, Rule, Take
-from streaming.mapped import Mapped, mapped
+from streaming.mapped import mapped
 from streaming.row_checks import RowChecks
 
 LARGEST_BODY: Final = 16_384
@@ -152,9 +151,6 @@ _PATH: Final = re.compile(r"`\$\.(\w+)|field `([^`]*)`")
 _KEYS: Final = re.compile(rb'"(\w{1,40})"\s*:')
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _AS_TEXT: Final[Any] = {"parse_int": str, "parse_float": str}
-_TENTH: Final = Decimal("0.1")
-_STORED: Final = Decimal(1).scaleb(-MONEY_DECIMALS)
-_PLACES: Final = tuple(name for name, kind in VALUES.items() if kind is ValueClass.PLACE)
 
 
 @dataclass(frozen=True)
@@ -200,26 +196,13 @@ class Reader:
             mistakes.append(Mistake("location", f"location: it {wrong}."))
         if mistakes:
             raise BadRequestError(mistakes)
-        return self._pseudonymised(row, source.declared, arrived)
+        return pseudonymised(
+            row, source.declared, self._tokens, int(arrived.timestamp() * 1_000_000)
+        )
 
     def hash_of(self, payment: Mapping[str, Any]) -> str:
         """Return the keyed hash over the content of a payment."""
         return self._tokens.hash_of(payment)
-
-    def _pseudonymised(self, row: Mapped, source: Source, arrived: datetime) -> dict[str, Any]:
-        event_at, amount = row.event_at, row.amount
-        if event_at is None or amount is None:
-            raise TypeError("a checked payment has a time and an amount")
-        return {
-            **row.texts,
-            **self._tokens.of(row.texts, source.name),
-            **{name: rounded(row.places[name]) for name in _PLACES},
-            "source_system": source.name,
-            "source_sequence": int(arrived.timestamp() * 1_000_000),
-            "event_at": event_at.astimezone(UTC),
-            "event_date": event_at.astimezone(ZoneInfo(source.zone)).date(),
-            "amount": amount.quantize(_STORED),
-        }
 
     def _limits(self, name: str) -> _Limits:
         if name not in self._sources:
@@ -308,14 +291,3 @@ def _in_fields(rule: str) -> str:
     'a text has a control character: transaction_id'
     """
     return re.sub(r"\w+", lambda word: _FIELDS.get(word[0], word[0]), rule)
-
-
-def rounded(place: float | None) -> float | None:
-    """Round a coordinate half up, as `spark.transforms.coarsen` does.
-
-    >>> rounded(25.75), rounded(-80.25)
-    (25.8, -80.3)
-    """
-    if place is None:
-        return None
-    return float(Decimal(repr(place)).quantize(_TENTH, ROUND_HALF_UP))

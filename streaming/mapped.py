@@ -15,7 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from contracts.reasons import RejectReason
-from contracts.values import COORDINATE, MONEY_WHOLE_DIGITS, NUMBER, VALUES, ValueClass
+from contracts.values import COORDINATE, MONEY_WHOLE_DIGITS, NUMBER, VALUES, ValueClass, canonical
 from sources.currencies import minor_unit_digits
 from sources.declaration import Source, Version
 from sources.rules import (
@@ -32,6 +32,7 @@ from sources.rules import (
     Rule,
     Take,
 )
+from sources.text import line_rows
 
 Values = Mapping[str, str | None]
 """The values of a message by the name of the source's column, as canonical text."""
@@ -91,6 +92,21 @@ def check_mapping(source: Source) -> Version:
                 " not read: send times in ISO 8601, and identifiers and amounts in one field each."
             )
     return version
+
+
+def fields_of(message: bytes, version: Version) -> tuple[Values, bool]:
+    """Return the values of a message by field, and whether it is a readable JSON object.
+
+    Where it is not, the values that cannot be read are None.
+    """
+    names = [column.name for column in version.layout]
+    rows = list(line_rows([(0, message)], "jsonl", names))
+    written = rows[0].values if rows else [None] * len(names)
+    values = {
+        name: canonical(value) or None if value is not None else None
+        for name, value in zip(names, written, strict=True)
+    }
+    return values, bool(rows) and rows[0].is_readable
 
 
 def mapped(values: Values, source: Source, version: Version) -> Mapped:

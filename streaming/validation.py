@@ -15,12 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from contracts.reasons import DESCRIPTIONS, RejectReason
-from contracts.values import CLOCK_TOLERANCE, LONGEST, ValueClass, canonical
-from sources import text
+from contracts.values import CLOCK_TOLERANCE, LONGEST, ValueClass
 from sources.currencies import ISO_4217
 from sources.declaration import Source
 from sources.rules import Instant, columns_of
-from streaming.mapped import Mapped, check_mapping, mapped
+from streaming.mapped import Mapped, check_mapping, fields_of, mapped
 from streaming.masking import Masking, escaped
 from streaming.messages import Reject, usual_payment
 from streaming.row_checks import Refusal, RowChecks
@@ -55,7 +54,6 @@ class Validator:
         """
         self._source = source
         self._version = check_mapping(source)
-        self._columns = [column.name for column in self._version.layout]
         self._checks = RowChecks(source)
         self._first, self._end = self._checks.first_instant, self._checks.end
         self._masking = Masking(self._version)
@@ -105,14 +103,9 @@ class Validator:
         return Valid(message, key, time.encode()) if key else None
 
     def _checked_closely(self, message: bytes, arrived: datetime) -> Valid | Rejected:
-        rows = list(text.line_rows([(0, message)], "jsonl", self._columns))
-        written = rows[0].values if rows else [None] * len(self._columns)
-        values = {
-            name: canonical(value) or None if value is not None else None
-            for name, value in zip(self._columns, written, strict=True)
-        }
+        values, is_readable = fields_of(message, self._version)
         row = mapped(values, self._source, self._version)
-        if rows and rows[0].is_readable:
+        if is_readable:
             refusals = self._checks.refusals(row, arrived)
         else:
             reason = RejectReason.UNREADABLE_ROW

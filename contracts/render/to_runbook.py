@@ -35,6 +35,7 @@ last lines of all logs, `make logs SERVICE=spark` those of one service.
 | the Kafka broker is unavailable | `make stream` starts it and restores users, grants and topics as declared; `make logs SERVICE=kafka` shows the cause |
 | messages wait in `transactions` | `make status` shows the address of the metrics of the validator: `tollgate_stream_lag` is the number that waits; for more capacity, start another instance with `python -m streaming.validator --instance 2 --port PORT` |
 | payments wait for their score | `tollgate_stream_lag` of the scorer is the number that waits, its address is in `make status`; the scorer shares the cores of Spark with the batch line; `make logs SERVICE=scorer` has errors |
+| payments of the stream do not reach the online store | `/health` of the updater says why, its address is in `make status`; `make logs SERVICE=updater` has the messages that are no payment |
 | rejects wait in `transactions.rejected` | `/health` of the indexer says why, its address is in `make status`; when OpenSearch is away, `make stream` starts it, and `make logs SERVICE=opensearch` shows the cause |
 | a decision of the API does not know yesterday's payments | `fill_online_store` is paused or failed; [the decision API](serving.md#the-online-store) has the rules |
 | an alert of the stream is not in PRODUCTION | its payment is not there yet, or `record_alerts` is paused or failed; [the stream](stream.md#alerts) has the rules |

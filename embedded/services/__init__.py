@@ -34,5 +34,6 @@ def all_services(settings: Settings) -> list[Service]:
         opensearch.service(settings),
         stream.indexer(settings),
         stream.scorer(settings),
+        stream.updater(settings),
         api.service(settings),
     ]

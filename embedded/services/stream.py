@@ -1,4 +1,4 @@
-"""The services of the stream that are programs of `streaming/`, all optional."""
+"""The services that read or write topics of the stream, all optional."""
 
 from __future__ import annotations
 
@@ -23,11 +23,18 @@ def scorer(settings: Settings) -> Service:
     return _service(settings, "scorer", ("kafka", "spark"))
 
 
-def _service(settings: Settings, name: str, needs: tuple[str, ...]) -> Service:
-    """Declare the program `streaming.<name>`; its address is that of its metrics."""
+def updater(settings: Settings) -> Service:
+    """Declare the updater of the online store."""
+    return _service(settings, "updater", ("kafka", "postgres"), "serving")
+
+
+def _service(
+    settings: Settings, name: str, needs: tuple[str, ...], package: str = "streaming"
+) -> Service:
+    """Declare the program `<package>.<name>`; its address is that of its metrics."""
     port = settings.port(name)
     address = f"http://{HOST}:{port}"
-    argv = [python(), "-m", f"streaming.{name}", "--port", str(port)]
+    argv = [python(), "-m", f"{package}.{name}", "--port", str(port)]
     return Service(
         name=name,
         launch=lambda: Launch(argv, environment(settings)),

@@ -29,13 +29,15 @@ def test_the_profiles_have_the_services_of_the_stream_and_of_decisions() -> None
         "stream",
         "indexer",
         "scorer",
+        "updater",
         "opensearch",
         "dashboards",
         "dashboards-import",
     }
     serve = {name for name, one in _SERVICES.items() if one.get("profiles") == ["serve"]}
-    assert serve == {"valkey", "api"}
-    assert set(_SERVICES) - of_profile - serve == {"platform"}
+    assert serve == {"api"}
+    assert _SERVICES["valkey"]["profiles"] == ["stream", "serve"]
+    assert set(_SERVICES) - of_profile - serve == {"platform", "valkey"}
 
 
 def test_images_are_pinned_to_the_version_of_the_embedded_opensearch() -> None:
@@ -57,7 +59,7 @@ def test_services_listen_on_loopback_at_the_ports_of_the_platform() -> None:
     assert _SERVICES["dashboards"]["environment"]["SERVER_HOST"] == HOST
     assert f"--bind {HOST}" in _command("valkey")
     assert set(re.findall(r"(?:https?|redis)://([\w.]+)", _TEXT)) == {HOST}
-    parts = ("opensearch", "opensearch-transport", "indexer", "scorer", "api", "valkey")
+    parts = ("opensearch", "opensearch-transport", "indexer", "scorer", "updater", "api", "valkey")
     ports = {_PORT_BASE + PORT_OFFSETS[part] for part in parts}
     named = {int(port) for port in re.findall(r"(?<=[:\"])\d{4,5}\b", _TEXT)}
     assert named == ports | {_DASHBOARDS}
@@ -75,7 +77,7 @@ def test_volumes_and_programs_exist() -> None:
     mounts = [mount for one in _SERVICES.values() for mount in one.get("volumes", [])]
     assert {mount.partition(":")[0] for mount in mounts} == set(_COMPOSE["volumes"])
     programs = re.findall(r"-m,? ([\w.]+)", _TEXT)
-    of_decisions = {"serving", "serving.access.users", "serving.fill"}
+    of_decisions = {"serving", "serving.access.users", "serving.fill", "serving.updater"}
     assert set(programs) == {"embedded", "streaming.indexer", "streaming.scorer", *of_decisions}
     assert all(importlib.util.find_spec(program) for program in programs)
     (file,) = re.findall(r"file=@(\S+)", _command("dashboards-import"))
@@ -111,7 +113,7 @@ def test_valkey_has_the_generated_password_and_loses_no_payment_to_make_room(
     assert (tmp_path / "online_store").is_file()
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
-    for name in ("platform", "api"):
+    for name in ("platform", "updater", "api"):
         url = _SERVICES[name]["environment"]["TOLLGATE_API__STORE_URL"]
         assert url == f"redis://{HOST}:{_PORT_BASE + PORT_OFFSETS['valkey']}"
 

@@ -32,7 +32,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def store(request: pytest.FixtureRequest, warehouse: Settings, redis_server: RedisServer) -> Store:
     """Each online store, without payments; the log of decisions is in the warehouse."""
     with psycopg.connect(warehouse.warehouse.dsn("loader")) as connection:
-        for name in ("recent_payments", "category_counts", "decisions"):
+        for name in ("recent_payments", "streamed_payments", "category_counts", "decisions"):
             connection.execute(f"delete from serving.{name}".encode())
     if request.param == "postgres":
         return Store(warehouse, None)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 import psycopg
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from contracts.settings import Settings
 from serving import docs_page
+from serving.additions import add_streamed
 from serving.decision import Decision
 from serving.decision_log import DecisionLog, Entry
 from serving.fill import KEPT_DAYS, recent, store_rows
@@ -52,6 +54,11 @@ class Store:
             DecisionLog(connection).add(entries)
         with self.opened() as store:
             store.add(payments)
+
+    def stream(self, payments: Sequence[dict[str, Any]]) -> None:
+        """Add payments as the stream does."""
+        with psycopg.connect(self.settings.warehouse.dsn("api")) as connection:
+            add_streamed(connection, payments[0]["source_system"], payments, self.redis)
 
     def events(self, payments: Sequence[Payment]) -> list[dict[str, object]]:
         """Return what the store gives for payments, in the order of `event_id`."""

@@ -67,7 +67,7 @@ def later_of_all(payments: pa.Table) -> list[Payment]:
     return [last | at | one for one in [*customers, *({"counterparty_id": m} for m in parties)]]
 
 
-def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
+def test_a_fill_replaces_what_the_lake_has_and_keeps_what_was_added_later(
     catalog: Catalog, store: Store
 ) -> None:
     payments, labels = lake()
@@ -78,7 +78,9 @@ def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
     dsn = store.settings.warehouse.dsn("loader")
     fill(catalog, dsn, "sparkov", until=last - timedelta(1), redis=store.redis)
     store.decide([withdrawn, later, payment])
-    assert {"withdrawn", "later"} <= {one["event_id"] for one in store.events([later])}
+    store.stream([withdrawn | {"event_id": "withdrawn too"}, later | {"event_id": "streamed"}])
+    added = {"withdrawn", "withdrawn too", "later", "streamed"}
+    assert added <= {one["event_id"] for one in store.events([later])}
 
     done = fill(catalog, dsn, "sparkov", redis=store.redis)
     assert (done.first_date, done.last_date) == (last - timedelta(KEPT_DAYS - 1), last)
@@ -91,6 +93,7 @@ def test_a_fill_replaces_what_the_lake_has_and_keeps_later_decisions(
     assert {row["event_id"] for row in rows} == {
         *kept.filter(is_read)["event_id"].to_pylist(),
         "later",
+        "streamed",
     }
     frauds = set(labels.filter(labels["is_fraud"])["event_id"].to_pylist())
     known = {row["event_id"] for row in rows if row["fraud_known_at"] is not None}

@@ -23,6 +23,7 @@ from contracts.settings import Settings
 from contracts.tables import TABLES
 from ml.champion import Champion
 from ml.errors import NoChampion
+from serving.additions import add_streamed
 from serving.decision_chain import canonical, encode
 from serving.fill import fill
 from serving.replay import Replayed, replay, sample
@@ -63,11 +64,21 @@ class Day:
         fill(self.catalog, self.dsn, "sparkov")
         service = DecisionService(settings)
         service.models.use({"sparkov": self.champion})
-        of_day = payments.filter(pc.equal(payments["event_date"], self.last)).to_pylist()
-        bodies = [json.dumps(requested(one)).encode() for one in of_day[:120]]
+        is_of_day = pc.equal(payments["event_date"], self.last)
+        of_day = payments.filter(is_of_day).slice(0, 240).to_pylist()
+        bodies = [json.dumps(requested(one)).encode() for one in of_day[::2]]
+        # The API decides on every other payment, and the stream adds the others meanwhile.
+        streamed = self._in_lake.filter(is_of_day).slice(0, 240).to_pylist()[1::2]
         # Micro-batches, of several callers at once.
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(5) as pool:
+            adding = pool.submit(self._add_streamed, streamed)
             list(pool.map(lambda at: service.detect_all(bodies[at::4], "tester"), range(4)))
+            adding.result()
+
+    def _add_streamed(self, payments: list[dict[str, Any]]) -> None:
+        for first in range(0, len(payments), 5):
+            with psycopg.connect(self.settings.warehouse.dsn("api")) as connection:
+                add_streamed(connection, "sparkov", payments[first : first + 5], None)
 
     def arrive(self) -> None:
         """Let the payments of the day arrive in the lake."""
@@ -113,6 +124,19 @@ def test_all_decisions_of_a_day_match_also_when_the_lake_has_grown(day: Day) -> 
     assert outcomes(found) == {ReplayOutcome.MATCHED: 120}
     day.arrive()
     assert outcomes(day.replayed(sample(rows, 30))) == {ReplayOutcome.MATCHED: 30}
+
+
+def test_without_the_payments_of_the_stream_decisions_differ(day: Day) -> None:
+    with psycopg.connect(day.dsn) as loader:
+        loader.execute("create table serving.kept as select * from serving.streamed_payments")
+        loader.execute("delete from serving.streamed_payments")
+    try:
+        found = outcomes(day.replayed(day.rows()))
+    finally:
+        with psycopg.connect(day.dsn) as loader:
+            loader.execute("insert into serving.streamed_payments select * from serving.kept")
+            loader.execute("drop table serving.kept")
+    assert found.keys() == {ReplayOutcome.MATCHED, ReplayOutcome.MISMATCHED}
 
 
 def test_a_sample_is_the_same_each_time(day: Day) -> None:

@@ -15,7 +15,7 @@ KEY = "0a1B" * 16
 
 
 def test_a_token_is_that_of_the_batch_line(spark: "SparkSession", tmp_path: Path) -> None:
-    from serving.request import rounded
+    from serving.payments import rounded
     from spark.transforms.coarsen import coarsen
     from spark.transforms.pseudonymise import pads, pseudonymise
 

@@ -12,7 +12,7 @@ from contracts.settings import Settings
 from warehouse import stream_alerts, transform
 from warehouse.errors import WarehouseLostError
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 _DATE = date(2024, 5, 1)
 _DAY = _DATE.isoformat()
 _NEXT = (_DATE + timedelta(days=1)).isoformat()

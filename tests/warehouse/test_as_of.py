@@ -9,7 +9,7 @@ import pytest
 
 from warehouse import as_of, transform
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 THEN, NOW = date(2024, 5, 3), date(2024, 5, 6)
 
 

@@ -15,7 +15,7 @@ from lake.read import ValueTooWide
 from warehouse import dbt_runner, load, transform
 from warehouse.migrate import MigrationError, migrate
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 _DAY, _NEXT = "2024-05-01", "2024-05-02"
 _MARTS = ("fct_transactions", "fct_fraud_labels", "dim_customers", "rpt_fraud_daily")
 

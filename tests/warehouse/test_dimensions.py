@@ -1,7 +1,7 @@
 """Versions of customers and merchants: the same however the days come, and facts follow them."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +14,7 @@ from contracts.settings import Settings, get_settings
 from contracts.tables import TABLES
 from contracts.windows import Window
 from sources import registry
+from tests.warehouses import Warehouses
 from warehouse import dbt_runner, transform
 
 pytestmark = pytest.mark.postgres
@@ -206,20 +207,19 @@ def require_full_refresh_is_the_same(staging: Staging) -> None:
 
 @pytest.fixture
 def staging(
-    new_warehouse: Callable[[], Settings],
+    warehouses: Warehouses,
     payment_rows: Callable[..., list[Payment]],
     monkeypatch: pytest.MonkeyPatch,
-) -> Staging:
-    """An empty STAGING of a separate warehouse."""
+) -> Iterator[Staging]:
+    """An empty STAGING of a separate warehouse whose marts exist and are empty."""
 
     def payment_row(table: Any, day: date, count: int, **given: Any) -> Payment:
         return payment_rows(table, [day], count, **given)[0]
 
-    made = Staging(new_warehouse(), payment_row)
-    made.run(SHOP, DAYS[:1])
-    # All marts exist and are empty; from here on only these are built, which saves time.
-    monkeypatch.setitem(transform._SELECTED, "core", MARTS)
-    return made
+    with warehouses.borrowed_with_marts() as settings:
+        # Only these are built, which saves time.
+        monkeypatch.setitem(transform._SELECTED, "core", MARTS)
+        yield Staging(settings, payment_row)
 
 
 def noon(day: date) -> datetime:

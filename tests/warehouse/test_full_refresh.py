@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from contracts.results import CheckResult, GateFailed, GateResult
+from contracts.settings import Settings
 from contracts.stage_results import BuildResult
 from contracts.tables import TABLES, zone
 from expectations import full_refresh as command
@@ -140,14 +141,14 @@ def test_a_killed_refresh_is_rolled_back_by_the_next_build(line: Any, untouched:
 def test_a_dry_run_changes_nothing_and_an_empty_warehouse_says_so(
     line: Any,
     untouched: None,
-    new_line: Callable[[], Any],
+    new_warehouse: Callable[[], Settings],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(command, "get_settings", lambda: line.settings)
     assert command.main(["--dry-run"]) == 0
     assert "sparkov: 3 dates of payments and 2 of scores" in capsys.readouterr().out
-    empty = new_line().settings
+    empty = new_warehouse()
     monkeypatch.setattr(command, "get_settings", lambda: empty)
     assert command.main([]) == 1
     assert capsys.readouterr().err == "PRODUCTION has no payments yet: run all DAGs once.\n"

@@ -15,7 +15,11 @@ from contracts.windows import Window
 from tests.stage_results import result_of
 from warehouse import model_registry_export, scores, transform
 
-pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.usefixtures("payment_marts"),
+    pytest.mark.random_order(disabled=True),
+]
 _DAY = "2024-05-01"
 _DRIFT = TABLES["staging.feature_drift"]
 

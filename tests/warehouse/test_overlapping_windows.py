@@ -13,7 +13,7 @@ from contracts.stage_results import BuildResult, LoadResult
 from expectations.gates import gate_production
 from warehouse import load, transform
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 _WINDOWS = (
     ("2024-05-01", {date(2024, 5, 1): 12}),
     ("2024-05-01--2024-05-02", {date(2024, 5, 1): 15, date(2024, 5, 2): 12}),

@@ -9,7 +9,11 @@ import pytest
 
 from warehouse import transform
 
-pytestmark = [pytest.mark.postgres, pytest.mark.random_order(disabled=True)]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.usefixtures("payment_marts"),
+    pytest.mark.random_order(disabled=True),
+]
 # Some dates mature meanwhile; weeks and months end: 29 April 2024 is a Monday, and so is 6 May.
 FIRST, LAST = date(2024, 2, 20), date(2024, 5, 8)
 # One window after another, and in the end a day that came late.

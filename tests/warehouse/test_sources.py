@@ -14,7 +14,7 @@ from contracts.tables import TABLES
 from expectations.gates import gate_production
 from warehouse import transform
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 
 # The bank's history is six years older than the shop's; that of the wallet overlaps the shop's.
 SHOP = "handbook@2024-05-01--2024-05-03"

@@ -22,7 +22,7 @@ from contracts.tables import TABLES
 from tests.stage_results import result_of
 from warehouse import dbt_runner, transform
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("payment_marts")]
 _HISTORY = "2024-05-01--2024-05-03"
 _LAST = "2024-05-04"
 _CORE = tuple(table.short_name for table in (*core.TABLES, *reports.TABLES))

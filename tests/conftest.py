@@ -50,6 +50,8 @@ os.environ["JDK_JAVA_OPTIONS"] = (
     " -Dspark.sql.catalog.lake.s3.retry.max-wait-ms=1000"
 )
 _OURS: list[bool] = []
+_KILLS_SPARK = "test_outages.py"
+"""The file after which the driver is cold: Java has compiled nothing of what it runs."""
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
     "tollgate", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -106,6 +108,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         platform.down(settings)  # what a killed run or supervisor left running
         shutil.rmtree(settings.state_dir, ignore_errors=True)
     shutil.copytree(REPO / "data", DELIVERIES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files of a lane: on the platform, killing Spark, on Postgres alone, on nothing.
+
+    Short files at the end let both lanes end at the same time.
+    """
+    if LANE is None:
+        return
+    engines: dict[Path, set[str]] = {}
+    for item in items:
+        engines.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+
+    def place(item: pytest.Item) -> int:
+        if item.path.name == _KILLS_SPARK:
+            return 1
+        if engines[item.path] & {"airflow", "kafka", "spark", "stack"}:
+            return 0
+        return 2 if "postgres" in engines[item.path] else 3
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

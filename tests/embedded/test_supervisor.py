@@ -23,8 +23,10 @@ REPO = Path(__file__).resolve().parents[2]
 _HARNESS = """
     import json, os, sys
     from pathlib import Path
+    from embedded import supervisor
     from embedded.supervisor import Launch, Service, Supervisor
 
+    supervisor._STOP_SECONDS = 2.0  # of 15, which a child that ignores SIGTERM takes in full
     home = Path(sys.argv[1])
 
     def declare(name, command, needs=(), port=None):

@@ -26,7 +26,7 @@ class Warehouses:
 
     def __init__(self, server: Settings, folder: Path) -> None:
         """Make databases on the Postgres of `server`; keep state folders under `folder`."""
-        self._server, self._folder = server, folder
+        self.server, self._folder = server, folder
         self._used: set[str] = set()
         self._made = 0
         self._template: str | None = None
@@ -83,8 +83,8 @@ class Warehouses:
                 shutil.copytree(dbt, kept)
 
     def _settings_of(self, database: str) -> Settings:
-        warehouse = self._server.warehouse.model_copy(update={"database": database})
-        return self._server.model_copy(update={"warehouse": warehouse})
+        warehouse = self.server.warehouse.model_copy(update={"database": database})
+        return self.server.model_copy(update={"warehouse": warehouse})
 
     def _create(self, name: str, template: str) -> None:
         """Create a database with the rights that are not part of a template."""
@@ -100,8 +100,8 @@ class Warehouses:
 
     @contextmanager
     def _administrator(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
-        where = self._server.warehouse
-        password = (self._server.secrets_dir / "postgres_superuser").read_text().strip()
+        where = self.server.warehouse
+        password = (self.server.secrets_dir / "postgres_superuser").read_text().strip()
         with psycopg.connect(
             host=where.host,
             port=where.port,

@@ -1,4 +1,4 @@
-"""A pipeline for fault tests: the lake of the test platform, a warehouse on a separate Postgres.
+"""A pipeline for fault tests: the lake of the test platform and a separate warehouse.
 
 Jobs and gates are called as the DAGs call them, without Airflow (`benchmarks.direct`).
 """
@@ -23,7 +23,6 @@ from contracts.settings import REPO, Settings
 from contracts.stages import Stage
 from contracts.tables import zone
 from contracts.windows import Window
-from tests.instances import own_instance
 from tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
@@ -160,22 +159,6 @@ class Watched:
             }
 
 
-@pytest.fixture(scope="session")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Start a second instance that holds warehouses only, so that killing it harms no other."""
-    from embedded.platform import up
-
-    with own_instance(tmp_path_factory.mktemp("own"), ports=40) as settings:
-        up(settings, ["postgres"])
-        yield settings
-
-
-@pytest.fixture(scope="session")
-def own_warehouses(own_postgres: Settings, tmp_path_factory: pytest.TempPathFactory) -> Warehouses:
-    """Make warehouses on that second instance."""
-    return Warehouses(own_postgres, tmp_path_factory.mktemp("own_warehouses"))
-
-
 @pytest.fixture(scope="module")
 def champion() -> Iterator["Champion"]:
     """Put a model in MLflow's place: tests/ml prove the registry, here it would only cost time.
@@ -213,8 +196,7 @@ def champion() -> Iterator["Champion"]:
 @pytest.fixture(scope="module")
 def new_line(
     spark_settings: Settings,
-    own_postgres: Settings,
-    own_warehouses: Warehouses,
+    warehouses: Warehouses,
     champion: "Champion",
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[[], Watched]]:
@@ -223,7 +205,7 @@ def new_line(
 
     def make() -> Watched:
         _empty_lake(spark_settings)
-        own = stack.enter_context(own_warehouses.borrowed())
+        own = stack.enter_context(warehouses.borrowed())
         settings = spark_settings.model_copy(
             update={
                 "state_dir": own.state_dir,
@@ -234,7 +216,7 @@ def new_line(
         settings.pseudonym_key_file.parent.mkdir(parents=True)
         shutil.copy2(spark_settings.pseudonym_key_file, settings.pseudonym_key_file)
         shutil.copytree(SAMPLE, settings.data_dir / "sparkov" / "transactions")
-        instances = {"spark": spark_settings, "postgres": own_postgres}
+        instances = {"spark": spark_settings, "postgres": warehouses.server}
         return Watched(settings, DirectLine(settings), instances)
 
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ The tests are one story in the order below, on one day after another.
 import gc
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from contracts.stage_results import ProcessResult
 from contracts.stages import Stage
 from contracts.windows import Window
 from sources.errors import StoreRefusedError
+from tests.instances import own_instance
+from tests.warehouses import Warehouses
 
 if TYPE_CHECKING:
     from tests.faults.conftest import Watched
@@ -33,6 +35,16 @@ pytestmark = [
 HISTORY = Window.parse("sparkov@2024-08-05")
 DAY = Window.parse("sparkov@2024-08-06")
 TWICE = Window.parse("sparkov@2024-08-07")
+
+
+@pytest.fixture(scope="module")
+def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouses]:
+    """Make warehouses on a separate Postgres, so that killing it harms no lake."""
+    from embedded.platform import up
+
+    with own_instance(tmp_path_factory.mktemp("own"), ports=40) as settings:
+        up(settings, ["postgres"])
+        yield Warehouses(settings, tmp_path_factory.mktemp("own_warehouses"))
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,9 @@ def test_a_fill_replaces_what_the_lake_has_and_keeps_what_was_added_later(
     dsn = store.settings.warehouse.dsn("loader")
     fill(catalog, dsn, "sparkov", until=last - timedelta(1), redis=store.redis)
     store.decide([withdrawn, later, payment])
-    store.stream([withdrawn | {"event_id": "withdrawn too"}, later | {"event_id": "streamed"}])
+    old = payment | {"event_id": "old", "event_date": last - timedelta(KEPT_DAYS)}
+    streamed = [withdrawn | {"event_id": "withdrawn too"}, later | {"event_id": "streamed"}]
+    store.stream([old, *streamed])
     added = {"withdrawn", "withdrawn too", "later", "streamed"}
     assert added <= {one["event_id"] for one in store.events([later])}
 
@@ -95,6 +97,9 @@ def test_a_fill_replaces_what_the_lake_has_and_keeps_what_was_added_later(
         "later",
         "streamed",
     }
+    with psycopg.connect(dsn) as loader:
+        query = "select event_id from serving.streamed_payments order by event_id"
+        assert loader.execute(query).fetchall() == [("streamed",), ("withdrawn too",)]
     frauds = set(labels.filter(labels["is_fraud"])["event_id"].to_pylist())
     known = {row["event_id"] for row in rows if row["fraud_known_at"] is not None}
     assert known == frauds & {row["event_id"] for row in rows} != set()

@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psycopg
 import pytest
-from confluent_kafka import (
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from confluent_kafka import Message
 
 from contracts.render import to_arrow
 from contracts.serving_tables import RECENT_PAYMENT
@@ -43,6 +35,7 @@ from sources.simulator import SIMULATOR
 from tests.outage import away
 from tests.serving.redis_server import RedisServer
 from tests.serving.stores import Store
+from tests.streaming.messages import rewind, send_as_validator
 from tests.streaming.validators import running
 
 if TYPE_CHECKING:
@@ -59,36 +52,6 @@ def messages() -> list[bytes]:
     delivered = deliver(world, Feed(world), 9, "jsonl")
     lines = (line for batch in delivered.lines for line in batch.to_pylist())
     return [line.removesuffix("\n").encode() for line in lines]
-
-
-def send(settings: Settings, messages: list[bytes]) -> list[Message]:
-    """Send messages in a transaction, as the validator does; return them as they are in Kafka."""
-    sent: list[Message] = []
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        assert error is None, error
-        sent.append(message)
-
-    login = settings.kafka.login("validator")
-    producer = Producer({**login, "transactional.id": "validator-test"})
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for message in messages:
-        producer.produce(VALIDATED.name, message, on_delivery=delivered)
-    producer.commit_transaction(30)
-    return sent
-
-
-# Kafka refuses a change of the offsets until it knows, after 6 s, that a killed member is away.
-@retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(1))
-def rewind(settings: Settings) -> None:
-    """Set the offsets of the updater back to the beginning."""
-    consumer = Consumer({**settings.kafka.login("updater"), "group.id": "updater"})
-    partitions = [TopicPartition(VALIDATED.name, n) for n in range(VALIDATED.partitions)]
-    for partition in partitions:
-        partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[0]
-    consumer.commit(offsets=partitions, asynchronous=False)
-    consumer.close()
 
 
 def fill_empty(settings: Settings, redis: RedisStore | None) -> None:
@@ -141,12 +104,14 @@ def test_each_payment_of_the_stream_is_added_once_across_a_kill_and_a_repetition
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    rewind(kafka)
+    rewind(kafka, "updater", VALIDATED, "updater")
     fill_empty(store.settings, store.redis)
     for name, value in variables(store.settings).items():
         monkeypatch.setenv(name, value)
     log = tmp_path / "log"
-    first = send(kafka, [*messages[:200], b'{"transaction_id": "alone"}', b"no JSON"])
+    first = send_as_validator(
+        kafka, VALIDATED, [*messages[:200], b'{"transaction_id": "alone"}', b"no JSON"]
+    )
     with running(kafka, log, stream.updater) as (process, address):
         wait(lambda: metric(address, "tollgate_stream_added_total") == 200, log)
         assert metric(address, "tollgate_stream_unreadable_total") == 2
@@ -155,8 +120,8 @@ def test_each_payment_of_the_stream_is_added_once_across_a_kill_and_a_repetition
         assert f"The message {place} is no payment of simulator: it has no id" in log.read_text()
         process.kill()
     added = log_of(store)
-    rewind(kafka)
-    both = [*first, *send(kafka, messages[200:])]
+    rewind(kafka, "updater", VALIDATED, "updater")
+    both = [*first, *send_as_validator(kafka, VALIDATED, messages[200:])]
     rows = expected(kafka, [one for one in both if (one.value() or b"") in messages])
     with running(kafka, log, stream.updater) as (process, address):
         wait(lambda: metric(address, "tollgate_stream_added_total") == len(messages), log)
@@ -176,12 +141,12 @@ def test_payments_wait_while_the_store_is_away_or_is_filled(
     tmp_path: Path,
 ) -> None:
     """Redis is away, was never filled, then Postgres is away, and a fill runs."""
-    rewind(kafka)
+    rewind(kafka, "updater", VALIDATED, "updater")
     server, log = RedisServer(tmp_path), tmp_path / "log"
     settings = server.settings(warehouse)
     for name, value in variables(settings).items():
         monkeypatch.setenv(name, value)
-    send(kafka, messages[:100])
+    send_as_validator(kafka, VALIDATED, messages[:100])
     with running(kafka, log, stream.updater) as (_, address):
 
         def says(sentence: str) -> Callable[[], bool]:
@@ -202,7 +167,7 @@ def test_payments_wait_while_the_store_is_away_or_is_filled(
             wait(says("healthy"), log)
 
             with away(kafka, "postgres"):
-                send(kafka, messages[100:200])
+                send_as_validator(kafka, VALIDATED, messages[100:200])
                 wait(says("does not answer (OperationalError): run `make up`"), log)
                 assert has_added(100)
             wait(lambda: has_added(200), log)
@@ -210,7 +175,7 @@ def test_payments_wait_while_the_store_is_away_or_is_filled(
             with psycopg.connect(settings.warehouse.dsn("loader")) as filling:
                 lock = "select pg_advisory_xact_lock(hashtext(%s))"
                 filling.execute(lock, (fill_lock("simulator"),))
-                sent = send(kafka, messages[200:300])
+                sent = send_as_validator(kafka, VALIDATED, messages[200:300])
                 wait(says("A fill of the online store of simulator runs. Payments wait"), log)
                 assert has_added(200)
             wait(lambda: has_added(300), log)
@@ -263,7 +228,7 @@ def test_a_payment_is_that_of_the_batch_line(
     """All its values but `source_sequence`, which is the order of arrival."""
     from spark.jobs.stream_features import payments_of
 
-    sent = send(kafka, messages)
+    sent = send_as_validator(kafka, VALIDATED, messages)
     arrived = datetime(2026, 1, 11, tzinfo=UTC)
     rows = [(0, at, arrived, bytearray(one.value() or b"")) for at, one in enumerate(sent)]
     frame = spark.createDataFrame(

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, Message, Producer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from contracts.settings import Kafka, Settings
 from contracts.topics import ALERTS
 from streaming import alerts
 from streaming.alerts import AlertsLostError, NoAlert, Recorded, read_alert, record_alerts
+from tests.streaming.messages import rewind
 from tests.warehouses import Warehouses
 from warehouse.errors import WarehouseLostError
 
@@ -139,16 +140,6 @@ def _stored(warehouse: Settings) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-def _read_again(settings: Settings) -> None:
-    """Set the offsets of the group back, as if a run had ended before it committed them."""
-    consumer = Consumer({**settings.kafka.login("lander"), "group.id": "lander-alerts"})
-    partitions = [TopicPartition(ALERTS.name, number) for number in range(ALERTS.partitions)]
-    for partition in partitions:
-        partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[0]
-    consumer.commit(offsets=partitions, asynchronous=False)
-    consumer.close()
-
-
 @pytest.mark.kafka
 @pytest.mark.postgres
 def test_alerts_are_recorded_once_and_other_messages_are_reported(
@@ -184,6 +175,6 @@ def test_alerts_are_recorded_once_and_other_messages_are_reported(
     assert _stored(warehouse) == stored
 
     assert record("second") == Recorded()
-    _read_again(kafka)
+    rewind(kafka, "lander", ALERTS, "lander-alerts")
     assert record("again") == Recorded(repeated=3, refused=3)
     assert _stored(warehouse) == stored

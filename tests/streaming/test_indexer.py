@@ -17,14 +17,16 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from contracts.settings import REPO, Settings
 from contracts.topics import REJECTED
 from embedded import platform
 from embedded.services import stream
+from streaming.batches import position
 from streaming.validation import Rejected, Validator
 from tests.streaming.conftest import ARRIVED, Day
+from tests.streaming.messages import rewind, send_as_validator
 from tests.streaming.validators import running
 
 pytestmark = pytest.mark.kafka
@@ -41,21 +43,8 @@ def rejects(validator: Validator, dirty_day: Day) -> list[bytes]:
 
 def _send(settings: Settings, messages: list[bytes]) -> dict[str, bytes]:
     """Send messages in a transaction, as the validator does; return them by document id."""
-    sent: dict[str, bytes] = {}
-
-    def delivered(error: KafkaError | None, message: Message) -> None:
-        assert error is None, error
-        sent[f"{REJECTED.name}-{message.partition()}-{message.offset()}"] = message.value()
-
-    login = settings.kafka.login("validator")
-    producer = Producer({**login, "transactional.id": "validator-test"})
-    producer.init_transactions(30)
-    producer.begin_transaction()
-    for message in messages:
-        producer.produce(REJECTED.name, message, on_delivery=delivered)
-    producer.commit_transaction(30)
-    assert len(sent) == len(messages)
-    return sent
+    sent = send_as_validator(settings, REJECTED, messages)
+    return {position(message): message.value() or b"" for message in sent}
 
 
 def _search(settings: Settings, query: dict[str, Any], index: str = "rejects") -> dict[str, Any]:
@@ -135,7 +124,7 @@ def test_rejects_are_searchable_and_a_repeat_changes_nothing(
     _has_no_person(documents, dirty_day)
 
     before = _documents(opensearch, _INDEX)
-    _read_again(opensearch)
+    rewind(opensearch, "sink", REJECTED, "sink")
     reject = json.loads(rejects[0])
     unfit = [
         b"no JSON",
@@ -171,16 +160,6 @@ def _has_no_person(documents: dict[str, Any], day: Day) -> None:
     shown = json.dumps(documents, ensure_ascii=False)
     assert len(people) > 1000
     assert [value for value in people if value in shown] == []
-
-
-def _read_again(settings: Settings) -> None:
-    """Set the offsets of the indexer back to the beginning."""
-    consumer = Consumer({**settings.kafka.login("sink"), "group.id": "sink"})
-    partitions = [TopicPartition(REJECTED.name, n) for n in range(REJECTED.partitions)]
-    for partition in partitions:
-        partition.offset = consumer.get_watermark_offsets(partition, timeout=10)[0]
-    consumer.commit(offsets=partitions, asynchronous=False)
-    consumer.close()
 
 
 def test_rejects_wait_while_opensearch_is_away_and_are_indexed_once(
